@@ -1,0 +1,162 @@
+// What happened lately, in Docker's event form: a ring of the last 256 for `since`, and live subscribers.
+// A subscriber that does not read is cut off after a bounded number of waiting events, so that it costs no memory.
+import { type Filters, matchLabels, noFilters } from './filters.ts';
+
+export interface EventMessage {
+  /** Docker's older spelling of Action, Actor.ID and image: only for containers and images. */
+  status?: string;
+  id?: string;
+  from?: string;
+  Type: string;
+  Action: string;
+  Actor: { ID: string; Attributes: Record<string, string> };
+  scope: 'local';
+  time: number;
+  timeNano: number;
+}
+
+export interface SubscribeOptions {
+  /** Nanoseconds since 1970; replays what the ring still has. */
+  sinceNs?: bigint;
+  /** The stream ends at this time. */
+  untilNs?: bigint;
+  filters?: Filters;
+  signal?: AbortSignal;
+}
+
+const ringSize = 256;
+const waitingLimit = 4096;
+const prefixActions: ReadonlySet<string> = new Set(['health_status', 'exec_create', 'exec_start']);
+export const eventFilterKeys: ReadonlySet<string> = new Set([
+  'type',
+  'event',
+  'container',
+  'image',
+  'network',
+  'volume',
+  'label',
+  'daemon',
+  'scope',
+  'plugin',
+  'service',
+  'node',
+  'secret',
+  'config',
+]);
+
+interface Stored {
+  ns: bigint;
+  message: EventMessage;
+  /** As it goes over the wire: timeNano is beyond what a JavaScript number holds, so it is written by hand. */
+  json: string;
+}
+
+export class EventLog {
+  readonly #ring: Stored[] = [];
+  readonly #subscribers = new Set<(event: Stored) => void>();
+
+  get listeners(): number {
+    return this.#subscribers.size;
+  }
+
+  publish(type: string, action: string, id: string, attributes: Readonly<Record<string, string>>): void {
+    const ns = wallClockNs();
+    const own: Record<string, string> = Object.create(null);
+    for (const key of Object.keys(attributes).sort()) own[key] = attributes[key] ?? '';
+    const message: EventMessage = {
+      ...(type === 'container' ? { status: action, id, from: own.image ?? '' } : {}),
+      ...(type === 'image' ? { status: action, id } : {}),
+      Type: type,
+      Action: action,
+      Actor: { ID: id, Attributes: own },
+      scope: 'local',
+      time: Number(ns / 1_000_000_000n),
+      timeNano: Number(ns),
+    };
+    const stored = { ns, message, json: JSON.stringify(message).replace(/"timeNano":\d+\}$/, `"timeNano":${ns}}`) };
+    this.#ring.push(stored);
+    if (this.#ring.length > ringSize) this.#ring.shift();
+    for (const subscriber of this.#subscribers) subscriber(stored);
+  }
+
+  /** One JSON text per event, in order; the caller adds line ends. Subscribes at once, before the first read. */
+  subscribe(options: SubscribeOptions): AsyncIterable<string> & { close(): void } {
+    const filters = options.filters ?? noFilters;
+    const waiting: string[] = [];
+    let wake: (() => void) | undefined;
+    let ended = false;
+    const deliver = (event: Stored) => {
+      if (options.untilNs !== undefined && event.ns > options.untilNs) return end();
+      if (!matchEvent(filters, event.message)) return;
+      if (waiting.length >= waitingLimit) return end();
+      waiting.push(event.json);
+      wake?.();
+    };
+    const end = () => {
+      ended = true;
+      this.#subscribers.delete(deliver);
+      options.signal?.removeEventListener('abort', end);
+      if (timer !== undefined) clearTimeout(timer);
+      wake?.();
+    };
+    let timer: NodeJS.Timeout | undefined;
+    if (options.sinceNs !== undefined) {
+      for (const event of this.#ring) if (event.ns >= options.sinceNs) deliver(event);
+    }
+    this.#subscribers.add(deliver);
+    options.signal?.addEventListener('abort', end);
+    if (options.signal?.aborted) end();
+    if (options.untilNs !== undefined && !ended) {
+      const leftMs = Number((options.untilNs - wallClockNs()) / 1_000_000n);
+      if (leftMs <= 0) end();
+      else if (leftMs < 2 ** 31) timer = setTimeout(end, leftMs);
+    }
+    const iterate = async function* (): AsyncGenerator<string> {
+      try {
+        for (;;) {
+          const next = waiting.shift();
+          if (next !== undefined) yield next;
+          else if (ended) return;
+          else
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+        }
+      } finally {
+        end();
+      }
+    };
+    return { [Symbol.asyncIterator]: iterate, close: end };
+  }
+}
+
+function matchEvent(filters: Filters, event: EventMessage): boolean {
+  const any = (key: string, test: (value: string) => boolean): boolean => {
+    const values = filters.get(key);
+    return values === undefined || values.length === 0 || values.some(test);
+  };
+  const named = (type: string): boolean =>
+    any(
+      type,
+      (value) => event.Type === type && (event.Actor.ID.startsWith(value) || event.Actor.Attributes.name === value),
+    );
+  const action = event.Action.split(':', 1)[0] ?? '';
+  return (
+    any('type', (value) => value === event.Type) &&
+    any('event', (value) => value === event.Action || (prefixActions.has(action) && value === action)) &&
+    any('scope', (value) => value === event.scope) &&
+    ['container', 'network', 'volume', 'daemon', 'plugin', 'service', 'node', 'secret', 'config'].every(named) &&
+    any('image', (value) => matchImage(event, value)) &&
+    matchLabels(filters, event.Actor.Attributes)
+  );
+}
+
+function matchImage(event: EventMessage, value: string): boolean {
+  const name = (event.Type === 'image' ? event.Actor.Attributes.name : event.Actor.Attributes.image) ?? '';
+  return event.Actor.ID === value || name === value || name.replace(/:[^:/]*$/, '') === value;
+}
+
+/** Nanoseconds since 1970, as fine as the runtime tells. */
+export function wallClockNs(): bigint {
+  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
+}
