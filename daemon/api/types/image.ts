@@ -1,0 +1,76 @@
+// What the image routes answer, under the names of Docker's API description.
+
+import type { GraphDriver } from './container.ts';
+import type { ContainerConfig } from './container-config.ts';
+
+/** One element of GET /images/json. */
+export interface ImageSummary {
+  Id: string;
+  ParentId: string;
+  RepoTags: string[];
+  RepoDigests: string[];
+  /** Seconds since 1970. */
+  Created: number;
+  /** Bytes. */
+  Size: number;
+  /** Bytes; -1 when it was not counted. */
+  SharedSize: number;
+  /** Only for clients before 1.44. */
+  VirtualSize?: number;
+  Labels: Record<string, string> | null;
+  /** -1 when they were not counted. */
+  Containers: number;
+}
+
+export interface ImageInspect {
+  Id: string;
+  RepoTags: string[];
+  RepoDigests: string[];
+  Parent: string;
+  Comment: string;
+  Created: string;
+  Container?: string;
+  ContainerConfig: ContainerConfig;
+  DockerVersion: string;
+  Author: string;
+  Config: ContainerConfig | null;
+  Architecture: string;
+  Variant?: string;
+  Os: string;
+  OsVersion?: string;
+  Size: number;
+  VirtualSize?: number;
+  GraphDriver: GraphDriver;
+  RootFS: { Type: 'layers'; Layers?: string[] };
+  Metadata: { LastTagTime: string };
+}
+
+/** One element of GET /images/{name}/history, newest first. */
+export interface HistoryResponseItem {
+  Id: string;
+  /** Seconds since 1970. */
+  Created: number;
+  CreatedBy: string;
+  Tags: string[] | null;
+  Size: number;
+  Comment: string;
+}
+
+export type ImageDeleteResponseItem = { Untagged: string } | { Deleted: string };
+
+export interface ImagePruneResponse {
+  ImagesDeleted: ImageDeleteResponseItem[] | null;
+  SpaceReclaimed: number;
+}
+
+/** One line of a progress stream (create, push, load, build). */
+export interface JsonMessage {
+  id?: string;
+  status?: string;
+  stream?: string;
+  progress?: string;
+  progressDetail?: { current?: number; total?: number };
+  aux?: Record<string, unknown>;
+  error?: string;
+  errorDetail?: { code?: number; message: string };
+}
