@@ -1,0 +1,115 @@
+// The image config: the JSON whose digest is the image's id (OCI image-spec "config.md", with the keys that Docker adds). Reading one
+// means checking it: an image is data from a stranger.
+import type { ContainerConfig } from '../api/types/container-config.ts';
+import { EngineError } from '../errors/engine-error.ts';
+
+export interface HistoryEntry {
+  created?: string;
+  created_by?: string;
+  author?: string;
+  comment?: string;
+  empty_layer?: boolean;
+}
+
+export interface ImageConfig {
+  architecture: string;
+  variant?: string;
+  os: string;
+  'os.version'?: string;
+  /** RFC 3339. */
+  created?: string;
+  author?: string;
+  comment?: string;
+  container?: string;
+  docker_version?: string;
+  container_config?: ContainerConfig;
+  config?: ContainerConfig;
+  history?: HistoryEntry[];
+  rootfs: { type: 'layers'; diff_ids: string[] };
+}
+
+/** Bytes of one image config. */
+export const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
+/** The kernel stacks 500 layers; one is the container's, one its mount points. */
+export const MAX_LAYERS = 480;
+const MAX_HISTORY = 10_000;
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** Parses and checks a config. Throws EngineError 'invalid' naming what is wrong. */
+export function parseImageConfig(bytes: Uint8Array): ImageConfig {
+  if (bytes.byteLength > MAX_CONFIG_BYTES)
+    throw invalid(`it has ${bytes.byteLength} bytes, more than ${MAX_CONFIG_BYTES}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw new EngineError('invalid', 'read image config: it is not JSON', { cause: error });
+  }
+  if (!isObject(value)) throw invalid('it is not an object');
+  if (typeof value.architecture !== 'string' || typeof value.os !== 'string')
+    throw invalid('architecture and os are missing');
+  const rootfs = value.rootfs;
+  if (!isObject(rootfs) || !Array.isArray(rootfs.diff_ids)) throw invalid('rootfs.diff_ids is missing');
+  if (rootfs.diff_ids.length > MAX_LAYERS)
+    throw invalid(`it has ${rootfs.diff_ids.length} layers, more than ${MAX_LAYERS}`);
+  if (!rootfs.diff_ids.every((id) => isDigest(id)))
+    throw invalid('rootfs.diff_ids holds something that is no sha256 digest');
+  for (const key of ['config', 'container_config']) checkContainerConfig(key, value[key]);
+  if (value.history !== undefined && value.history !== null) {
+    if (!Array.isArray(value.history) || value.history.length > MAX_HISTORY || !value.history.every(isObject)) {
+      throw invalid('history is no list of objects');
+    }
+  }
+  for (const key of ['created', 'author', 'comment', 'variant', 'container', 'docker_version'])
+    optionalText(value, key);
+  return value as unknown as ImageConfig;
+}
+
+/** A sha256 digest in its one spelling, safe to be part of a path. */
+export function isDigest(value: unknown): value is string {
+  return typeof value === 'string' && DIGEST.test(value);
+}
+
+/** The OCI chain id of a layer on top of others: what identifies an unpacked stack. */
+export function chainIdInput(parentChainId: string, diffId: string): string {
+  return `${parentChainId} ${diffId}`;
+}
+
+function checkContainerConfig(key: string, value: unknown): void {
+  if (value === undefined || value === null) return;
+  if (!isObject(value)) throw invalid(`${key} is not an object`);
+  for (const name of ['User', 'WorkingDir', 'StopSignal', 'Hostname', 'Domainname', 'Image']) optionalText(value, name);
+  for (const name of ['Env', 'Cmd', 'Entrypoint', 'OnBuild', 'Shell']) {
+    const list = value[name];
+    if (list === undefined || list === null || (typeof list === 'string' && (name === 'Cmd' || name === 'Entrypoint')))
+      continue;
+    if (!Array.isArray(list) || list.length > 100_000 || !list.every((item) => isText(item))) {
+      throw invalid(`${key}.${name} is no list of texts`);
+    }
+  }
+  for (const name of ['Labels', 'Volumes', 'ExposedPorts']) {
+    const map = value[name];
+    if (map !== undefined && map !== null && !isObject(map)) throw invalid(`${key}.${name} is not an object`);
+    if (name === 'Labels' && isObject(map) && !Object.values(map).every((item) => typeof item === 'string')) {
+      throw invalid(`${key}.Labels holds something that is not text`);
+    }
+  }
+}
+
+function optionalText(value: Record<string, unknown>, key: string): void {
+  const item = value[key];
+  if (item === null) delete value[key];
+  else if (item !== undefined && !isText(item)) throw invalid(`${key} is not text`);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && !value.includes('\0');
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(what: string): EngineError {
+  return new EngineError('invalid', `read image config: ${what}`);
+}

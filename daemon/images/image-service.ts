@@ -1,0 +1,181 @@
+// What the rest of the engine may ask of images: plain data in, Docker's wire form out. Implemented by the files beside this one and put
+// together by open-images.ts. Every method throws EngineError with Docker's message. Paths and bytes inside images are never trusted.
+import type { Readable } from 'node:stream';
+import type { ContainerConfig, ResolvedConfig } from '../api/types/container-config.ts';
+import type {
+  HistoryResponseItem,
+  ImageDeleteResponseItem,
+  ImageInspect,
+  ImagePruneResponse,
+  ImageSummary,
+} from '../api/types/image.ts';
+import type { Filters } from '../state/filters.ts';
+import type { ImageConfig } from './image-config.ts';
+
+/** An image that is there. Immutable. */
+export interface ImageRecord {
+  /** `sha256:` and 64 hex digits: the digest of its config. */
+  readonly id: string;
+  readonly parentId: string | undefined;
+  /** Bytes of the files of all layers. */
+  readonly sizeBytes: number;
+  readonly config: ImageConfig;
+}
+
+/** A container that stands in the way of removing an image. */
+export interface ImageUser {
+  readonly id: string;
+  readonly isRunning: boolean;
+}
+/** Asks the containers' side who uses an image (its full id). */
+export type UsersOfImage = (imageId: string) => readonly ImageUser[];
+
+export interface ImportOptions {
+  /** Empty: the image gets no name. */
+  repo: string;
+  tag: string;
+  message: string;
+  /** Dockerfile instructions. */
+  changes: readonly string[];
+  /** `os[/arch[/variant]]`; empty is the host's. */
+  platform: string;
+  /** Cancels: nothing is left of it. */
+  signal?: AbortSignal;
+}
+
+export interface CommitImageOptions {
+  containerId: string;
+  /** The image that the container was made of. */
+  imageId: string;
+  /** The container's own config, for the history and `container_config`. */
+  containerConfig: ResolvedConfig;
+  /** What the image shall say; the container's config with the request's over it. `changes` are applied to it. */
+  config: ContainerConfig;
+  changes: readonly string[];
+  author: string;
+  comment: string;
+  repo: string;
+  tag: string;
+}
+
+export interface ListImagesOptions {
+  all: boolean;
+  filters: Filters;
+  sharedSize: boolean;
+}
+
+export interface ImagesDiskUsage {
+  /** Bytes of all layers on disk, each counted once. */
+  LayersSize: number;
+  /** With SharedSize filled in; Containers is -1: the caller counts. */
+  Images: ImageSummary[];
+}
+
+export interface ImageStore {
+  /** By full id, unique id prefix, name, name:tag, name@digest. Throws 'invalid' when it cannot be a reference at all. */
+  resolve(ref: string): ImageRecord | undefined;
+  /** As resolve, but throws 'not-found' with Docker's "No such image: …". */
+  get(ref: string): ImageRecord;
+  /** By the full id only: for records that name their image by it. */
+  byId(id: string): ImageRecord | undefined;
+  list(options: ListImagesOptions): ImageSummary[];
+  inspect(ref: string): ImageInspect;
+  history(ref: string): HistoryResponseItem[];
+  tag(ref: string, repo: string, tag: string): void;
+  remove(ref: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]>;
+  prune(filters: Filters): Promise<ImagePruneResponse>;
+  /** Makes an image of one tar (plain, gzip or zstd). Resolves to its id. */
+  importTar(tar: Readable, options: ImportOptions): Promise<string>;
+  /** The caller holds the container (paused or stopped) while this runs. Resolves to the new image's id. */
+  commit(options: CommitImageOptions): Promise<string>;
+  diskUsage(): ImagesDiskUsage;
+  /** How many there are, for /info. */
+  count(): number;
+}
+
+/** A place that must exist in a container before something is mounted there. */
+export interface MountPoint {
+  /** Absolute, as the container will see it; symlinks in it are followed inside the image. */
+  readonly path: string;
+  readonly kind: 'directory' | 'file';
+}
+
+export type ChangeKind = 0 | 1 | 2;
+/** Docker's `docker diff`: 0 modified, 1 added, 2 deleted. */
+export interface Change {
+  Path: string;
+  Kind: ChangeKind;
+}
+
+/** The writable layers of containers: below containers/<id>/ of the data root. */
+export interface ContainerLayers {
+  /**
+   * Makes upper and work of a container, and the init layer that holds its mount points (cached per image and list).
+   * /dev /proc /sys /etc/hosts /etc/hostname /etc/resolv.conf /.dockerenv are always there and need not be named.
+   */
+  create(id: string, imageId: string, mountPoints: readonly MountPoint[]): Promise<void>;
+  /**
+   * Mounts the container's root (overlay) detached: visible nowhere. Returns the mount's fd, close-on-exec; the caller closes it, and the
+   * mount goes with its last user. Never two at a time for one container: the caller holds the container's lock.
+   */
+  openRoot(id: string): number;
+  /** The directory that holds what the container changed, in overlayfs's form. */
+  upperDir(id: string): string;
+  /** What the container changed, sorted by path. */
+  changes(id: string): Promise<Change[]>;
+  /** Bytes of the files that the container wrote. */
+  sizeBytes(id: string): Promise<number>;
+  /** Forgets the layer and moves its directories to the trash, which is emptied later. Idempotent. */
+  remove(id: string): void;
+  /** The layers below the container, highest first: for `explain` and inspect's GraphDriver. */
+  layerDirs(id: string): { lower: string[]; upper: string; work: string };
+  /** Ids of all container layers that exist, for the clean-up at start. */
+  ids(): string[];
+}
+
+export interface ViewMount {
+  /** Path on the host. */
+  readonly source: string;
+  /** Absolute path in the container. */
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** How to see a container's files. `ref` is how the user named it, for messages. */
+export type RootView =
+  | { readonly kind: 'running'; readonly ref: string; readonly pid: number }
+  | {
+      readonly kind: 'stopped';
+      readonly ref: string;
+      /** Of ContainerLayers.openRoot. The archive takes it over and closes it. */
+      readonly rootFd: number;
+      readonly mounts: readonly ViewMount[];
+      readonly readOnlyRoot: boolean;
+    };
+
+/** Of a file in a container; `mode` is Go's os.FileMode, `mtime` RFC 3339. */
+export interface PathStat {
+  name: string;
+  size: number;
+  mode: number;
+  mtime: string;
+  linkTarget: string;
+}
+
+export interface PutOptions {
+  /** Refuse to replace a directory by something else or the other way round. */
+  noOverwriteDirNonDir: boolean;
+  /** Everything gets this owner; undefined keeps the archive's. */
+  owner?: { uid: number; gid: number };
+  signal?: AbortSignal;
+}
+
+/** Docker's archive operations on the files of one container. Streams end when their container does; destroy one to cancel it. */
+export interface Archive {
+  stat(view: RootView, path: string): Promise<PathStat>;
+  get(view: RootView, path: string): Promise<{ stat: PathStat; tar: Readable }>;
+  /** Unpacks a tar (plain, gzip or zstd) into the directory `path`. */
+  put(view: RootView, path: string, tar: Readable, options: PutOptions): Promise<void>;
+  /** The whole root as a tar. */
+  exportTar(view: RootView): Promise<Readable>;
+}
