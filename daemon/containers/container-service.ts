@@ -1,31 +1,21 @@
-// What the API may ask of containers: plain data in Docker's wire form in, wire form out. Implemented by engine.ts out of the use
-// cases beside this file. Every method throws EngineError with Docker's message; `ref` is an id, a name or a unique id prefix.
+// What the API may ask of containers: plain data in Docker's wire form in, wire form out. Implemented by engine-containers.ts out of
+// the use cases beside this file. Every method throws EngineError with Docker's message; `ref` is an id, a name or a unique id prefix.
 import type { Readable } from 'node:stream';
+import type { ContainerInspectResponse, ContainerSummary } from '../api/types/container.ts';
+import type {
+  ContainerCreateRequest,
+  ContainerCreateResponse,
+  ContainerPathStat,
+  ContainerPruneResponse,
+  ContainerTopResponse,
+  FilesystemChange,
+  IdResponse,
+} from '../api/types/container-actions.ts';
 import type { ContainerConfig } from '../api/types/container-config.ts';
+import type { ExecConfig, ExecInspectResponse } from '../api/types/exec.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
+import type { ContainerStatsResponse } from '../api/types/stats.ts';
 import type { Filters } from '../state/filters.ts';
-
-/** A JSON answer in Docker's wire form, ready for JSON.stringify. */
-export type Wire = Record<string, unknown>;
-
-export type CreateBody = ContainerConfig & {
-  HostConfig?: HostConfig | null;
-  NetworkingConfig?: { EndpointsConfig?: Record<string, Wire | null> | null } | null;
-};
-
-export interface ExecBody {
-  AttachStdin?: boolean;
-  AttachStdout?: boolean;
-  AttachStderr?: boolean;
-  DetachKeys?: string;
-  Tty?: boolean;
-  Env?: string[] | null;
-  Cmd?: string[] | null;
-  Privileged?: boolean;
-  User?: string;
-  WorkingDir?: string;
-  ConsoleSize?: readonly number[] | null;
-}
 
 export interface ListOptions {
   all: boolean;
@@ -93,15 +83,6 @@ export interface Waiter {
   cancel(): void;
 }
 
-/** Of a file in a container; `mode` is Go's os.FileMode. */
-export interface PathStat {
-  name: string;
-  size: number;
-  mode: number;
-  mtime: string;
-  linkTarget: string;
-}
-
 export interface CommitOptions {
   repo?: string;
   tag?: string;
@@ -118,9 +99,9 @@ export interface PutArchiveOptions {
 }
 
 export interface ContainerService {
-  create(body: CreateBody, options: { name?: string; platform?: string }): Promise<{ Id: string; Warnings: string[] }>;
-  list(options: ListOptions): Promise<Wire[]>;
-  inspect(ref: string, options: { size: boolean }): Promise<Wire>;
+  create(body: ContainerCreateRequest, options: { name?: string; platform?: string }): Promise<ContainerCreateResponse>;
+  list(options: ListOptions): Promise<ContainerSummary[]>;
+  inspect(ref: string, options: { size: boolean }): Promise<ContainerInspectResponse>;
   /** Throws 'not-modified' when it runs already. */
   start(ref: string): Promise<void>;
   /** `timeoutSeconds` -1 waits for ever; throws 'not-modified' when it does not run. */
@@ -132,35 +113,35 @@ export interface ContainerService {
   rename(ref: string, name: string): Promise<void>;
   update(ref: string, body: HostConfig): Promise<{ Warnings: string[] }>;
   remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
-  prune(filters: Filters): Promise<{ ContainersDeleted: string[] | null; SpaceReclaimed: number }>;
+  prune(filters: Filters): Promise<ContainerPruneResponse>;
   wait(ref: string, condition: WaitCondition): Promise<Waiter>;
   resize(ref: string, size: { height: number; width: number }): Promise<void>;
-  top(ref: string, psArgs: string): Promise<{ Titles: string[]; Processes: string[][] }>;
+  top(ref: string, psArgs: string): Promise<ContainerTopResponse>;
   /** With `stream` false: one object. The iteration ends when the container is removed, or by return(). */
-  stats(ref: string, options: { stream: boolean; oneShot: boolean }): Promise<AsyncIterable<Wire>>;
+  stats(ref: string, options: { stream: boolean; oneShot: boolean }): Promise<AsyncIterable<ContainerStatsResponse>>;
   logs(ref: string, options: LogsOptions): Promise<LogStream>;
   /** May be called before start: then it delivers from the first byte. */
   attach(ref: string, options: AttachOptions): Promise<Attachment>;
-  createExec(ref: string, body: ExecBody): Promise<{ Id: string }>;
+  createExec(ref: string, body: ExecConfig): Promise<IdResponse>;
   /**
-   * `attach` false is detached: then no Attachment. `check` runs all refusals (404, 409) first, so that they get a real status; a
-   * command that cannot be started after it is told on the output and in the exit code, as Docker does.
+   * Detached: no Attachment. Refusals (404, 409) are thrown; a command that cannot be executed is told on the output and in the exit
+   * code, as Docker does. The exit code is set before the output ends.
    */
   startExec(
     id: string,
     options: { detach: boolean; tty?: boolean; consoleSize?: readonly number[] },
   ): Promise<Attachment | undefined>;
   resizeExec(id: string, size: { height: number; width: number }): Promise<void>;
-  inspectExec(id: string): Promise<Wire>;
-  changes(ref: string): Promise<{ Path: string; Kind: 0 | 1 | 2 }[] | null>;
+  inspectExec(id: string): Promise<ExecInspectResponse>;
+  changes(ref: string): Promise<FilesystemChange[] | null>;
   export(ref: string): Promise<Readable>;
-  statPath(ref: string, path: string): Promise<PathStat>;
-  getArchive(ref: string, path: string): Promise<{ stat: PathStat; tar: Readable }>;
+  statPath(ref: string, path: string): Promise<ContainerPathStat>;
+  getArchive(ref: string, path: string): Promise<{ stat: ContainerPathStat; tar: Readable }>;
   putArchive(ref: string, path: string, tar: Readable, options: PutArchiveOptions): Promise<void>;
-  commit(ref: string, options: CommitOptions): Promise<{ Id: string }>;
+  commit(ref: string, options: CommitOptions): Promise<IdResponse>;
   /** For removing images: which containers use it. */
   usersOfImage(imageId: string): { id: string; name: string; isRunning: boolean; imageRef: string }[];
   /** The dry run of `tsdocker explain run …`: nothing is made. */
-  explain(body: CreateBody): Promise<string>;
+  explain(body: ContainerCreateRequest): Promise<string>;
   explainContainer(ref: string): Promise<string>;
 }

@@ -1,13 +1,14 @@
 // What the API may ask about the host and the engine as a whole.
+import type { ContainerSummary } from '../api/types/container.ts';
+import type { SystemInfo } from '../api/types/system.ts';
 import type { EventLog } from '../state/event-log.ts';
-import type { Wire } from './container-service.ts';
 
 export interface SystemService {
   /** Docker's GET /info, complete. */
-  info(): Promise<Wire>;
+  info(): Promise<SystemInfo>;
   /** What GET /version and /_ping need beyond constants. */
   host(): { kernelVersion: string; architecture: string; version: string; gitCommit: string; buildTime: string };
   /** The `Containers` part of GET /system/df. */
-  containerUsage(): Promise<Wire[]>;
+  containerUsage(): Promise<ContainerSummary[]>;
   readonly events: EventLog;
 }

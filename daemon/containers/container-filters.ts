@@ -1,0 +1,151 @@
+// The filters of a container list: each becomes a test; a container is listed when all hold.
+import { RE2JS } from 're2js';
+import { EngineError } from '../errors/engine-error.ts';
+import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
+import type { Container } from './container.ts';
+import type { ContainerStatus } from './container-record.ts';
+import type { ContainerStore } from './container-store.ts';
+
+const known: ReadonlySet<string> = new Set([
+  'ancestor',
+  'before',
+  'exited',
+  'expose',
+  'health',
+  'id',
+  'isolation',
+  'is-task',
+  'label',
+  'name',
+  'network',
+  'publish',
+  'since',
+  'status',
+  'volume',
+]);
+const statuses: ReadonlySet<string> = new Set<ContainerStatus>([
+  'created',
+  'running',
+  'paused',
+  'restarting',
+  'removing',
+  'exited',
+  'dead',
+]);
+const healths: ReadonlySet<string> = new Set(['starting', 'healthy', 'unhealthy', 'none']);
+const patternLimit = 1000;
+
+export interface FilterContext {
+  store: ContainerStore;
+  /** The ids of the images that have `ref` as an ancestor, itself included. */
+  imagesWithAncestor(ref: string): ReadonlySet<string>;
+  networkId(container: Container): string;
+}
+
+/** Throws 'invalid' for keys and values that docker refuses. */
+export function containerFilter(filters: Filters, context: FilterContext): (container: Container) => boolean {
+  checkFilterKeys(filters, known);
+  const tests: ((container: Container) => boolean)[] = [];
+  const values = (key: string): readonly string[] => filters.get(key) ?? [];
+  const any = (key: string, make: (value: string) => (container: Container) => boolean): void => {
+    const alternatives = values(key).map(make);
+    if (alternatives.length > 0) tests.push((container) => alternatives.some((test) => test(container)));
+  };
+
+  any('id', (value) => {
+    const pattern = compile('id', value);
+    return (container) => container.id.startsWith(value) || pattern.test(container.id);
+  });
+  any('name', (value) => {
+    const pattern = compile('name', value);
+    return ({ record }) => pattern.test(record.name) || pattern.test(`/${record.name}`);
+  });
+  any('status', (value) => {
+    if (!statuses.has(value)) throw new EngineError('invalid', `invalid filter 'status=${value}'`);
+    return (container) => container.state.status === value;
+  });
+  any('exited', (value) => {
+    if (!/^-?\d{1,10}$/.test(value)) throw new EngineError('invalid', `invalid filter 'exited=${value}'`);
+    return (container) =>
+      !container.isRunning && container.state.status !== 'created' && container.state.exitCode === Number(value);
+  });
+  any('health', (value) => {
+    if (!healths.has(value)) throw new EngineError('invalid', `invalid filter 'health=${value}'`);
+    return (container) => (container.health?.status ?? 'none') === value;
+  });
+  any('ancestor', (value) => {
+    const ids = context.imagesWithAncestor(value);
+    return ({ record }) => ids.has(record.imageId) || record.config.Image === value;
+  });
+  any('network', (value) => {
+    return (container) =>
+      container.record.hostConfig.NetworkMode === value ||
+      (value !== '' && context.networkId(container).startsWith(value));
+  });
+  any('volume', (value) => (container) => hasMount(container, value));
+  any('expose', (value) => {
+    const test = portTest('expose', value);
+    return ({ record }) => Object.keys(record.config.ExposedPorts ?? {}).some(test);
+  });
+  any('publish', (value) => {
+    const test = portTest('publish', value);
+    return ({ record }) => Object.keys(record.hostConfig.PortBindings ?? {}).some(test);
+  });
+  any(
+    'isolation',
+    (value) =>
+      ({ record }) =>
+        (record.hostConfig.Isolation ?? '') === value,
+  );
+  const isTask = booleanFilter(filters, 'is-task');
+  if (isTask === true) tests.push(() => false);
+  for (const ref of values('before')) {
+    const created = BigInt(context.store.get(ref).record.createdNs);
+    tests.push(({ record }) => BigInt(record.createdNs) < created);
+  }
+  for (const ref of values('since')) {
+    const created = BigInt(context.store.get(ref).record.createdNs);
+    tests.push(({ record }) => BigInt(record.createdNs) > created);
+  }
+  if (filters.has('label')) tests.push(({ record }) => matchLabels(filters, record.config.Labels));
+  return (container) => tests.every((test) => test(container));
+}
+
+/** Filters that ask for stopped ones show them without --all. */
+export function filterImpliesAll(filters: Filters): boolean {
+  return ['before', 'since', 'exited', 'status'].some((key) => filters.has(key));
+}
+
+/** Linear time whatever the pattern: it comes from the client. */
+function compile(key: string, value: string): { test(text: string): boolean } {
+  if (value.length > patternLimit)
+    throw new EngineError('invalid', `invalid filter '${key}': longer than ${patternLimit}`);
+  try {
+    const pattern = RE2JS.compile(value);
+    return { test: (text) => pattern.matcher(text).find() };
+  } catch {
+    return { test: (text) => text.includes(value) };
+  }
+}
+
+function hasMount({ record }: Container, value: string): boolean {
+  const { Binds, Mounts } = record.hostConfig;
+  return (
+    (Binds ?? []).some((bind) => bind.split(':').slice(0, 2).includes(value)) ||
+    (Mounts ?? []).some((mount) => mount.Source === value || mount.Target === value) ||
+    Object.hasOwn(record.config.Volumes ?? {}, value)
+  );
+}
+
+/** "80", "80/udp" or "8000-8010/tcp". */
+function portTest(key: string, value: string): (port: string) => boolean {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(value);
+  if (match === null) throw new EngineError('invalid', `invalid filter '${key}=${value}'`);
+  const first = Number(match[1]);
+  const last = match[2] === undefined ? first : Number(match[2]);
+  const protocol = match[3] ?? 'tcp';
+  return (port) => {
+    const [number, has = 'tcp'] = port.split('/');
+    return has === protocol && Number(number) >= first && Number(number) <= last;
+  };
+}

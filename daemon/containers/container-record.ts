@@ -1,0 +1,70 @@
+// What is kept of a container in the database: two JSON texts, one that only create, rename and update change, one for the state.
+// Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
+import type { ResolvedConfig } from '../api/types/container-config.ts';
+import type { HostConfig } from '../api/types/host-config.ts';
+
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+
+export interface ContainerRecord {
+  /** 64 hex digits. Immutable. */
+  readonly id: string;
+  /** Without the leading slash. Changed by rename. */
+  name: string;
+  /** Immutable. */
+  readonly createdNs: string;
+  /** "sha256:…" of the image. Immutable. */
+  readonly imageId: string;
+  /** Merged with the image's. Immutable. */
+  readonly config: ResolvedConfig;
+  /** Complete, with docker's defaults filled in. Limits and restart policy are changed by update. */
+  hostConfig: HostConfig;
+  /** The networks asked for, by name, with what a client wants to read back. */
+  readonly endpoints: Readonly<Record<string, { aliases: readonly string[] | null }>>;
+}
+
+export interface ContainerState {
+  status: ContainerStatus;
+  /** The first process, as the host numbers it; 0 when there is none. */
+  pid: number;
+  exitCode: number;
+  /** Why the last start failed, for the user. */
+  error: string;
+  oomKilled: boolean;
+  startedNs: string;
+  finishedNs: string;
+  /** Stopped or killed on request: restart policies leave it alone. */
+  stoppedByUser: boolean;
+  /** How many restarts the policy made in a row and in all. */
+  restartCount: number;
+  /** The sequence number that the next start's log begins with. */
+  nextLogSeq: number;
+  /** The current (or last) network sandbox and endpoint. */
+  sandboxId: string;
+  endpointId: string;
+}
+
+export function newState(): ContainerState {
+  return {
+    status: 'created',
+    pid: 0,
+    exitCode: 0,
+    error: '',
+    oomKilled: false,
+    startedNs: '0',
+    finishedNs: '0',
+    stoppedByUser: false,
+    restartCount: 0,
+    nextLogSeq: 0,
+    sandboxId: '',
+    endpointId: '',
+  };
+}
+
+/** JSON that cannot set prototypes: `__proto__` in a label stays an own key, as JSON.parse makes it. */
+export function decodeRecord(text: string): ContainerRecord {
+  return JSON.parse(text) as ContainerRecord;
+}
+
+export function decodeState(text: string): ContainerState {
+  return { ...newState(), ...(JSON.parse(text) as Partial<ContainerState>) };
+}

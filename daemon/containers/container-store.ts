@@ -1,0 +1,127 @@
+// All containers: in memory by id and name, in the database for the next start of the daemon. The database's UNIQUE constraint on
+// names is what makes two concurrent creations with one name impossible; memory follows it.
+import { EngineError } from '../errors/engine-error.ts';
+import { type Database, isUniqueViolation } from '../state/database.ts';
+import { Container } from './container.ts';
+import { type ContainerRecord, type ContainerState, decodeRecord, decodeState } from './container-record.ts';
+
+export class ContainerStore {
+  readonly #db: Database;
+  readonly #byId = new Map<string, Container>();
+  readonly #byName = new Map<string, Container>();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Reads the database. A row that cannot be read is left alone there and its id returned, for a warning. */
+  load(): { unreadable: string[] } {
+    const unreadable: string[] = [];
+    for (const row of this.#db.all('SELECT id, record, state FROM containers ORDER BY created_ns')) {
+      try {
+        const record = decodeRecord(String(row.record));
+        if (record.id !== row.id) throw new Error('the record is of another container');
+        this.#index(new Container(record, decodeState(String(row.state))));
+      } catch {
+        unreadable.push(String(row.id));
+      }
+    }
+    return { unreadable };
+  }
+
+  /** Stores a new container and takes its name. Throws 'conflict' in docker's words when the name is in use. */
+  insert(record: ContainerRecord, state: ContainerState): Container {
+    try {
+      this.#db.run(
+        'INSERT INTO containers (id, name, created_ns, image_id, record, state) VALUES (?, ?, ?, ?, ?, ?)',
+        record.id,
+        record.name,
+        record.createdNs.padStart(20, '0'),
+        record.imageId,
+        JSON.stringify(record),
+        JSON.stringify(state),
+      );
+    } catch (error) {
+      if (isUniqueViolation(error)) throw this.#nameConflict(record.name);
+      throw error;
+    }
+    const container = new Container(record, state);
+    this.#index(container);
+    return container;
+  }
+
+  saveState(container: Container): void {
+    this.#db.run('UPDATE containers SET state = ? WHERE id = ?', JSON.stringify(container.state), container.id);
+  }
+
+  saveRecord(container: Container): void {
+    this.#db.run('UPDATE containers SET record = ? WHERE id = ?', JSON.stringify(container.record), container.id);
+  }
+
+  rename(container: Container, name: string): void {
+    const next: ContainerRecord = { ...container.record, name };
+    try {
+      this.#db.run('UPDATE containers SET name = ?, record = ? WHERE id = ?', name, JSON.stringify(next), container.id);
+    } catch (error) {
+      if (isUniqueViolation(error)) throw this.#nameConflict(name);
+      throw error;
+    }
+    this.#byName.delete(container.record.name);
+    container.record.name = name;
+    this.#byName.set(name, container);
+  }
+
+  delete(container: Container): void {
+    this.#db.run('DELETE FROM containers WHERE id = ?', container.id);
+    this.#byId.delete(container.id);
+    if (this.#byName.get(container.record.name) === container) this.#byName.delete(container.record.name);
+  }
+
+  isNameTaken(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  all(): IterableIterator<Container> {
+    return this.#byId.values();
+  }
+
+  has(id: string): boolean {
+    return this.#byId.has(id);
+  }
+
+  /** Docker's order: full id, exact name, unique id prefix. Throws 'not-found', or 'invalid' for an ambiguous prefix. */
+  get(ref: string): Container {
+    const found = this.find(ref);
+    if (found === undefined) throw new EngineError('not-found', `No such container: ${ref}`);
+    return found;
+  }
+
+  find(ref: string): Container | undefined {
+    const exact = this.#byId.get(ref) ?? this.#byName.get(ref.startsWith('/') ? ref.slice(1) : ref);
+    if (exact !== undefined) return exact;
+    if (!/^[0-9a-f]{1,64}$/.test(ref)) return undefined;
+    let found: Container | undefined;
+    for (const container of this.#byId.values()) {
+      if (!container.id.startsWith(ref)) continue;
+      if (found !== undefined) {
+        throw new EngineError('invalid', `multiple IDs found with provided prefix: ${ref}`);
+      }
+      found = container;
+    }
+    return found;
+  }
+
+  #index(container: Container): void {
+    this.#byId.set(container.id, container);
+    this.#byName.set(container.record.name, container);
+  }
+
+  #nameConflict(name: string): EngineError {
+    const holder = this.#byName.get(name)?.id ?? 'unknown';
+    return new EngineError(
+      'conflict',
+      `Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
+        'You have to remove (or rename) that container to be able to reuse that name.',
+    );
+  }
+}

@@ -1,0 +1,112 @@
+// The files below /etc that the engine writes for a container: hosts, hostname, resolv.conf. Pure: texts in, texts out.
+import { isIP } from 'node:net';
+import { EngineError } from '../errors/engine-error.ts';
+
+const hostsHead =
+  '127.0.0.1\tlocalhost\n' +
+  '::1\tlocalhost ip6-localhost ip6-loopback\n' +
+  'fe00::\tip6-localnet\n' +
+  'ff00::\tip6-mcastprefix\n' +
+  'ff02::1\tip6-allnodes\n' +
+  'ff02::2\tip6-allrouters\n';
+/** What Docker gives a container when the host names no resolver that it could reach. */
+const fallbackResolvers = ['8.8.8.8', '8.8.4.4'];
+const fileLimitBytes = 64 * 1024;
+
+/** "name:address" or "name=address"; throws 'invalid' in docker's words. */
+export function parseExtraHost(text: string): { name: string; address: string } {
+  const at = text.search(/[:=]/);
+  const name = at < 0 ? '' : text.slice(0, at);
+  if (name === '' || /\s/.test(text)) throw new EngineError('invalid', `bad format for add-host: "${text}"`);
+  const address = text.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
+  if (address === 'host-gateway') {
+    throw new EngineError(
+      'not-implemented',
+      `add-host "${text}": host-gateway needs a bridge network, which is not there yet`,
+    );
+  }
+  if (isIP(address) === 0) throw new EngineError('invalid', `invalid IP address in add-host: "${address}"`);
+  return { name, address };
+}
+
+export interface HostsInput {
+  extraHosts: readonly string[];
+  /** With the host's network: the host's own file is the base. */
+  hostFile?: string;
+  /** Resolves to the loopback address, so that a process can look up its own name. */
+  ownName?: string;
+}
+
+export function hostsFile(input: HostsInput): string {
+  const base = input.hostFile === undefined ? hostsHead : withLineEnd(input.hostFile.slice(0, fileLimitBytes));
+  const extra = input.extraHosts.map((text) => {
+    const { name, address } = parseExtraHost(text);
+    return `${address}\t${name}\n`;
+  });
+  const own = input.ownName ? `127.0.1.1\t${input.ownName}\n` : '';
+  return base + extra.join('') + own;
+}
+
+export interface ResolvConfInput {
+  hostFile: string;
+  /** With the host's network the host's loopback resolvers can be reached. */
+  keepLoopback: boolean;
+  servers: readonly string[];
+  search: readonly string[];
+  options: readonly string[];
+}
+
+/** resolv.conf(5): asked values replace the host's kind by kind; resolvers on the host's loopback are left out. */
+export function resolvConf(input: ResolvConfInput): string {
+  const host = parseResolvConf(input.hostFile.slice(0, fileLimitBytes));
+  const reachable = input.keepLoopback ? host.servers : host.servers.filter((address) => !isLoopback(address));
+  const inherited = reachable.length > 0 || input.keepLoopback ? reachable : fallbackResolvers;
+  const servers = input.servers.length > 0 ? input.servers : inherited;
+  const search = input.search.length > 0 ? input.search.filter((domain) => domain !== '.') : host.search;
+  const options = input.options.length > 0 ? input.options : host.options;
+  return [
+    ...servers.map((address) => `nameserver ${address}\n`),
+    ...(search.length > 0 ? [`search ${search.join(' ')}\n`] : []),
+    ...(options.length > 0 ? [`options ${options.join(' ')}\n`] : []),
+  ].join('');
+}
+
+/** Refuses what would not be one word of a resolv.conf line. */
+export function checkDns(servers: readonly string[], search: readonly string[], options: readonly string[]): void {
+  for (const address of servers) {
+    if (isIP(address) === 0) throw new EngineError('invalid', `bad dns IP: ${address} is not an ip address`);
+  }
+  for (const word of [...search, ...options]) {
+    if (word === '' || !/^[\x21-\x7e]{1,255}$/.test(word)) {
+      throw new EngineError('invalid', `invalid DNS search domain or option: ${JSON.stringify(word)}`);
+    }
+  }
+}
+
+interface ParsedResolvConf {
+  servers: string[];
+  search: string[];
+  options: string[];
+}
+
+function parseResolvConf(text: string): ParsedResolvConf {
+  const parsed: ParsedResolvConf = { servers: [], search: [], options: [] };
+  for (const line of text.split('\n')) {
+    const [keyword, ...words] = line
+      .replace(/[#;].*/, '')
+      .trim()
+      .split(/\s+/);
+    if (keyword === 'nameserver' && words[0] !== undefined) parsed.servers.push(words[0]);
+    else if (keyword === 'search' || keyword === 'domain') parsed.search = words;
+    else if (keyword === 'options') parsed.options.push(...words);
+  }
+  return parsed;
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
+function withLineEnd(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`;
+}
