@@ -1,0 +1,25 @@
+// Waiting for something that another process does.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export { sleep };
+
+/** Calls `probe` until it returns something other than undefined or false; its last error, or `what`, tells why it never did. */
+export async function eventually<T>(
+  what: string,
+  probe: () => T | Promise<T>,
+  options: { timeoutMs?: number; everyMs?: number } = {},
+): Promise<NonNullable<Exclude<T, false>>> {
+  const deadline = Date.now() + (options.timeoutMs ?? 10_000);
+  let lastError: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== undefined && value !== null && value !== false) return value as NonNullable<Exclude<T, false>>;
+      lastError = undefined;
+    } catch (error) {
+      lastError = error;
+    }
+    if (Date.now() > deadline) throw new Error(`never happened: ${what}`, { cause: lastError });
+    await sleep(options.everyMs ?? 20);
+  }
+}
