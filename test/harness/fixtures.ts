@@ -17,8 +17,10 @@ export function fixtureProgram(name: FixtureProgram): string {
   const product = `${builtFixturesDir}/${name}`;
   if (!isNewer(product, source)) {
     const aside = `${product}.${process.pid}`;
-    const compiler = process.env['CC'] ?? 'cc';
-    execFileSync(compiler, ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', aside, source], { stdio: 'inherit' });
+    const compiler = process.env.CC ?? 'cc';
+    execFileSync(compiler, ['-static', '-O1', '-Wall', '-Wextra', '-Werror', '-o', aside, source], {
+      stdio: 'inherit',
+    });
     renameSync(aside, product);
   }
   return product;

@@ -41,7 +41,9 @@ function list(path: string): string[] {
 }
 
 export function processIds(): number[] {
-  return list('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+  return list('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
 }
 
 /** Mounts of the host's namespace (ours, the daemon's) that come from the engine's directory. */

@@ -11,7 +11,7 @@ mkdirSync(builtFixturesDir, { recursive: true });
 /** The first of these commands that PATH has, as an absolute path. */
 export function findCommand(...names: string[]): string | undefined {
   for (const name of names) {
-    for (const dir of (process.env['PATH'] ?? '').split(':')) {
+    for (const dir of (process.env.PATH ?? '').split(':')) {
       if (dir !== '' && existsSync(`${dir}/${name}`)) return `${dir}/${name}`;
     }
   }

@@ -76,7 +76,9 @@ export async function runCommand(
 export async function mustRun(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
   const result = await runCommand(file, args, options);
   if (result.code !== 0) {
-    throw new Error(`${file} ${args.join(' ')}: status ${result.code ?? result.signal}\n${result.stderr}${result.stdout}`);
+    throw new Error(
+      `${file} ${args.join(' ')}: status ${result.code ?? result.signal}\n${result.stderr}${result.stdout}`,
+    );
   }
   return result.stdout;
 }

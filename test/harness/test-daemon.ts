@@ -116,9 +116,13 @@ export class TestDaemon implements EnginePlace {
   ended(timeoutMs = 20_000): Promise<number | string> {
     const child = this.child;
     if (child === undefined) throw new Error('the daemon was never started');
-    return eventually('the daemon ends', () => child.signalCode ?? (child.exitCode === null ? undefined : `${child.exitCode}`), {
-      timeoutMs,
-    }).then((end) => (/^\d+$/.test(end) ? Number(end) : end));
+    return eventually(
+      'the daemon ends',
+      () => child.signalCode ?? (child.exitCode === null ? undefined : `${child.exitCode}`),
+      {
+        timeoutMs,
+      },
+    ).then((end) => (/^\d+$/.test(end) ? Number(end) : end));
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
@@ -157,7 +161,8 @@ export class TestDaemon implements EnginePlace {
 
   /** POST /images/create; returns the image's id. */
   async importTar(tar: Uint8Array, name: string, tag = 'latest', changes: readonly string[] = []): Promise<string> {
-    const query = new URLSearchParams([['fromSrc', '-'], ['repo', name], ['tag', tag], ...changes.map((c) => ['changes', c])]);
+    const query = new URLSearchParams({ fromSrc: '-', repo: name, tag });
+    for (const change of changes) query.append('changes', change);
     const path = `/images/create?${query}`;
     const answer = await this.api.send('POST', path, { raw: tar, headers: { 'Content-Type': 'application/x-tar' } });
     const id = /"status":"(sha256:[0-9a-f]{64})"/.exec(answer.text)?.[1];
@@ -204,7 +209,9 @@ export class TestDaemon implements EnginePlace {
 
   /** After the daemon has ended, nothing that names its directory may run: what does is killed, and reported. */
   private async killStrays(): Promise<string[]> {
-    const strays = traces({ dir: this.dir, cgroupParent: this.cgroupParent }).filter((line) => line.startsWith('process'));
+    const strays = traces({ dir: this.dir, cgroupParent: this.cgroupParent }).filter((line) =>
+      line.startsWith('process'),
+    );
     for (const line of strays) {
       const pid = Number(/^process (\d+)/.exec(line)?.[1]);
       try {

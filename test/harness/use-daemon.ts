@@ -35,7 +35,8 @@ export function useDaemon(options: DaemonOptions = {}): DaemonFixture {
   });
   return {
     get daemon() {
-      if (daemon === undefined) throw new Error('the daemon is started before the first test, not while the file is read');
+      if (daemon === undefined)
+        throw new Error('the daemon is started before the first test, not while the file is read');
       return daemon;
     },
   };
