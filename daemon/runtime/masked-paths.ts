@@ -1,0 +1,96 @@
+// Paths of /proc and /sys that a container must not see or write: Docker's lists, and what each one is on this kernel. A masked file
+// is covered by /dev/null, a masked directory by an empty read-only tmpfs.
+import { readdirSync, statSync } from 'node:fs';
+import type { HostConfig } from '../api/types/host-config.ts';
+import { securityOptions } from './security-options.ts';
+
+export const DEFAULT_MASKED_PATHS: readonly string[] = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+];
+
+export const DEFAULT_READONLY_PATHS: readonly string[] = [
+  '/proc/bus',
+  '/proc/fs',
+  '/proc/irq',
+  '/proc/sys',
+  '/proc/sysrq-trigger',
+];
+
+export type PathKind = 'file' | 'directory' | 'missing';
+
+/** An empty list and null differ: null is the default, [] is none. Privileged and systempaths=unconfined have none by default. */
+export function systemPaths(hostConfig: HostConfig): { masked: readonly string[]; readonly: readonly string[] } {
+  const open = hostConfig.Privileged === true || securityOptions(hostConfig).systemPathsUnconfined;
+  return {
+    masked: hostConfig.MaskedPaths ?? (open ? [] : DEFAULT_MASKED_PATHS),
+    readonly: hostConfig.ReadonlyPaths ?? (open ? [] : DEFAULT_READONLY_PATHS),
+  };
+}
+
+/** True for a path of the procfs or sysfs that the engine mounts itself: what is there is the kernel's doing, the same on the host. */
+export function isKernelPath(path: string): boolean {
+  return path.startsWith('/proc/') || path.startsWith('/sys/');
+}
+
+/** How long an answer about /proc and /sys holds: a module that is loaded later brings new files. */
+const PROBE_LIFETIME_MS = 10_000;
+
+/** Says what masked and read-only paths are on this kernel; remembers for some seconds. */
+export class PathProbe {
+  readonly #kinds = new Map<string, PathKind>();
+  #thermal: readonly string[] = [];
+  #expiresMs = 0;
+
+  kind(path: string): PathKind {
+    this.#refresh();
+    let kind = this.#kinds.get(path);
+    if (kind === undefined) {
+      kind = statKind(path);
+      this.#kinds.set(path, kind);
+    }
+    return kind;
+  }
+
+  /** Directories whose counters tell one tenant about another's load: one per processor, where the processor has them. */
+  thermalThrottlePaths(): readonly string[] {
+    this.#refresh();
+    return this.#thermal;
+  }
+
+  #refresh(): void {
+    const nowMs = performance.now();
+    if (nowMs < this.#expiresMs) return;
+    this.#expiresMs = nowMs + PROBE_LIFETIME_MS;
+    this.#kinds.clear();
+    const base = '/sys/devices/system/cpu';
+    this.#thermal = listDirectory(base)
+      .filter((name) => /^cpu\d+$/.test(name))
+      .map((name) => `${base}/${name}/thermal_throttle`)
+      .filter((path) => statKind(path) === 'directory');
+  }
+}
+
+function statKind(path: string): PathKind {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return 'missing';
+  return stats.isDirectory() ? 'directory' : 'file';
+}
+
+function listDirectory(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
