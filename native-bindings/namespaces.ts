@@ -1,0 +1,57 @@
+// Namespaces and roots of the calling thread. libuv's pool threads take them from the thread that first makes them, so that a thread
+// that has moved must not use asynchronous fs; and what moved the main thread moves it back before any callback can run.
+import { closeSync, openSync } from 'node:fs';
+import { CLONE, NS_GET } from './constants.ts';
+import { decodeFlags } from './flags.ts';
+import { type Path, pathArg, pathText, syscall } from './libc.ts';
+
+/** unshare(2) of the calling thread. `flags` are CLONE.*. */
+export function unshare(flags: number): void {
+  syscall('unshare', [flags], () => ({
+    args: { flags: decodeFlags('CLONE', CLONE, flags) },
+    operand: decodeFlags('CLONE', CLONE, flags),
+  }));
+}
+
+/** setns(2) of the calling thread: `fd` is a namespace file, or a pidfd with several CLONE.NEW* flags. */
+export function setns(fd: number, type: number): void {
+  syscall('setns', [fd, type], () => ({
+    args: { fd, type: decodeFlags('CLONE', CLONE, type) },
+    operand: `fd ${fd} ${decodeFlags('CLONE', CLONE, type)}`,
+  }));
+}
+
+/** chroot(2). The thread must not share its CLONE_FS state with others, or they move as well. */
+export function chroot(path: Path): void {
+  syscall('chroot', [pathArg(path)], () => ({ args: { path: pathText(path) } }));
+}
+
+/** fchdir(2). */
+export function fchdir(fd: number): void {
+  syscall('fchdir', [fd], () => ({ args: { fd }, operand: `fd ${fd}` }));
+}
+
+/** What kind of namespace an open namespace file is: one of CLONE.NEW*. */
+export function namespaceType(fd: number): number {
+  return syscall('ioctl', [fd, NS_GET.NSTYPE, 0], () => ({ args: { fd }, operand: `NS_GET_NSTYPE on fd ${fd}` }));
+}
+
+/**
+ * Runs a function with the calling thread in another network namespace, and comes back whatever it does. What it opens stays in that
+ * namespace. It must be synchronous: a promise would go on in the wrong namespace, so one is refused.
+ */
+export function inNetworkNamespace<T>(fd: number, run: () => T): T {
+  const home = openSync('/proc/thread-self/ns/net', 'r');
+  try {
+    setns(fd, CLONE.NEWNET);
+    try {
+      const result = run();
+      if (result instanceof Promise) throw new TypeError('inNetworkNamespace: the function must be synchronous');
+      return result;
+    } finally {
+      setns(home, CLONE.NEWNET);
+    }
+  } finally {
+    closeSync(home);
+  }
+}
