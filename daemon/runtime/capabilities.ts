@@ -1,52 +1,11 @@
 // Capabilities: their names and numbers (capabilities(7)), Docker's default set, and what --cap-add, --cap-drop and --privileged make
 // of it. Inheritable and ambient sets are always empty: with them a file's capabilities would let a user rise (CVE-2022-24769).
+import { CAPABILITIES } from '../../native-bindings/capabilities.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { OciCapabilities } from './oci-spec.ts';
 
 /** In the order of their numbers, from 0. */
-export const CAPABILITY_NAMES: readonly string[] = [
-  'CHOWN',
-  'DAC_OVERRIDE',
-  'DAC_READ_SEARCH',
-  'FOWNER',
-  'FSETID',
-  'KILL',
-  'SETGID',
-  'SETUID',
-  'SETPCAP',
-  'LINUX_IMMUTABLE',
-  'NET_BIND_SERVICE',
-  'NET_BROADCAST',
-  'NET_ADMIN',
-  'NET_RAW',
-  'IPC_LOCK',
-  'IPC_OWNER',
-  'SYS_MODULE',
-  'SYS_RAWIO',
-  'SYS_CHROOT',
-  'SYS_PTRACE',
-  'SYS_PACCT',
-  'SYS_ADMIN',
-  'SYS_BOOT',
-  'SYS_NICE',
-  'SYS_RESOURCE',
-  'SYS_TIME',
-  'SYS_TTY_CONFIG',
-  'MKNOD',
-  'LEASE',
-  'AUDIT_WRITE',
-  'AUDIT_CONTROL',
-  'SETFCAP',
-  'MAC_OVERRIDE',
-  'MAC_ADMIN',
-  'SYSLOG',
-  'WAKE_ALARM',
-  'BLOCK_SUSPEND',
-  'AUDIT_READ',
-  'PERFMON',
-  'BPF',
-  'CHECKPOINT_RESTORE',
-].map((name) => `CAP_${name}`);
+export const CAPABILITY_NAMES: readonly string[] = CAPABILITIES;
 
 const NUMBERS: ReadonlyMap<string, number> = new Map(CAPABILITY_NAMES.map((name, number) => [name, number]));
 
