@@ -76,3 +76,8 @@ export function nativeFunction(library: { get(symbol: string): Buffer }, symbol:
     return (resultWords[1] as number) * TWO_32 + ((resultWords[0] as number) >>> 0);
   };
 }
+
+/** The address of a buffer, for structs that hold pointers. The caller keeps the buffer referenced until the call is over. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return BigInt(ref.address(buffer));
+}

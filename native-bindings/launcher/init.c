@@ -1,0 +1,77 @@
+/*
+ * Process 1 of a container that asked for an init: reaps, passes signals on, ends with the status of the first child. Signals are taken
+ * with sigwait: the kernel drops those that process 1 has neither handled nor blocked.
+ */
+#include "child.h"
+#include "kernel.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+static const char title[] = "tsdocker-init";
+
+/* Reaps all that has ended; when that is `pid`, ends as it did. */
+static void reap(pid_t pid)
+{
+	int status;
+	pid_t ended;
+
+	while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (ended == pid)
+			_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	}
+	if (ended < 0 && errno == ECHILD)
+		_exit(1);
+}
+
+static _Noreturn void serve(struct child *child, pid_t pid, const sigset_t *all)
+{
+	/* This process never reaches execve: nothing that close-on-exec was to close may stay open here. */
+	syscall(SYS_close_range, 3U, ~0U, 0U);
+	prctl(PR_SET_NAME, title, 0, 0, 0);
+	if (child->title_length >= sizeof(title)) {
+		memset(child->title, 0, child->title_length);
+		memcpy(child->title, title, sizeof(title));
+	}
+	for (;;) {
+		int number;
+
+		reap(pid);
+		if (sigwait(all, &number) != 0)
+			continue;
+		/* A stop for reading or writing the terminal is about this process, which does neither. */
+		if (number != SIGCHLD && number != SIGTTIN && number != SIGTTOU)
+			kill(pid, number);
+	}
+}
+
+/* In the child that will be the user's process: a group of its own, in the terminal's foreground, as an interactive shell expects. */
+static void take_foreground(void)
+{
+	setpgid(0, 0);
+	/* SIGTTOU is still blocked here, so a group in the background may do this. */
+	tcsetpgrp(0, getpid());
+}
+
+int op_init(struct child *child)
+{
+	sigset_t all;
+	long pid;
+
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return -1;
+	sigfillset(&all);
+	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+		return -1;
+	/* clone rather than clone3: a seccomp filter that is in force already may answer ENOSYS to the latter. */
+	pid = syscall(SYS_clone, (unsigned long)SIGCHLD, 0UL, NULL, NULL, 0UL);
+	if (pid < 0)
+		return -1;
+	if (pid > 0)
+		serve(child, (pid_t)pid, &all);
+	take_foreground();
+	return 0;
+}
