@@ -1,0 +1,214 @@
+// Limits are read from the host's cgroup files and felt from inside.
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { type Body, create, exec, inspect, run, runDetached, start, wait } from '../harness/containers.ts';
+import { eventually, sleep } from '../harness/eventually.ts';
+import { cgroupHierarchies } from '../harness/ledger.ts';
+import { testNeeding } from '../harness/needs.ts';
+import { useDaemon } from '../harness/use-daemon.ts';
+
+const fixture = useDaemon();
+const host = (fields: Record<string, unknown>): Body => ({ HostConfig: fields });
+const isV1 = existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes');
+
+/** The value of the first of these files (v1 name, v2 name) of a container's cgroup. */
+function cgroupFile(id: string, ...names: string[]): string {
+  for (const hierarchy of cgroupHierarchies()) {
+    for (const name of names) {
+      const path = `${hierarchy}${fixture.daemon.cgroupParent}/${id}/${name}`;
+      if (existsSync(path)) return readFileSync(path, 'utf8').trim();
+    }
+  }
+  throw new Error(`no cgroup file ${names.join(' or ')} of ${id}`);
+}
+
+describe('memory', () => {
+  test('the limit stands in the cgroup; a hog dies, is told as OOMKilled, and the event comes once', async () => {
+    const { daemon } = fixture;
+    const since = Date.now() / 1000;
+    const id = await runDetached(daemon, ['probe', 'hog', '200'], host({ Memory: 64 << 20 }));
+    expect(await wait(daemon, id)).toBe(137);
+    const { State } = await inspect(daemon, id);
+    expect(State.OOMKilled).toBe(true);
+    const events = await daemon.api.send(
+      'GET',
+      `/events?since=${since - 1}&until=${Date.now() / 1000 + 1}&filters=${encodeURIComponent(JSON.stringify({ event: ['oom'] }))}`,
+    );
+    expect(
+      events.text
+        .trim()
+        .split('\n')
+        .filter((line) => line !== ''),
+    ).toHaveLength(1);
+    const ordinary = await runDetached(daemon, 'sleep 1000');
+    await daemon.api.post(`/containers/${ordinary}/kill`);
+    await wait(daemon, ordinary);
+    expect((await inspect(daemon, ordinary)).State).toMatchObject({ ExitCode: 137, OOMKilled: false });
+  });
+
+  test('a child’s death by memory is told too, with the first process’s own status', async () => {
+    const { daemon } = fixture;
+    const id = await runDetached(daemon, 'probe hog 200; exit 0', host({ Memory: 64 << 20 }));
+    expect(await wait(daemon, id)).toBe(0);
+    expect((await inspect(daemon, id)).State.OOMKilled).toBe(true);
+  });
+
+  test('the files: limit, swap, reservation; and inside the container', async () => {
+    const { daemon } = fixture;
+    const id = await runDetached(
+      daemon,
+      ['sleep', '1000'],
+      host({ Memory: 64 << 20, MemorySwap: 128 << 20, MemoryReservation: 32 << 20 }),
+    );
+    expect(cgroupFile(id, 'memory.limit_in_bytes', 'memory.max')).toBe(String(64 << 20));
+    expect(cgroupFile(id, 'memory.soft_limit_in_bytes', 'memory.low')).toBe(String(32 << 20));
+    const { stdout } = await exec(
+      daemon,
+      id,
+      'cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null',
+    );
+    expect(stdout.trim()).toBe(String(64 << 20));
+  });
+
+  test.each([
+    [{ Memory: 1024 }, /Minimum memory limit allowed is 6MB/],
+    [{ Memory: 64 << 20, MemorySwap: 32 << 20 }, /Minimum memoryswap limit should be larger than memory limit/],
+    [
+      { Memory: 64 << 20, MemoryReservation: 128 << 20 },
+      /Minimum memory limit (should be|can not be less than memory reservation)/i,
+    ],
+    [{ MemorySwap: 64 << 20 }, /You should always set the Memory limit when using Memoryswap limit/],
+    [{ NanoCpus: 1, CpuQuota: 5 }, /Conflicting options/],
+    [{ NanoCpus: 1e15 }, /CPUs/],
+    [{ CpuPeriod: 1 }, /CPU cfs period/],
+    [{ CpuQuota: 1 }, /CPU cfs quota/],
+    [{ CpusetCpus: 'a' }, /cpuset/i],
+    [{ CpusetCpus: '0-9999' }, /cpu/i],
+    [{ BlkioWeight: 5 }, /Range of blkio weight is from 10 to 1000/],
+    [{ OomScoreAdj: 2000 }, /Invalid value 2000, range for oom score adj is \[-1000, 1000\]/],
+    [{ ShmSize: -1 }, /SHM size/],
+    [{ CgroupParent: '../../x' }, /cgroup/i],
+    [{ CgroupParent: '/a/../../b' }, /cgroup/i],
+  ])('%j is refused', async (fields, message) => {
+    const answer = await fixture.daemon.api.send('POST', '/containers/create', {
+      body: { Image: 'busybox', Cmd: ['true'], ...host(fields) },
+    });
+    expect(answer.status).toBe(400);
+    expect((answer.json as { message: string }).message).toMatch(message);
+  });
+});
+
+describe('processor, processes, shared memory', () => {
+  test('--cpus is a quota, and is felt', async () => {
+    const { daemon } = fixture;
+    const id = await runDetached(daemon, 'while :; do :; done', host({ NanoCpus: 2e8 }));
+    if (isV1) {
+      expect(cgroupFile(id, 'cpu.cfs_quota_us')).toBe('20000');
+      expect(cgroupFile(id, 'cpu.cfs_period_us')).toBe('100000');
+    }
+    const usage = () =>
+      Number(isV1 ? cgroupFile(id, 'cpuacct.usage') : /usage_usec (\d+)/.exec(cgroupFile(id, 'cpu.stat'))?.[1]) /
+      (isV1 ? 1e6 : 1e3);
+    const [before, at] = [usage(), performance.now()];
+    await sleep(1000);
+    const share = (usage() - before) / (performance.now() - at);
+    expect(share).toBeGreaterThan(0.02);
+    expect(share).toBeLessThan(0.35);
+  });
+
+  test('shares, period and quota, cpuset', async () => {
+    const { daemon } = fixture;
+    const id = await runDetached(
+      daemon,
+      ['sleep', '1000'],
+      host({ CpuShares: 512, CpuPeriod: 50000, CpuQuota: 25000, CpusetCpus: '0' }),
+    );
+    if (isV1) {
+      expect(cgroupFile(id, 'cpu.shares')).toBe('512');
+      expect(cgroupFile(id, 'cpu.cfs_quota_us')).toBe('25000');
+    }
+    expect(cgroupFile(id, 'cpuset.cpus')).toBe('0');
+    expect((await exec(daemon, id, 'grep Cpus_allowed_list /proc/self/status')).stdout).toMatch(/:\s*0\n/);
+  });
+
+  test('--pids-limit holds against a fork bomb, and rm -f ends it at once', async () => {
+    const { daemon } = fixture;
+    const counted = await run(daemon, ['probe', 'fork', '100'], host({ PidsLimit: 20 }));
+    expect(counted.stdout).toMatch(/forks=1\d EAGAIN/);
+    const bomb = await runDetached(daemon, 'b() { b | b & }; b; sleep 1000', host({ PidsLimit: 60 }));
+    await eventually('the bomb fills its limit', () => Number(cgroupFile(bomb, 'pids.current')) > 40);
+    const before = Date.now();
+    expect((await daemon.api.send('GET', '/_ping')).status).toBe(200);
+    await daemon.api.delete(`/containers/${bomb}?force=1`);
+    expect(Date.now() - before).toBeLessThan(3000);
+    expect(await daemon.leftovers()).toEqual([]);
+  });
+
+  test('--shm-size', async () => {
+    const shm = (size: number) =>
+      run(fixture.daemon, "df -k /dev/shm | tail -n 1 | awk '{print $2}'", size === 0 ? {} : host({ ShmSize: size }));
+    expect((await shm(0)).stdout).toBe('65536\n');
+    expect((await shm(8 << 20)).stdout).toBe('8192\n');
+  });
+
+  test('no process ever runs outside its cgroup', async () => {
+    const { stdout, id } = await run(fixture.daemon, 'cat /proc/self/cgroup', host({ CgroupnsMode: 'host' }));
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .filter((line) => !/:(name=systemd)?:\/$|^0::\/$/.test(line));
+    expect(lines.length).toBeGreaterThan(0);
+    for (const line of lines) expect(line).toContain(`${fixture.daemon.cgroupParent}/${id}`);
+  });
+
+  test('a cgroup namespace of its own shows the container’s cgroup as the root', async () => {
+    const { stdout } = await run(fixture.daemon, 'cat /proc/self/cgroup', host({ CgroupnsMode: 'private' }));
+    expect(stdout).not.toContain(fixture.daemon.cgroupParent);
+  });
+});
+
+describe('update', () => {
+  test('changes limits of a running container, and those of the next start', async () => {
+    const { daemon } = fixture;
+    const id = await runDetached(daemon, ['sleep', '1000'], host({ Memory: 64 << 20, MemorySwap: -1, PidsLimit: 50 }));
+    const answer = await daemon.api.post<{ Warnings: string[] | null }>(`/containers/${id}/update`, {
+      Memory: 128 << 20,
+      MemorySwap: -1,
+      PidsLimit: 77,
+      CpuShares: 256,
+    });
+    expect(answer).toHaveProperty('Warnings');
+    expect(cgroupFile(id, 'memory.limit_in_bytes', 'memory.max')).toBe(String(128 << 20));
+    expect(cgroupFile(id, 'pids.max')).toBe('77');
+    expect((await inspect(daemon, id)).HostConfig).toMatchObject({ Memory: 128 << 20, PidsLimit: 77, CpuShares: 256 });
+    await daemon.api.post(`/containers/${id}/kill`);
+    await wait(daemon, id);
+    await start(daemon, id);
+    expect(cgroupFile(id, 'memory.limit_in_bytes', 'memory.max')).toBe(String(128 << 20));
+  });
+
+  test('nothing that cannot be is taken', async () => {
+    const { daemon } = fixture;
+    const id = await runDetached(daemon, ['sleep', '1000'], host({ Memory: 64 << 20 }));
+    const bad = await daemon.api.send('POST', `/containers/${id}/update`, { body: { Memory: 1000 } });
+    expect(bad.status).toBe(400);
+    expect(cgroupFile(id, 'memory.limit_in_bytes', 'memory.max')).toBe(String(64 << 20));
+  });
+});
+
+testNeeding('cgroup v1 memory')('OomKillDisable is written to the cgroup', async () => {
+  const id = await runDetached(fixture.daemon, ['sleep', '1000'], host({ Memory: 64 << 20, OomKillDisable: true }));
+  expect(cgroupFile(id, 'memory.oom_control')).toContain('oom_kill_disable 1');
+});
+
+test('throttled disks stand in the cgroup', async () => {
+  const { daemon } = fixture;
+  if (!existsSync('/dev/vda') || !isV1) return;
+  const id = await create(
+    daemon,
+    ['sleep', '1000'],
+    host({ BlkioDeviceReadBps: [{ Path: '/dev/vda', Rate: 1048576 }] }),
+  );
+  await start(daemon, id);
+  expect(cgroupFile(id, 'blkio.throttle.read_bps_device')).toMatch(/^\d+:0 1048576$/);
+});
