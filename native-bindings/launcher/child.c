@@ -99,6 +99,7 @@ int op_execve(struct child *child, const struct operation *op)
 		errno = candidates && argv && envp ? EINVAL : ENOMEM;
 		return -1;
 	}
+	umask(child->mask);
 	reset_signals();
 	/* Every fd is close-on-exec already; this does not depend on that. A filter may forbid it, and has then had it done before. */
 	syscall(SYS_close_range, 3U, ~0U, KERNEL_CLOSE_RANGE_CLOEXEC);
@@ -190,7 +191,7 @@ int run_operation(struct child *child, const struct operation *op)
 	case OP_umask:
 		if (unsigned32(op->arg[0].number, &number) < 0)
 			return -1;
-		umask(number & 0777);
+		child->mask = number & 0777;
 		return 0;
 	case OP_ifup:
 		return op_ifup(op);

@@ -26,6 +26,7 @@ struct child {
 	const struct program *program;
 	int status;	    /* socket to the monitor */
 	int stdio[3];	    /* pipe ends, -1 without */
+	uint32_t mask;	    /* umask of the process; while the program runs it is 0, so that modes are as said */
 	const char *detail; /* what the failing operation was about; an operation may change it */
 	char *title;	    /* the memory of argv, for the init's name */
 	size_t title_length;

@@ -1,0 +1,188 @@
+/* The monitor's loop. Single-threaded, nothing in it blocks but writes to the log's disk. */
+#include "monitor.h"
+
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { POLL_SIGNALS, POLL_STATUS, POLL_LISTENER, POLL_OUTPUT, POLL_INPUT = POLL_OUTPUT + 2, POLL_CLIENTS, POLL_COUNT = POLL_CLIENTS + MAX_CLIENTS };
+
+static void fail_start(struct monitor *monitor, int32_t index, int32_t error, const char *detail, size_t length)
+{
+	monitor->has_failed = true;
+	clients_failed(monitor, index, error, detail, length);
+}
+
+static void started(struct monitor *monitor)
+{
+	static const char detail[] = "write the start record";
+
+	close(monitor->status);
+	monitor->status = -1;
+	monitor->started_ns = now_ns();
+	if (write_started(monitor) < 0) {
+		fail_start(monitor, -1, errno, detail, sizeof(detail) - 1);
+		return;
+	}
+	monitor->is_started = true;
+	clients_started(monitor);
+}
+
+/* The master comes as SCM_RIGHTS; made non-blocking here, where its only reader and writer is. */
+static void take_master(struct monitor *monitor, struct msghdr *packet)
+{
+	struct cmsghdr *header = CMSG_FIRSTHDR(packet);
+	int master;
+
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
+		return;
+	memcpy(&master, CMSG_DATA(header), sizeof(master));
+	if (!monitor->is_terminal || monitor->output[0] >= 0) {
+		close(master);
+		return;
+	}
+	fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
+	terminal_arrived(monitor, master);
+}
+
+static void read_status(struct monitor *monitor)
+{
+	static const char early[] = "the process ended before execve";
+	struct status_message message;
+	struct iovec part = {.iov_base = &message, .iov_len = sizeof(message)};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	ssize_t length = recvmsg(monitor->status, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const size_t fixed = offsetof(struct status_message, detail);
+
+	if (length < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (length <= 0) {
+		if (monitor->announced_exec)
+			started(monitor);
+		else
+			fail_start(monitor, -1, ECHILD, early, sizeof(early) - 1);
+		return;
+	}
+	if ((size_t)length < fixed)
+		return;
+	if (message.kind == STATUS_MASTER)
+		take_master(monitor, &packet);
+	else if (message.kind == STATUS_EXEC)
+		monitor->announced_exec = true;
+	else if (message.kind == STATUS_FAILED)
+		fail_start(monitor, message.index, message.error, message.detail, (size_t)length - fixed);
+}
+
+/* Being the subreaper, the monitor also inherits what daemonises in a container without a pid namespace of its own. */
+static void reap(struct monitor *monitor)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == monitor->child) {
+			monitor->has_exited = true;
+			monitor->wait_status = status;
+		}
+	}
+}
+
+static void read_signals(struct monitor *monitor)
+{
+	struct signalfd_siginfo info;
+
+	while (read(monitor->signals, &info, sizeof(info)) > 0)
+		;
+	reap(monitor);
+}
+
+static struct pollfd watch(int fd, short events)
+{
+	/* Without events the fd is left out: poll would report a hang-up for ever. */
+	return (struct pollfd){.fd = events ? fd : -1, .events = events};
+}
+
+static void fill(struct monitor *monitor, struct pollfd *polls)
+{
+	bool has_room = log_room(&monitor->log) > 0, has_input = monitor->input_length > 0;
+
+	polls[POLL_SIGNALS] = watch(monitor->signals, POLLIN);
+	polls[POLL_STATUS] = watch(monitor->status, POLLIN);
+	polls[POLL_LISTENER] = watch(monitor->listener, client_has_slot(monitor) ? POLLIN : 0);
+	for (int i = 0; i < 2; i++)
+		polls[POLL_OUTPUT + i] = watch(monitor->output[i], has_room ? POLLIN : 0);
+	polls[POLL_INPUT] = watch(monitor->input, has_input ? POLLOUT : 0);
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		struct client *client = &monitor->clients[i];
+		bool waits = client->waits && !input_is_ready(monitor);
+
+		polls[POLL_CLIENTS + i] = watch(client->fd, (short)((waits ? 0 : POLLIN) | (client->owes_log ? POLLOUT : 0)));
+	}
+}
+
+static void serve(struct monitor *monitor, const struct pollfd *polls)
+{
+	/* The status first: what it says about execve happened before the end of the process. */
+	if (polls[POLL_STATUS].revents)
+		read_status(monitor);
+	if (polls[POLL_SIGNALS].revents)
+		read_signals(monitor);
+	for (int i = 0; i < 2; i++) {
+		if (polls[POLL_OUTPUT + i].revents && monitor->output[i] >= 0)
+			output_readable(monitor, i);
+	}
+	if (polls[POLL_INPUT].revents)
+		input_flush(monitor);
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		struct client *client = &monitor->clients[i];
+		short events = polls[POLL_CLIENTS + i].revents;
+
+		if (client->fd < 0 || !events)
+			continue;
+		if (events & POLLOUT)
+			client_send_log(monitor, client);
+		if (client->fd >= 0 && (events & ~POLLOUT))
+			client_readable(monitor, client);
+	}
+	if (polls[POLL_LISTENER].revents)
+		client_accept(monitor);
+}
+
+static int end(struct monitor *monitor)
+{
+	if (monitor->has_failed) {
+		/* It never became a container: whatever of it still runs goes with it. */
+		kill(monitor->child, SIGKILL);
+		if (!monitor->has_exited)
+			waitpid(monitor->child, NULL, 0);
+		return 1;
+	}
+	output_drain(monitor);
+	return write_exit(monitor) < 0;
+}
+
+int monitor_run(struct monitor *monitor)
+{
+	struct pollfd polls[POLL_COUNT];
+
+	for (;;) {
+		/* A process may end while its last words about the start are still to be read. */
+		if (monitor->has_failed || (monitor->has_exited && monitor->status < 0))
+			return end(monitor);
+		fill(monitor, polls);
+		if (poll(polls, POLL_COUNT, -1) > 0)
+			serve(monitor, polls);
+	}
+}

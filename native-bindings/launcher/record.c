@@ -1,0 +1,175 @@
+/* What the monitor leaves in its run directory: the socket, `started`, `exit`; and the counter that tells an OOM kill. */
+#include "monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RECORD_MAX = 512, COUNTER_MAX = 4096, LISTEN_BACKLOG = 128 };
+
+/* A text that grows to a fixed size; every caller's fits by construction. */
+struct text {
+	char at[RECORD_MAX];
+	size_t length;
+};
+
+static void add(struct text *text, const char *more)
+{
+	size_t length = strlen(more);
+
+	if (length > sizeof(text->at) - text->length)
+		abort();
+	memcpy(text->at + text->length, more, length);
+	text->length += length;
+}
+
+static void add_number(struct text *text, uint64_t number)
+{
+	char digits[21];
+	size_t at = sizeof(digits) - 1;
+
+	digits[at] = 0;
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	add(text, digits + at);
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* A socket's path may have 107 bytes, a run directory any number: /proc/self/fd shortens it. */
+int listen_in(int directory)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct text path = {.length = 0};
+	int fd, saved;
+	mode_t mask;
+
+	add(&path, "/proc/self/fd/");
+	add_number(&path, (uint64_t)directory);
+	add(&path, "/monitor.sock");
+	if (path.length >= sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(address.sun_path, path.at, path.length);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	mask = umask(0177);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		fd = -1;
+	}
+	umask(mask);
+	return fd;
+}
+
+/* Written aside, synced, renamed, directory synced: after a power cut there is the whole record or none. */
+static int write_whole(int directory, const char *name, const char *aside, const struct text *text)
+{
+	int fd = openat(directory, aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool is_written;
+
+	if (fd < 0)
+		return -1;
+	is_written = write(fd, text->at, text->length) == (ssize_t)text->length && fsync(fd) == 0;
+	close(fd);
+	if (!is_written || renameat(directory, aside, directory, name) < 0)
+		return -1;
+	return fsync(directory);
+}
+
+int write_started(const struct monitor *monitor)
+{
+	struct text text = {.length = 0};
+
+	if (monitor->rundir < 0)
+		return 0;
+	add(&text, "{\"pid\":");
+	add_number(&text, (uint64_t)monitor->child);
+	add(&text, ",\"monitor\":");
+	add_number(&text, (uint64_t)getpid());
+	add(&text, ",\"startedNs\":\"");
+	add_number(&text, monitor->started_ns);
+	add(&text, "\"}\n");
+	return write_whole(monitor->rundir, "started", "started.new", &text);
+}
+
+int write_exit(const struct monitor *monitor)
+{
+	struct text text = {.length = 0};
+	int status = monitor->wait_status;
+	bool was_killed = WIFSIGNALED(status);
+
+	if (monitor->rundir < 0)
+		return 0;
+	add(&text, "{\"code\":");
+	add_number(&text, (uint64_t)(was_killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status)));
+	add(&text, ",\"signal\":");
+	add_number(&text, (uint64_t)(was_killed ? WTERMSIG(status) : 0));
+	add(&text, ",\"startedNs\":\"");
+	add_number(&text, monitor->started_ns);
+	add(&text, "\",\"finishedNs\":\"");
+	add_number(&text, now_ns());
+	add(&text, "\",\"oomKilled\":");
+	add(&text, oom_happened(&monitor->oom) ? "true" : "false");
+	add(&text, "}\n");
+	return write_whole(monitor->rundir, "exit", "exit.new", &text);
+}
+
+/* The number after `key` and a space at the start of a line; 0 when the kernel has no such counter. */
+static uint64_t read_counter(int fd, const char *key)
+{
+	static char content[COUNTER_MAX + 1];
+	ssize_t count = pread(fd, content, COUNTER_MAX, 0);
+	size_t length = strlen(key);
+
+	if (count <= 0)
+		return 0;
+	content[count] = 0;
+	for (const char *line = content; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, key, length) == 0 && line[length] == ' ')
+			return strtoull(line + length + 1, NULL, 10);
+	}
+	return 0;
+}
+
+int oom_open(struct oom_counter *counter, const char *path, const char *key)
+{
+	size_t length = strlen(key);
+
+	if (length == 0 || length >= sizeof(counter->key)) {
+		errno = EINVAL;
+		return -1;
+	}
+	memcpy(counter->key, key, length + 1);
+	counter->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (counter->fd < 0)
+		return -1;
+	counter->before = read_counter(counter->fd, counter->key);
+	return 0;
+}
+
+bool oom_happened(const struct oom_counter *counter)
+{
+	return counter->fd >= 0 && read_counter(counter->fd, counter->key) > counter->before;
+}
