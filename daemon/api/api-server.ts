@@ -1,0 +1,152 @@
+// The Engine API on its sockets: one router, fed by any number of listeners. `build` makes it, `listen` opens the sockets (last thing of the
+// engine's start: nobody sees half of it), `close` closes them and cuts sessions; containers go on.
+import { createServer, type Server } from 'node:http';
+import type { TObject, TSchema } from '@sinclair/typebox';
+import { type FastifyReply, fastify } from 'fastify';
+import { EngineError } from '../errors/engine-error.ts';
+import { checkVersion, commonHeaders } from './api-version.ts';
+import type { App } from './app.ts';
+import { compileBody } from './body-schema.ts';
+import { errorAnswer, errorBody } from './error-status.ts';
+import { type HijackTarget, type Sessions, serveUpgrade, wantsHijack } from './hijack.ts';
+import { createHttpServer, type ServerHandlers } from './http-server.ts';
+import { type ListenOptions, openListener } from './listeners.ts';
+import { OpenApiDocument } from './openapi.ts';
+import { compileQuery } from './query.ts';
+import { readJsonBody } from './read-body.ts';
+import { rewriteUrl } from './rewrite-url.ts';
+import { registerContainerFiles } from './routes/container-files.ts';
+import { registerContainerLifecycle } from './routes/container-lifecycle.ts';
+import { registerContainerStreams } from './routes/container-streams.ts';
+import { registerContainers } from './routes/containers.ts';
+import { registerExec } from './routes/exec.ts';
+import { registerExplain } from './routes/explain.ts';
+import { registerImages } from './routes/images.ts';
+import { registerNetworks } from './routes/networks.ts';
+import { registerNotHere } from './routes/not-here.ts';
+import { registerSystem } from './routes/system.ts';
+import type { ApiServices } from './services.ts';
+
+export class ApiServer {
+  readonly #handlers: ServerHandlers;
+  readonly #listeners: Server[] = [];
+  readonly #sessions: Sessions;
+  readonly #services: ApiServices;
+
+  private constructor(handlers: ServerHandlers, sessions: Sessions, services: ApiServices) {
+    this.#handlers = handlers;
+    this.#sessions = sessions;
+    this.#services = services;
+  }
+
+  static async build(services: ApiServices): Promise<ApiServer> {
+    const sessions: Sessions = new Set();
+    const app = createApp(services);
+    const targets = registerRoutes(app, services, sessions);
+    await app.ready();
+    const handlers: ServerHandlers = {
+      request: app.routing as ServerHandlers['request'],
+      wantsUpgrade: (request) => wantsHijack(request, targets),
+      upgrade: (request, socket, head) => {
+        void serveUpgrade(request, socket, head, { targets, sessions, log: services.log });
+      },
+    };
+    return new ApiServer(handlers, sessions, services);
+  }
+
+  /** Opens all of the addresses or none: unix://PATH, tcp://HOST:PORT. Throws EngineError saying which and why. */
+  async listen(hosts: readonly string[], options: ListenOptions): Promise<void> {
+    try {
+      for (const host of hosts) this.#listeners.push(await openListener(host, options, this.#handlers));
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    for (const host of hosts) this.#services.log.info({ host }, 'API listens');
+  }
+
+  /** A server that is not listening yet, for tests. */
+  createServer(): Server {
+    return createHttpServer(this.#handlers);
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#listeners.splice(0).map((server) => {
+      const done = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      return done;
+    });
+    for (const socket of this.#sessions) socket.destroy();
+    await Promise.all(closed);
+  }
+}
+
+/** The router without a socket; tests use its `inject`. */
+export function createApp(services: ApiServices): App {
+  const app = fastify({
+    logger: false,
+    disableRequestLogging: true,
+    // The router is shared by servers of our own making: Fastify's is never opened.
+    serverFactory: (handler) => createServer(handler),
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 8192 },
+    rewriteUrl: (request) => rewriteUrl(request.method ?? 'GET', request.url ?? '/'),
+    exposeHeadRoutes: false,
+    frameworkErrors: (error, _request, reply) => {
+      const answer = errorAnswer(new EngineError('invalid', error.message), services.log);
+      const untyped = reply as unknown as FastifyReply;
+      void untyped.code(answer.status).header('Content-Type', 'application/json').send(errorBody(answer.message));
+    },
+  }) as unknown as App;
+
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(commonHeaders);
+    try {
+      checkVersion(request.originalUrl);
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (request, payload, done) => {
+    const { body } = request.routeOptions.config;
+    if (body !== 'json') return done(null, body === 'stream' ? payload : undefined);
+    readJsonBody(payload, request.headers['content-type']).then((parsed) => done(null, parsed), done);
+  });
+  app.setValidatorCompiler(({ schema, httpPart }) => {
+    if (httpPart !== 'body' && httpPart !== 'querystring') return () => true;
+    const decode = httpPart === 'body' ? compileBody(schema as TSchema) : compileQuery(schema as TObject);
+    return (data: unknown) => {
+      try {
+        return { value: decode(data as Record<string, unknown>) };
+      } catch (error) {
+        return { error: error as Error };
+      }
+    };
+  });
+  app.setErrorHandler((error, _request, reply) => {
+    const answer = errorAnswer(error, services.log);
+    if (answer.status === 304) return reply.code(304).send();
+    return reply.code(answer.status).header('Content-Type', 'application/json').send(errorBody(answer.message));
+  });
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).header('Content-Type', 'application/json').send(errorBody('page not found')),
+  );
+  return app;
+}
+
+export function registerRoutes(app: App, services: ApiServices, sessions: Sessions): readonly HijackTarget[] {
+  const document = new OpenApiDocument(app);
+  registerSystem(app, services);
+  registerContainers(app, services);
+  registerContainerLifecycle(app, services);
+  registerContainerFiles(app, services);
+  const attach = registerContainerStreams(app, services, sessions);
+  const execStart = registerExec(app, services, sessions);
+  registerExplain(app, services);
+  registerImages(app, services);
+  registerNetworks(app, services);
+  registerNotHere(app);
+  document.register(app);
+  return [attach, execStart];
+}

@@ -1,0 +1,53 @@
+// The types of this API's routes, and the few things every route uses: how a JSON answer is written, what a name in a path may be.
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyTypeProvider } from 'fastify';
+import { EngineError } from '../errors/engine-error.ts';
+
+interface TypeBoxTypes extends FastifyTypeProvider {
+  validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown;
+}
+
+export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypes>;
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a route does with a request's body; none of it when this is absent. */
+    body?: 'json' | 'stream';
+  }
+  interface FastifySchema {
+    summary?: string;
+    tags?: string[];
+  }
+}
+
+export const containerParams = Type.Object({ id: Type.String({ description: 'ID, name or unique ID prefix' }) });
+export const execParams = Type.Object({ id: Type.String({ description: 'ID of the exec instance' }) });
+export const nameParams = Type.Object({ name: Type.String({ description: 'Name or ID' }) });
+
+/** With exactly this Content-Type: the docker CLI shows an error's raw JSON when a charset follows. */
+export function sendJson(reply: FastifyReply, value: unknown, status = 200): FastifyReply {
+  return reply
+    .code(status)
+    .header('Content-Type', 'application/json')
+    .send(`${JSON.stringify(value)}\n`);
+}
+
+export function sendEmpty(reply: FastifyReply, status: 200 | 201 | 204): FastifyReply {
+  return reply.code(status).send();
+}
+
+/** A name or id out of a path: any text that can be one. Throws 'invalid'. */
+export function checkName(what: string, name: string): string {
+  if (name === '') throw new EngineError('invalid', `invalid ${what} name or ID: value is empty`);
+  if (/[\u0000-\u001f\u007f]/.test(name))
+    throw new EngineError('invalid', `invalid ${what} name or ID: control character`);
+  return name;
+}
+
+/** Leaves out what is undefined: services' optional properties are absent, never undefined. */
+export function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const present: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(fields)) if (value !== undefined) present[key] = value;
+  return present as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

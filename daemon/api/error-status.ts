@@ -1,0 +1,46 @@
+// The one place where errors become HTTP: a status and Docker's {"message": …}. An error that no service meant is told as an internal
+// error, and only then is it logged, because nobody else will.
+import { type ErrorCode, isEngineError } from '../errors/engine-error.ts';
+import type { ApiLog } from './services.ts';
+
+export const statusOf: Readonly<Record<ErrorCode, number>> = Object.freeze({
+  invalid: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  'not-found': 404,
+  'not-modified': 304,
+  conflict: 409,
+  'too-large': 413,
+  system: 500,
+  'not-implemented': 501,
+  unavailable: 503,
+});
+
+export interface ErrorAnswer {
+  status: number;
+  message: string;
+}
+
+/** `log` gets errors that are the engine's own fault. */
+export function errorAnswer(error: unknown, log: ApiLog): ErrorAnswer {
+  if (isEngineError(error)) return { status: statusOf[error.code], message: fullMessage(error) };
+  if (error instanceof Error && error.name === 'SystemError') return { status: 500, message: fullMessage(error) };
+  const status = (error as { statusCode?: unknown }).statusCode;
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return { status, message: (error as Error).message };
+  }
+  log.error({ err: error }, 'request failed for no known reason');
+  return { status: 500, message: `internal error: ${error instanceof Error ? error.message : String(error)}` };
+}
+
+/** The message, and what caused it where the message does not say so already. */
+function fullMessage(error: Error): string {
+  const cause = error.cause;
+  if (!(cause instanceof Error) || cause.message === '' || error.message.includes(cause.message)) return error.message;
+  return `${error.message}: ${fullMessage(cause)}`;
+}
+
+/** The JSON text of an error, with the line end that Docker's encoder writes. */
+export function errorBody(message: string): string {
+  return `${JSON.stringify({ message })}\n`;
+}

@@ -1,0 +1,122 @@
+// The HTTP servers below the routes: limits, time-outs, what is answered to bytes that are no HTTP, and the two ways in which a connection
+// stops being HTTP (an Upgrade, or taken from under an answered request).
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { createServer, type Server, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
+import { EngineError } from '../errors/engine-error.ts';
+import { commonHeaders } from './api-version.ts';
+import { errorBody } from './error-status.ts';
+
+export interface ServerHandlers {
+  request: RequestListener;
+  /** Requests for which a protocol switch is done; all other Upgrade headers are ignored. */
+  wantsUpgrade: (request: IncomingMessage) => boolean;
+  /** `head`: what arrived behind the headers. The socket has no listeners left. */
+  upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+const connectionLimit = 4096;
+const options = {
+  // X-Registry-Config and build arguments are long.
+  maxHeaderSize: 128 * 1024,
+  // A pool of a client may use its connection at any time: closing idle ones would race with that.
+  keepAliveTimeout: 0,
+  // Uploads and attached sessions last as long as they last; only headers have to come quickly.
+  requestTimeout: 0,
+  headersTimeout: 20_000,
+  connectionsCheckingInterval: 5_000,
+  insecureHTTPParser: false,
+  noDelay: true,
+  keepAlive: true,
+};
+
+/** With `tls`: mutual TLS only. */
+export function createHttpServer(handlers: ServerHandlers, tls?: SecureContextOptions): Server {
+  const shouldUpgradeCallback = handlers.wantsUpgrade;
+  const server =
+    tls === undefined
+      ? createServer({ ...options, shouldUpgradeCallback }, handlers.request)
+      : createTlsServer(
+          {
+            ...options,
+            shouldUpgradeCallback,
+            ...tls,
+            minVersion: 'TLSv1.2',
+            requestCert: true,
+            rejectUnauthorized: true,
+          },
+          handlers.request,
+        );
+  server.maxConnections = connectionLimit;
+  server.maxHeadersCount = 100;
+  server.on('clientError', answerBadRequest);
+  server.on('upgrade', handlers.upgrade);
+  return server;
+}
+
+function answerBadRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  endWith(socket, status, errorBody(STATUS_CODES[status] ?? 'Bad Request'));
+}
+
+/** A whole answer on a bare socket, which ends with it. */
+export function endWith(socket: Duplex, status: number, body: string): void {
+  const headers = {
+    ...commonHeaders,
+    ...(body === '' ? {} : { 'Content-Type': 'application/json' }),
+    'Content-Length': String(Buffer.byteLength(body)),
+    Connection: 'close',
+  };
+  socket.on('error', () => undefined);
+  socket.end(`${statusLine(status, STATUS_CODES[status] ?? '')}${headerLines(headers)}\r\n${body}`);
+  // Unread input would turn the end into a reset.
+  socket.resume();
+}
+
+export function statusLine(status: number, reason: string): string {
+  return `HTTP/1.1 ${status} ${reason}\r\n`;
+}
+
+export function headerLines(headers: Readonly<Record<string, string>>): string {
+  let lines = '';
+  for (const name in headers) lines += `${name}: ${headers[name]}\r\n`;
+  return lines;
+}
+
+/** Of Node's connection parser, what taking a connection over needs. */
+interface ConnectionParser {
+  unconsume?: () => void;
+  remove?: () => void;
+  close?: () => void;
+}
+
+/**
+ * Takes the connection from under a request that was read to its end and not answered yet: for clients that attach without asking for an
+ * Upgrade and then send raw bytes, which the HTTP parser must not see. Throws 'not-implemented' on a Node that does not let go.
+ */
+export function takeOverConnection(request: IncomingMessage, response: ServerResponse): Duplex {
+  const socket = request.socket;
+  const { parser } = socket as unknown as { parser?: ConnectionParser | null };
+  if (typeof parser?.unconsume !== 'function' || typeof parser.remove !== 'function') {
+    throw new EngineError(
+      'not-implemented',
+      'attach without an upgrade: ask for "Connection: Upgrade", "Upgrade: tcp"',
+    );
+  }
+  response.detachSocket(socket);
+  parser.unconsume();
+  parser.remove();
+  for (const event of ['data', 'end', 'close', 'drain', 'timeout', 'error', 'readable', 'pause', 'resume']) {
+    socket.removeAllListeners(event);
+  }
+  (socket as unknown as { parser: null }).parser = null;
+  // Not within the parser's own callbacks.
+  setImmediate(() => parser.close?.());
+  return socket;
+}

@@ -1,0 +1,53 @@
+// Reads a JSON body: bounded in size and time, and only when it is declared as JSON, because a web page can make a browser post anything
+// else without asking.
+import type { Readable } from 'node:stream';
+import { EngineError } from '../errors/engine-error.ts';
+
+export const jsonBodyLimit = 4 * 1024 * 1024;
+const bodyTimeoutMs = 60_000;
+
+/** undefined when there is no body. */
+export async function readJsonBody(payload: Readable, contentType: string | undefined): Promise<unknown> {
+  const bytes = await readAll(payload);
+  return bytes.length === 0 ? undefined : parseJson(bytes, contentType);
+}
+
+export function parseJson(bytes: Buffer, contentType: string | undefined): unknown {
+  if (contentType === undefined || !/^application\/json\s*(?:;|$)/i.test(contentType)) {
+    throw new EngineError(
+      'invalid',
+      `unsupported Content-Type header (${contentType ?? ''}): must be 'application/json'`,
+    );
+  }
+  try {
+    return JSON.parse(bytes.toString());
+  } catch (error) {
+    throw new EngineError('invalid', `invalid JSON: ${(error as Error).message}`);
+  }
+}
+
+function readAll(payload: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const timer = setTimeout(
+      () => finish(new EngineError('invalid', 'request body did not arrive in time')),
+      bodyTimeoutMs,
+    );
+    const finish = (error?: Error) => {
+      clearTimeout(timer);
+      payload.off('data', take).off('end', finish).off('error', finish).off('close', cut);
+      if (error === undefined) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+      else reject(error);
+    };
+    const cut = () => finish(new EngineError('invalid', 'request body was cut off'));
+    const take = (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > jsonBodyLimit) {
+        finish(new EngineError('too-large', `request body is larger than ${jsonBodyLimit} bytes`));
+      } else chunks.push(chunk);
+    };
+    const end = finish as () => void;
+    payload.on('data', take).on('end', end).on('error', finish).on('close', cut);
+  });
+}

@@ -1,0 +1,131 @@
+// Routes that stream what a container says and does: attach, logs, stats.
+import { type Static, Type } from '@sinclair/typebox';
+import { EngineError } from '../../errors/engine-error.ts';
+import { requestedVersion } from '../api-version.ts';
+import { type App, checkName, given, containerParams as params } from '../app.ts';
+import { parseDetachKeys } from '../detach-keys.ts';
+import { type HijackTarget, type Opened, type Sessions, serveTakenOver } from '../hijack.ts';
+import { compileQuery, flag, text, timestamp } from '../query.ts';
+import { ResponseStream } from '../response-stream.ts';
+import type { ApiServices } from '../services.ts';
+import { pumpOutput, streamContentType } from '../stream-framing.ts';
+
+const tags = ['Container'];
+
+const attachQuery = Type.Object({
+  stream: flag('What is written from now on'),
+  stdin: flag('The connection is its input'),
+  stdout: flag('Its output'),
+  stderr: flag('Its error output'),
+  logs: flag('What was written before, first'),
+  detachKeys: text('Keys that leave a terminal; ctrl-p,ctrl-q when absent'),
+});
+
+/** Registers the routes; returns how an attach with an Upgrade is opened. */
+export function registerContainerStreams(app: App, { containers }: ApiServices, sessions: Sessions): HijackTarget {
+  const openAttach = async (id: string, query: Static<typeof attachQuery>): Promise<Opened> => {
+    const { detachKeys, ...options } = query;
+    const keys = parseDetachKeys(detachKeys);
+    return { attachment: await containers.attach(checkName('container', id), options), detachKeys: keys };
+  };
+
+  app.post(
+    '/containers/:id/attach',
+    {
+      schema: {
+        summary: "Connect to the container's stdin and output (101, or 200 without an Upgrade)",
+        tags,
+        params,
+        querystring: attachQuery,
+      },
+    },
+    async (request, reply) => {
+      const { attachment, detachKeys } = await openAttach(request.params.id, request.query);
+      if (attachment !== undefined) await serveTakenOver(request, reply, { attachment, detachKeys }, sessions);
+    },
+  );
+
+  app.get(
+    '/containers/:id/logs',
+    {
+      schema: {
+        summary: 'What the container wrote',
+        tags,
+        params,
+        querystring: Type.Object({
+          follow: flag('Go on until it stops'),
+          stdout: flag('Its output'),
+          stderr: flag('Its error output'),
+          since: timestamp('From this time on'),
+          until: timestamp('Up to this time'),
+          timestamps: flag('A time in front of each line'),
+          details: flag('Labels and variables asked for by log options in front of each line'),
+          tail: text('This many lines from the end; all when absent'),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { follow, stdout, stderr, timestamps, details, since, until, tail } = request.query;
+      if (!stdout && !stderr) {
+        throw new EngineError('invalid', 'Bad parameters: you must choose at least one stream');
+      }
+      const logs = await containers.logs(checkName('container', request.params.id), {
+        ...{ stdout, stderr, follow, timestamps, details },
+        ...given({
+          tail: tail !== undefined && /^\d{1,15}$/.test(tail) ? Number(tail) : undefined,
+          sinceNs: since === 0n ? undefined : since,
+          untilNs: until === 0n ? undefined : until,
+        }),
+      });
+      const stream = new ResponseStream(reply, streamContentType(logs.tty, requestedVersion(request.originalUrl)));
+      stream.onClose(() => logs.close());
+      try {
+        await pumpOutput(logs.output, stream.raw, !logs.tty);
+        stream.end();
+      } catch {
+        stream.abort();
+      }
+    },
+  );
+
+  app.get(
+    '/containers/:id/stats',
+    {
+      schema: {
+        summary: 'Resource usage, one JSON object per second',
+        tags,
+        params,
+        querystring: Type.Object({
+          stream: flag('Until the client leaves', true),
+          'one-shot': flag('One sample, without one before it'),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { stream: isStream, 'one-shot': oneShot } = request.query;
+      if (isStream && oneShot) throw new EngineError('invalid', 'cannot have stream=true and one-shot=true');
+      const id = checkName('container', request.params.id);
+      const samples = (await containers.stats(id, { stream: isStream, oneShot }))[Symbol.asyncIterator]();
+      const stream = new ResponseStream(reply, 'application/json');
+      let hasLeft = false;
+      stream.onClose(() => {
+        hasLeft = true;
+        void samples.return?.();
+      });
+      try {
+        for (let sample = await samples.next(); !sample.done && !hasLeft; sample = await samples.next()) {
+          await stream.write(`${JSON.stringify(sample.value)}\n`);
+        }
+        stream.end();
+      } catch {
+        stream.abort();
+      }
+    },
+  );
+
+  const decodeAttach = compileQuery(attachQuery);
+  return {
+    path: /^\/containers\/(?<id>[^/]+)\/attach\/?$/,
+    open: (id, query) => openAttach(id, decodeAttach(Object.fromEntries(query))),
+  };
+}

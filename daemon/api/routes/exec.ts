@@ -1,0 +1,97 @@
+// Routes of processes that are started in a running container.
+import { Type } from '@sinclair/typebox';
+import { EngineError } from '../../errors/engine-error.ts';
+import { type App, checkName, containerParams, execParams, given, sendEmpty, sendJson } from '../app.ts';
+import { compileBody } from '../body-schema.ts';
+import { parseDetachKeys } from '../detach-keys.ts';
+import { type HijackTarget, type Opened, type Sessions, serveTakenOver } from '../hijack.ts';
+import { integer } from '../query.ts';
+import { ExecBody, ExecStartBody } from '../schemas.ts';
+import type { ApiServices } from '../services.ts';
+import type { ExecStartConfig } from '../types/exec.ts';
+import { terminalSize } from './container-lifecycle.ts';
+
+const tags = ['Exec'];
+
+/** Registers the routes; returns how a start with an Upgrade is opened. */
+export function registerExec(app: App, { containers }: ApiServices, sessions: Sessions): HijackTarget {
+  const openExec = async (id: string, body: ExecStartConfig, version: number): Promise<Opened> => {
+    const { Detach: detach = false, Tty: tty, ConsoleSize: size } = body;
+    const consoleSize = size && tty && version >= 1042 ? size : undefined;
+    const exec = checkExecId(id);
+    const { DetachKeys } = (await containers.inspectExec(exec)) as { DetachKeys?: string };
+    return {
+      detachKeys: parseDetachKeys(DetachKeys),
+      attachment: await containers.startExec(exec, { detach, ...given({ tty, consoleSize }) }),
+    };
+  };
+
+  app.post(
+    '/containers/:id/exec',
+    {
+      config: { body: 'json' },
+      schema: {
+        summary: 'Prepare a process in a running container (201)',
+        tags,
+        params: containerParams,
+        body: ExecBody,
+      },
+    },
+    async (request, reply) => {
+      const { body } = request;
+      if ((body.Cmd?.length ?? 0) === 0) throw new EngineError('invalid', 'No exec command specified');
+      parseDetachKeys(body.DetachKeys);
+      return sendJson(reply, await containers.createExec(checkName('container', request.params.id), body), 201);
+    },
+  );
+
+  app.post(
+    '/exec/:id/start',
+    {
+      config: { body: 'json' },
+      schema: {
+        summary: 'Start it and connect to it (101, or 200 without an Upgrade or detached)',
+        tags,
+        params: execParams,
+        body: Type.Optional(ExecStartBody),
+      },
+    },
+    async (request, reply) => {
+      const { attachment, detachKeys } = await openExec(request.params.id, request.body ?? {}, 1042);
+      if (attachment === undefined) return sendEmpty(reply, 200);
+      await serveTakenOver(request, reply, { attachment, detachKeys }, sessions);
+    },
+  );
+
+  app.post(
+    '/exec/:id/resize',
+    {
+      schema: {
+        summary: 'Size of its terminal',
+        tags,
+        params: execParams,
+        querystring: Type.Object({ h: integer('Rows'), w: integer('Columns') }),
+      },
+    },
+    async (request, reply) => {
+      await containers.resizeExec(checkExecId(request.params.id), terminalSize(request.query));
+      return sendEmpty(reply, 200);
+    },
+  );
+
+  app.get('/exec/:id/json', { schema: { summary: 'Inspect', tags, params: execParams } }, async (request, reply) =>
+    sendJson(reply, await containers.inspectExec(checkExecId(request.params.id))),
+  );
+
+  const decodeBody = compileBody(ExecStartBody);
+  return {
+    path: /^\/exec\/(?<id>[^/]+)\/start\/?$/,
+    open: (id, _query, body, version) => openExec(id, body === undefined ? {} : decodeBody(body), version),
+  };
+}
+
+/** Ids of execs are hex digits: nothing else is looked up. */
+function checkExecId(id: string): string {
+  if (!/^[0-9a-f]{1,64}$/.test(id)) throw new EngineError('not-found', `No such exec instance: ${id}`);
+  return id;
+}

@@ -1,0 +1,160 @@
+// Routes of images that this engine has: list, inspect, history, tag, remove, prune, import.
+import type { Readable } from 'node:stream';
+import { Type } from '@sinclair/typebox';
+import { EngineError } from '../../errors/engine-error.ts';
+import { requestedVersion } from '../api-version.ts';
+import { type App, checkName, nameParams as params, sendEmpty, sendJson } from '../app.ts';
+import { adaptImageInspect, adaptImageSummary } from '../image-wire.ts';
+import { filters, flag, list, text } from '../query.ts';
+import { ResponseStream } from '../response-stream.ts';
+import type { ApiServices } from '../services.ts';
+
+const tags = ['Image'];
+
+export function registerImages(app: App, { images }: ApiServices): void {
+  const platform = text('JSON object of an OCI platform');
+  const refusePlatform = (given: string | undefined) => {
+    if (given) throw new EngineError('not-implemented', 'platform: images have one platform each in this engine');
+  };
+
+  app.get(
+    '/images/json',
+    {
+      schema: {
+        summary: 'List images',
+        tags,
+        querystring: Type.Object({
+          all: flag('Also images without a name that others are built on'),
+          filters: filters('dangling, label, before, since, reference, until'),
+          filter: text('A reference, as clients before 1.25 sent it'),
+          'shared-size': flag('Count SharedSize'),
+          digests: flag('Always so'),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { all, filter, 'shared-size': sharedSize } = request.query;
+      const version = requestedVersion(request.originalUrl);
+      const merged = new Map(request.query.filters);
+      if (filter) merged.set('reference', [...(merged.get('reference') ?? []), filter]);
+      const found = images.list({ all, filters: merged, sharedSize });
+      return sendJson(
+        reply,
+        found.map((image) => adaptImageSummary(image, version)),
+      );
+    },
+  );
+
+  app.get(
+    '/images/:name/json',
+    { schema: { summary: 'Inspect', tags, params, querystring: Type.Object({ platform }) } },
+    async (request, reply) => {
+      refusePlatform(request.query.platform);
+      const image = images.inspect(checkName('image', request.params.name));
+      return sendJson(reply, adaptImageInspect(image, requestedVersion(request.originalUrl)));
+    },
+  );
+
+  app.get(
+    '/images/:name/history',
+    { schema: { summary: 'How it came about, newest first', tags, params, querystring: Type.Object({ platform }) } },
+    async (request, reply) => {
+      refusePlatform(request.query.platform);
+      return sendJson(reply, images.history(checkName('image', request.params.name)));
+    },
+  );
+
+  app.post(
+    '/images/:name/tag',
+    {
+      schema: {
+        summary: 'Give it another name (201)',
+        tags,
+        params,
+        querystring: Type.Object({ repo: text('The name'), tag: text('The tag; latest when absent') }),
+      },
+    },
+    async (request, reply) => {
+      const { repo = '', tag = '' } = request.query;
+      images.tag(checkName('image', request.params.name), repo, tag);
+      return sendEmpty(reply, 201);
+    },
+  );
+
+  app.delete(
+    '/images/:name',
+    {
+      schema: {
+        summary: 'Take a name away, and the image with its last name',
+        tags,
+        params,
+        querystring: Type.Object({
+          force: flag('Even when stopped containers use it or it has several names'),
+          noprune: flag('Keep its parents without a name'),
+          platforms: list('Not there yet'),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { force, noprune, platforms } = request.query;
+      refusePlatform(platforms[0]);
+      return sendJson(reply, await images.remove(checkName('image', request.params.name), { force, noPrune: noprune }));
+    },
+  );
+
+  app.post(
+    '/images/prune',
+    {
+      schema: {
+        summary: 'Remove images that nothing uses',
+        tags,
+        querystring: Type.Object({ filters: filters('dangling, until, label, label!') }),
+      },
+    },
+    async (request, reply) => sendJson(reply, await images.prune(request.query.filters)),
+  );
+
+  app.post(
+    '/images/create',
+    {
+      config: { body: 'stream' },
+      schema: {
+        summary: 'Make an image of a tar (fromSrc=-)',
+        tags,
+        querystring: Type.Object({
+          fromImage: text('Pull: not there yet'),
+          fromSrc: text('- for the body'),
+          repo: text('Name of the image'),
+          tag: text('Its tag'),
+          message: text('Message of the history'),
+          changes: list('Dockerfile instructions'),
+          platform: text('os[/arch[/variant]]'),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { fromImage, fromSrc, repo = '', tag = '', message = '', changes, platform: asked = '' } = request.query;
+      if (fromImage) {
+        throw new EngineError(
+          'not-implemented',
+          `pull ${fromImage}${tag === '' ? '' : `:${tag}`}: this engine has no registry client yet: import the image from a tar`,
+        );
+      }
+      if (!fromSrc) throw new EngineError('invalid', 'images/create: fromImage or fromSrc is needed');
+      if (fromSrc !== '-')
+        throw new EngineError('not-implemented', `import ${fromSrc}: only a tar in the request is supported`);
+      const cancel = new AbortController();
+      const onClose = () => {
+        if (!reply.raw.writableEnded) cancel.abort();
+      };
+      reply.raw.once('close', onClose);
+      const tar = (request.body ?? request.raw) as Readable;
+      const lines = changes.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '');
+      const id = await images.importTar(tar, {
+        ...{ repo, tag, message, changes: lines, platform: asked },
+        signal: cancel.signal,
+      });
+      new ResponseStream(reply, 'application/json').end(`${JSON.stringify({ status: id })}\r\n`);
+    },
+  );
+}

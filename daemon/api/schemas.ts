@@ -1,0 +1,50 @@
+// The request bodies of this API that are not a type of their own in types/.
+import { Type } from '@sinclair/typebox';
+import { ContainerConfig, ContainerConfigProperties } from './types/container-config.ts';
+import { HostConfig } from './types/host-config.ts';
+
+const optional = Type.Optional;
+const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
+/** Rows, columns. */
+const ConsoleSize = optional(
+  nullable(Type.Array(Type.Integer({ minimum: 0, maximum: 65535 }), { minItems: 2, maxItems: 2 })),
+);
+const Open = Type.Object({}, { additionalProperties: true });
+
+/** POST /containers/create: the container's config with its host config beside it. */
+export const CreateBody = Type.Object(
+  {
+    ...ContainerConfigProperties,
+    HostConfig: optional(nullable(HostConfig)),
+    NetworkingConfig: optional(
+      nullable(Type.Object({ EndpointsConfig: optional(nullable(Type.Record(Type.String(), nullable(Open)))) })),
+    ),
+  },
+  { description: 'Docker calls this ContainerCreateRequest.' },
+);
+
+/** POST /containers/{id}/update: limits and the restart policy. */
+export const UpdateBody = HostConfig;
+
+/** POST /commit: what the image shall say; may be absent. */
+export const CommitBody = Type.Union([ContainerConfig, Type.Null()]);
+
+export const ExecBody = Type.Object({
+  AttachStdin: optional(Type.Boolean()),
+  AttachStdout: optional(Type.Boolean()),
+  AttachStderr: optional(Type.Boolean()),
+  DetachKeys: optional(Type.String()),
+  Tty: optional(Type.Boolean()),
+  Env: optional(nullable(Type.Array(Type.String()))),
+  Cmd: optional(nullable(Type.Array(Type.String()))),
+  Privileged: optional(Type.Boolean()),
+  User: optional(Type.String()),
+  WorkingDir: optional(Type.String()),
+  ConsoleSize,
+});
+
+export const ExecStartBody = Type.Object({
+  Detach: optional(Type.Boolean()),
+  Tty: optional(Type.Boolean()),
+  ConsoleSize,
+});
