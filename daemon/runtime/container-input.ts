@@ -3,6 +3,7 @@
 import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { RuntimeHost } from './runtime-host.ts';
 
 /** A user of the image, looked up: `ids` are what the process runs with. */
 export interface ResolvedUser {
@@ -90,10 +91,13 @@ export interface SpecInput {
   namespaces: NamespacePlan;
   /** Path in the cgroup hierarchies, as in the spec's cgroupsPath. */
   cgroupPath: string;
+  /** Of the cgroup manager: what /sys/fs/cgroup looks like. */
+  cgroupVersion: 1 | 2;
   facts: HostFacts;
 }
 
 export interface ContainerProgramInput extends SpecInput {
+  host: RuntimeHost;
   /** Detached overlay mount; stays the caller's. */
   rootFd: number;
   cgroup: CgroupPlacement;
@@ -129,7 +133,7 @@ export interface ExecProgramInput {
   /** The container's first process, seen from the host. */
   pid: number;
   cgroup: CgroupPlacement;
-  facts: HostFacts;
+  host: RuntimeHost;
   logDir: string;
   logOptions: { maxBytes: number; maxFiles: number };
   nextLogSeq: number;

@@ -19,6 +19,8 @@ export interface HostFacts {
   oomScoreAdj: number;
   /** Node's name of the processor: x64, arm64. */
   arch: string;
+  /** Version of the kernel: major, minor. */
+  kernel: readonly [number, number];
   hostname: string;
   /** Processors that are online. */
   cpus: number;
@@ -71,12 +73,19 @@ export function readHostFacts(): HostFacts {
     limits: parseLimits(readFileSync('/proc/self/limits', 'latin1')),
     oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'latin1')),
     arch: process.arch,
+    kernel: kernelVersion(os.release()),
     hostname: os.hostname(),
     cpus: os.availableParallelism(),
     seccomp: /^Seccomp:/m.test(status) && existsSync('/proc/sys/kernel/seccomp/actions_avail'),
     apparmor: readOptional('/sys/module/apparmor/parameters/enabled').startsWith('Y'),
     timeNamespaces: existsSync('/proc/self/ns/time'),
   };
+}
+
+/** `6.18.44-generic` to [6, 18]. */
+function kernelVersion(release: string): [number, number] {
+  const [major = 0, minor = 0] = release.split(/[.-]/).map(Number);
+  return [major, minor];
 }
 
 function readOptional(path: string): string {

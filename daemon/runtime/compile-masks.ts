@@ -1,0 +1,72 @@
+// Paths that a container must not see (masked) or write (read-only). Sources come from the host and from descriptors, never from the
+// container's /dev, which the user may have replaced (CVE-2025-31133).
+import { AT, MOUNT_ATTR, OPEN_TREE } from '../../native-bindings/constants.ts';
+import { MOVE } from './compile-mounts.ts';
+import { isKernelPath, type PathKind } from './masked-paths.ts';
+import type { OciSpec } from './oci-spec.ts';
+import type { ProgramBuilder } from './program-builder.ts';
+import type { ContainerHandles } from './program-handles.ts';
+
+export interface MaskSources {
+  kinds: ReadonlyMap<string, PathKind>;
+  /** The host's null device, detached, for masked files. */
+  nullFd?: number | undefined;
+}
+
+/** While the host is visible. */
+export function prepareMasks(builder: ProgramBuilder, spec: OciSpec, handles: ContainerHandles): MaskSources {
+  const { pathKinds: kinds } = handles;
+  if (!spec.linux.maskedPaths.some((path) => kinds.get(path) === 'file')) return { kinds };
+  const nullFd = builder.newFd();
+  builder.add('open_tree', [nullFd, AT.FDCWD, '/dev/null', OPEN_TREE.CLONE], 'covers files');
+  return { kinds, nullFd };
+}
+
+/** In the new root, after all other mounts. */
+export function compileMasks(
+  builder: ProgramBuilder,
+  spec: OciSpec,
+  { kinds, nullFd }: MaskSources,
+  procFd: number | undefined,
+): void {
+  for (const path of spec.linux.readonlyPaths) {
+    if (kinds.get(path) !== 'missing') compileReadonly(builder, path, procFd);
+  }
+  let emptyFd: number | undefined;
+  let isNullUsed = false;
+  for (const path of spec.linux.maskedPaths) {
+    const kind = kinds.get(path);
+    if (kind === 'directory') {
+      if (emptyFd === undefined) {
+        emptyFd = builder.newFd();
+        const attributes = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
+        builder.add('fsmount', [emptyFd, 'tmpfs', attributes, ['ro', 'nr_inodes=2', 'size=4k']], 'covers directories');
+        attach(builder, emptyFd, path);
+      } else attach(builder, copy(builder, emptyFd), path);
+    } else if (kind === 'file' && nullFd !== undefined) {
+      attach(builder, isNullUsed ? copy(builder, nullFd) : nullFd, path);
+      isNullUsed = true;
+    }
+  }
+}
+
+/** A detached tree can be attached once; copies are made of the attached one. */
+function copy(builder: ProgramBuilder, fd: number): number {
+  const copied = builder.newFd();
+  builder.add('open_tree', [copied, fd, '', OPEN_TREE.CLONE | AT.EMPTY_PATH]);
+  return copied;
+}
+
+function attach(builder: ProgramBuilder, fd: number, path: string): void {
+  builder.add('move_mount', [fd, path, isKernelPath(path) ? MOVE.NO_SYMLINKS : 0], 'masked');
+}
+
+/** A read-only copy of a path over itself. Paths of /proc are taken from the engine's own procfs, whatever lies at /proc. */
+function compileReadonly(builder: ProgramBuilder, path: string, procFd: number | undefined): void {
+  const fd = builder.newFd();
+  const fromProc = procFd !== undefined && path.startsWith('/proc/');
+  const [directory, name] = fromProc ? [procFd, path.slice('/proc/'.length)] : [AT.FDCWD, path];
+  builder.add('open_tree', [fd, directory, name, OPEN_TREE.CLONE | AT.RECURSIVE]);
+  builder.add('mount_setattr', [fd, AT.RECURSIVE, MOUNT_ATTR.RDONLY, 0, 0]);
+  builder.add('move_mount', [fd, path, isKernelPath(path) ? MOVE.NO_SYMLINKS : 0], 'read-only');
+}

@@ -1,0 +1,115 @@
+// `exec`: another process in a running container, with the same posture as its first one. It enters the namespaces through one pidfd,
+// then goes through the same last steps as run does.
+import { AT, CLONE, O, RESOLVE } from '../../native-bindings/constants.ts';
+import { pidfdOpen } from '../../native-bindings/process.ts';
+import { specSeccomp } from './build-spec.ts';
+import { capabilityNames, capabilitySets, effectiveCapabilities } from './capabilities.ts';
+import { compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
+import type { ExecProgramInput } from './container-input.ts';
+import { environment } from './environment.ts';
+import type { OciProcess } from './oci-spec.ts';
+import { DescriptorList, OpenProgram } from './open-program.ts';
+import type { Program } from './program.ts';
+import { ProgramBuilder } from './program-builder.ts';
+import type { ProcessHandles } from './program-handles.ts';
+import { resolveUlimits } from './rlimits.ts';
+import { securityOptions } from './security-options.ts';
+
+export interface ExecHandles extends ProcessHandles {
+  /** Of the container's first process. */
+  pidFd: number;
+  timeNamespaces: boolean;
+}
+
+/** The process part of the spec, as buildSpec makes it for the first process. Pure. */
+export function execProcess({ config, hostConfig, exec, host }: ExecProgramInput): OciProcess {
+  const { facts } = host;
+  const names = exec.privileged
+    ? capabilityNames(facts.capabilities)
+    : effectiveCapabilities(
+        {
+          add: hostConfig.CapAdd ?? [],
+          drop: hostConfig.CapDrop ?? [],
+          privileged: hostConfig.Privileged === true,
+        },
+        facts.capabilities,
+      );
+  return {
+    terminal: exec.tty,
+    user: { uid: exec.user.uid, gid: exec.user.gid, umask: 0o022, additionalGids: [...exec.user.additionalGids] },
+    args: [...exec.args],
+    env: environment({
+      hostname: config.Hostname,
+      tty: exec.tty,
+      env: [...config.Env, ...exec.env],
+      home: exec.user.home,
+    }),
+    cwd: exec.workingDir || config.WorkingDir || '/',
+    capabilities: capabilitySets(names),
+    rlimits: resolveUlimits(hostConfig, facts).rlimits,
+    noNewPrivileges: securityOptions(hostConfig).noNewPrivileges,
+    oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+  };
+}
+
+/** Pure. */
+export function compileExec(process: OciProcess, handles: ExecHandles): Program {
+  const builder = new ProgramBuilder(handles.firstFreeFd);
+  compileMonitor(builder, process, handles);
+  builder.add('setns', [handles.pidFd, CLONE.NEWPID], "for the child: the container's processes");
+  builder.add('clone3', [0, handles.cgroupFd]);
+  compileCgroups(builder, handles);
+  const time = handles.timeNamespaces ? CLONE.NEWTIME : 0;
+  const all = CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | CLONE.NEWCGROUP | time;
+  builder.add('setns', [handles.pidFd, all], "into all the container's other namespaces and its root");
+  let slaveFd = -1;
+  if (process.terminal) {
+    const ptsFd = builder.newFd();
+    slaveFd = builder.newFd();
+    builder.add('openat2', [ptsFd, AT.FDCWD, '/dev/pts', O.RDONLY | O.DIRECTORY, RESOLVE.NO_SYMLINKS]);
+    builder.add('pty', [ptsFd, slaveFd], 'a terminal; the monitor gets the other end');
+  }
+  compileProcess(builder, process, handles, { slaveFd, makeWorkingDirectory: false });
+  return builder.program;
+}
+
+/** Throws SystemError ESRCH when the container has ended. The caller makes sure that `pid` is still the container's. */
+export function openExecProgram(input: ExecProgramInput): OpenProgram {
+  const { host, logOptions, nextLogSeq } = input;
+  const process = execProcess(input);
+  const containerNames = input.exec.privileged
+    ? effectiveCapabilities(
+        {
+          add: input.hostConfig.CapAdd ?? [],
+          drop: input.hostConfig.CapDrop ?? [],
+          privileged: input.hostConfig.Privileged === true,
+        },
+        host.facts.capabilities,
+      )
+    : (process.capabilities?.bounding ?? []);
+  const seccomp = specSeccomp({ hostConfig: input.hostConfig, facts: host.facts }, containerNames);
+  const score = process.oomScoreAdj ?? 0;
+  const descriptors = new DescriptorList();
+  try {
+    const handles: ExecHandles = {
+      logFd: descriptors.openDirectory(input.logDir),
+      runFd: descriptors.openDirectory(input.runDir),
+      pidFd: descriptors.own(pidfdOpen(input.pid)),
+      cgroupFd: input.cgroup.v2Dir === undefined ? -1 : descriptors.openDirectory(input.cgroup.v2Dir),
+      log: { nextSeq: nextLogSeq, ...logOptions },
+      openStdin: input.exec.openStdin,
+      cgroup: input.cgroup,
+      seccomp: seccomp && host.seccomp.compile(seccomp),
+      ownCapabilities: host.facts.capabilities,
+      oomScoreAdj: score === host.facts.oomScoreAdj ? undefined : score,
+      keyring: `_ses.${input.id}`,
+      init: false,
+      timeNamespaces: host.facts.timeNamespaces,
+      firstFreeFd: descriptors.firstFree,
+    };
+    return new OpenProgram(process, compileExec(process, handles), descriptors);
+  } catch (error) {
+    descriptors[Symbol.dispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,92 @@
+// The spec's list of mounts, in the order in which they are made: the standard ones, the engine's files, the user's (parents first).
+// A mount of the user's replaces a standard one of the same target, and all that would lie below it.
+import type { ResolvedMount, SpecInput } from './container-input.ts';
+import type { OciMount } from './oci-spec.ts';
+import { securityOptions } from './security-options.ts';
+
+const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
+/** Stay writable on a read-only root. */
+const ALWAYS_WRITABLE: ReadonlySet<string> = new Set(['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue']);
+
+export function specMounts(input: SpecInput): OciMount[] {
+  const { hostConfig, mounts } = input;
+  const targets = new Set(mounts.map(({ target }) => target));
+  const isReplaced = ({ destination }: OciMount) =>
+    targets.has(destination) ||
+    [...targets].some((target) => /^\/(dev|proc|sys)$/.test(target) && destination.startsWith(`${target}/`));
+  const own = [...standardMounts(input), ...managedMounts(input)].filter((mount) => !isReplaced(mount));
+  if (hostConfig.ReadonlyRootfs === true) {
+    for (const { destination, options } of own) {
+      if (ALWAYS_WRITABLE.has(destination) || options.includes('ro')) continue;
+      const rw = options.indexOf('rw');
+      if (rw >= 0) options.splice(rw, 1);
+      options.push('ro');
+    }
+  }
+  const user = [...mounts].sort((a, b) => depth(a.target) - depth(b.target)).map(userMount);
+  return [...own, ...user];
+}
+
+function standardMounts({ hostConfig, namespaces, cgroupVersion }: SpecInput): OciMount[] {
+  const writable = hostConfig.Privileged === true;
+  const access = writable ? 'rw' : 'ro';
+  const cgroupAccess = writable || securityOptions(hostConfig).writableCgroups ? 'rw' : 'ro';
+  const mount = (destination: string, type: string, source: string, options: string): OciMount => ({
+    destination,
+    type,
+    source,
+    options: options.split(','),
+  });
+  const list = [
+    mount('/proc', 'proc', 'proc', 'nosuid,noexec,nodev'),
+    mount('/dev', 'tmpfs', 'tmpfs', 'nosuid,strictatime,mode=755,size=65536k'),
+    mount('/dev/pts', 'devpts', 'devpts', 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5'),
+    mount('/sys', 'sysfs', 'sysfs', `nosuid,noexec,nodev,${access}`),
+    mount(
+      '/sys/fs/cgroup',
+      'cgroup',
+      cgroupVersion === 2 ? 'cgroup2' : 'cgroup',
+      `${cgroupAccess},nosuid,noexec,nodev`,
+    ),
+    mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid,noexec,nodev'),
+  ];
+  if (hostConfig.IpcMode === 'none') return list;
+  if (namespaces.ipc === 'private') {
+    const bytes = hostConfig.ShmSize || DEFAULT_SHM_BYTES;
+    list.push(mount('/dev/shm', 'tmpfs', 'shm', `nosuid,noexec,nodev,mode=1777,size=${bytes}`));
+  } else {
+    // With a joined namespace this is that container's directory: see compile-shm.ts.
+    list.push(mount('/dev/shm', 'bind', '/dev/shm', 'bind,rprivate,nosuid,noexec,nodev'));
+  }
+  return list;
+}
+
+function managedMounts({ managedFiles }: SpecInput): OciMount[] {
+  const files: [string, string | undefined][] = [
+    ['/etc/resolv.conf', managedFiles.resolvConf],
+    ['/etc/hostname', managedFiles.hostname],
+    ['/etc/hosts', managedFiles.hosts],
+  ];
+  const list: OciMount[] = [];
+  for (const [destination, source] of files) {
+    if (source !== undefined) list.push({ destination, type: 'bind', source, options: ['bind', 'rprivate', 'rw'] });
+  }
+  return list;
+}
+
+function userMount(mount: ResolvedMount): OciMount {
+  if (mount.type === 'tmpfs') {
+    return { destination: mount.target, type: 'tmpfs', source: 'tmpfs', options: [...mount.tmpfsOptions] };
+  }
+  const access = mount.readonly ? (mount.recursiveReadonly ? 'rro' : 'ro') : 'rw';
+  return {
+    destination: mount.target,
+    type: 'bind',
+    source: mount.source,
+    options: [mount.recursive ? 'rbind' : 'bind', mount.propagation, access],
+  };
+}
+
+function depth(target: string): number {
+  return target.split('/').length;
+}

@@ -1,0 +1,73 @@
+// What a user reads when a container or an exec does not start: the failed operation in Docker's words where Docker has words for it
+// (its CLI makes the exit status 125, 126 or 127 out of them), otherwise the system call, its operand and its errno.
+import { EngineError } from '../errors/engine-error.ts';
+import type { OciProcess } from './oci-spec.ts';
+import type { Op } from './program.ts';
+
+/** What the launcher reports: see LaunchError. */
+export interface LaunchFailure {
+  op?: Op | undefined;
+  errnoName: string;
+  /** Words of strerror, where known. */
+  description?: string | undefined;
+  /** The operand: a path, an option. */
+  detail: string;
+}
+
+export interface StartFailure {
+  error: EngineError;
+  /** What Docker records as the container's exit status: 126 not executable, 127 not found, 128 anything else. */
+  exitCode: 126 | 127 | 128;
+}
+
+export function describeStartFailure(
+  failure: LaunchFailure,
+  process: OciProcess,
+  kind: 'create' | 'exec',
+): StartFailure {
+  const command = process.args[0] ?? '';
+  const prefix =
+    kind === 'create'
+      ? 'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: '
+      : 'OCI runtime exec failed: exec failed: unable to start container process: ';
+  const result = (what: string, exitCode: StartFailure['exitCode'], code: 'invalid' | 'system'): StartFailure => ({
+    error: new EngineError(code, `${prefix}${what}: unknown`),
+    exitCode,
+  });
+  const { op, errnoName, detail } = failure;
+  const words = failure.description ?? errnoName;
+  if (op?.op === 'execve') {
+    const quoted = JSON.stringify(command);
+    if (errnoName === 'ENOENT' || errnoName === 'ENOTDIR') {
+      return command.includes('/')
+        ? result(`exec: ${quoted}: stat ${command}: no such file or directory`, 127, 'invalid')
+        : result(`exec: ${quoted}: executable file not found in $PATH`, 127, 'invalid');
+    }
+    if (errnoName === 'EACCES') return result(`exec: ${quoted}: permission denied`, 126, 'invalid');
+    if (errnoName === 'EISDIR') return result(`exec: ${quoted}: is a directory`, 126, 'invalid');
+    if (errnoName === 'ENOEXEC') return result(`exec ${detail || command}: exec format error`, 126, 'invalid');
+    return result(`exec ${detail || command}: ${words}`, 126, 'invalid');
+  }
+  if (op?.op === 'chdir') {
+    return result(`chdir to cwd (${JSON.stringify(process.cwd)}) set in config.json failed: ${words}`, 126, 'invalid');
+  }
+  if (op?.op === 'setrlimit') {
+    return result(
+      `error setting rlimit ${op.why ?? ''}: ${words}: the limit is above what this host allows`,
+      128,
+      'invalid',
+    );
+  }
+  const what = op === undefined ? detail : `${op.op}${detail === '' ? '' : ` ${JSON.stringify(detail)}`}`;
+  const why = op?.why === undefined ? '' : ` (${op.why})`;
+  const hint = isLinkInTheWay(op, errnoName) ? ': /proc, /sys and /dev of the image must not be symbolic links' : '';
+  return result(
+    `${what}${why}: ${errnoName}${failure.description ? ` (${failure.description})` : ''}${hint}`,
+    128,
+    'system',
+  );
+}
+
+function isLinkInTheWay(op: Op | undefined, errnoName: string): boolean {
+  return op?.op === 'move_mount' && errnoName === 'ELOOP';
+}

@@ -1,0 +1,139 @@
+// /etc/passwd and /etc/group of an image: who `--user` and USER name. The files are the enemy's: they are opened inside the image's
+// root without magic links, must be regular files, and are read up to a limit. No libc look-up, no NSS.
+import { fstatSync, readSync } from 'node:fs';
+import { O, RESOLVE } from '../../native-bindings/constants.ts';
+import { isErrno } from '../../native-bindings/errno.ts';
+import { closeFd, openat2 } from '../../native-bindings/files.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import type { ResolvedUser } from './container-input.ts';
+
+const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_ID = 2 ** 31 - 1;
+const MAX_GROUPS = 1024;
+const MAX_SPEC_BYTES = 256;
+
+interface PasswdEntry {
+  name: string;
+  uid: number;
+  gid: number;
+  home: string;
+}
+
+interface GroupEntry {
+  name: string;
+  gid: number;
+  members: string[];
+}
+
+/**
+ * `user` is `[name|uid][:[group|gid]]`; "" is uid 0, gid 0. A number is only ever a number: an image cannot make `-u 1000` mean root by
+ * an entry that is named "1000". `groupAdd` are names or numbers. Throws EngineError 'invalid' with Docker's words.
+ */
+export function resolveUser(rootFd: number, user: string, groupAdd: readonly string[]): ResolvedUser {
+  if (Buffer.byteLength(user) > MAX_SPEC_BYTES) throw new EngineError('invalid', 'the user is too long');
+  const colon = user.indexOf(':');
+  const userPart = colon < 0 ? user : user.slice(0, colon);
+  const groupPart = colon < 0 ? '' : user.slice(colon + 1);
+  if (groupPart.includes(':')) throw new EngineError('invalid', `invalid user "${user}": expected user[:group]`);
+  const passwd = parsePasswd(readDatabase(rootFd, 'etc/passwd'));
+  const groups = parseGroups(readDatabase(rootFd, 'etc/group'));
+
+  const wantedUid = userPart === '' ? 0 : parseId(userPart);
+  const entry =
+    wantedUid === undefined
+      ? passwd.find(({ name }) => name === userPart)
+      : passwd.find(({ uid }) => uid === wantedUid);
+  if (wantedUid === undefined && entry === undefined) {
+    throw new EngineError('invalid', `unable to find user ${userPart}: no matching entries in passwd file`);
+  }
+  const uid = wantedUid ?? entry?.uid ?? 0;
+  const gid = groupPart === '' ? (entry?.gid ?? 0) : groupId(groupPart, groups);
+  // Groups that list the user count unless a group was given, as with login.
+  const listed =
+    groupPart === '' && entry !== undefined
+      ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid)
+      : [];
+  const extra = groupAdd.map((name) => groupId(name, groups));
+  const additionalGids = [...new Set([gid, ...listed, ...extra])];
+  if (additionalGids.length > MAX_GROUPS) throw new EngineError('invalid', `more than ${MAX_GROUPS} groups`);
+  return { uid, gid, additionalGids, home: entry?.home || '/' };
+}
+
+function groupId(text: string, groups: readonly GroupEntry[]): number {
+  const id = parseId(text);
+  if (id !== undefined) return id;
+  const found = groups.find(({ name }) => name === text);
+  if (found === undefined) {
+    throw new EngineError('invalid', `unable to find group ${text}: no matching entries in group file`);
+  }
+  return found.gid;
+}
+
+/** undefined for what is a name. Throws for what looks like a number and is none that the kernel takes. */
+function parseId(text: string): number | undefined {
+  if (/^\d+$/.test(text)) {
+    const id = Number(text);
+    if (id > MAX_ID) throw new EngineError('invalid', 'uids and gids must be in range 0-2147483647');
+    return id;
+  }
+  if (/^[-+]\d/.test(text)) throw new EngineError('invalid', 'uids and gids must be in range 0-2147483647');
+  return undefined;
+}
+
+function fieldId(text: string | undefined): number | undefined {
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
+  const id = Number(text);
+  return id <= MAX_ID ? id : undefined;
+}
+
+/** Pure. Lines that are no entries are passed over, entries with impossible ids too. */
+export function parsePasswd(text: string): PasswdEntry[] {
+  const entries: PasswdEntry[] = [];
+  for (const line of text.split('\n')) {
+    const [name, , uidText, gidText, , home = ''] = line.trim().split(':');
+    const [uid, gid] = [fieldId(uidText), fieldId(gidText)];
+    if (name && uid !== undefined && gid !== undefined) entries.push({ name, uid, gid, home });
+  }
+  return entries;
+}
+
+/** Pure. */
+export function parseGroups(text: string): GroupEntry[] {
+  const entries: GroupEntry[] = [];
+  for (const line of text.split('\n')) {
+    const [name, , gidText, members = ''] = line.trim().split(':');
+    const gid = fieldId(gidText);
+    if (name && gid !== undefined) entries.push({ name, gid, members: members.split(',').filter(Boolean) });
+  }
+  return entries;
+}
+
+/** The file's text; empty when the image has none. */
+function readDatabase(rootFd: number, path: string): string {
+  let fd: number;
+  try {
+    fd = openat2(rootFd, path, {
+      flags: O.RDONLY | O.NONBLOCK | O.NOCTTY,
+      resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS,
+    });
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return '';
+    const why = error instanceof Error ? error.message : String(error);
+    throw new EngineError('invalid', `read /${path} of the image: ${why}`, { cause: error });
+  }
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw new EngineError('invalid', `/${path} of the image is not a regular file`);
+    if (stats.size > MAX_FILE_BYTES) {
+      throw new EngineError('invalid', `/${path} of the image is larger than ${MAX_FILE_BYTES} bytes`);
+    }
+    const content = Buffer.alloc(MAX_FILE_BYTES);
+    let length = 0;
+    for (let count = -1; count !== 0 && length < content.length; length += count) {
+      count = readSync(fd, content, length, content.length - length, null);
+    }
+    return content.toString('utf8', 0, length);
+  } finally {
+    closeFd(fd);
+  }
+}
