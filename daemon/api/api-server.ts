@@ -5,9 +5,9 @@ import type { TObject, TSchema } from '@sinclair/typebox';
 import { type FastifyReply, fastify } from 'fastify';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkVersion, commonHeaders } from './api-version.ts';
-import type { App } from './app.ts';
+import { type App, sendJson } from './app.ts';
 import { compileBody } from './body-schema.ts';
-import { errorAnswer, errorBody } from './error-status.ts';
+import { errorAnswer } from './error-status.ts';
 import { type HijackTarget, type Sessions, serveUpgrade, wantsHijack } from './hijack.ts';
 import { createHttpServer, type ServerHandlers } from './http-server.ts';
 import { type ListenOptions, openListener } from './listeners.ts';
@@ -85,7 +85,6 @@ export class ApiServer {
 export function createApp(services: ApiServices): App {
   const app = fastify({
     logger: false,
-    disableRequestLogging: true,
     // The router is shared by servers of our own making: Fastify's is never opened.
     serverFactory: (handler) => createServer(handler),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 8192 },
@@ -93,8 +92,7 @@ export function createApp(services: ApiServices): App {
     exposeHeadRoutes: false,
     frameworkErrors: (error, _request, reply) => {
       const answer = errorAnswer(new EngineError('invalid', error.message), services.log);
-      const untyped = reply as unknown as FastifyReply;
-      void untyped.code(answer.status).header('Content-Type', 'application/json').send(errorBody(answer.message));
+      sendJson(reply as unknown as FastifyReply, { message: answer.message }, answer.status);
     },
   }) as unknown as App;
 
@@ -127,11 +125,9 @@ export function createApp(services: ApiServices): App {
   app.setErrorHandler((error, _request, reply) => {
     const answer = errorAnswer(error, services.log);
     if (answer.status === 304) return reply.code(304).send();
-    return reply.code(answer.status).header('Content-Type', 'application/json').send(errorBody(answer.message));
+    return sendJson(reply, { message: answer.message }, answer.status);
   });
-  app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).header('Content-Type', 'application/json').send(errorBody('page not found')),
-  );
+  app.setNotFoundHandler((_request, reply) => void sendJson(reply, { message: 'page not found' }, 404));
   return app;
 }
 

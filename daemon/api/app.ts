@@ -25,12 +25,15 @@ export const containerParams = Type.Object({ id: Type.String({ description: 'ID,
 export const execParams = Type.Object({ id: Type.String({ description: 'ID of the exec instance' }) });
 export const nameParams = Type.Object({ name: Type.String({ description: 'Name or ID' }) });
 
-/** With exactly this Content-Type: the docker CLI shows an error's raw JSON when a charset follows. */
+const asIs = (text: unknown): string => text as string;
+
+/**
+ * With exactly `application/json`: the docker CLI shows an error's raw JSON when a charset follows, which Fastify adds unless the reply has
+ * a serializer of its own. With the line end that Docker's encoder writes.
+ */
 export function sendJson(reply: FastifyReply, value: unknown, status = 200): FastifyReply {
-  return reply
-    .code(status)
-    .header('Content-Type', 'application/json')
-    .send(`${JSON.stringify(value)}\n`);
+  const text = `${JSON.stringify(value)}\n`;
+  return reply.code(status).header('Content-Type', 'application/json').serializer(asIs).send(text);
 }
 
 export function sendEmpty(reply: FastifyReply, status: 200 | 201 | 204): FastifyReply {

@@ -1,7 +1,7 @@
 // A JSON body against its schema, with the leniency that Docker's decoder has and its clients rely on: null is as good as absent, keys match
 // whatever their case, unknown keys are dropped (so nothing that no schema describes goes further). What is then still wrong is a 400.
 import { Kind, OptionalKind, type Static, type TObject, type TSchema } from '@sinclair/typebox';
-import { TypeCompiler } from '@sinclair/typebox/compiler';
+import { TypeCompiler, type ValueError } from '@sinclair/typebox/compiler';
 import { EngineError } from '../errors/engine-error.ts';
 
 /** Levels of objects and lists in parts of a body that have no schema of their own. */
@@ -21,10 +21,22 @@ export function compileBody<T extends TSchema>(schema: T): (body: unknown) => St
     }
     normalise?.(body);
     if (checker.Check(body)) return body;
-    const first = checker.Errors(body).First();
-    const where = first?.path ? ` at ${first.path.slice(1).replaceAll('/', '.')}` : '';
-    throw new EngineError('invalid', `invalid JSON${where}: ${lowerFirst(first?.message ?? 'unexpected value')}`);
+    const wrong = deepest(checker.Errors(body).First());
+    const where = wrong?.path ? ` at ${wrong.path.slice(1).replaceAll('/', '.')}` : '';
+    throw new EngineError('invalid', `invalid JSON${where}: ${lowerFirst(wrong?.message ?? 'unexpected value')}`);
   };
+}
+
+/** Of a union, what is wrong with the member that came furthest: "object or null" should name the key, not the union. */
+function deepest(error: ValueError | undefined): ValueError | undefined {
+  let found = error;
+  while (found !== undefined && found.errors.length > 0) {
+    const inner: ValueError[] = found.errors.map((one) => one.First()).filter((one) => one !== undefined);
+    const [first] = inner.sort((a, b) => b.path.length - a.path.length);
+    if (first === undefined) break;
+    found = first;
+  }
+  return found;
 }
 
 function normaliserOf(schema: TSchema): Normalise | undefined {

@@ -26,7 +26,7 @@ export function registerContainers(app: App, { containers }: ApiServices): void 
       const { body } = request;
       // Older clients send a console size that was never meant.
       if (body.HostConfig && requestedVersion(request.originalUrl) < 1042) delete body.HostConfig.ConsoleSize;
-      const created = await containers.create(body as Parameters<typeof containers.create>[0], {
+      const created = await containers.create(body, {
         ...given({ name: name === '' ? undefined : name, platform: platform === '' ? undefined : platform }),
       });
       return sendJson(reply, created, 201);

@@ -19,7 +19,7 @@ export function registerExplain(app: App, { containers }: ApiServices): void {
     },
     async (request, reply) => {
       const answer: ExplainResponse = {
-        Text: await containers.explain(request.body as Parameters<typeof containers.explain>[0]),
+        Text: await containers.explain(request.body),
       };
       return sendJson(reply, answer);
     },
