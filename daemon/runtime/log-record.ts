@@ -13,12 +13,21 @@ export interface LogChunk {
   readonly dropped: boolean;
 }
 
+/** A chunk as it is in the file. */
+export interface LogRecord extends LogChunk {
+  /** With its header. */
+  readonly size: number;
+  /** The stream's previous record did not end with a newline. */
+  readonly continuesLine: boolean;
+}
+
 export const LOG_HEADER_BYTES = 16;
 export const MAX_LOG_PAYLOAD_BYTES = 64 * 1024;
 const FLAG_DROPPED = 1;
+const FLAG_CONTINUES = 2;
 
 /** Decodes its fields when they are asked for: a reader of 50 MB of short lines makes half a million of these. */
-class LogRecord implements LogChunk {
+class LazyRecord implements LogRecord {
   readonly #block: Buffer;
   readonly #offset: number;
 
@@ -35,6 +44,14 @@ class LogRecord implements LogChunk {
     return ((this.#block[this.#offset + 1] as number) & FLAG_DROPPED) !== 0;
   }
 
+  get continuesLine(): boolean {
+    return ((this.#block[this.#offset + 1] as number) & FLAG_CONTINUES) !== 0;
+  }
+
+  get size(): number {
+    return LOG_HEADER_BYTES + this.#block.readUInt32BE(this.#offset + 4);
+  }
+
   get timeNs(): bigint {
     return this.#block.readBigUInt64BE(this.#offset + 8);
   }
@@ -47,8 +64,8 @@ class LogRecord implements LogChunk {
 
 /** The whole records in `block`, which begins with one. `used` is where the first incomplete record begins; `damaged` says that what is
  * there can be no record, so that nothing after it in this file can be read. */
-export function decodeRecords(block: Buffer): { chunks: LogChunk[]; used: number; damaged: boolean } {
-  const chunks: LogChunk[] = [];
+export function decodeRecords(block: Buffer): { chunks: LogRecord[]; used: number; damaged: boolean } {
+  const chunks: LogRecord[] = [];
   let offset = 0;
   while (block.length - offset >= LOG_HEADER_BYTES) {
     const stream = block[offset];
@@ -56,7 +73,7 @@ export function decodeRecords(block: Buffer): { chunks: LogChunk[]; used: number
     if ((stream !== 1 && stream !== 2) || length > MAX_LOG_PAYLOAD_BYTES)
       return { chunks, used: offset, damaged: true };
     if (block.length - offset - LOG_HEADER_BYTES < length) break;
-    chunks.push(new LogRecord(block, offset));
+    chunks.push(new LazyRecord(block, offset));
     offset += LOG_HEADER_BYTES + length;
   }
   return { chunks, used: offset, damaged: false };

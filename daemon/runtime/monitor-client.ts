@@ -71,6 +71,7 @@ export class MonitorClient {
   readonly #socket: Socket;
   readonly #runDir: string;
   readonly #listeners: Set<(position: LogPosition) => void>;
+  readonly #endListeners: Set<() => void>;
   readonly #holds = new Set<{ seq: number }>();
   #heldSeq = NO_HOLD;
 
@@ -78,6 +79,7 @@ export class MonitorClient {
     this.#socket = connection.socket;
     this.#runDir = runDir;
     this.#listeners = connection.logListeners;
+    this.#endListeners = connection.endListeners;
     this.pid = connection.pid;
     this.ended = connection.ended;
     this.initialHold = initialHoldSeq === undefined ? undefined : this.holdLog(initialHoldSeq);
@@ -100,13 +102,26 @@ export class MonitorClient {
     return client;
   }
 
-  /** Calls back after the log has grown, with the newest position only. Returns what ends the subscription. */
+  /** Calls back at once with the position of now, and after the log has grown, with the newest position only. Returns what ends the
+   * subscription. */
   onLog(callback: (position: LogPosition) => void): () => void {
-    if (this.#listeners.size === 0) this.#send('W', Buffer.of(1));
     this.#listeners.add(callback);
+    this.#send('W', Buffer.of(1));
     return () => {
       if (this.#listeners.delete(callback) && this.#listeners.size === 0) this.#send('W', Buffer.of(0));
     };
+  }
+
+  /** Calls back when the monitor has ended, before anything that waits for `ended` runs: log files can then still be opened. Returns what ends
+   * the subscription. */
+  onEnd(callback: () => void): () => void {
+    this.#endListeners.add(callback);
+    return () => this.#endListeners.delete(callback);
+  }
+
+  /** True when `ended` has resolved or is about to. */
+  get hasEnded(): boolean {
+    return this.#socket.destroyed;
   }
 
   resize(rows: number, columns: number): void {
@@ -236,16 +251,19 @@ interface StartedConnection {
   readonly pid: number;
   readonly ended: Promise<void>;
   readonly logListeners: Set<(position: LogPosition) => void>;
+  readonly endListeners: Set<() => void>;
 }
 
 /** Reads the monitor's messages for as long as the connection lasts; resolves with the first, S, and rejects when it is F or the end. */
 function awaitStart(socket: Socket, program?: Program): Promise<StartedConnection> {
   const logListeners = new Set<(position: LogPosition) => void>();
+  const endListeners = new Set<() => void>();
   return new Promise((resolve, reject) => {
     let rest: Buffer = Buffer.alloc(0);
     const ended = new Promise<void>((resolveEnded) => {
       socket.once('close', () => {
         reject(new LaunchError({ opIndex: -1, errno: 0, detail: 'the launcher ended without a report' }));
+        for (const listener of endListeners) listener();
         resolveEnded();
       });
     });
@@ -267,7 +285,7 @@ function awaitStart(socket: Socket, program?: Program): Promise<StartedConnectio
     });
     const receive = (type: string, payload: Buffer) => {
       if (type === 'S' && payload.length >= 4) {
-        resolve({ socket, pid: payload.readUInt32LE(0), ended, logListeners });
+        resolve({ socket, pid: payload.readUInt32LE(0), ended, logListeners, endListeners });
       } else if (type === 'F' && payload.length >= 8) {
         const report = {
           opIndex: payload.readInt32LE(0),

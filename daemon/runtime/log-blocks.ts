@@ -1,0 +1,123 @@
+// Walks the files of a log in order and reads them in large blocks of whole records. Knows rotation, not time, lines or streams.
+import { closeSync, fstatSync, read } from 'node:fs';
+import { promisify } from 'node:util';
+import { logSequences, openLogFile } from './log-directory.ts';
+import { decodeRecords, type LogRecord } from './log-record.ts';
+
+const readFd = promisify(read);
+
+/** Larger than the largest record, so that every block has a whole one. */
+const BLOCK_BYTES = 1024 * 1024;
+
+export interface LogPlace {
+  readonly seq: number;
+  readonly offset: number;
+}
+
+export interface LogBlock {
+  readonly seq: number;
+  /** Where the block begins in its file. */
+  readonly offset: number;
+  readonly chunks: readonly LogRecord[];
+}
+
+/**
+ * A place in the log that moves forward. The file at the place stays open, so rotation cannot take it away; `openRest` does the same for all
+ * that follow, after which the directory may be removed.
+ */
+export class LogBlocks implements Disposable {
+  readonly #logDir: string;
+  readonly #onMove: (seq: number) => void;
+  /** Opened ahead, by sequence number. */
+  readonly #ahead = new Map<number, number>();
+  #isWhole = false;
+  #fd: number | undefined;
+  #seq: number;
+  #offset: number;
+
+  /** `onMove` is told of each file that is begun. */
+  constructor(logDir: string, start: LogPlace, onMove: (seq: number) => void = () => {}) {
+    this.#logDir = logDir;
+    this.#seq = start.seq;
+    this.#offset = start.offset;
+    this.#onMove = onMove;
+    this.#fd = openLogFile(logDir, start.seq);
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** The next whole records; undefined when there are none yet, or none any more. */
+  async next(): Promise<LogBlock | undefined> {
+    for (;;) {
+      const block = this.#fd === undefined ? undefined : await this.#readBlock(this.#fd);
+      if (block) return block;
+      // Once there is a next file nothing more is appended to this one: but it may have grown before that file was made.
+      const following = this.#openFollowing();
+      if (!following) return undefined;
+      const last = this.#fd === undefined ? undefined : await this.#readBlock(this.#fd);
+      if (last) {
+        this.#ahead.set(following.seq, following.fd);
+        return last;
+      }
+      this.#moveTo(following);
+    }
+  }
+
+  /** Opens every file that is left, now: from here on the directory is not needed. Call it when nothing will be appended any more. */
+  openRest(): void {
+    if (this.#isWhole) return;
+    for (const seq of logSequences(this.#logDir)) {
+      if (seq <= this.#seq && this.#fd !== undefined) continue;
+      if (seq < this.#seq || this.#ahead.has(seq)) continue;
+      const fd = openLogFile(this.#logDir, seq);
+      if (fd !== undefined) this.#ahead.set(seq, fd);
+    }
+    this.#isWhole = true;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+    for (const fd of this.#ahead.values()) closeSync(fd);
+    this.#ahead.clear();
+  }
+
+  async #readBlock(fd: number): Promise<LogBlock | undefined> {
+    const size = Math.min(fstatSync(fd).size - this.#offset, BLOCK_BYTES);
+    if (size <= 0) return undefined;
+    const buffer = Buffer.allocUnsafeSlow(size);
+    const { bytesRead } = await readFd(fd, buffer, 0, size, this.#offset);
+    const { chunks, used } = decodeRecords(buffer.subarray(0, bytesRead));
+    if (chunks.length === 0) return undefined;
+    const block = { seq: this.#seq, offset: this.#offset, chunks };
+    this.#offset += used;
+    return block;
+  }
+
+  #openFollowing(): { seq: number; fd: number } | undefined {
+    const lowestAhead = Math.min(...this.#ahead.keys());
+    const fd = this.#ahead.get(lowestAhead);
+    if (fd !== undefined) {
+      this.#ahead.delete(lowestAhead);
+      return { seq: lowestAhead, fd };
+    }
+    if (this.#isWhole) return undefined;
+    for (const seq of logSequences(this.#logDir)) {
+      if (seq < this.#seq || (seq === this.#seq && this.#fd !== undefined)) continue;
+      const opened = openLogFile(this.#logDir, seq);
+      if (opened !== undefined) return { seq, fd: opened };
+    }
+    return undefined;
+  }
+
+  #moveTo({ seq, fd }: { seq: number; fd: number }): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    // The file at a start that did not exist yet is read from where the caller said.
+    if (seq !== this.#seq) this.#offset = 0;
+    this.#fd = fd;
+    this.#seq = seq;
+    this.#onMove(seq);
+  }
+}

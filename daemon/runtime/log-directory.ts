@@ -1,0 +1,34 @@
+// The files of one container's log, as a reader meets them: numbered, the oldest deleted at any moment by rotation.
+import { constants, openSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { EngineError } from '../errors/engine-error.ts';
+
+/** Sequence numbers of the files that are there, lowest first; none when the directory is gone. */
+export function logSequences(logDir: string): number[] {
+  let names: string[];
+  try {
+    names = readdirSync(logDir);
+  } catch (cause) {
+    if (isMissing(cause)) return [];
+    throw new EngineError('system', `read directory ${logDir}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
+  }
+  return names
+    .filter((name) => /^log\.\d{1,10}$/.test(name))
+    .map((name) => Number(name.slice('log.'.length)))
+    .sort((a, b) => a - b);
+}
+
+/** Undefined when rotation has deleted it (or has not made it yet). */
+export function openLogFile(logDir: string, seq: number): number | undefined {
+  const path = join(logDir, `log.${seq}`);
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (cause) {
+    if (isMissing(cause)) return undefined;
+    throw new EngineError('system', `open ${path}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
