@@ -23,7 +23,7 @@ export function compileDev(builder: ProgramBuilder, spec: OciSpec, mount: OciMou
   const words = mountWords(mount.options);
   builder.add(
     'fsmount',
-    [fd, 'tmpfs', words.attributes & ~MOUNT_ATTR.RDONLY, words.data],
+    [fd, 'tmpfs', words.attributes & ~MOUNT_ATTR.RDONLY, [`source=${mount.source}`, ...words.data]],
     '/dev, filled before it is attached',
   );
   const made = new Set<string>();

@@ -40,7 +40,11 @@ export function compileMasks(
       if (emptyFd === undefined) {
         emptyFd = builder.newFd();
         const attributes = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
-        builder.add('fsmount', [emptyFd, 'tmpfs', attributes, ['ro', 'nr_inodes=2', 'size=4k']], 'covers directories');
+        builder.add(
+          'fsmount',
+          [emptyFd, 'tmpfs', attributes, ['source=tmpfs', 'ro', 'nr_inodes=2', 'size=4k']],
+          'covers directories',
+        );
         attach(builder, emptyFd, path);
       } else attach(builder, copy(builder, emptyFd), path);
     } else if (kind === 'file' && nullFd !== undefined) {

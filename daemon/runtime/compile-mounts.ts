@@ -96,7 +96,7 @@ export function compileMount(
   }
   const fd = builder.newFd();
   const fileSystem = type === 'cgroup' ? 'cgroup2' : type;
-  builder.add('fsmount', [fd, fileSystem, attributes, data], destination);
+  builder.add('fsmount', [fd, fileSystem, attributes, [`source=${mount.source}`, ...data]], destination);
   builder.add('move_mount', [fd, destination, flags]);
   if (type === 'devpts' && destination === '/dev/pts') sources.ptsFd = fd;
 }
@@ -110,7 +110,11 @@ function compileCgroupTree(
   cgroup: CgroupPlacement,
 ): void {
   const fd = builder.newFd();
-  builder.add('fsmount', [fd, 'tmpfs', attributes & ~MOUNT_ATTR.RDONLY, ['mode=755', 'size=64k']], destination);
+  builder.add(
+    'fsmount',
+    [fd, 'tmpfs', attributes & ~MOUNT_ATTR.RDONLY, ['source=tmpfs', 'mode=755', 'size=64k']],
+    destination,
+  );
   for (const { name } of sources.cgroups) builder.add('mkdirat', [fd, name, 0o755]);
   for (const { name, target } of cgroup.symlinks) builder.add('symlinkat', [target, fd, name]);
   builder.add('move_mount', [fd, destination, MOVE.DIRECTORY | MOVE.NO_SYMLINKS]);

@@ -13,7 +13,7 @@ const INSIDE = RESOLVE.BENEATH | RESOLVE.NO_XDEV | RESOLVE.NO_SYMLINKS;
 export function compileSysctls(builder: ProgramBuilder, spec: OciSpec, mount: OciMount): number {
   const fd = builder.newFd();
   const { attributes, data } = mountWords(mount.options);
-  builder.add('fsmount', [fd, 'proc', attributes, data], mount.destination);
+  builder.add('fsmount', [fd, 'proc', attributes, [`source=${mount.source}`, ...data]], mount.destination);
   writeSysctls(builder, spec, fd);
   builder.add('move_mount', [fd, mount.destination, MOVE.DIRECTORY | MOVE.NO_SYMLINKS]);
   return fd;

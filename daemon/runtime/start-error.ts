@@ -1,18 +1,10 @@
 // What a user reads when a container or an exec does not start: the failed operation in Docker's words where Docker has words for it
 // (its CLI makes the exit status 125, 126 or 127 out of them), otherwise the system call, its operand and its errno.
+import { describeErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { LaunchError } from './monitor-client.ts';
 import type { OciProcess } from './oci-spec.ts';
-import type { Op } from './program.ts';
-
-/** What the launcher reports: see LaunchError. */
-export interface LaunchFailure {
-  op?: Op | undefined;
-  errnoName: string;
-  /** Words of strerror, where known. */
-  description?: string | undefined;
-  /** The operand: a path, an option. */
-  detail: string;
-}
+import type { Op, Program } from './program.ts';
 
 export interface StartFailure {
   error: EngineError;
@@ -20,11 +12,13 @@ export interface StartFailure {
   exitCode: 126 | 127 | 128;
 }
 
+/** `started` is the OpenProgram that was launched. */
 export function describeStartFailure(
-  failure: LaunchFailure,
-  process: OciProcess,
+  failure: Pick<LaunchError, 'opIndex' | 'errno' | 'errnoName' | 'detail'>,
+  started: { process: OciProcess; program: Program },
   kind: 'create' | 'exec',
 ): StartFailure {
+  const { process, program } = started;
   const command = process.args[0] ?? '';
   const prefix =
     kind === 'create'
@@ -34,8 +28,10 @@ export function describeStartFailure(
     error: new EngineError(code, `${prefix}${what}: unknown`),
     exitCode,
   });
-  const { op, errnoName, detail } = failure;
-  const words = failure.description ?? errnoName;
+  const { errnoName, detail } = failure;
+  const op = program.ops[failure.opIndex];
+  const description = describeErrno(failure.errno);
+  const words = description ?? errnoName;
   if (op?.op === 'execve') {
     const quoted = JSON.stringify(command);
     if (errnoName === 'ENOENT' || errnoName === 'ENOTDIR') {
@@ -61,11 +57,7 @@ export function describeStartFailure(
   const what = op === undefined ? detail : `${op.op}${detail === '' ? '' : ` ${JSON.stringify(detail)}`}`;
   const why = op?.why === undefined ? '' : ` (${op.why})`;
   const hint = isLinkInTheWay(op, errnoName) ? ': /proc, /sys and /dev of the image must not be symbolic links' : '';
-  return result(
-    `${what}${why}: ${errnoName}${failure.description ? ` (${failure.description})` : ''}${hint}`,
-    128,
-    'system',
-  );
+  return result(`${what}${why}: ${errnoName}${description ? ` (${description})` : ''}${hint}`, 128, 'system');
 }
 
 function isLinkInTheWay(op: Op | undefined, errnoName: string): boolean {

@@ -1,0 +1,233 @@
+// For kernel tests of this folder: a container from a small root file system on a detached tmpfs, without images, database or API.
+// What it makes is gone when the test's `using` ends: processes, control groups, directories.
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { ResolvedConfig } from '../../../daemon/api/types/container-config.ts';
+import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import type { CgroupPlacement, ContainerProgramInput, ExecOptions } from '../../../daemon/runtime/container-input.ts';
+import { openContainerProgram } from '../../../daemon/runtime/container-program.ts';
+import { openExecProgram } from '../../../daemon/runtime/exec-program.ts';
+import { readExitRecord } from '../../../daemon/runtime/exit-record.ts';
+import { Launcher } from '../../../daemon/runtime/launcher.ts';
+import type { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
+import { parseMounts } from '../../../daemon/runtime/mounts.ts';
+import type { OpenProgram } from '../../../daemon/runtime/open-program.ts';
+import { RuntimeHost } from '../../../daemon/runtime/runtime-host.ts';
+import { resolveUser } from '../../../daemon/runtime/user-database.ts';
+import { mountDetached } from '../../../native-bindings/mount-api.ts';
+
+export const LAUNCHER = new URL('../../../build/launcher/tsdocker-launcher', import.meta.url).pathname;
+export const runtimeHost = RuntimeHost.open();
+
+const APPLETS =
+  'sh cat ls id hostname pwd stat mount umount mknod sleep true false echo grep readlink touch mkdir env kill ps tty dd head wc tr sed test chmod find ip unshare';
+
+export interface RunOptions {
+  config?: Partial<ResolvedConfig>;
+  hostConfig?: HostConfig;
+  /** Changes the root before the start; gets its path below /proc/self/fd. */
+  prepare?: (root: string) => void;
+  namespaces?: Partial<ContainerProgramInput['namespaces']>;
+  init?: boolean;
+  managedFiles?: ContainerProgramInput['managedFiles'];
+}
+
+export interface Finished {
+  output: string;
+  code: number;
+}
+
+let counter = 0;
+
+export class KernelContainer implements AsyncDisposable {
+  readonly directory = mkdtempSync(path.join(tmpdir(), 'tsd-kernel-'));
+  readonly id = `${process.pid.toString(16)}${(++counter).toString(16)}`.padStart(64, 'c');
+  readonly launcher = Launcher.open(LAUNCHER);
+  readonly config: ResolvedConfig;
+  readonly hostConfig: HostConfig;
+  readonly #options: RunOptions;
+  #client: MonitorClient | undefined;
+  #execs = 0;
+
+  constructor(command: string | readonly string[], options: RunOptions = {}) {
+    this.#options = options;
+    this.hostConfig = options.hostConfig ?? {};
+    this.config = {
+      Hostname: 'kernel-test',
+      Domainname: '',
+      User: '',
+      AttachStdin: false,
+      AttachStdout: true,
+      AttachStderr: true,
+      Tty: false,
+      OpenStdin: false,
+      StdinOnce: false,
+      Env: [],
+      Cmd: typeof command === 'string' ? ['sh', '-c', command] : [...command],
+      Image: 'test',
+      Volumes: null,
+      WorkingDir: '',
+      Entrypoint: null,
+      OnBuild: null,
+      Labels: {},
+      ...options.config,
+    };
+  }
+
+  get pid(): number {
+    return this.#client?.pid ?? 0;
+  }
+
+  placement(): CgroupPlacement {
+    const base = '/sys/fs/cgroup/pids';
+    const group = `${base}/tsd-kernel-${this.id.slice(-12)}`;
+    mkdirSync(group, { recursive: true });
+    return { tasksFiles: [`${group}/tasks`], mounts: [{ source: group, name: 'pids' }], symlinks: [] };
+  }
+
+  /** Starts and resolves when execve has succeeded. */
+  async start(): Promise<void> {
+    const { hostConfig, config } = this;
+    const rootFd = mountDetached('tmpfs', [['mode', '755']]);
+    try {
+      this.#fill(`/proc/self/fd/${rootFd}`);
+      const dirs = this.#directories('main');
+      using open = openContainerProgram({
+        ...dirs,
+        id: this.id,
+        config,
+        hostConfig,
+        user: resolveUser(rootFd, config.User, hostConfig.GroupAdd ?? []),
+        mounts: parseMounts(hostConfig, config),
+        managedFiles: this.#options.managedFiles ?? {},
+        namespaces: {
+          pid: 'private',
+          ipc: 'private',
+          uts: 'private',
+          network: 'private',
+          cgroup: 'host',
+          ...this.#options.namespaces,
+        },
+        cgroupPath: '/test',
+        cgroupVersion: 1,
+        facts: runtimeHost.facts,
+        host: runtimeHost,
+        rootFd,
+        cgroup: this.placement(),
+        stagingDir: this.directory,
+        init: this.#options.init ?? false,
+      });
+      this.#client = await this.#launch(open, dirs.runDir);
+    } finally {
+      closeSync(rootFd);
+    }
+  }
+
+  async exec(
+    command: string | readonly string[],
+    options: Partial<ExecOptions> & { userName?: string } = {},
+  ): Promise<Finished> {
+    const name = `exec${this.#execs++}`;
+    const dirs = this.#directories(name);
+    const root = openSync(`/proc/${this.pid}/root`, 'r');
+    const user = resolveUser(root, options.userName ?? this.config.User, this.hostConfig.GroupAdd ?? []);
+    closeSync(root);
+    using open = openExecProgram({
+      ...dirs,
+      id: this.id,
+      config: this.config,
+      hostConfig: this.hostConfig,
+      exec: {
+        args: typeof command === 'string' ? ['sh', '-c', command] : command,
+        env: [],
+        tty: false,
+        openStdin: false,
+        privileged: false,
+        user,
+        workingDir: '',
+        ...options,
+      },
+      pid: this.pid,
+      cgroup: this.placement(),
+      host: runtimeHost,
+    });
+    const client = await this.#launch(open, dirs.runDir);
+    await client.ended;
+    return this.#finished(name);
+  }
+
+  /** Starts, waits for the end. */
+  async run(): Promise<Finished> {
+    await this.start();
+    await this.#client?.ended;
+    return this.#finished('main');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const client = this.#client;
+    if (client) {
+      client.signal(9);
+      await client.ended;
+    }
+    this.launcher[Symbol.dispose]();
+    try {
+      rmdirSync(`/sys/fs/cgroup/pids/tsd-kernel-${this.id.slice(-12)}`);
+    } catch {
+      // A container that was never started has none.
+    }
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async #launch(open: OpenProgram, runDir: string): Promise<MonitorClient> {
+    return this.launcher.launch({ id: this.id, runDir, program: open.program, fds: open.fds });
+  }
+
+  #directories(name: string) {
+    const runDir = path.join(this.directory, name, 'run');
+    const logDir = path.join(this.directory, name, 'log');
+    mkdirSync(runDir, { recursive: true });
+    mkdirSync(logDir, { recursive: true });
+    return { runDir, logDir, logOptions: { maxBytes: 10_000_000, maxFiles: 3 }, nextLogSeq: 0 };
+  }
+
+  #fill(root: string): void {
+    for (const dir of ['bin', 'etc', 'tmp', 'proc', 'sys', 'dev']) mkdirSync(`${root}/${dir}`);
+    copyFileSync('/bin/busybox', `${root}/bin/busybox`);
+    for (const applet of APPLETS.split(' ')) symlinkSync('busybox', `${root}/bin/${applet}`);
+    writeFileSync(`${root}/etc/passwd`, 'root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n');
+    writeFileSync(`${root}/etc/group`, 'root:x:0:\nalice:x:1000:\nwheel:x:10:alice\n');
+    this.#options.prepare?.(root);
+  }
+
+  #finished(name: string): Finished {
+    const record = readExitRecord(path.join(this.directory, name, 'run'));
+    return { output: readOutput(path.join(this.directory, name, 'log')), code: record?.code ?? -1 };
+  }
+}
+
+/** All records' payloads, in order: 16 bytes of header, the length at offset 4. */
+function readOutput(logDir: string): string {
+  const parts: Buffer[] = [];
+  for (const file of readdirSync(logDir).sort()) {
+    const bytes = readFileSync(path.join(logDir, file));
+    for (let at = 0; at + 16 <= bytes.length; ) {
+      const end = at + 16 + bytes.readUInt32BE(at + 4);
+      parts.push(bytes.subarray(at + 16, end));
+      at = end;
+    }
+  }
+  return Buffer.concat(parts).toString();
+}
