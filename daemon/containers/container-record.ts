@@ -2,6 +2,7 @@
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
 import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
+import type { ResolvedMount } from '../runtime/container-input.ts';
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
 
@@ -18,6 +19,8 @@ export interface ContainerRecord {
   readonly config: ResolvedConfig;
   /** Complete, with docker's defaults filled in. Limits and restart policy are changed by update. */
   hostConfig: HostConfig;
+  /** As resolved at create. Immutable. */
+  readonly mounts: readonly ResolvedMount[];
   /** The networks asked for, by name, with what a client wants to read back. */
   readonly endpoints: Readonly<Record<string, { aliases: readonly string[] | null }>>;
 }
@@ -34,10 +37,10 @@ export interface ContainerState {
   finishedNs: string;
   /** Stopped or killed on request: restart policies leave it alone. */
   stoppedByUser: boolean;
-  /** How many restarts the policy made in a row and in all. */
+  /** How many restarts the policy made since the last start by hand. */
   restartCount: number;
-  /** The sequence number that the next start's log begins with. */
-  nextLogSeq: number;
+  /** What the last of them waited, in milliseconds. */
+  restartDelayMs: number;
   /** The current (or last) network sandbox and endpoint. */
   sandboxId: string;
   endpointId: string;
@@ -54,7 +57,7 @@ export function newState(): ContainerState {
     finishedNs: '0',
     stoppedByUser: false,
     restartCount: 0,
-    nextLogSeq: 0,
+    restartDelayMs: 0,
     sandboxId: '',
     endpointId: '',
   };

@@ -31,6 +31,9 @@ export interface OutputChunk {
   data: Buffer;
 }
 
+/** As many chunks at once as one read of the log gave. */
+export type Output = AsyncIterable<OutputChunk | readonly OutputChunk[]>;
+
 export interface StdinSink {
   /** Resolves when the bytes are taken: wait for it, that is the back-pressure. Rejects when the container ended. */
   write(bytes: Uint8Array): Promise<void>;
@@ -41,7 +44,7 @@ export interface StdinSink {
 export interface Attachment {
   tty: boolean;
   /** Ends when the process has ended and everything it wrote was delivered, or after close(). */
-  output: AsyncIterable<OutputChunk>;
+  output: Output;
   stdin?: StdinSink;
   /** The client left. Idempotent; the container goes on. */
   close(): void;
@@ -71,7 +74,7 @@ export interface LogsOptions {
 /** Chunks hold one line each (with its line end, when it has one), prefixed with time stamp and details as asked. */
 export interface LogStream {
   tty: boolean;
-  output: AsyncIterable<OutputChunk>;
+  output: Output;
   close(): void;
 }
 

@@ -81,6 +81,11 @@ export class ContainerStore {
     return this.#byName.has(name);
   }
 
+  /** Throws the same 'conflict' as insert, before any work is done. */
+  checkNameIsFree(name: string): void {
+    if (this.#byName.has(name)) throw this.#nameConflict(name);
+  }
+
   all(): IterableIterator<Container> {
     return this.#byId.values();
   }

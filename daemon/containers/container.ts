@@ -2,7 +2,10 @@
 // INVARIANT: `state` changes only inside `lock` (or in recovery, before the API listens), and is stored before anyone is told.
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 import type { ContainerRecord, ContainerState } from './container-record.ts';
+import type { WaitCondition } from './container-service.ts';
 import type { Exec } from './exec.ts';
+import type { HealthMonitor } from './health.ts';
+import type { LogStart } from './log-files.ts';
 import { Mutex } from './mutex.ts';
 
 export interface ExitResult {
@@ -10,7 +13,10 @@ export interface ExitResult {
   Error?: { Message: string };
 }
 
-type ExitListener = (result: ExitResult) => void;
+interface PendingWait {
+  condition: WaitCondition;
+  resolve(result: ExitResult): void;
+}
 
 export class Container {
   readonly record: ContainerRecord;
@@ -18,16 +24,18 @@ export class Container {
   readonly lock = new Mutex();
   readonly execs = new Map<string, Exec>();
   monitor: MonitorClient | undefined;
-  /** Resolves when the exit of the present run is recorded; there is one while it runs. */
+  /** Where the log of the last run that this daemon started begins. */
+  runLogStart: LogStart = { seq: 0, offset: 0 };
+  health: HealthMonitor | undefined;
+  /** Resolves when the exit of the present (or last) run is recorded. Never rejects. */
   exited: Promise<void> = Promise.resolve();
   /** Cancels a restart that waits for its back-off. */
   cancelRestart: (() => void) | undefined;
   /** The removal has begun: nothing else may. */
   isRemoving = false;
   isRemoved = false;
-  readonly #exitListeners = new Set<ExitListener>();
-  readonly #removeListeners = new Set<ExitListener>();
-  readonly #startListeners = new Set<(started: boolean) => void>();
+  readonly #waits = new Set<PendingWait>();
+  readonly #startListeners = new Set<(monitor: MonitorClient | undefined) => void>();
 
   constructor(record: ContainerRecord, state: ContainerState) {
     this.record = record;
@@ -43,46 +51,37 @@ export class Container {
     return this.state.status === 'running' || this.state.status === 'paused';
   }
 
-  get isPaused(): boolean {
-    return this.state.status === 'paused';
+  /** Someone waits for the start to read the output from its first byte. */
+  get hasStartListeners(): boolean {
+    return this.#startListeners.size > 0;
   }
 
-  onExit(listener: ExitListener): () => void {
-    this.#exitListeners.add(listener);
-    return () => this.#exitListeners.delete(listener);
+  wait(condition: WaitCondition): { result: Promise<ExitResult>; cancel(): void } {
+    const { promise, resolve } = Promise.withResolvers<ExitResult>();
+    const pending: PendingWait = { condition, resolve };
+    this.#waits.add(pending);
+    return { result: promise, cancel: () => this.#waits.delete(pending) };
   }
 
-  onRemoved(listener: ExitListener): () => void {
-    this.#removeListeners.add(listener);
-    return () => this.#removeListeners.delete(listener);
+  wake(...conditions: WaitCondition[]): void {
+    const result = this.exitResult();
+    for (const pending of [...this.#waits]) {
+      if (!conditions.includes(pending.condition)) continue;
+      this.#waits.delete(pending);
+      pending.resolve(result);
+    }
   }
 
-  /** Called once with true when the container has started, with false when it never will. */
-  onStart(listener: (started: boolean) => void): () => void {
+  /** Calls back once: with the monitor of the next start, or with undefined when that fails or never comes. */
+  onStart(listener: (monitor: MonitorClient | undefined) => void): () => void {
     this.#startListeners.add(listener);
     return () => this.#startListeners.delete(listener);
   }
 
-  tellStarted(started: boolean): void {
+  tellStarted(monitor: MonitorClient | undefined): void {
     const listeners = [...this.#startListeners];
     this.#startListeners.clear();
-    for (const listener of listeners) listener(started);
-  }
-
-  tellExited(): void {
-    const result = this.exitResult();
-    const listeners = [...this.#exitListeners];
-    this.#exitListeners.clear();
-    for (const listener of listeners) listener(result);
-  }
-
-  tellRemoved(): void {
-    const result = this.exitResult();
-    const listeners = [...this.#exitListeners, ...this.#removeListeners];
-    this.#exitListeners.clear();
-    this.#removeListeners.clear();
-    for (const listener of listeners) listener(result);
-    this.tellStarted(false);
+    for (const listener of listeners) listener(monitor);
   }
 
   exitResult(): ExitResult {

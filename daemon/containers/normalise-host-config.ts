@@ -119,11 +119,7 @@ function isEmptyList(list: readonly unknown[] | null | undefined): boolean {
 }
 
 /** null stands for the defaults, [] for none; privileged and systempaths=unconfined have none. */
-function pathsOf(
-  asked: HostConfig,
-  paths: readonly string[] | null | undefined,
-  defaults: readonly string[],
-): string[] | null {
+function pathsOf(asked: HostConfig, paths: string[] | null | undefined, defaults: readonly string[]): string[] | null {
   const unconfined = (asked.SecurityOpt ?? []).some((option) => /^systempaths[=:]unconfined$/.test(option));
   if (asked.Privileged || unconfined) return paths ?? null;
   return paths === null || paths === undefined ? [...defaults] : paths;

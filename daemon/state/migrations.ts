@@ -23,4 +23,36 @@ export const migrations: readonly Migration[] = [
       CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: '0002-images',
+    sql: `
+      CREATE TABLE layers (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL UNIQUE,
+        parent INTEGER REFERENCES layers (number),
+        diff_id TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL
+      ) STRICT;
+      CREATE TABLE images (
+        id TEXT PRIMARY KEY,
+        parent_id TEXT,
+        top_layer INTEGER REFERENCES layers (number),
+        size_bytes INTEGER NOT NULL,
+        tagged_at TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE image_tags (
+        repository TEXT NOT NULL,
+        tag TEXT NOT NULL,
+        image_id TEXT NOT NULL REFERENCES images (id),
+        PRIMARY KEY (repository, tag)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE image_digests (
+        repository TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        image_id TEXT NOT NULL REFERENCES images (id),
+        PRIMARY KEY (repository, digest)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];

@@ -1,0 +1,84 @@
+// POST /containers/{id}/attach: the output from now on (or from the first byte, when it has not started yet), and the input.
+import { EngineError } from '../errors/engine-error.ts';
+import { type LogReaderOptions, openLogReader } from '../runtime/log-reader.ts';
+import type { LogHold, MonitorClient } from '../runtime/monitor-client.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { followOutput, lazyStdin, type Streams, select } from './container-output.ts';
+import type { Attachment, AttachOptions, OutputChunk } from './container-service.ts';
+import type { Services } from './services.ts';
+
+export function attachContainer(services: Services, ref: string, options: AttachOptions): Attachment {
+  const container = services.store.get(ref);
+  const { status } = container.state;
+  if (status === 'paused') {
+    throw new EngineError('conflict', `container ${ref} is paused, unpause the container before attach`);
+  }
+  if (status === 'restarting') {
+    throw new EngineError('conflict', `container ${ref} is restarting, wait until the container is running`);
+  }
+  const abort = new AbortController();
+  const start = awaitStart(container, options.stream, abort.signal);
+  const { OpenStdin, StdinOnce, Tty } = container.record.config;
+  const stdin =
+    options.stdin && options.stream && OpenStdin
+      ? lazyStdin(
+          start.then((run) => run?.monitor),
+          StdinOnce && !Tty,
+        )
+      : undefined;
+  publishContainerEvent(services, container, 'attach');
+  return {
+    tty: Tty,
+    output: attachedOutput(services, container, options, start, abort.signal),
+    ...(stdin === undefined ? {} : { stdin }),
+    close() {
+      abort.abort();
+      // Docker ends the input of a container that reads it once when its client goes.
+      stdin?.end().catch(() => undefined);
+    },
+  };
+}
+
+interface AttachedRun {
+  monitor: MonitorClient;
+  from: LogReaderOptions['from'];
+  /** Of a run that began after the attach: keeps its first byte until the reader takes over. */
+  hold?: LogHold;
+}
+
+/** undefined when there is nothing to follow: no stream was asked for, the client left, or the start failed. */
+function awaitStart(container: Container, stream: boolean, signal: AbortSignal): Promise<AttachedRun | undefined> {
+  if (!stream) return Promise.resolve(undefined);
+  if (container.monitor !== undefined) return Promise.resolve({ monitor: container.monitor, from: 'end' });
+  const { promise, resolve } = Promise.withResolvers<AttachedRun | undefined>();
+  const forget = container.onStart((monitor) => {
+    if (monitor === undefined) return resolve(undefined);
+    const from = container.runLogStart;
+    resolve({ monitor, from, hold: monitor.holdLog(from.seq) });
+  });
+  signal.addEventListener('abort', () => {
+    forget();
+    resolve(undefined);
+  });
+  return promise;
+}
+
+async function* attachedOutput(
+  services: Services,
+  container: Container,
+  options: AttachOptions,
+  start: Promise<AttachedRun | undefined>,
+  signal: AbortSignal,
+): AsyncGenerator<readonly OutputChunk[]> {
+  const logDir = services.paths.logs(container.id);
+  const streams: Streams = { stdout: options.stdout, stderr: options.stderr };
+  const isRunning = container.monitor !== undefined;
+  if (options.logs && !(isRunning && options.stream)) {
+    for await (const batch of openLogReader(logDir, { from: 'start', signal }).batches()) yield select(batch, streams);
+  }
+  const run = await start;
+  if (run === undefined) return;
+  const from = options.logs && run.from === 'end' ? 'start' : run.from;
+  yield* followOutput(logDir, run.monitor, from, streams, signal, run.hold);
+}

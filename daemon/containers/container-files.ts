@@ -1,0 +1,116 @@
+// diff, export, cp: a container's files, through the jail. A running container is seen with its mounts from the inside; a stopped one gets
+// its root mounted for as long as the operation takes, under the container's lock.
+import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { ContainerPathStat, FilesystemChange } from '../api/types/container-actions.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import type { RootView } from '../images/image-service.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent } from './container-events.ts';
+import type { PutArchiveOptions } from './container-service.ts';
+import type { Services } from './services.ts';
+
+export async function containerChanges(services: Services, ref: string): Promise<FilesystemChange[] | null> {
+  const container = services.store.get(ref);
+  const changes = await services.layers.changes(container.id);
+  return changes.length === 0 ? null : changes;
+}
+
+export function exportContainer(services: Services, ref: string): Promise<Readable> {
+  const container = services.store.get(ref);
+  publishContainerEvent(services, container, 'export');
+  return streamFrom(services, container, ref, async (view) => {
+    const tar = await services.archive.exportTar(view);
+    return { tar, result: tar };
+  });
+}
+
+export function statPath(services: Services, ref: string, path: string): Promise<ContainerPathStat> {
+  const container = services.store.get(ref);
+  return withView(services, container, ref, (view) => services.archive.stat(view, path));
+}
+
+export function getArchive(
+  services: Services,
+  ref: string,
+  path: string,
+): Promise<{ stat: ContainerPathStat; tar: Readable }> {
+  const container = services.store.get(ref);
+  publishContainerEvent(services, container, 'archive-path');
+  return streamFrom(services, container, ref, async (view) => {
+    const found = await services.archive.get(view, path);
+    return { tar: found.tar, result: found };
+  });
+}
+
+export async function putArchive(
+  services: Services,
+  ref: string,
+  path: string,
+  tar: Readable,
+  options: PutArchiveOptions,
+): Promise<void> {
+  const container = services.store.get(ref);
+  publishContainerEvent(services, container, 'extract-to-dir');
+  await withView(services, container, ref, (view) =>
+    services.archive.put(view, path, tar, {
+      noOverwriteDirNonDir: options.noOverwriteDirNonDir,
+      ...(options.copyUidGid ? {} : { owner: { uid: 0, gid: 0 } }),
+    }),
+  );
+}
+
+/** Runs `work` on the container's files; a stopped container cannot start meanwhile: two overlays on one upper directory lose data. */
+function withView<T>(
+  services: Services,
+  container: Container,
+  ref: string,
+  work: (view: RootView) => Promise<T>,
+): Promise<T> {
+  const running = runningView(container, ref);
+  if (running !== undefined) return work(running);
+  return container.lock.run(() => {
+    const view = runningView(container, ref) ?? stoppedView(services, container, ref);
+    return work(view);
+  });
+}
+
+/** As withView, for work whose result is read later: the lock is held until the stream ends. */
+function streamFrom<T>(
+  services: Services,
+  container: Container,
+  ref: string,
+  work: (view: RootView) => Promise<{ tar: Readable; result: T }>,
+): Promise<T> {
+  const running = runningView(container, ref);
+  if (running !== undefined) return work(running).then(({ result }) => result);
+  return new Promise((resolve, reject) => {
+    void container.lock.run(async () => {
+      try {
+        const { tar, result } = await work(runningView(container, ref) ?? stoppedView(services, container, ref));
+        resolve(result);
+        await finished(tar).catch(() => undefined);
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
+
+function runningView(container: Container, ref: string): RootView | undefined {
+  if (!container.isRunning || container.state.pid === 0) return undefined;
+  return { kind: 'running', ref, pid: container.state.pid };
+}
+
+function stoppedView(services: Services, container: Container, ref: string): RootView {
+  if (container.isRemoved) throw new EngineError('not-found', `No such container: ${ref}`);
+  return {
+    kind: 'stopped',
+    ref,
+    rootFd: services.layers.openRoot(container.id),
+    mounts: container.record.mounts
+      .filter((mount) => mount.type === 'bind')
+      .map((mount) => ({ source: mount.source, target: mount.target, readOnly: mount.readonly })),
+    readOnlyRoot: container.record.hostConfig.ReadonlyRootfs ?? false,
+  };
+}

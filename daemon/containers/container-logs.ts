@@ -1,0 +1,51 @@
+// GET /containers/{id}/logs: what is in the log, and what comes while it runs. A slow reader loses what rotation deletes before it gets
+// there; it never holds up the container.
+import { EngineError } from '../errors/engine-error.ts';
+import { splitLines } from '../runtime/log-lines.ts';
+import { openLogReader } from '../runtime/log-reader.ts';
+import { select } from './container-output.ts';
+import type { LogStream, LogsOptions, OutputChunk } from './container-service.ts';
+import { logDetails, parseLogConfig } from './log-options.ts';
+import type { Services } from './services.ts';
+import { formatLogTime } from './timestamps.ts';
+
+export function containerLogs(services: Services, ref: string, options: LogsOptions): LogStream {
+  const container = services.store.get(ref);
+  if (!options.stdout && !options.stderr) {
+    throw new EngineError('invalid', 'Bad parameters: you must choose at least one stream');
+  }
+  const logOptions = parseLogConfig(container.record.hostConfig.LogConfig);
+  if (!logOptions.isReadable) {
+    throw new EngineError('not-implemented', 'configured logging driver does not support reading');
+  }
+  const abort = new AbortController();
+  const details = options.details ? `${logDetails(logOptions, container.record.config)} ` : '';
+  const reader = openLogReader(services.paths.logs(container.id), {
+    from: 'start',
+    signal: abort.signal,
+    ...(options.tail === undefined ? {} : { tail: options.tail }),
+    ...(options.sinceNs === undefined ? {} : { sinceNs: options.sinceNs }),
+    ...(options.untilNs === undefined ? {} : { untilNs: options.untilNs }),
+    ...(options.follow && container.monitor !== undefined ? { follow: container.monitor } : {}),
+  });
+  const streams = { stdout: options.stdout, stderr: options.stderr };
+  async function* plain(): AsyncGenerator<readonly OutputChunk[]> {
+    for await (const batch of reader.batches()) yield select(batch, streams);
+  }
+  async function* prefixed(): AsyncGenerator<OutputChunk> {
+    for await (const line of splitLines(reader)) {
+      if (line.stream === 1 ? !streams.stdout : !streams.stderr) continue;
+      if (!line.startsLine) {
+        yield { stream: line.stream, data: line.data };
+        continue;
+      }
+      const time = options.timestamps ? `${formatLogTime(line.timeNs)} ` : '';
+      yield { stream: line.stream, data: Buffer.concat([Buffer.from(time + details), line.data]) };
+    }
+  }
+  return {
+    tty: container.record.config.Tty,
+    output: options.timestamps || options.details ? prefixed() : plain(),
+    close: () => abort.abort(),
+  };
+}

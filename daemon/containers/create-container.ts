@@ -1,0 +1,66 @@
+// POST /containers/create: everything is checked first, then the layer is made, and the row last: what has no row does not exist, and is
+// cleaned away at the next start.
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import type { ContainerCreateRequest, ContainerCreateResponse } from '../api/types/container-actions.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { wallClockNs } from '../state/event-log.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { type ContainerRecord, newState } from './container-record.ts';
+import { generateName } from './generate-name.ts';
+import { type PlannedContainer, planContainer } from './plan-container.ts';
+import type { Services } from './services.ts';
+
+const namePattern = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+const nameLimit = 255;
+
+export async function createContainer(
+  services: Services,
+  body: ContainerCreateRequest,
+  options: { name?: string; platform?: string },
+): Promise<ContainerCreateResponse> {
+  const { store, layers, paths } = services;
+  const name = options.name ? checkName(options.name) : generateName((candidate) => store.isNameTaken(candidate));
+  const plan = planContainer(services, body, options.platform);
+  store.checkNameIsFree(name);
+  const id = randomBytes(32).toString('hex');
+  const record = makeRecord(id, name, plan);
+  try {
+    mkdirSync(paths.logs(id), { recursive: true, mode: 0o700 });
+    await layers.create(id, plan.image.id, plan.mountPoints);
+    const container = store.insert(record, newState());
+    publishContainerEvent(services, container, 'create');
+  } catch (error) {
+    layers.remove(id);
+    throw error;
+  }
+  return { Id: id, Warnings: plan.warnings };
+}
+
+function makeRecord(id: string, name: string, plan: PlannedContainer): ContainerRecord {
+  return {
+    id,
+    name,
+    createdNs: wallClockNs().toString(),
+    imageId: plan.image.id,
+    config: { ...plan.config, Hostname: plan.config.Hostname || plan.hostname || id.slice(0, 12) },
+    hostConfig: plan.hostConfig,
+    mounts: plan.mounts,
+    endpoints: plan.endpoints,
+  };
+}
+
+/** Without the leading slash that old clients send. Throws 'invalid' in docker's words. */
+export function checkName(name: string): string {
+  if (!namePattern.test(name) || name.length > nameLimit) {
+    throw new EngineError(
+      'invalid',
+      `Invalid container name (${name.slice(0, nameLimit)}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    );
+  }
+  const bare = name.replace(/^\//, '');
+  if (/^[0-9a-f]{64}$/.test(bare)) {
+    throw new EngineError('invalid', `Invalid container name (${bare}): it reads like the id of a container`);
+  }
+  return bare;
+}

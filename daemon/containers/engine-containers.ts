@@ -1,0 +1,148 @@
+// The container service: hands each request to its use case. Nothing is decided here.
+import type { Readable } from 'node:stream';
+import type { ContainerCreateRequest } from '../api/types/container-actions.ts';
+import type { ExecConfig } from '../api/types/exec.ts';
+import type { HostConfig } from '../api/types/host-config.ts';
+import type { Filters } from '../state/filters.ts';
+import { attachContainer } from './attach-container.ts';
+import { commitContainer } from './commit-container.ts';
+import { containerChanges, exportContainer, getArchive, putArchive, statPath } from './container-files.ts';
+import { containerLogs } from './container-logs.ts';
+import type {
+  AttachOptions,
+  CommitOptions,
+  ContainerService,
+  ListOptions,
+  LogsOptions,
+  PutArchiveOptions,
+  WaitCondition,
+} from './container-service.ts';
+import { containerStats } from './container-stats.ts';
+import { createContainer } from './create-container.ts';
+import type { ExecRegistry } from './exec-registry.ts';
+import { createExec, type ExecStartOptions, inspectExec, resizeExec, startExec } from './exec-run.ts';
+import { explainContainer, explainRun } from './explain-container.ts';
+import { inspectContainer } from './inspect-container.ts';
+import { killContainer } from './kill-container.ts';
+import { listContainers } from './list-containers.ts';
+import { pauseContainer, unpauseContainer } from './pause-container.ts';
+import { ContainerPruner } from './prune-containers.ts';
+import { removeContainer } from './remove-container.ts';
+import { renameContainer } from './rename-container.ts';
+import { resizeContainer } from './resize-container.ts';
+import type { Services } from './services.ts';
+import { startContainer } from './start-container.ts';
+import { restartContainer, type StopOptions, stopContainer } from './stop-container.ts';
+import { topContainer } from './top-container.ts';
+import { updateContainer } from './update-container.ts';
+import { waitContainer } from './wait-container.ts';
+
+export class EngineContainers implements ContainerService {
+  readonly #services: Services;
+  readonly #execs: ExecRegistry;
+  readonly #pruner = new ContainerPruner();
+
+  constructor(services: Services, execs: ExecRegistry) {
+    this.#services = services;
+    this.#execs = execs;
+  }
+
+  create(body: ContainerCreateRequest, options: { name?: string; platform?: string }) {
+    return createContainer(this.#services, body, options);
+  }
+  list(options: ListOptions) {
+    return listContainers(this.#services, options);
+  }
+  inspect(ref: string, options: { size: boolean }) {
+    return inspectContainer(this.#services, ref, options);
+  }
+  async start(ref: string) {
+    await startContainer(this.#services, this.#services.store.get(ref));
+  }
+  stop(ref: string, options: StopOptions) {
+    return stopContainer(this.#services, ref, options);
+  }
+  restart(ref: string, options: StopOptions) {
+    return restartContainer(this.#services, ref, options);
+  }
+  kill(ref: string, options: { signal?: string }) {
+    return killContainer(this.#services, ref, options);
+  }
+  pause(ref: string) {
+    return pauseContainer(this.#services, ref);
+  }
+  unpause(ref: string) {
+    return unpauseContainer(this.#services, ref);
+  }
+  rename(ref: string, name: string) {
+    return renameContainer(this.#services, ref, name);
+  }
+  update(ref: string, body: HostConfig) {
+    return updateContainer(this.#services, ref, body);
+  }
+  remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }) {
+    return removeContainer(this.#services, ref, options);
+  }
+  prune(filters: Filters) {
+    return this.#pruner.prune(this.#services, filters);
+  }
+  async wait(ref: string, condition: WaitCondition) {
+    return waitContainer(this.#services, ref, condition);
+  }
+  async resize(ref: string, size: { height: number; width: number }) {
+    resizeContainer(this.#services, ref, size);
+  }
+  top(ref: string, psArgs: string) {
+    return topContainer(this.#services, ref, psArgs);
+  }
+  async stats(ref: string, options: { stream: boolean; oneShot: boolean }) {
+    return containerStats(this.#services, ref, options);
+  }
+  async logs(ref: string, options: LogsOptions) {
+    return containerLogs(this.#services, ref, options);
+  }
+  async attach(ref: string, options: AttachOptions) {
+    return attachContainer(this.#services, ref, options);
+  }
+  async createExec(ref: string, body: ExecConfig) {
+    return createExec(this.#services, this.#execs, ref, body);
+  }
+  startExec(id: string, options: ExecStartOptions) {
+    return startExec(this.#services, this.#execs, id, options);
+  }
+  resizeExec(id: string, size: { height: number; width: number }) {
+    return resizeExec(this.#execs, id, size);
+  }
+  async inspectExec(id: string) {
+    return inspectExec(this.#execs, id);
+  }
+  changes(ref: string) {
+    return containerChanges(this.#services, ref);
+  }
+  export(ref: string) {
+    return exportContainer(this.#services, ref);
+  }
+  statPath(ref: string, path: string) {
+    return statPath(this.#services, ref, path);
+  }
+  getArchive(ref: string, path: string) {
+    return getArchive(this.#services, ref, path);
+  }
+  putArchive(ref: string, path: string, tar: Readable, options: PutArchiveOptions) {
+    return putArchive(this.#services, ref, path, tar, options);
+  }
+  commit(ref: string, options: CommitOptions) {
+    return commitContainer(this.#services, ref, options);
+  }
+  usersOfImage(imageId: string) {
+    return [...this.#services.store.all()]
+      .filter(({ record }) => record.imageId === imageId)
+      .map(({ id, record, isRunning }) => ({ id, name: record.name, isRunning, imageRef: record.config.Image }));
+  }
+  async explain(body: ContainerCreateRequest) {
+    return explainRun(this.#services, body);
+  }
+  async explainContainer(ref: string) {
+    return explainContainer(this.#services, ref);
+  }
+}

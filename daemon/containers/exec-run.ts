@@ -1,0 +1,238 @@
+// POST /containers/{id}/exec and /exec/{id}/start, resize, inspect: a process more in a running container, with a monitor of its own.
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
+import type { ExecConfig, ExecInspectResponse } from '../api/types/exec.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import type { ResolvedUser } from '../runtime/container-input.ts';
+import { openExecProgram } from '../runtime/exec-program.ts';
+import { readExitRecord } from '../runtime/exit-record.ts';
+import type { MonitorClient } from '../runtime/monitor-client.ts';
+import { resolveUser } from '../runtime/user-database.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { followOutput, lazyStdin } from './container-output.ts';
+import type { Attachment, OutputChunk } from './container-service.ts';
+import { Exec } from './exec.ts';
+import { writeExecFile } from './exec-file.ts';
+import type { ExecRegistry } from './exec-registry.ts';
+import { FailedLaunch, launchFailure, launchProgram } from './launch-failure.ts';
+import { checkSize } from './resize-container.ts';
+import type { Services } from './services.ts';
+
+/** O_PATH (open(2)): Node has no name for it. */
+const O_PATH = 0o10000000;
+const resizeWaitMs = 10_000;
+const killedWithMonitor = 137;
+/** Output of an exec is for who is attached; this much of it may wait to be read. */
+const attachedLog = { maxBytes: 4 * 1024 * 1024, maxFiles: 4 };
+const detachedLog = { maxBytes: 64 * 1024, maxFiles: 1 };
+
+export interface ExecStartOptions {
+  detach: boolean;
+  tty?: boolean;
+  consoleSize?: readonly number[];
+}
+
+export function createExec(services: Services, execs: ExecRegistry, ref: string, body: ExecConfig): { Id: string } {
+  const container = services.store.get(ref);
+  checkRuns(container, ref);
+  const args = body.Cmd ?? [];
+  if (args.length === 0 || args[0] === '') throw new EngineError('invalid', 'No exec command specified');
+  if (body.WorkingDir && !body.WorkingDir.startsWith('/')) {
+    throw new EngineError(
+      'invalid',
+      `the working directory '${body.WorkingDir}' is invalid, it needs to be an absolute path`,
+    );
+  }
+  const texts = [...args, ...(body.Env ?? []), body.User ?? '', body.WorkingDir ?? ''];
+  if (texts.some((text) => text.includes('\0'))) {
+    throw new EngineError('invalid', 'invalid exec config: no value may contain a NUL byte');
+  }
+  const { config } = container.record;
+  const exec = new Exec({
+    id: randomBytes(32).toString('hex'),
+    containerId: container.id,
+    user: body.User ?? '',
+    attachStdin: body.AttachStdin ?? false,
+    attachStdout: body.AttachStdout ?? false,
+    attachStderr: body.AttachStderr ?? false,
+    detachKeys: body.DetachKeys ?? '',
+    consoleSize: body.ConsoleSize ?? null,
+    options: {
+      args,
+      env: body.Env ?? [],
+      tty: body.Tty ?? false,
+      openStdin: body.AttachStdin ?? false,
+      privileged: body.Privileged ?? false,
+      user: lookUpUser(container, body.User || config.User),
+      workingDir: body.WorkingDir ?? '',
+    },
+  });
+  execs.add(container, exec);
+  exec.onForget(() => execs.delete(exec));
+  publishContainerEvent(services, container, `exec_create: ${args.join(' ')}`, { execID: exec.id });
+  return { Id: exec.id };
+}
+
+export async function startExec(
+  services: Services,
+  execs: ExecRegistry,
+  id: string,
+  options: ExecStartOptions,
+): Promise<Attachment | undefined> {
+  const { exec, container } = execs.get(id);
+  if (exec.status === 'ended') throw new EngineError('conflict', `exec command ${id} has already run`);
+  if (exec.status !== 'created') throw new EngineError('conflict', `exec command ${id} is already running`);
+  checkRuns(container, container.id);
+  exec.status = 'starting';
+  const { options: asked, attachStdin, attachStdout, attachStderr } = exec.record;
+  publishContainerEvent(services, container, `exec_start: ${asked.args.join(' ')}`, { execID: id });
+  const runDir = services.paths.execRun(container.id, id);
+  const logDir = services.paths.execLogs(container.id, id);
+  const clean = () => {
+    rmSync(runDir, { recursive: true, force: true });
+    rmSync(logDir, { recursive: true, force: true });
+  };
+  let monitor: MonitorClient;
+  try {
+    mkdirSync(runDir, { recursive: true, mode: 0o700 });
+    mkdirSync(logDir, { recursive: true, mode: 0o700 });
+    monitor = await launchExec(services, container, exec, runDir, logDir, options.detach);
+  } catch (error) {
+    const failure = launchFailure(error);
+    exec.end(failure.exitCode);
+    execs.expire(exec, clean);
+    publishContainerEvent(services, container, 'exec_die', { execID: id, exitCode: String(failure.exitCode) });
+    if (!(error instanceof FailedLaunch) || options.detach) throw failure.error;
+    return failedAttachment(asked.tty, failure.error.message);
+  }
+  writeExecFile(runDir, exec.record);
+  const size = options.consoleSize ?? exec.record.consoleSize;
+  if (asked.tty && size?.[0] && size[1]) monitor.resize(size[0], size[1]);
+  exec.tellStarted(monitor);
+  watchExec(services, execs, container, exec, monitor, clean);
+  if (options.detach) return undefined;
+  const abort = new AbortController();
+  const hold = monitor.initialHold;
+  const stdin = attachStdin ? lazyStdin(exec.started, !asked.tty) : undefined;
+  const streams = { stdout: attachStdout || asked.tty, stderr: attachStderr };
+  async function* output(client: MonitorClient): AsyncGenerator<readonly OutputChunk[]> {
+    yield* followOutput(logDir, client, { seq: 0, offset: 0 }, streams, abort.signal, hold);
+    // The exit code has to be there before the stream ends: the client asks for it then.
+    if (!abort.signal.aborted) await exec.ended;
+  }
+  return {
+    tty: asked.tty,
+    output: output(monitor),
+    ...(stdin === undefined ? {} : { stdin }),
+    close() {
+      abort.abort();
+      hold?.release();
+      stdin?.end().catch(() => undefined);
+    },
+  };
+}
+
+export async function resizeExec(
+  execs: ExecRegistry,
+  id: string,
+  size: { height: number; width: number },
+): Promise<void> {
+  const { exec } = execs.get(id);
+  checkSize(size);
+  // docker's CLI resizes right after the start, possibly before it has happened.
+  const { promise: late, resolve } = Promise.withResolvers<'late'>();
+  const timer = setTimeout(() => resolve('late'), resizeWaitMs);
+  const monitor = await Promise.race([exec.started, late]).finally(() => clearTimeout(timer));
+  if (monitor === 'late') throw new EngineError('system', 'timeout waiting for exec session ready');
+  if (monitor === undefined || !exec.isRunning) throw new EngineError('conflict', `exec ${id} is not running`);
+  monitor.resize(size.height, size.width);
+}
+
+export function inspectExec(execs: ExecRegistry, id: string): ExecInspectResponse {
+  return execs.get(id).exec.inspect();
+}
+
+/** The end of its monitor is the end of the exec. Also for those that another daemon started. */
+export function watchExec(
+  services: Services,
+  execs: ExecRegistry,
+  container: Container,
+  exec: Exec,
+  monitor: MonitorClient,
+  clean: () => void,
+): void {
+  void monitor.ended.then(() => concludeExec(services, execs, container, exec, clean));
+}
+
+/** Reads the exit record; also for execs that ended while no daemon ran. */
+export function concludeExec(
+  services: Services,
+  execs: ExecRegistry,
+  container: Container,
+  exec: Exec,
+  clean: () => void,
+): void {
+  let code = killedWithMonitor;
+  try {
+    code = readExitRecord(services.paths.execRun(container.id, exec.id))?.code ?? killedWithMonitor;
+  } catch (error) {
+    services.log.warn({ err: error, exec: exec.id }, 'read the exit record of an exec');
+  }
+  exec.end(code);
+  publishContainerEvent(services, container, 'exec_die', { execID: exec.id, exitCode: String(code) });
+  execs.expire(exec, clean);
+}
+
+async function launchExec(
+  services: Services,
+  container: Container,
+  exec: Exec,
+  runDir: string,
+  logDir: string,
+  detach: boolean,
+): Promise<MonitorClient> {
+  using open = openExecProgram({
+    id: container.id,
+    config: container.record.config,
+    hostConfig: container.record.hostConfig,
+    exec: exec.record.options,
+    pid: container.state.pid,
+    cgroup: services.cgroups.placement(cgroupPathOf(services, container)),
+    host: services.host,
+    logDir,
+    logOptions: detach ? detachedLog : attachedLog,
+    nextLogSeq: 0,
+    runDir,
+  });
+  const hold = detach ? {} : { holdLogFrom: 0 };
+  return launchProgram(services.launcher, open, { id: exec.id, runDir, ...hold }, 'exec');
+}
+
+function checkRuns(container: Container, ref: string): void {
+  if (container.state.status === 'paused') {
+    throw new EngineError('conflict', `Container ${ref} is paused, unpause the container before exec`);
+  }
+  if (container.state.status === 'restarting') {
+    throw new EngineError('conflict', `Container ${container.id} is restarting, wait until the container is running`);
+  }
+  if (!container.isRunning) throw new EngineError('conflict', `Container ${container.id} is not running`);
+}
+
+function lookUpUser(container: Container, user: string): ResolvedUser {
+  const root = openSync(`/proc/${container.state.pid}/root`, O_PATH | constants.O_DIRECTORY);
+  try {
+    return resolveUser(root, user, container.record.hostConfig.GroupAdd ?? []);
+  } finally {
+    closeSync(root);
+  }
+}
+
+/** Docker tells on the stream what kept the command from starting: the answer's status was sent before. */
+function failedAttachment(tty: boolean, message: string): Attachment {
+  async function* output(): AsyncGenerator<OutputChunk> {
+    yield { stream: 1, data: Buffer.from(`${message}\r\n`) };
+  }
+  return { tty, output: output(), close: () => undefined };
+}

@@ -1,0 +1,96 @@
+// The end of a run, however it came: the monitor's connection closes. Reads the exit record, stores the state, tells those who wait, clears
+// away what the run used, and decides what follows: removal, a restart, or nothing.
+import { rmSync } from 'node:fs';
+import { type ExitRecord, readExitRecord } from '../runtime/exit-record.ts';
+import type { MonitorClient } from '../runtime/monitor-client.ts';
+import { wallClockNs } from '../state/event-log.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent, publishNetworkEvent } from './container-events.ts';
+import { beginNewFile } from './log-files.ts';
+import { removeLocked } from './remove-container.ts';
+import { planRestart } from './restart-policy.ts';
+import { scheduleRestart } from './schedule-restart.ts';
+import type { Services } from './services.ts';
+
+/** The exit code of a run whose monitor was killed: its container was killed with it. */
+const killedWithMonitor = 137;
+
+/** From now on the end of the monitor is the end of the run. */
+export function watchMonitor(services: Services, container: Container, monitor: MonitorClient): void {
+  container.monitor = monitor;
+  container.exited = monitor.ended
+    .then(() => container.lock.run(() => finishRun(services, container, monitor)))
+    .catch((error) => {
+      services.log.error({ err: error, container: container.id }, 'record the end of a container');
+    });
+}
+
+async function finishRun(services: Services, container: Container, monitor: MonitorClient): Promise<void> {
+  if (container.monitor !== monitor) return;
+  container.monitor = undefined;
+  await concludeRun(services, container, killedWithMonitor);
+}
+
+/**
+ * The caller holds the lock. `codeWithoutRecord` is the exit code when the monitor left none. Also used by recovery, for runs that ended
+ * while no daemon ran.
+ */
+export async function concludeRun(services: Services, container: Container, codeWithoutRecord: number): Promise<void> {
+  const { store, paths, cgroups } = services;
+  const { hostConfig } = container.record;
+  container.health?.stop();
+  container.health = undefined;
+  const exit = readExit(services, container);
+  const cgroupPath = cgroupPathOf(services, container);
+  const hasOwnPids = !hostConfig.PidMode;
+  // Without a record nobody waited for the processes; in a shared pid namespace they outlive the first one.
+  if (exit === undefined || !hasOwnPids) await cgroups.kill(cgroupPath);
+
+  if (exit === undefined) beginNewFile(paths.logs(container.id));
+
+  const finishedNs = exit?.finishedNs ?? wallClockNs();
+  const durationNs = finishedNs - BigInt(container.state.startedNs);
+  const exitCode = exit?.code ?? codeWithoutRecord;
+  const restart = planRestart(hostConfig, {
+    exitCode,
+    stoppedByUser: container.state.stoppedByUser,
+    restartCount: container.state.restartCount,
+    lastDelayMs: container.state.restartDelayMs,
+    durationNs,
+  });
+  container.state = {
+    ...container.state,
+    status: restart === undefined ? 'exited' : 'restarting',
+    pid: 0,
+    exitCode,
+    error: '',
+    oomKilled: exit?.oomKilled ?? false,
+    finishedNs: finishedNs.toString(),
+  };
+  store.saveState(container);
+
+  if (container.state.oomKilled) publishContainerEvent(services, container, 'oom');
+  publishContainerEvent(services, container, 'die', {
+    exitCode: String(exitCode),
+    execDuration: String(durationNs / 1_000_000_000n),
+  });
+  publishNetworkEvent(services, container, 'disconnect');
+  for (const exec of container.execs.values()) exec.containerEnded();
+  if (restart === undefined) container.wake('next-exit', 'not-running');
+  else container.wake('next-exit');
+
+  await cgroups.remove(cgroupPath);
+  rmSync(paths.run(container.id), { recursive: true, force: true });
+  if (restart !== undefined) scheduleRestart(services, container, restart);
+  else if (hostConfig.AutoRemove) await removeLocked(services, container);
+}
+
+function readExit(services: Services, container: Container): ExitRecord | undefined {
+  try {
+    return readExitRecord(services.paths.run(container.id));
+  } catch (error) {
+    services.log.warn({ err: error, container: container.id }, 'read the exit record');
+    return undefined;
+  }
+}

@@ -1,0 +1,156 @@
+// GET /containers/{id}/json: a container as Docker shows it.
+import type {
+  ContainerInspectResponse,
+  EndpointSettings,
+  MountPoint,
+  NetworkSettings,
+} from '../api/types/container.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
+import type { ResolvedMount } from '../runtime/container-input.ts';
+import type { Container } from './container.ts';
+import { networkDonor } from './join-namespaces.ts';
+import type { Services } from './services.ts';
+import { formatTime } from './timestamps.ts';
+
+export async function inspectContainer(
+  services: Services,
+  ref: string,
+  options: { size: boolean },
+): Promise<ContainerInspectResponse> {
+  const container = services.store.get(ref);
+  const { record, state, id } = container;
+  const { paths } = services;
+  const command = [...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])];
+  const sizes = options.size ? await sizesOf(services, container) : {};
+  const filesOf = donorId(services, container) ?? id;
+  return {
+    Id: id,
+    Created: formatTime(BigInt(record.createdNs)),
+    Path: command[0] ?? '',
+    Args: command.slice(1),
+    State: {
+      Status: state.status,
+      Running: container.isRunning || state.status === 'restarting',
+      Paused: state.status === 'paused',
+      Restarting: state.status === 'restarting',
+      OOMKilled: state.oomKilled,
+      Dead: state.status === 'dead',
+      Pid: state.pid,
+      ExitCode: state.exitCode,
+      Error: state.error,
+      StartedAt: formatTime(BigInt(state.startedNs)),
+      FinishedAt: formatTime(BigInt(state.finishedNs)),
+      ...(container.health === undefined ? {} : { Health: container.health.wire() }),
+    },
+    Image: record.imageId,
+    ResolvConfPath: paths.managedFile(filesOf, 'resolv.conf'),
+    HostnamePath: paths.managedFile(id, 'hostname'),
+    HostsPath: paths.managedFile(filesOf, 'hosts'),
+    LogPath: paths.logs(id),
+    Name: `/${record.name}`,
+    RestartCount: state.restartCount,
+    Driver: 'overlay2',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: container.execs.size === 0 ? null : runningExecs(container),
+    HostConfig: record.hostConfig,
+    GraphDriver: { Name: 'overlay2', Data: graphData(services, id) },
+    ...sizes,
+    Mounts: mountPoints(record.mounts),
+    Config: record.config,
+    NetworkSettings: networkSettings(services, container),
+  };
+}
+
+function runningExecs(container: Container): string[] | null {
+  const ids = [...container.execs.values()].filter((exec) => exec.isRunning).map((exec) => exec.id);
+  return ids.length === 0 ? null : ids;
+}
+
+function donorId(services: Services, container: Container): string | undefined {
+  try {
+    return networkDonor(services.store, container.record.hostConfig)?.id;
+  } catch {
+    return undefined;
+  }
+}
+
+export async function sizesOf(
+  services: Services,
+  container: Container,
+): Promise<{ SizeRw: number; SizeRootFs: number }> {
+  const written = await services.layers.sizeBytes(container.id);
+  const image = services.images.byId(container.record.imageId)?.sizeBytes ?? 0;
+  return { SizeRw: written, SizeRootFs: image + written };
+}
+
+function graphData(services: Services, id: string): Record<string, string> | null {
+  try {
+    const { lower, upper, work } = services.layers.layerDirs(id);
+    return { LowerDir: lower.join(':'), UpperDir: upper, WorkDir: work };
+  } catch {
+    return null;
+  }
+}
+
+export function mountPoints(mounts: readonly ResolvedMount[]): MountPoint[] {
+  return mounts.map((mount) => ({
+    Type: mount.type,
+    Source: mount.source,
+    Destination: mount.target,
+    Mode: mount.mode,
+    RW: !mount.readonly,
+    Propagation: mount.type === 'bind' ? mount.propagation : '',
+  }));
+}
+
+export function networksOf(services: Services, container: Container): Record<string, EndpointSettings> {
+  const mode = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
+  if (mode.kind === 'container') return {};
+  return {
+    [mode.kind]: {
+      IPAMConfig: null,
+      Links: null,
+      Aliases: null,
+      MacAddress: '',
+      DriverOpts: null,
+      GwPriority: 0,
+      NetworkID: services.networks.idOf(mode.kind),
+      EndpointID: container.isRunning ? container.state.endpointId : '',
+      Gateway: '',
+      IPAddress: '',
+      IPPrefixLen: 0,
+      IPv6Gateway: '',
+      GlobalIPv6Address: '',
+      GlobalIPv6PrefixLen: 0,
+      DNSNames: null,
+    },
+  };
+}
+
+function networkSettings(services: Services, container: Container): NetworkSettings {
+  const { state, isRunning, record } = container;
+  const exposed = Object.keys(record.config.ExposedPorts ?? {});
+  return {
+    Bridge: '',
+    SandboxID: isRunning ? state.sandboxId : '',
+    SandboxKey: isRunning && state.pid > 0 ? `/proc/${state.pid}/ns/net` : '',
+    Ports: isRunning ? Object.fromEntries(exposed.map((port) => [port, null])) : {},
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: '',
+    Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    MacAddress: '',
+    Networks: networksOf(services, container),
+  };
+}

@@ -1,0 +1,61 @@
+// Which namespaces a container gets of its own and which it shares, with whom: HostConfig's modes, resolved at the time of the start.
+import type { HostConfig } from '../api/types/host-config.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
+import type { NamespacePlan } from '../runtime/container-input.ts';
+import { type NamespaceMode, parseNamespaceModes } from '../runtime/namespaces.ts';
+import type { Container } from './container.ts';
+import type { ContainerStore } from './container-store.ts';
+import type { Services } from './services.ts';
+
+/** Throws 'not-found' or 'conflict' when the container to share with is not there or does not run. */
+export function planNamespaces({ store, defaults }: Services, hostConfig: HostConfig): NamespacePlan {
+  const network = parseNetworkMode(hostConfig.NetworkMode ?? '');
+  const modes = parseNamespaceModes(hostConfig, defaults.cgroupVersion);
+  return {
+    pid: shared(store, modes.pid, 'PID namespace'),
+    ipc: shared(store, modes.ipc, 'IPC', checkShareable),
+    uts: shared(store, modes.uts, 'UTS namespace'),
+    network:
+      network.kind === 'host'
+        ? 'host'
+        : network.kind === 'container'
+          ? { pid: runningPid(store, network.ref, 'network') }
+          : 'private',
+    cgroup: modes.cgroup,
+  };
+}
+
+/** The running container whose network this one shares, if it does. */
+export function networkDonor(store: ContainerStore, hostConfig: HostConfig): Container | undefined {
+  const network = parseNetworkMode(hostConfig.NetworkMode ?? '');
+  return network.kind === 'container' ? store.get(network.ref) : undefined;
+}
+
+function shared(
+  store: ContainerStore,
+  mode: NamespaceMode,
+  what: string,
+  check?: (donor: Container) => void,
+): 'private' | 'host' | { pid: number } {
+  return mode.kind === 'container' ? { pid: runningPid(store, mode.ref, what, check) } : mode.kind;
+}
+
+function runningPid(store: ContainerStore, ref: string, what: string, check?: (donor: Container) => void): number {
+  const donor = store.get(ref);
+  if (!donor.isRunning || donor.state.pid === 0) {
+    throw new EngineError('conflict', `cannot join ${what} of a non running container: ${ref}`);
+  }
+  check?.(donor);
+  return donor.state.pid;
+}
+
+function checkShareable(donor: Container): void {
+  const mode = donor.record.hostConfig.IpcMode ?? '';
+  if (mode !== 'shareable' && mode !== 'host' && !mode.startsWith('container:')) {
+    throw new EngineError(
+      'conflict',
+      `cannot join IPC of container ${donor.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    );
+  }
+}

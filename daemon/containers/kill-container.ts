@@ -1,0 +1,79 @@
+// POST /containers/{id}/kill, and the certain end that stop and remove fall back on.
+import { constants } from 'node:os';
+import { EngineError } from '../errors/engine-error.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { abandonRestart } from './schedule-restart.ts';
+import type { Services } from './services.ts';
+import { parseSignal } from './signals.ts';
+
+const { SIGKILL, SIGTERM } = constants.signals;
+/** How long a killed process may take to be gone before every process of the cgroup is killed. */
+const killGraceMs = 2000;
+const killLimitMs = 20_000;
+
+export async function killContainer(services: Services, ref: string, options: { signal?: string }): Promise<void> {
+  const container = services.store.get(ref);
+  const signo = options.signal ? parseSignal(options.signal) : SIGKILL;
+  if (container.state.status === 'restarting' && ends(container, signo)) {
+    await container.lock.run(() => {
+      if (container.state.status === 'restarting') abandonRestart(services, container);
+    });
+    return;
+  }
+  if (!container.isRunning) {
+    throw new EngineError('conflict', `Cannot kill container: ${ref}: Container ${container.id} is not running`);
+  }
+  if (ends(container, signo)) markStopped(services, container);
+  publishContainerEvent(services, container, 'kill', { signal: String(signo) });
+  if (signo === SIGKILL) await killAndWait(services, container);
+  else await sendSignal(services, container, signo);
+}
+
+/** A signal that is meant to end it: restart policies then leave it alone. */
+function ends(container: Container, signo: number): boolean {
+  const { StopSignal } = container.record.config;
+  return signo === SIGKILL || signo === SIGTERM || (StopSignal !== undefined && parseSignal(StopSignal) === signo);
+}
+
+export function markStopped(services: Services, container: Container): void {
+  if (container.state.stoppedByUser) return;
+  container.state = { ...container.state, stoppedByUser: true };
+  services.store.saveState(container);
+}
+
+export async function sendSignal(services: Services, container: Container, signo: number): Promise<void> {
+  container.monitor?.signal(signo);
+  // A frozen process acts on no signal on cgroup v1, not even KILL.
+  if (signo === SIGKILL && container.state.status === 'paused')
+    await services.cgroups.thaw(cgroupPathOf(services, container));
+}
+
+/** Resolves when the exit is recorded. Throws 'system' when the kernel does not let go of a process. */
+export async function killAndWait(services: Services, container: Container): Promise<void> {
+  markStopped(services, container);
+  await sendSignal(services, container, SIGKILL);
+  if (await hasExited(container, killGraceMs)) return;
+  await services.cgroups.kill(cgroupPathOf(services, container));
+  if (await hasExited(container, killLimitMs)) return;
+  throw new EngineError(
+    'system',
+    `could not kill container ${container.id}: process ${container.state.pid} does not end (it waits in the kernel)`,
+  );
+}
+
+/** True when the run ended within the time; a negative time waits for ever. */
+export async function hasExited(container: Container, limitMs: number): Promise<boolean> {
+  if (limitMs < 0) {
+    await container.exited;
+    return true;
+  }
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), limitMs);
+  try {
+    return await Promise.race([container.exited.then(() => true as const), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

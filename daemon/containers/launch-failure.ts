@@ -1,0 +1,47 @@
+// Why a process was not started: what the user is told, and the exit code that is recorded with it.
+import { EngineError, isEngineError } from '../errors/engine-error.ts';
+import type { Launcher, LaunchOptions } from '../runtime/launcher.ts';
+import { LaunchError, type MonitorClient } from '../runtime/monitor-client.ts';
+import type { OciProcess } from '../runtime/oci-spec.ts';
+import type { Program } from '../runtime/program.ts';
+import { describeStartFailure } from '../runtime/start-error.ts';
+
+export interface LaunchFailure {
+  error: EngineError;
+  /** 127 not found, 126 not executable, 128 anything else: as Docker records it. */
+  exitCode: number;
+}
+
+/** The launcher's report in words; `failure` is what the API answers. */
+export class FailedLaunch extends Error implements LaunchFailure {
+  readonly error: EngineError;
+  readonly exitCode: number;
+
+  constructor(failure: LaunchFailure, cause: LaunchError) {
+    super(failure.error.message, { cause });
+    this.error = failure.error;
+    this.exitCode = failure.exitCode;
+  }
+}
+
+/** Launches; throws FailedLaunch when the program fails before execve has succeeded. */
+export async function launchProgram(
+  launcher: Launcher,
+  open: { process: OciProcess; program: Program; fds: readonly number[] },
+  options: Omit<LaunchOptions, 'program' | 'fds'>,
+  kind: 'create' | 'exec',
+): Promise<MonitorClient> {
+  try {
+    return await launcher.launch({ ...options, program: open.program, fds: open.fds });
+  } catch (error) {
+    if (error instanceof LaunchError) throw new FailedLaunch(describeStartFailure(error, open, kind), error);
+    throw error;
+  }
+}
+
+export function launchFailure(error: unknown): LaunchFailure {
+  if (error instanceof FailedLaunch) return error;
+  if (isEngineError(error)) return { error, exitCode: 128 };
+  const message = `start the container: ${error instanceof Error ? error.message : String(error)}`;
+  return { error: new EngineError('system', message, { cause: error }), exitCode: 128 };
+}

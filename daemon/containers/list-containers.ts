@@ -1,0 +1,108 @@
+// GET /containers/json: newest first, filtered, with the human status that docker's daemon writes.
+import type { ContainerSummary, Port } from '../api/types/container.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
+import { wallClockNs } from '../state/event-log.ts';
+import type { Container } from './container.ts';
+import { containerFilter, filterImpliesAll } from './container-filters.ts';
+import type { ListOptions } from './container-service.ts';
+import { mountPoints, networksOf, sizesOf } from './inspect-container.ts';
+import type { Services } from './services.ts';
+import { statusText } from './status-text.ts';
+
+export async function listContainers(services: Services, options: ListOptions): Promise<ContainerSummary[]> {
+  const matches = containerFilter(options.filters, {
+    store: services.store,
+    imagesWithAncestor: (ref) => imagesWithAncestor(services, ref),
+    networkId: (container) => {
+      const mode = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
+      return mode.kind === 'container' ? '' : services.networks.idOf(mode.kind);
+    },
+  });
+  const showsAll = options.all || options.limit > 0 || filterImpliesAll(options.filters);
+  const found = [...services.store.all()]
+    .filter(
+      (container) => (showsAll || container.isRunning || container.state.status === 'restarting') && matches(container),
+    )
+    .sort((a, b) => compareNs(b.record.createdNs, a.record.createdNs));
+  const shown = options.limit > 0 ? found.slice(0, options.limit) : found;
+  const nowNs = wallClockNs();
+  return Promise.all(
+    shown.map(async (container) => ({
+      ...summarise(services, container, nowNs),
+      ...(options.size ? await sizesOf(services, container) : {}),
+    })),
+  );
+}
+
+function compareNs(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+function summarise(services: Services, container: Container, nowNs: bigint): ContainerSummary {
+  const { record, state } = container;
+  const annotations = record.hostConfig.Annotations;
+  return {
+    Id: container.id,
+    Names: [`/${record.name}`],
+    Image: imageText(services, container),
+    ImageID: record.imageId,
+    Command: commandText([...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])]),
+    Created: Number(BigInt(record.createdNs) / 1_000_000_000n),
+    Ports: container.isRunning ? exposedPorts(Object.keys(record.config.ExposedPorts ?? {})) : [],
+    Labels: record.config.Labels,
+    State: container.isRemoving && !container.isRunning ? 'removing' : state.status,
+    Status: statusText(container, nowNs),
+    HostConfig: {
+      NetworkMode: record.hostConfig.NetworkMode ?? '',
+      ...(annotations ? { Annotations: annotations } : {}),
+    },
+    NetworkSettings: { Networks: networksOf(services, container) },
+    Mounts: mountPoints(record.mounts),
+  };
+}
+
+/** As typed, unless the name now means another image: then the id. */
+function imageText(services: Services, container: Container): string {
+  const typed = container.record.config.Image;
+  try {
+    return services.images.resolve(typed)?.id === container.record.imageId ? typed : container.record.imageId;
+  } catch {
+    return container.record.imageId;
+  }
+}
+
+/** Words with blanks in quotes, as docker shows them. */
+function commandText(words: readonly string[]): string {
+  const [path = '', ...args] = words;
+  return [path, ...args.map((word) => (/\s/.test(word) ? `'${word}'` : word))].join(' ');
+}
+
+function exposedPorts(ports: readonly string[]): Port[] {
+  return ports.flatMap((port) => {
+    const [number, type = 'tcp'] = port.split('/');
+    if (type !== 'tcp' && type !== 'udp' && type !== 'sctp') return [];
+    return [{ PrivatePort: Number(number), Type: type }];
+  });
+}
+
+function imagesWithAncestor(services: Services, ref: string): ReadonlySet<string> {
+  let image = null;
+  try {
+    image = services.images.resolve(ref);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+  }
+  if (!image) return new Set();
+  const ids = new Set([image.id]);
+  for (const container of services.store.all()) {
+    for (let at = services.images.byId(container.record.imageId); at !== undefined; ) {
+      if (ids.has(at.id)) {
+        ids.add(container.record.imageId);
+        break;
+      }
+      at = at.parentId === undefined ? undefined : services.images.byId(at.parentId);
+    }
+  }
+  return ids;
+}

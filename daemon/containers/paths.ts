@@ -1,0 +1,55 @@
+// Where a container's files are. Ids in paths are the engine's own 64 hex digits, never what a client sent.
+import { join } from 'node:path';
+
+/** Docker's names: `dataRoot` survives a reboot, `execRoot` does not. */
+export class EnginePaths {
+  readonly dataRoot: string;
+  readonly execRoot: string;
+
+  constructor(dataRoot: string, execRoot: string) {
+    this.dataRoot = dataRoot;
+    this.execRoot = execRoot;
+  }
+
+  get containers(): string {
+    return join(this.dataRoot, 'containers');
+  }
+
+  container(id: string): string {
+    return join(this.dataRoot, 'containers', id);
+  }
+
+  logs(id: string): string {
+    return join(this.dataRoot, 'containers', id, 'log');
+  }
+
+  managedFile(id: string, name: 'hosts' | 'hostname' | 'resolv.conf'): string {
+    return join(this.dataRoot, 'containers', id, name);
+  }
+
+  execs(id: string): string {
+    return join(this.dataRoot, 'containers', id, 'exec');
+  }
+
+  execLogs(id: string, execId: string): string {
+    return join(this.dataRoot, 'containers', id, 'exec', execId);
+  }
+
+  get runs(): string {
+    return join(this.execRoot, 'containers');
+  }
+
+  /** The monitor's socket and records. */
+  run(id: string): string {
+    return join(this.execRoot, 'containers', id);
+  }
+
+  execRun(id: string, execId: string): string {
+    return join(this.execRoot, 'containers', id, 'exec', execId);
+  }
+
+  /** An empty directory on which each launcher attaches the root inside its own mount namespace. */
+  get staging(): string {
+    return join(this.execRoot, 'staging');
+  }
+}

@@ -1,0 +1,100 @@
+// What a create request comes to, with nothing made yet: image found, config merged, host config complete and checked, mounts known.
+// create and explain share it.
+import type { ContainerCreateRequest } from '../api/types/container-actions.ts';
+import type { ResolvedConfig } from '../api/types/container-config.ts';
+import type { HostConfig } from '../api/types/host-config.ts';
+import { resourcesFromHostConfig } from '../cgroups/resources.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import type { ImageRecord, MountPoint } from '../images/image-service.ts';
+import { checkDns, parseExtraHost } from '../networks/managed-files.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
+import type { ResolvedMount } from '../runtime/container-input.ts';
+import { resolveDevices } from '../runtime/devices.ts';
+import { mountPoints, parseMounts } from '../runtime/mounts.ts';
+import { parseNamespaceModes } from '../runtime/namespaces.ts';
+import { validateHostConfig } from '../runtime/validate-host-config.ts';
+import type { ContainerRecord } from './container-record.ts';
+import { parseLogConfig } from './log-options.ts';
+import { normaliseHostConfig } from './normalise-host-config.ts';
+import { resolveConfig } from './resolve-config.ts';
+import { checkRestartPolicy } from './restart-policy.ts';
+import type { Services } from './services.ts';
+
+export interface PlannedContainer {
+  image: ImageRecord;
+  config: ResolvedConfig;
+  /** For the container's UTS namespace when the config names none; empty is "the short id". */
+  hostname: string;
+  hostConfig: HostConfig;
+  mounts: readonly ResolvedMount[];
+  mountPoints: readonly MountPoint[];
+  endpoints: ContainerRecord['endpoints'];
+  warnings: string[];
+}
+
+/** Throws EngineError with Docker's code and words for the first thing that cannot be. */
+export function planContainer(services: Services, body: ContainerCreateRequest, platform?: string): PlannedContainer {
+  const { HostConfig: askedHostConfig, NetworkingConfig, ...asked } = body;
+  const image = services.images.get(asked.Image ?? '');
+  checkPlatform(image, asked.Image ?? '', platform);
+  const config = resolveConfig(asked, image.config.config ?? {});
+  const hostConfig = resolveReferences(services, normaliseHostConfig(askedHostConfig ?? {}, services.defaults));
+
+  checkRestartPolicy(hostConfig);
+  parseLogConfig(hostConfig.LogConfig);
+  const network = parseNetworkMode(hostConfig.NetworkMode ?? '');
+  checkDns(hostConfig.Dns ?? [], hostConfig.DnsSearch ?? [], hostConfig.DnsOptions ?? []);
+  for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host);
+  parseNamespaceModes(hostConfig, services.defaults.cgroupVersion);
+  const checked = validateHostConfig(hostConfig, config, services.host.facts, services.defaults.cgroupVersion);
+  const mounts = parseMounts(hostConfig, config);
+  const { warnings } = resourcesFromHostConfig(hostConfig, services.cgroups, resolveDevices(hostConfig));
+
+  return {
+    image,
+    config,
+    hostname: network.kind === 'host' || hostConfig.UTSMode === 'host' ? services.host.facts.hostname : '',
+    hostConfig,
+    mounts,
+    mountPoints: mountPoints(mounts, {}),
+    endpoints: endpointsOf(NetworkingConfig?.EndpointsConfig ?? {}),
+    warnings: [...checked.warnings, ...warnings],
+  };
+}
+
+function checkPlatform(image: ImageRecord, ref: string, platform: string | undefined): void {
+  if (!platform) return;
+  const [os, arch] = platform.split('/');
+  const has = image.config;
+  if (os === has.os && (arch === undefined || arch === has.architecture)) return;
+  throw new EngineError(
+    'not-found',
+    `image with reference ${ref} was found but its platform (${has.os}/${has.architecture}) does not match ` +
+      `the specified platform (${platform})`,
+  );
+}
+
+/** container:NAME becomes container:ID, so that a rename does not break it. */
+function resolveReferences(services: Services, hostConfig: HostConfig): HostConfig {
+  const resolve = (mode: string | undefined): string => {
+    if (!mode?.startsWith('container:')) return mode ?? '';
+    const found = services.store.find(mode.slice('container:'.length));
+    return found === undefined ? mode : `container:${found.id}`;
+  };
+  return {
+    ...hostConfig,
+    NetworkMode: resolve(hostConfig.NetworkMode),
+    PidMode: resolve(hostConfig.PidMode),
+    IpcMode: resolve(hostConfig.IpcMode),
+  };
+}
+
+function endpointsOf(asked: Record<string, Record<string, unknown> | null>): ContainerRecord['endpoints'] {
+  return Object.fromEntries(
+    Object.entries(asked).map(([name, settings]) => {
+      parseNetworkMode(name);
+      const aliases = settings?.Aliases;
+      return [name, { aliases: Array.isArray(aliases) ? aliases.map(String) : null }];
+    }),
+  );
+}

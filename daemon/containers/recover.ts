@@ -1,0 +1,153 @@
+// At the start of the daemon, before it listens: what became of the containers while no daemon ran. Running ones are taken over, ended ones
+// are concluded from their exit records, and what has no row (a create, start or remove that was cut short) is cleared away.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { readStartedRecord } from '../runtime/exit-record.ts';
+import { MonitorClient } from '../runtime/monitor-client.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
+import type { Container } from './container.ts';
+import { Exec } from './exec.ts';
+import { readExecFile } from './exec-file.ts';
+import type { ExecRegistry } from './exec-registry.ts';
+import { concludeExec, watchExec } from './exec-run.ts';
+import { concludeRun, watchMonitor } from './finish-run.ts';
+import { removeLocked } from './remove-container.ts';
+import { restartsWithDaemon } from './restart-policy.ts';
+import { scheduleRestart } from './schedule-restart.ts';
+import type { Services } from './services.ts';
+
+/** The exit code of a run that ended with nobody to see it: a power cut, or a monitor that was killed. */
+const unseenEnd = 255;
+const killSignal = 9;
+const idPattern = /^[0-9a-f]{64}$/;
+
+export async function recover(services: Services, execs: ExecRegistry): Promise<void> {
+  const { store, log } = services;
+  const { unreadable } = store.load();
+  for (const id of unreadable) log.warn({ container: id }, 'read a container from the database: it is left alone');
+  const known = new Set(unreadable);
+  await Promise.all(
+    [...store.all()].map(async (container) => {
+      known.add(container.id);
+      try {
+        await container.lock.run(() => recoverContainer(services, execs, container));
+      } catch (error) {
+        log.error({ err: error, container: container.id }, 'recover a container');
+      }
+    }),
+  );
+  await clearOrphans(services, known);
+}
+
+async function recoverContainer(services: Services, execs: ExecRegistry, container: Container): Promise<void> {
+  const { store, paths } = services;
+  const runDir = paths.run(container.id);
+  if (existsSync(runDir)) {
+    const monitor = await connect(services, runDir);
+    if (monitor !== undefined) return adopt(services, execs, container, monitor);
+  }
+  const wasRunning = container.isRunning;
+  const hasRecord = existsSync(join(runDir, 'exit'));
+  if (wasRunning || hasRecord) {
+    // The start itself may have been cut short after the launch: its record says when it began.
+    const started = readStartedRecord(runDir);
+    if (started !== undefined) container.state = { ...container.state, startedNs: started.startedNs.toString() };
+    await concludeRun(services, container, unseenEnd);
+    return;
+  }
+  // A start that was cut short before the process ran, or a container whose start failed.
+  await services.cgroups.kill(cgroupPathOf(services, container));
+  await services.cgroups.remove(cgroupPathOf(services, container));
+  rmSync(runDir, { recursive: true, force: true });
+  if (container.state.status === 'restarting') {
+    scheduleRestart(services, container, { delayMs: 0, restartCount: container.state.restartCount + 1 });
+  } else if (container.record.hostConfig.AutoRemove && container.state.status === 'exited') {
+    await removeLocked(services, container);
+  } else if (
+    container.state.status === 'exited' &&
+    restartsWithDaemon(container.record.hostConfig, container.state.stoppedByUser)
+  ) {
+    container.state = { ...container.state, status: 'restarting' };
+    store.saveState(container);
+    scheduleRestart(services, container, { delayMs: 0, restartCount: container.state.restartCount });
+  }
+}
+
+function adopt(services: Services, execs: ExecRegistry, container: Container, monitor: MonitorClient): void {
+  const { store, paths, log } = services;
+  const started = readStartedRecord(paths.run(container.id));
+  const isPaused = container.state.status === 'paused';
+  container.state = {
+    ...container.state,
+    status: isPaused ? 'paused' : 'running',
+    pid: monitor.pid,
+    startedNs: started?.startedNs.toString() ?? container.state.startedNs,
+  };
+  store.saveState(container);
+  watchMonitor(services, container, monitor);
+  log.info({ container: container.id, pid: monitor.pid }, 'took over a running container');
+  const execDir = join(paths.run(container.id), 'exec');
+  if (!existsSync(execDir)) return;
+  for (const id of readdirSync(execDir)) {
+    if (idPattern.test(id)) void adoptExec(services, execs, container, id);
+  }
+}
+
+async function adoptExec(services: Services, execs: ExecRegistry, container: Container, id: string): Promise<void> {
+  const runDir = services.paths.execRun(container.id, id);
+  const logDir = services.paths.execLogs(container.id, id);
+  const clean = () => {
+    rmSync(runDir, { recursive: true, force: true });
+    rmSync(logDir, { recursive: true, force: true });
+  };
+  const record = readExecFile(runDir);
+  const monitor = await connect(services, runDir);
+  if (record === undefined) {
+    // It was being started when the daemon went: nobody knows of it.
+    monitor?.signal(killSignal);
+    monitor?.close();
+    if (monitor === undefined) clean();
+    return;
+  }
+  const exec = new Exec(record);
+  execs.add(container, exec);
+  if (monitor === undefined) {
+    concludeExec(services, execs, container, exec, clean);
+    return;
+  }
+  exec.tellStarted(monitor);
+  watchExec(services, execs, container, exec, monitor, clean);
+}
+
+async function connect(services: Services, runDir: string): Promise<MonitorClient | undefined> {
+  try {
+    return await MonitorClient.connect(runDir);
+  } catch (error) {
+    services.log.debug({ err: error, runDir }, 'no monitor answers');
+    return undefined;
+  }
+}
+
+/** Directories, cgroups and monitors that belong to no row. */
+async function clearOrphans(services: Services, known: ReadonlySet<string>): Promise<void> {
+  const { paths, layers, cgroups, cgroupParent } = services;
+  for (const id of orphans(list(paths.runs), known)) {
+    const monitor = await connect(services, paths.run(id));
+    monitor?.signal(killSignal);
+    await monitor?.ended;
+    rmSync(paths.run(id), { recursive: true, force: true });
+  }
+  for (const id of orphans(cgroups.children(cgroupParent), known)) {
+    await cgroups.kill(join(cgroupParent, id));
+    await cgroups.remove(join(cgroupParent, id));
+  }
+  for (const id of orphans(list(paths.containers), known)) layers.remove(id);
+}
+
+function orphans(ids: readonly string[], known: ReadonlySet<string>): string[] {
+  return ids.filter((id) => idPattern.test(id) && !known.has(id));
+}
+
+function list(dir: string): string[] {
+  return existsSync(dir) ? readdirSync(dir) : [];
+}

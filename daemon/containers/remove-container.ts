@@ -1,0 +1,68 @@
+// DELETE /containers/{id}. The row goes first: with it the container is gone for everybody, and its name is free; its files follow by
+// renames into the trash. What a crash leaves between the two has no row, and is cleaned away at the next start.
+import { EngineError } from '../errors/engine-error.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { killAndWait } from './kill-container.ts';
+import { abandonRestart } from './schedule-restart.ts';
+import type { Services } from './services.ts';
+
+export async function removeContainer(
+  services: Services,
+  ref: string,
+  options: { force: boolean; volumes: boolean; link: boolean },
+): Promise<void> {
+  if (options.link) throw new EngineError('not-implemented', 'remove a link: links are not there yet');
+  const container = services.store.get(ref);
+  if (container.isRemoving) {
+    throw new EngineError('conflict', `removal of container ${ref} is already in progress`);
+  }
+  checkRemovable(container, options.force);
+  container.isRemoving = true;
+  try {
+    if (container.isRunning) await killAndWait(services, container);
+    await container.lock.run(async () => {
+      // It may have been started between the check and the lock.
+      if (container.isRunning) throw new StillRunning();
+      if (container.state.status === 'restarting') abandonRestart(services, container);
+      if (!container.isRemoved) await removeLocked(services, container);
+    });
+  } catch (error) {
+    container.isRemoving = false;
+    if (error instanceof StillRunning) return removeContainer(services, ref, options);
+    throw error;
+  }
+}
+
+class StillRunning extends Error {}
+
+function checkRemovable(container: Container, force: boolean): void {
+  const { status } = container.state;
+  if (force || !(container.isRunning || status === 'restarting')) return;
+  const advice =
+    status === 'paused' ? 'and must be unpaused first' : ': stop the container before removing or force remove';
+  throw new EngineError(
+    'conflict',
+    `cannot remove container "/${container.record.name}": container is ${status}${status === 'paused' ? ' ' : ''}${advice}`,
+  );
+}
+
+/** The caller holds the lock; the container does not run. */
+export async function removeLocked(services: Services, container: Container): Promise<void> {
+  container.isRemoving = true;
+  container.cancelRestart?.();
+  services.store.delete(container);
+  container.isRemoved = true;
+  try {
+    for (const exec of container.execs.values()) exec.forget();
+    services.layers.remove(container.id);
+  } catch (error) {
+    services.log.warn(
+      { err: error, container: container.id },
+      'clear away a removed container: done at the next start',
+    );
+  }
+  publishContainerEvent(services, container, 'destroy');
+  container.wake('removed', 'not-running', 'next-exit');
+  container.tellStarted(undefined);
+}

@@ -1,0 +1,20 @@
+// POST /containers/{id}/rename.
+import { EngineError } from '../errors/engine-error.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { checkName } from './create-container.ts';
+import type { Services } from './services.ts';
+
+export async function renameContainer(services: Services, ref: string, newName: string): Promise<void> {
+  if (ref === '' || newName === '') throw new EngineError('invalid', 'Neither old nor new names may be empty');
+  const container = services.store.get(ref);
+  const name = checkName(newName);
+  const oldName = container.record.name;
+  if (name === oldName) {
+    throw new EngineError('invalid', 'Renaming a container with the same name as its current name');
+  }
+  await container.lock.run(() => {
+    if (container.isRemoved) throw new EngineError('not-found', `No such container: ${ref}`);
+    services.store.rename(container, name);
+  });
+  publishContainerEvent(services, container, 'rename', { oldName: `/${oldName}` });
+}

@@ -1,0 +1,25 @@
+// POST /containers/{id}/resize: the window size of a container's terminal.
+import { EngineError } from '../errors/engine-error.ts';
+import { publishContainerEvent } from './container-events.ts';
+import type { Services } from './services.ts';
+
+const sizeLimit = 0xffff;
+
+export function checkSize(size: { height: number; width: number }): void {
+  for (const value of [size.height, size.width]) {
+    if (!Number.isInteger(value) || value < 0 || value > sizeLimit) {
+      throw new EngineError('invalid', `invalid terminal size ${size.height}x${size.width}: each 0 to ${sizeLimit}`);
+    }
+  }
+}
+
+export function resizeContainer(services: Services, ref: string, size: { height: number; width: number }): void {
+  const container = services.store.get(ref);
+  checkSize(size);
+  const { monitor } = container;
+  if (!container.isRunning || monitor === undefined) {
+    throw new EngineError('conflict', `Container ${container.id} is not running`);
+  }
+  monitor.resize(size.height, size.width);
+  publishContainerEvent(services, container, 'resize', { height: String(size.height), width: String(size.width) });
+}

@@ -1,0 +1,35 @@
+// What the use cases need of the rest of the engine. Built by daemon/engine.ts, passed to every use case.
+import type { CgroupManager } from '../cgroups/cgroup-manager.ts';
+import type { Archive, ContainerLayers, ImageStore } from '../images/image-service.ts';
+import type { FixedNetworks } from '../networks/fixed-networks.ts';
+import type { Launcher } from '../runtime/launcher.ts';
+import type { RuntimeHost } from '../runtime/runtime-host.ts';
+import type { EventLog } from '../state/event-log.ts';
+import type { ContainerStore } from './container-store.ts';
+import type { HostDefaults } from './normalise-host-config.ts';
+import type { EnginePaths } from './paths.ts';
+
+/** pino's signature, as far as it is used. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface Services {
+  readonly store: ContainerStore;
+  readonly events: EventLog;
+  readonly images: ImageStore;
+  readonly layers: ContainerLayers;
+  readonly archive: Archive;
+  readonly cgroups: CgroupManager;
+  readonly launcher: Launcher;
+  readonly networks: FixedNetworks;
+  readonly host: RuntimeHost;
+  readonly paths: EnginePaths;
+  readonly defaults: HostDefaults;
+  /** Cgroup below which containers are, unless HostConfig.CgroupParent says otherwise: absolute. */
+  readonly cgroupParent: string;
+  readonly log: Log;
+}

@@ -1,0 +1,153 @@
+// POST /containers/{id}/start: cgroup, root, program, launch, record. Each step's undo runs in reverse when a later one fails, so that a
+// failed start leaves nothing but its reason in the state.
+
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, rmSync } from 'node:fs';
+import { resourcesFromHostConfig } from '../cgroups/resources.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { openContainerProgram } from '../runtime/container-program.ts';
+import { resolveDevices } from '../runtime/devices.ts';
+import type { MonitorClient } from '../runtime/monitor-client.ts';
+import { resolveUser } from '../runtime/user-database.ts';
+import { wallClockNs } from '../state/event-log.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent, publishNetworkEvent } from './container-events.ts';
+import { watchMonitor } from './finish-run.ts';
+import { planNamespaces } from './join-namespaces.ts';
+import { launchFailure, launchProgram } from './launch-failure.ts';
+import { endOfLog } from './log-files.ts';
+import { parseLogConfig } from './log-options.ts';
+import { removeLocked } from './remove-container.ts';
+import type { Services } from './services.ts';
+import { writeManagedFiles } from './write-managed-files.ts';
+
+/** Throws 'not-modified' when it runs already, 'conflict' when its state forbids a start. */
+export function startContainer(services: Services, container: Container): Promise<void> {
+  return container.lock.run(() => {
+    const { state } = container;
+    if (container.isRemoving) {
+      throw new EngineError('conflict', 'container is marked for removal and cannot be started');
+    }
+    if (state.status === 'paused') {
+      throw new EngineError('conflict', 'cannot start a paused container, try unpause instead');
+    }
+    if (state.status === 'running') throw new EngineError('not-modified', 'the container runs already');
+    container.cancelRestart?.();
+    container.state = { ...state, stoppedByUser: false, restartCount: 0, restartDelayMs: 0 };
+    return startLocked(services, container);
+  });
+}
+
+/** The caller holds the lock and has checked the state. */
+export async function startLocked(services: Services, container: Container): Promise<void> {
+  const undo: (() => void | Promise<void>)[] = [];
+  try {
+    const monitor = await launch(services, container, undo);
+    const { state } = container;
+    container.state = {
+      ...state,
+      status: 'running',
+      pid: monitor.pid,
+      exitCode: 0,
+      error: '',
+      oomKilled: false,
+      startedNs: wallClockNs().toString(),
+      ...newNetworkIds(),
+    };
+    services.store.saveState(container);
+    watchMonitor(services, container, monitor);
+    publishNetworkEvent(services, container, 'connect');
+    publishContainerEvent(services, container, 'start');
+    container.tellStarted(monitor);
+    // Those who waited hold the log for themselves now.
+    monitor.initialHold?.release();
+  } catch (error) {
+    for (const step of undo.reverse()) {
+      try {
+        await step();
+      } catch (undoError) {
+        services.log.warn({ err: undoError, container: container.id }, 'undo a failed start');
+      }
+    }
+    throw await recordFailure(services, container, error);
+  }
+}
+
+async function launch(
+  services: Services,
+  container: Container,
+  undo: (() => void | Promise<void>)[],
+): Promise<MonitorClient> {
+  const { paths, cgroups } = services;
+  const { id, config, hostConfig } = container.record;
+  const namespaces = planNamespaces(services, hostConfig);
+  const runDir = paths.run(id);
+  mkdirSync(runDir, { recursive: true, mode: 0o700 });
+  undo.push(() => rmSync(runDir, { recursive: true, force: true }));
+  const managedFiles = writeManagedFiles(services, container);
+
+  const cgroupPath = cgroupPathOf(services, container);
+  const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
+  const placement = cgroups.create(cgroupPath, resources);
+  undo.push(async () => {
+    await cgroups.kill(cgroupPath);
+    await cgroups.remove(cgroupPath);
+  });
+
+  const rootFd = services.layers.openRoot(id);
+  try {
+    const { maxBytes, maxFiles } = parseLogConfig(hostConfig.LogConfig);
+    const logStart = endOfLog(paths.logs(id));
+    container.runLogStart = logStart;
+    using open = openContainerProgram({
+      id,
+      config,
+      hostConfig,
+      user: resolveUser(rootFd, config.User, hostConfig.GroupAdd ?? []),
+      mounts: container.record.mounts,
+      managedFiles,
+      namespaces,
+      cgroupPath,
+      cgroupVersion: cgroups.version,
+      facts: services.host.facts,
+      host: services.host,
+      rootFd,
+      cgroup: placement,
+      logDir: paths.logs(id),
+      logOptions: { maxBytes, maxFiles },
+      nextLogSeq: logStart.seq,
+      runDir,
+      stagingDir: paths.staging,
+      init: hostConfig.Init ?? false,
+    });
+    const hold = container.hasStartListeners ? { holdLogFrom: logStart.seq } : {};
+    return await launchProgram(services.launcher, open, { id, runDir, ...hold }, 'create');
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+/** Notes why it did not start; with AutoRemove the container goes. Returns the error for the caller to throw. */
+async function recordFailure(services: Services, container: Container, error: unknown): Promise<unknown> {
+  const failure = launchFailure(error);
+  const { state } = container;
+  container.state = {
+    ...state,
+    status: state.status === 'restarting' ? 'exited' : state.status,
+    pid: 0,
+    exitCode: failure.exitCode,
+    error: failure.error.message,
+    ...(state.startedNs === '0' ? {} : { finishedNs: wallClockNs().toString() }),
+  };
+  services.store.saveState(container);
+  container.tellStarted(undefined);
+  container.wake('next-exit', 'not-running');
+  if (container.record.hostConfig.AutoRemove) await removeLocked(services, container);
+  return failure.error;
+}
+
+/** Docker's SandboxID and EndpointID: ids of what a run has of the network. */
+function newNetworkIds(): { sandboxId: string; endpointId: string } {
+  return { sandboxId: randomBytes(32).toString('hex'), endpointId: randomBytes(32).toString('hex') };
+}

@@ -1,0 +1,58 @@
+// POST /containers/{id}/stop and /restart: the stop signal, time to act on it, then the certain end.
+import { EngineError } from '../errors/engine-error.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { hasExited, killAndWait, markStopped, sendSignal } from './kill-container.ts';
+import { abandonRestart } from './schedule-restart.ts';
+import type { Services } from './services.ts';
+import { parseSignal } from './signals.ts';
+import { startContainer } from './start-container.ts';
+
+const defaultTimeoutSeconds = 10;
+
+export interface StopOptions {
+  signal?: string;
+  /** -1 waits for ever. */
+  timeoutSeconds?: number;
+}
+
+/** Throws 'not-modified' when it does not run. */
+export async function stopContainer(services: Services, ref: string, options: StopOptions): Promise<void> {
+  const container = services.store.get(ref);
+  if (!(await stopRun(services, container, options))) {
+    throw new EngineError('not-modified', 'the container does not run');
+  }
+}
+
+export async function restartContainer(services: Services, ref: string, options: StopOptions): Promise<void> {
+  const container = services.store.get(ref);
+  await stopRun(services, container, options);
+  await startContainer(services, container);
+  publishContainerEvent(services, container, 'restart');
+}
+
+/** False when there was nothing to stop. */
+async function stopRun(services: Services, container: Container, options: StopOptions): Promise<boolean> {
+  const { StopSignal, StopTimeout } = container.record.config;
+  const signo = parseSignal(options.signal || StopSignal || 'TERM');
+  const timeoutSeconds = options.timeoutSeconds ?? StopTimeout ?? defaultTimeoutSeconds;
+  if (container.state.status === 'restarting') {
+    await container.lock.run(() => {
+      if (container.state.status === 'restarting') abandonRestart(services, container);
+    });
+    return true;
+  }
+  if (!container.isRunning) return false;
+  markStopped(services, container);
+  publishContainerEvent(services, container, 'kill', { signal: String(signo) });
+  await sendSignal(services, container, signo);
+  if (container.state.status === 'paused') await services.cgroups.thaw(cgroupPathOf(services, container));
+  const ended = await hasExited(container, timeoutSeconds < 0 ? -1 : timeoutSeconds * 1000);
+  if (!ended) {
+    publishContainerEvent(services, container, 'kill', { signal: '9' });
+    await killAndWait(services, container);
+  }
+  publishContainerEvent(services, container, 'stop');
+  return true;
+}

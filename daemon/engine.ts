@@ -1,0 +1,217 @@
+// The composition root: locks the roots, opens the state, builds the services, hands them to each other, recovers, and only then listens.
+import { randomUUID } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { LOCK } from '../native-bindings/constants.ts';
+import { tryFlock } from '../native-bindings/files.ts';
+import { ApiServer } from './api/api-server.ts';
+import { openCgroups } from './cgroups/open-cgroups.ts';
+import { ContainerStore } from './containers/container-store.ts';
+import { EngineContainers } from './containers/engine-containers.ts';
+import { ExecRegistry } from './containers/exec-registry.ts';
+import { EnginePaths } from './containers/paths.ts';
+import { recover } from './containers/recover.ts';
+import type { Log, Services } from './containers/services.ts';
+import { SystemInformation } from './containers/system-info.ts';
+import { EngineError } from './errors/engine-error.ts';
+import { openImages } from './images/open-images.ts';
+import { FixedNetworks } from './networks/fixed-networks.ts';
+import { parseNetworkMode } from './networks/network-mode.ts';
+import type { DaemonOptions } from './options.ts';
+import { Launcher } from './runtime/launcher.ts';
+import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './runtime/masked-paths.ts';
+import { RuntimeHost } from './runtime/runtime-host.ts';
+import { Database } from './state/database.ts';
+import { EventLog } from './state/event-log.ts';
+
+export interface Engine {
+  /** Stops serving; containers go on. */
+  close(): Promise<void>;
+}
+
+/** Undone in reverse, on close and when a later step of the start fails. */
+type Cleanup = () => void | Promise<void>;
+
+export async function openEngine(options: DaemonOptions, version: string, log: Log): Promise<Engine> {
+  const cleanups: Cleanup[] = [];
+  const close = async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) {
+      try {
+        await cleanup();
+      } catch (error) {
+        log.warn({ err: error }, 'close the engine');
+      }
+    }
+  };
+  try {
+    await build(options, version, log, cleanups);
+    return { close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function build(options: DaemonOptions, version: string, log: Log, cleanups: Cleanup[]): Promise<void> {
+  const paths = new EnginePaths(options.dataRoot, options.execRoot);
+  makeRoots(paths);
+  cleanups.push(lockRoot(paths.dataRoot), lockRoot(paths.execRoot));
+  cleanups.push(writePidfile(options.pidfile));
+
+  const database = Database.open(join(paths.dataRoot, 'state.db'));
+  cleanups.push(() => database.close());
+  const events = new EventLog();
+  const host = RuntimeHost.open();
+  const launcher = Launcher.open(launcherPath());
+  cleanups.push(() => launcher[Symbol.dispose]());
+  const cgroups = openCgroups();
+  const store = new ContainerStore(database);
+  const images = openImages({
+    dataRoot: paths.dataRoot,
+    database,
+    events,
+    log,
+    usersOfImage: (imageId) => containers.usersOfImage(imageId),
+  });
+  cleanups.push(() => images.close());
+
+  const engineId = setting(database, 'engine-id', randomUUID);
+  const networks = new FixedNetworks(
+    engineId,
+    setting(database, 'engine-created', () => new Date().toISOString()),
+    (name) =>
+      [...store.all()]
+        .filter(
+          ({ isRunning, record }) => isRunning && parseNetworkMode(record.hostConfig.NetworkMode ?? '').kind === name,
+        )
+        .map(({ id, record, state }) => ({
+          containerId: id,
+          containerName: record.name,
+          endpointId: state.endpointId,
+        })),
+  );
+  const services: Services = {
+    store,
+    events,
+    images: images.store,
+    layers: images.layers,
+    archive: images.archive,
+    cgroups,
+    launcher,
+    networks,
+    host,
+    paths,
+    defaults: {
+      cgroupVersion: cgroups.version,
+      shmSizeBytes: options.shmSizeBytes,
+      logDriver: options.logDriver,
+      logOptions: options.logOptions,
+      maskedPaths: DEFAULT_MASKED_PATHS,
+      readonlyPaths: DEFAULT_READONLY_PATHS,
+    },
+    cgroupParent: options.cgroupParent,
+    log,
+  };
+  const execs = new ExecRegistry();
+  const containers = new EngineContainers(services, execs);
+  const system = new SystemInformation(services, {
+    engineId,
+    version,
+    gitCommit: '',
+    buildTime: '',
+    labels: options.labels,
+    isDebug: options.isDebug,
+  });
+  await recover(services, execs);
+
+  const api = await ApiServer.build({ containers, images: images.store, networks, system, log });
+  const gid = groupId(options);
+  await api.listen(options.hosts, {
+    ...(gid === undefined ? {} : { gid }),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+  });
+  cleanups.push(() => api.close());
+  setImmediate(() => host.warmUp());
+}
+
+/** Nobody but root may pass through the data root: images hold programs that are set-uid. Tightened again if someone opened it. */
+function makeRoots(paths: EnginePaths): void {
+  const modes: [string, number][] = [
+    [paths.dataRoot, 0o700],
+    [paths.containers, 0o700],
+    [paths.execRoot, 0o711],
+    [paths.runs, 0o700],
+    [paths.staging, 0o700],
+  ];
+  for (const [path, mode] of modes) {
+    mkdirSync(path, { recursive: true, mode });
+    chmodSync(path, mode);
+  }
+}
+
+/** Two daemons on one directory would take each other's containers for dead ones. The kernel drops the lock with the process. */
+function lockRoot(directory: string): Cleanup {
+  const fd = openSync(join(directory, 'lock'), 'a', 0o600);
+  if (tryFlock(fd, LOCK.EX)) return () => closeSync(fd);
+  closeSync(fd);
+  throw new EngineError(
+    'conflict',
+    `lock ${directory}: another tsdockerd uses it: give this one its own --data-root and --exec-root`,
+  );
+}
+
+function writePidfile(path: string): Cleanup {
+  const holder = existsSync(path) ? Number.parseInt(readFileSync(path, 'latin1'), 10) : 0;
+  if (holder > 0 && holder !== process.pid && isDaemon(holder)) {
+    throw new EngineError('conflict', `process with PID ${holder} is still running: it holds ${path}`);
+  }
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, `${process.pid}\n`, { mode: 0o644 });
+  renameSync(`${path}.new`, path);
+  return () => rmSync(path, { force: true });
+}
+
+/** Process numbers are used again: only a process that looks like this one counts. */
+function isDaemon(pid: number): boolean {
+  try {
+    const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+    return /tsdockerd|daemon\/main\.ts/.test(commandLine);
+  } catch {
+    return false;
+  }
+}
+
+function setting(database: Database, key: string, make: () => string): string {
+  const row = database.get('SELECT value FROM settings WHERE key = ?', key);
+  if (row !== undefined) return String(row.value);
+  const value = make();
+  database.run('INSERT INTO settings (key, value) VALUES (?, ?)', key, value);
+  return value;
+}
+
+/** Beside the bundle, or where make puts it when the daemon runs from its sources. */
+function launcherPath(): string {
+  const relative = import.meta.url.endsWith('.mjs') ? './tsdocker-launcher' : '../build/launcher/tsdocker-launcher';
+  return new URL(relative, import.meta.url).pathname;
+}
+
+/** undefined: the socket stays with root's group. A group that was asked for has to exist. */
+function groupId({ group, isGroupAsked }: DaemonOptions): number | undefined {
+  if (/^\d+$/.test(group)) return Number(group);
+  for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {
+    const [name, , gid] = line.split(':');
+    if (name === group) return Number(gid);
+  }
+  if (isGroupAsked) throw new EngineError('invalid', `group ${group}: there is no such group on this host`);
+  return undefined;
+}

@@ -1,0 +1,67 @@
+// tsdockerd: options, log, engine, signals. Ends on SIGTERM and SIGINT; the containers go on without it.
+import { readFileSync } from 'node:fs';
+import type { Log } from './containers/services.ts';
+import { type Engine, openEngine } from './engine.ts';
+import { EngineError } from './errors/engine-error.ts';
+import { openLog } from './open-log.ts';
+import { type DaemonOptions, optionsHelp, parseDaemonOptions } from './options.ts';
+
+/** How long sessions may take to close before the process ends anyway. */
+const closeLimitMs = 5000;
+
+async function main(): Promise<void> {
+  const command = parseDaemonOptions(process.argv.slice(2));
+  if (command.kind === 'help') process.stdout.write(optionsHelp());
+  else if (command.kind === 'version') process.stdout.write(`tsdocker daemon version ${version()}\n`);
+  else await run(command.options);
+}
+
+async function run(options: DaemonOptions): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    throw new EngineError('forbidden', 'tsdockerd needs to be started with root privileges: try sudo');
+  }
+  process.title = 'tsdockerd';
+  process.umask(0o022);
+  const { log } = await openLog(options.logLevel);
+  process.on('unhandledRejection', (error) => log.error({ err: error }, 'an operation failed with nobody to tell'));
+  process.on('uncaughtException', (error) => {
+    log.error({ err: error }, 'an internal error ends the daemon; containers go on');
+    process.exit(1);
+  });
+  const engine = await openEngine(options, version(), log);
+  endOnSignal(engine, log);
+  log.info(
+    { version: version(), dataRoot: options.dataRoot, hosts: options.hosts, pid: process.pid },
+    'tsdockerd is ready',
+  );
+}
+
+function endOnSignal(engine: Engine, log: Log): void {
+  let isEnding = false;
+  const end = (signal: string) => {
+    if (isEnding) return;
+    isEnding = true;
+    log.info({ signal }, 'tsdockerd ends; containers go on');
+    setTimeout(() => process.exit(0), closeLimitMs).unref();
+    void engine.close().then(() => process.exit(0));
+  };
+  process.on('SIGTERM', () => end('SIGTERM'));
+  process.on('SIGINT', () => end('SIGINT'));
+  process.on('SIGHUP', () => log.info({}, 'SIGHUP: there is nothing to read again'));
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return String((JSON.parse(text) as { version: unknown }).version);
+}
+
+main().catch((error: unknown) => {
+  const known = error instanceof EngineError;
+  const cause = known && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  process.stderr.write(
+    `tsdockerd: ${known ? error.message + cause : error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  process.exitCode = 1;
+  // What was opened before the failure must not keep the process.
+  process.exit();
+});
