@@ -2,7 +2,7 @@
 // engine's start: nobody sees half of it), `close` closes them and cuts sessions; containers go on.
 import { createServer, type Server } from 'node:http';
 import type { TObject, TSchema } from '@sinclair/typebox';
-import { type FastifyReply, fastify } from 'fastify';
+import { type FastifyReply, type FastifySchemaCompiler, type FastifyServerOptions, fastify } from 'fastify';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkVersion, commonHeaders } from './api-version.ts';
 import { type App, sendJson } from './app.ts';
@@ -90,6 +90,7 @@ export function createApp(services: ApiServices): App {
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 8192 },
     rewriteUrl: (request) => rewriteUrl(request.method ?? 'GET', request.url ?? '/'),
     exposeHeadRoutes: false,
+    schemaController: { compilersFactory: compilers as unknown as CompilersFactory },
     frameworkErrors: (error, _request, reply) => {
       const answer = errorAnswer(new EngineError('invalid', error.message), services.log);
       sendJson(reply as unknown as FastifyReply, { message: answer.message }, answer.status);
@@ -111,17 +112,6 @@ export function createApp(services: ApiServices): App {
     if (body !== 'json') return done(null, body === 'stream' ? payload : undefined);
     readJsonBody(payload, request.headers['content-type']).then((parsed) => done(null, parsed), done);
   });
-  app.setValidatorCompiler(({ schema, httpPart }) => {
-    if (httpPart !== 'body' && httpPart !== 'querystring') return () => true;
-    const decode = httpPart === 'body' ? compileBody(schema as TSchema) : compileQuery(schema as TObject);
-    return (data: unknown) => {
-      try {
-        return { value: decode(data as Record<string, unknown>) };
-      } catch (error) {
-        return { error: error as Error };
-      }
-    };
-  });
   app.setErrorHandler((error, _request, reply) => {
     const answer = errorAnswer(error, services.log);
     if (answer.status === 304) return reply.code(304).send();
@@ -130,6 +120,24 @@ export function createApp(services: ApiServices): App {
   app.setNotFoundHandler((_request, reply) => void sendJson(reply, { message: 'page not found' }, 404));
   return app;
 }
+
+type CompilersFactory = NonNullable<NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']>;
+
+/** Given to Fastify instead of its own compilers, which would take the daemon 10 MB. Schemas are compiled when they are first met. */
+const validatorOf: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  if (httpPart !== 'body' && httpPart !== 'querystring') return () => true;
+  let decode: ((data: Record<string, unknown>) => unknown) | undefined;
+  return (data: Record<string, unknown>) => {
+    decode ??= httpPart === 'body' ? compileBody(schema as TSchema) : compileQuery(schema as TObject);
+    try {
+      return { value: decode(data) };
+    } catch (error) {
+      return { error: error as Error };
+    }
+  };
+};
+
+const compilers = { buildValidator: () => validatorOf, buildSerializer: () => () => JSON.stringify };
 
 export function registerRoutes(app: App, services: ApiServices, sessions: Sessions): readonly HijackTarget[] {
   const document = new OpenApiDocument(app);
