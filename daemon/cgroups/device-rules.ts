@@ -1,12 +1,11 @@
 // Which device nodes a container may make and open: Docker's defaults, --device, --device-cgroup-rule and --privileged.
-// The order matters: later rules win over earlier ones, and what no rule names is denied.
+// Rules only allow; what no rule names is denied, and their order has no meaning.
 import { EngineError } from '../errors/engine-error.ts';
 import type { AllowedDevice } from './resources.ts';
 
-/** A rule; 'all' stands for every number, type 'a' for both kinds of devices. */
+/** Something that is allowed; 'all' stands for every number. */
 export interface DeviceRule {
-  allow: boolean;
-  type: 'a' | 'b' | 'c';
+  type: 'b' | 'c';
   major: number | 'all';
   minor: number | 'all';
   /** Some of r (read), w (write), m (mknod). */
@@ -18,8 +17,7 @@ export interface DeviceRuleSource {
   DeviceCgroupRules?: string[] | null | undefined;
 }
 
-const allow = (type: 'b' | 'c', major: number | 'all', minor: number | 'all', access = 'rwm'): DeviceRule => ({
-  allow: true,
+const rule = (type: 'b' | 'c', major: number | 'all', minor: number | 'all', access = 'rwm'): DeviceRule => ({
   type,
   major,
   minor,
@@ -30,37 +28,51 @@ const allow = (type: 'b' | 'c', major: number | 'all', minor: number | 'all', ac
  * What every container may use. Making any node is allowed, since opening it is not; the rest are the nodes of a container's own /dev.
  */
 export const DEFAULT_DEVICE_RULES: readonly DeviceRule[] = [
-  allow('c', 'all', 'all', 'm'),
-  allow('b', 'all', 'all', 'm'),
-  allow('c', 1, 3), // null
-  allow('c', 1, 5), // zero
-  allow('c', 1, 7), // full
-  allow('c', 1, 8), // random
-  allow('c', 1, 9), // urandom
-  allow('c', 5, 0), // tty
-  allow('c', 5, 1), // console
-  allow('c', 5, 2), // ptmx
-  allow('c', 136, 'all'), // pts/*
+  rule('c', 'all', 'all', 'm'),
+  rule('b', 'all', 'all', 'm'),
+  rule('c', 1, 3), // null
+  rule('c', 1, 5), // zero
+  rule('c', 1, 7), // full
+  rule('c', 1, 8), // random
+  rule('c', 1, 9), // urandom
+  rule('c', 5, 0), // tty
+  rule('c', 5, 1), // console
+  rule('c', 5, 2), // ptmx
+  rule('c', 136, 'all'), // pts/*
 ];
 
 const MAX_RULES = 1024;
 const MAX_DEVICE_NUMBER = 0xffffffff;
 
-/** The rules of a container; undefined when nothing is filtered (--privileged). */
+/** The rules of a container, one per device; undefined when nothing is filtered (--privileged). */
 export function deviceRules(source: DeviceRuleSource, devices: readonly AllowedDevice[]): DeviceRule[] | undefined {
-  const custom = (source.DeviceCgroupRules ?? []).map(parseDeviceRule);
+  const custom = (source.DeviceCgroupRules ?? []).flatMap(parseDeviceRule);
   if (devices.length + custom.length > MAX_RULES) {
     throw new EngineError('invalid', `more than ${MAX_RULES} device rules`);
   }
   if (source.Privileged) return undefined;
   const passed = devices.map(({ type, major, minor, permissions }) =>
-    allow(type === 'b' ? 'b' : 'c', major, minor, permissions),
+    rule(type === 'b' ? 'b' : 'c', major, minor, permissions),
   );
-  return [...DEFAULT_DEVICE_RULES, ...passed, ...custom];
+  return mergeRules([...DEFAULT_DEVICE_RULES, ...passed, ...custom]);
 }
 
-/** `c 42:* rmw` of --device-cgroup-rule. Throws EngineError('invalid') in Docker's words. */
-export function parseDeviceRule(text: string): DeviceRule {
+/** One rule for each device: the kernel wants one rule to cover all that an open asks for, so `r` and `w` make `rw`. */
+export function mergeRules(rules: readonly DeviceRule[]): DeviceRule[] {
+  const merged = new Map<string, DeviceRule>();
+  for (const next of rules) {
+    const key = `${next.type} ${next.major}:${next.minor}`;
+    const access = `${merged.get(key)?.access ?? ''}${next.access}`;
+    merged.set(key, { ...next, access: [...'rwm'].filter((letter) => access.includes(letter)).join('') });
+  }
+  return [...merged.values()];
+}
+
+/**
+ * `c 42:* rmw` of --device-cgroup-rule; type a is both kinds of devices (to the kernel itself, an `a` would mean everything, whatever
+ * the numbers say). Throws EngineError('invalid') in Docker's words.
+ */
+export function parseDeviceRule(text: string): DeviceRule[] {
   const match = /^([acb]) ([0-9]{1,10}|\*):([0-9]{1,10}|\*) ([rwm]{1,3})$/.exec(text);
   if (match === null) throw new EngineError('invalid', `invalid device cgroup rule format: '${text}'`);
   const [, type, major, minor, access] = match as unknown as [string, 'a' | 'b' | 'c', string, string, string];
@@ -70,12 +82,12 @@ export function parseDeviceRule(text: string): DeviceRule {
     if (value > MAX_DEVICE_NUMBER) throw new EngineError('invalid', `invalid device number ${word} in rule '${text}'`);
     return value;
   };
-  return { allow: true, type, major: number(major), minor: number(minor), access };
+  const types: readonly ('b' | 'c')[] = type === 'a' ? ['b', 'c'] : [type];
+  return types.map((kind) => rule(kind, number(major), number(minor), access));
 }
 
-/** A rule as devices.allow and devices.deny of cgroup v1 take it. */
+/** A rule as devices.allow of cgroup v1 takes it. */
 export function formatDeviceRule({ type, major, minor, access }: DeviceRule): string {
-  if (type === 'a' && major === 'all' && minor === 'all' && access.length === 3) return 'a';
   const number = (value: number | 'all') => (value === 'all' ? '*' : `${value}`);
   return `${type} ${number(major)}:${number(minor)} ${access}`;
 }

@@ -37,7 +37,7 @@ export interface CgroupResources {
   blkioWriteBps?: BlockDeviceLimit[];
   blkioReadIops?: BlockDeviceLimit[];
   blkioWriteIops?: BlockDeviceLimit[];
-  /** In order, later ones win; everything that no rule names is denied. Undefined: no filter at all (privileged). */
+  /** Everything that no rule names is denied. Undefined: no filter at all (privileged). */
   devices?: DeviceRule[];
 }
 
