@@ -41,7 +41,7 @@ async function bundle() {
     }),
     build({ ...shared, entryPoints: { main: 'cli/main.ts' }, outdir: `${aside}/cli`, splitting: true, minify: true }),
   ]);
-  copyFileSync(`${root}native-bindings/launcher/tsdocker-launcher`, `${aside}/tsdocker-launcher`);
+  copyFileSync(`${root}build/launcher/tsdocker-launcher`, `${aside}/tsdocker-launcher`);
   chmodSync(`${aside}/tsdocker-launcher`, 0o755);
 }
 

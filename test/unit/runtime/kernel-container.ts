@@ -29,7 +29,7 @@ import { RuntimeHost } from '../../../daemon/runtime/runtime-host.ts';
 import { resolveUser } from '../../../daemon/runtime/user-database.ts';
 import { mountDetached } from '../../../native-bindings/mount-api.ts';
 
-export const LAUNCHER = new URL('../../../build/launcher/tsdocker-launcher', import.meta.url).pathname;
+export const LAUNCHER = new URL('../../../native-bindings/launcher/tsdocker-launcher', import.meta.url).pathname;
 export const runtimeHost = RuntimeHost.open();
 
 const APPLETS =
@@ -167,6 +167,11 @@ export class KernelContainer implements AsyncDisposable {
     const client = await this.#launch(open, dirs.runDir);
     await client.ended;
     return this.#finished(name);
+  }
+
+  /** What the first process has written so far. */
+  output(): string {
+    return readOutput(path.join(this.directory, 'main', 'log'));
   }
 
   /** Starts, waits for the end. */

@@ -1,0 +1,86 @@
+// The monitor dies, is stopped, or the container dies behind everyone's back.
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { exec, inspect, runDetached, wait } from '../harness/containers.ts';
+import { eventually, sleep } from '../harness/eventually.ts';
+import { isAlive, processIds, pssBytes } from '../harness/ledger.ts';
+import { useDaemon } from '../harness/use-daemon.ts';
+
+const fixture = useDaemon();
+
+function monitorOf(pid: number): number {
+  const parent = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  expect(readFileSync(`/proc/${parent}/cmdline`, 'utf8')).toContain('tsdocker-monitor');
+  return parent;
+}
+
+test('kill -9 of the monitor: the container is told as dead and goes without a trace', async () => {
+  const { daemon } = fixture;
+  const id = await runDetached(daemon, 'sleep 1000 & sleep 1000 & sleep 1000');
+  const { Pid } = (await inspect(daemon, id)).State;
+  process.kill(monitorOf(Pid), 'SIGKILL');
+  await eventually('it is told as dead', async () => !(await inspect(daemon, id)).State.Running, { timeoutMs: 3000 });
+  expect([137, 255]).toContain((await inspect(daemon, id)).State.ExitCode);
+  expect(isAlive(Pid)).toBe(false);
+  await daemon.api.delete(`/containers/${id}`);
+  expect(await daemon.leftovers()).toEqual([]);
+});
+
+test('kill -9 of monitor and daemon together: the next start finds no container alive and cleans up', async () => {
+  const { daemon } = fixture;
+  const id = await runDetached(daemon, 'sleep 1000 & sleep 1000', {}, 'both');
+  const { Pid } = (await inspect(daemon, id)).State;
+  const monitor = monitorOf(Pid);
+  await daemon.crash();
+  process.kill(monitor, 'SIGKILL');
+  await daemon.start();
+  await eventually('it is told as dead', async () => !(await inspect(daemon, id)).State.Running);
+  expect(isAlive(Pid)).toBe(false);
+  expect((await daemon.api.send('POST', '/containers/both/start')).status).toBe(204);
+  await daemon.api.delete('/containers/both?force=1');
+  expect(await daemon.leftovers()).toEqual([]);
+});
+
+test('a stopped monitor blocks its container only; the API goes on', async () => {
+  const { daemon } = fixture;
+  const stuck = await runDetached(daemon, 'while :; do echo x; sleep 0.1; done');
+  const other = await runDetached(daemon, ['sleep', '1000']);
+  const monitor = monitorOf((await inspect(daemon, stuck)).State.Pid);
+  process.kill(monitor, 'SIGSTOP');
+  try {
+    const at = Date.now();
+    expect((await exec(daemon, other, 'echo fine')).stdout).toBe('fine\n');
+    expect((await daemon.api.send('GET', '/containers/json')).status).toBe(200);
+    expect(Date.now() - at).toBeLessThan(1500);
+  } finally {
+    process.kill(monitor, 'SIGCONT');
+  }
+  await daemon.api.delete(`/containers/${stuck}?force=1`);
+});
+
+test('a container whose first process is killed from the host ends with 137', async () => {
+  const { daemon } = fixture;
+  const id = await runDetached(daemon, ['sleep', '1000']);
+  const { Pid } = (await inspect(daemon, id)).State;
+  process.kill(Pid, 'SIGKILL');
+  expect(await wait(daemon, id)).toBe(137);
+  expect((await inspect(daemon, id)).State.OOMKilled).toBe(false);
+});
+
+test('a monitor takes less than a megabyte', async () => {
+  const { daemon } = fixture;
+  const id = await runDetached(daemon, 'while :; do echo some output; sleep 0.01; done');
+  await sleep(300);
+  expect(pssBytes(monitorOf((await inspect(daemon, id)).State.Pid))).toBeLessThan(1 << 20);
+});
+
+test('signals that a terminal sends to the daemon’s group do not reach monitors', async () => {
+  const { daemon } = fixture;
+  const id = await runDetached(daemon, ['sleep', '1000']);
+  const monitor = monitorOf((await inspect(daemon, id)).State.Pid);
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) process.kill(monitor, signal);
+  await sleep(100);
+  expect(isAlive(monitor)).toBe(true);
+  expect((await inspect(daemon, id)).State.Running).toBe(true);
+  expect(processIds()).toContain(monitor);
+});
