@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { type DaemonOptions, parseDaemonOptions } from '../../daemon/options.ts';
+
+function parse(argv: string[], file?: string): DaemonOptions {
+  const parsed = parseDaemonOptions(argv, () => file);
+  if (parsed.kind !== 'run') throw new Error(parsed.kind);
+  return parsed.options;
+}
+
+describe('daemon options', () => {
+  it('has the documented defaults, frozen', () => {
+    const options = parse([]);
+    expect(options).toMatchObject({
+      hosts: ['unix:///run/tsdocker/tsdocker.sock'],
+      dataRoot: '/var/lib/tsdocker',
+      execRoot: '/run/tsdocker',
+      pidfile: '/run/tsdocker/tsdocker.pid',
+      logLevel: 'info',
+      cgroupParent: '/tsdocker',
+    });
+    expect(Object.isFrozen(options)).toBe(true);
+  });
+
+  it('takes dockerd spellings', () => {
+    const options = parse([
+      '-H',
+      'unix:///a',
+      '--host=unix:///b',
+      '-D',
+      '--data-root',
+      '/d/',
+      '-p/x.pid',
+      '-l',
+      'warn',
+    ]);
+    expect(options).toMatchObject({
+      hosts: ['unix:///a', 'unix:///b'],
+      dataRoot: '/d',
+      pidfile: '/x.pid',
+      logLevel: 'debug',
+    });
+    expect(parse(['--debug=false', '--log-opt', 'max-size=1m']).logOptions).toEqual({ 'max-size': '1m' });
+  });
+
+  it('reads the file, and refuses a key that is set in both', () => {
+    expect(parse([], '{"data-root":"/f","log-opts":{"max-file":"2"}}')).toMatchObject({ dataRoot: '/f' });
+    expect(() => parse(['--data-root', '/c'], '{"data-root":"/f"}')).toThrow(
+      'specified both as a flag and in the configuration file: data-root: (from flag: /c, from file: /f)',
+    );
+  });
+
+  it.each([
+    [['--nope'], undefined, 'unknown flag: --nope'],
+    [['-X'], undefined, "unknown shorthand flag: 'X' in -X"],
+    [['x'], undefined, 'accepts no arguments'],
+    [['-H'], undefined, 'flag needs an argument: -H'],
+    [['--log-level', 'loud'], undefined, 'log-level'],
+    [['--data-root', 'rel'], undefined, 'absolute path'],
+    [[], '{"nope":1}', "don't match any configuration option: nope"],
+    [[], '{"hosts":"x"}', 'hosts'],
+    [[], '{', 'unable to configure the daemon with file'],
+  ])('refuses %j %s', (argv, file, message) => {
+    expect(() => parse(argv, file)).toThrow(message);
+  });
+
+  it('knows help and version', () => {
+    expect(parseDaemonOptions(['--help'], () => undefined).kind).toBe('help');
+    expect(parseDaemonOptions(['-v'], () => undefined).kind).toBe('version');
+  });
+});

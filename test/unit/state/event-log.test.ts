@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { EventLog, wallClockNs } from '../../../daemon/state/event-log.ts';
+
+async function take(stream: AsyncIterable<string>, count: number): Promise<Record<string, unknown>[]> {
+  const found: Record<string, unknown>[] = [];
+  for await (const text of stream) {
+    found.push(JSON.parse(text));
+    if (found.length === count) break;
+  }
+  return found;
+}
+
+describe('event log', () => {
+  it('delivers what is published after the subscription, in order', async () => {
+    const log = new EventLog();
+    const stream = log.subscribe({});
+    log.publish('container', 'create', 'id1', { name: 'a', image: 'i' });
+    log.publish('container', 'start', 'id1', { name: 'a', image: 'i' });
+    const events = await take(stream, 2);
+    expect(events.map(({ Action }) => Action)).toEqual(['create', 'start']);
+    expect(events[0]).toMatchObject({ status: 'create', id: 'id1', from: 'i', scope: 'local', Type: 'container' });
+    expect(log.listeners).toBe(0);
+  });
+
+  it('replays the last 256 for since, and ends at until', async () => {
+    const log = new EventLog();
+    for (let i = 0; i < 300; i++) log.publish('network', 'connect', `n${i}`, {});
+    const replayed = await take(log.subscribe({ sinceNs: 1n, untilNs: wallClockNs() }), 1000);
+    expect(replayed).toHaveLength(256);
+    expect(replayed[0]).toMatchObject({ Actor: { ID: 'n44' } });
+  });
+
+  it.each([
+    [{ type: ['network'] }, 0],
+    [{ type: ['container'] }, 2],
+    [{ event: ['die'] }, 0],
+    [{ event: ['exec_create'] }, 1],
+    [{ container: ['web'] }, 2],
+    [{ container: ['id1'], event: ['start'] }, 1],
+    [{ label: ['tier=front'] }, 2],
+    [{ label: ['tier=back'] }, 0],
+    [{ label: ['tier', '__proto__'] }, 0],
+    [{ image: ['app'] }, 2],
+  ])('filters by %j', async (filters, count) => {
+    const log = new EventLog();
+    const attributes = { name: 'web', image: 'app:1', tier: 'front' };
+    log.publish('container', 'start', 'id1', attributes);
+    log.publish('container', 'exec_create: sh -c x', 'id1', attributes);
+    const options = { sinceNs: 1n, untilNs: wallClockNs(), filters: new Map(Object.entries(filters)) };
+    expect(await take(log.subscribe(options), 100)).toHaveLength(count);
+  });
+
+  it('keeps nanoseconds that a number cannot hold', async () => {
+    const log = new EventLog();
+    log.publish('container', 'create', 'x', {});
+    for await (const text of log.subscribe({ sinceNs: 1n, untilNs: wallClockNs() })) {
+      expect(text).toMatch(/"timeNano":\d{16}000\}$/);
+    }
+  });
+});
