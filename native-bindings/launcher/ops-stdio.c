@@ -49,12 +49,11 @@ int op_pty(struct child *child, const struct operation *op)
 	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
 		return close_and_fail(master, errno);
-	if (place_fd(slave, (int)op->arg[1].number) < 0)
-		return close_and_fail(master, errno);
 	if (send_status(child, STATUS_MASTER, master) < 0)
 		return close_and_fail(master, errno);
+	/* Before the slave is placed: the master may have taken the number that is meant for it. */
 	close(master);
-	return 0;
+	return place_fd(slave, (int)op->arg[1].number) < 0 ? -1 : 0;
 }
 
 /*
