@@ -37,6 +37,7 @@ const applets = [
   'hostname',
   'pwd',
   'id',
+  'uname',
   'yes',
   'seq',
   'true',
@@ -65,6 +66,8 @@ export interface ContainerOptions {
   ops?: readonly Op[];
   /** Right before execve (or init). */
   lastOps?: readonly Op[];
+  /** Of the pipes or the terminal. */
+  owner?: number;
   holdLog?: boolean;
   dieWithMonitor?: boolean;
 }
@@ -125,7 +128,7 @@ export class LaunchFixture implements Disposable {
       ...(options.ops ?? []),
       { op: 'setsid', args: [] },
       ...(options.tty ? [{ op: 'pty', args: [8, 9] } satisfies Op] : []),
-      { op: 'dup_stdio', args: [options.tty ? 9 : -1, 0] },
+      { op: 'dup_stdio', args: [options.tty ? 9 : -1, options.owner ?? 0] },
       { op: 'chdir', args: ['/', 0] },
       ...(options.dieWithMonitor === false ? [] : [{ op: 'prctl', args: [1, 9, 0, 0, 0] } satisfies Op]),
       ...(options.lastOps ?? []),

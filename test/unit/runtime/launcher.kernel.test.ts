@@ -55,8 +55,7 @@ describe('a program', () => {
 
   test('runs as another user, without capabilities, and may open its pipes again', async () => {
     const { stdout, exit } = await fixture.run({
-      script:
-        'id; grep -E "^Cap(Inh|Prm|Eff|Bnd|Amb)|^Groups|^NoNew" /proc/self/status; echo again > /dev/stdout || echo again > /proc/self/fd/1',
+      script: 'id; grep -E "^Cap(Inh|Prm|Eff|Bnd|Amb)|^Groups|^NoNew" /proc/self/status; echo again > /proc/self/fd/1',
       lastOps: [
         { op: 'capbset', args: [0x400] },
         { op: 'setgroups', args: [Buffer.from([7, 0, 0, 0, 9, 0, 0, 0])] },
@@ -65,9 +64,10 @@ describe('a program', () => {
         { op: 'capset', args: [0, 0, 0, 0] },
         { op: 'prctl', args: [38, 1, 0, 0, 0] },
       ],
-      ops: [],
+      owner: 1000,
     });
     expect(exit?.code).toBe(0);
+    expect(stdout).toMatch(/again\n$/);
     expect(stdout).toContain('uid=1000 gid=1000 groups=7,9');
     expect(stdout).toMatch(/CapPrm:\t0{16}\nCapEff:\t0{16}\nCapBnd:\t0{13}400\nCapAmb:\t0{16}/);
     expect(stdout).toContain('NoNewPrivs:\t1');
@@ -88,7 +88,7 @@ describe('a program', () => {
     put(3, 0x06, 0, 0, 0x7fff0000);
     const { stderr, exit } = await fixture.run({ script: 'hostname', lastOps: [{ op: 'seccomp', args: [filter, 0] }] });
     expect(exit?.code).not.toBe(0);
-    expect(stderr).toMatch(/denied/i);
+    expect(stderr).toMatch(/denied|cannot/i);
   });
 
   test('starts twenty at a time', async () => {
@@ -165,9 +165,10 @@ describe('a failing operation', () => {
     expect(error).toMatchObject({ op: 'clone3', errnoName: 'EINVAL' });
   });
 
-  test('a process that is killed while it is set up is a failed start', async () => {
-    const { stdout } = await fixture.run({ script: 'echo $PPID' });
-    expect(stdout).toBe('0\n');
+  test('is a process that is killed while it is set up, too', async () => {
+    // PR_SET_SECCOMP, strict: the next system call but read, write and exit kills.
+    const error = await rejection(fixture.launch({ lastOps: [{ op: 'prctl', args: [22, 1, 0, 0, 0] }] }));
+    expect(error).toMatchObject({ opIndex: -1, errnoName: 'ECHILD', detail: 'the process ended before execve' });
   });
 });
 
@@ -237,7 +238,7 @@ describe('the monitor', () => {
     if (!process.env.TSDOCKER_LAUNCHER) expect(pssKb).toBeLessThan(1024);
     const targets = readdirSync(`/proc/${monitor}/fd`).map((fd) => readlinkSync(`/proc/${monitor}/fd/${fd}`));
     expect(targets.filter((target) => target === '/dev/null')).toHaveLength(3);
-    expect(targets.length).toBeLessThanOrEqual(11);
+    expect(targets.toSorted()).toEqual([]);
     expect(readlinkSync(`/proc/${monitor}/exe`)).toMatch(/^\/memfd:tsdocker/);
     client.signal(9);
     await client.ended;
