@@ -1,0 +1,192 @@
+// The writable layers of containers: containers/<id>/{upper,work}, and `init`, a symbolic link to the init layer below them. The link is
+// the record: it is written with the directories, so that there is nothing that could disagree.
+import { createHash } from 'node:crypto';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { isErrno } from '../../native-bindings/errno.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import type { DataRoot, Trash } from './data-root.ts';
+import type { Change, ContainerLayers, MountPoint } from './image-service.ts';
+import type { MountPointSpec } from './jail/messages.ts';
+import type { Jail } from './jail.ts';
+import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
+import { holdTree, mountLayers, mountOverlay } from './overlay.ts';
+
+/** In every container, in the form that Docker has them. */
+const alwaysThere: readonly MountPointSpec[] = [
+  ...['/dev', '/dev/pts', '/dev/shm', '/proc', '/sys'].map((path) => ({ path, kind: 'directory' as const })),
+  ...['/.dockerenv', '/dev/console', '/etc/hosts', '/etc/hostname', '/etc/resolv.conf'].map((path) => ({
+    path,
+    kind: 'file' as const,
+  })),
+  { path: '/etc/mtab', kind: 'symlink', target: '/proc/mounts' },
+];
+const MAX_MOUNT_POINTS = 10_000;
+
+export class ContainerLayerStore implements ContainerLayers {
+  readonly #root: DataRoot;
+  readonly #layers: LayerStore;
+  readonly #trash: Trash;
+  readonly #jail: Jail;
+  readonly #topLayerOf: (imageId: string) => number | undefined;
+  /** The init layer of each container, held while the container is there. */
+  readonly #inits = new Map<string, LayerHold>();
+  readonly #making = new Map<string, Promise<LayerHold>>();
+
+  constructor(
+    root: DataRoot,
+    layers: LayerStore,
+    trash: Trash,
+    jail: Jail,
+    topLayerOf: (imageId: string) => number | undefined,
+  ) {
+    this.#root = root;
+    this.#layers = layers;
+    this.#trash = trash;
+    this.#jail = jail;
+    this.#topLayerOf = topLayerOf;
+    for (const id of readdirSync(root.containers)) {
+      const number = this.#initOf(id);
+      if (number !== undefined) this.#inits.set(id, layers.hold(number));
+    }
+  }
+
+  async create(id: string, imageId: string, mountPoints: readonly MountPoint[]): Promise<void> {
+    checkId(id);
+    const top = this.#topLayerOf(imageId);
+    const init = this.#known(top, mountPoints) ?? (await this.#makeInit(top, mountPoints));
+    const directory = join(this.#root.containers, id);
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      mkdirSync(join(directory, 'work'), { mode: 0o700 });
+      const upper = join(directory, 'upper');
+      mkdirSync(upper, { mode: 0o755 });
+      this.#likeRootOf(top, upper);
+      symlinkSync(`../../layers/${init.layer.number}`, join(directory, 'init'));
+    } catch (error) {
+      init[Symbol.dispose]();
+      throw error;
+    }
+    this.#inits.set(id, init);
+  }
+
+  openRoot(id: string): number {
+    const dirs = this.layerDirs(id);
+    return mountOverlay(dirs);
+  }
+
+  upperDir(id: string): string {
+    checkId(id);
+    return join(this.#root.containers, id, 'upper');
+  }
+
+  layerDirs(id: string): { lower: string[]; upper: string; work: string } {
+    const init = this.#init(id);
+    const lower = this.#layers.chain(init.layer.number).map(({ number }) => this.#layers.dirOf(number));
+    return { lower, upper: this.upperDir(id), work: join(this.#root.containers, id, 'work') };
+  }
+
+  async changes(id: string): Promise<Change[]> {
+    const { lower, upper } = this.layerDirs(id);
+    const upperFd = holdTree(upper);
+    const lowerFd = mountLayers(lower);
+    return this.#jail.run<'changes'>({ do: 'changes', place: { kind: 'tree', rootFd: upperFd, mounts: [] }, lowerFd }, [
+      upperFd,
+      lowerFd,
+    ]);
+  }
+
+  async sizeBytes(id: string): Promise<number> {
+    this.#init(id);
+    const fd = holdTree(this.upperDir(id));
+    return this.#jail.run<'size'>({ do: 'size', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+  }
+
+  remove(id: string): void {
+    checkId(id);
+    this.#trash.discard(join(this.#root.containers, id));
+    const init = this.#inits.get(id);
+    if (init === undefined) return;
+    this.#inits.delete(id);
+    init[Symbol.dispose]();
+    this.#layers.dropUnusedInit(init.layer);
+  }
+
+  ids(): string[] {
+    return [...this.#inits.keys()];
+  }
+
+  #init(id: string): LayerHold {
+    checkId(id);
+    const init = this.#inits.get(id);
+    if (init === undefined) throw new EngineError('not-found', `no such container layer: ${id}`);
+    return init;
+  }
+
+  #initOf(id: string): number | undefined {
+    try {
+      return Number(basename(readlinkSync(join(this.#root.containers, id, 'init'))));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'EINVAL', 'ENOTDIR')) return undefined;
+      throw error;
+    }
+  }
+
+  #known(top: number | undefined, mountPoints: readonly MountPoint[]): LayerHold | undefined {
+    const layer = this.#layers.byKey(this.#keyOf(top, mountPoints));
+    return layer === undefined ? undefined : this.#layers.hold(layer.number);
+  }
+
+  #keyOf(top: number | undefined, mountPoints: readonly MountPoint[]): string {
+    const base = defaultInitKey(top === undefined ? undefined : this.#layers.get(top));
+    if (mountPoints.length === 0) return base;
+    const sorted = mountPoints.map(({ path, kind }) => `${kind} ${path}`).sort();
+    return `${base}:${createHash('sha256').update(sorted.join('\0')).digest('hex')}`;
+  }
+
+  /** Containers that are made at the same time share the making. */
+  async #makeInit(top: number | undefined, mountPoints: readonly MountPoint[]): Promise<LayerHold> {
+    if (mountPoints.length > MAX_MOUNT_POINTS)
+      throw new EngineError('invalid', `more than ${MAX_MOUNT_POINTS} mount points`);
+    const key = this.#keyOf(top, mountPoints);
+    let making = this.#making.get(key);
+    if (making === undefined) {
+      making = this.#layers.make(top, (directory) => this.#fillInit(key, top, mountPoints, directory));
+      this.#making.set(key, making);
+      const forget = (): boolean => this.#making.delete(key);
+      // Those who wait take their own holds before the first one goes.
+      making.then((hold) => setImmediate(() => hold[Symbol.dispose]()), forget).then(forget);
+    }
+    const made = await making;
+    return this.#layers.hold(made.layer.number);
+  }
+
+  async #fillInit(key: string, top: number | undefined, mountPoints: readonly MountPoint[], upper: string) {
+    const work = join(upper, '..', 'work');
+    const empty = join(upper, '..', 'empty');
+    mkdirSync(work);
+    mkdirSync(empty);
+    this.#likeRootOf(top, upper);
+    const lower = this.#layers.chain(top).map(({ number }) => this.#layers.dirOf(number));
+    const fd = mountOverlay({ lower: lower.length === 0 ? [empty] : lower, upper, work });
+    const points = [...alwaysThere, ...mountPoints];
+    await this.#jail.run<'make-mount-points'>(
+      { do: 'make-mount-points', place: { kind: 'tree', rootFd: fd, mounts: [] }, points },
+      [fd],
+    );
+    return { diffId: '', sizeBytes: 0, key, kind: 'init' as const };
+  }
+
+  /** An overlay's root looks like its upper directory's: give that the looks of the image's root. */
+  #likeRootOf(top: number | undefined, directory: string): void {
+    if (top === undefined) return;
+    const { mode, uid, gid } = statSync(this.#layers.dirOf(top));
+    if (uid !== 0 || gid !== 0) chownSync(directory, uid, gid);
+    chmodSync(directory, mode & 0o7777);
+  }
+}
+
+function checkId(id: string): void {
+  if (!/^[0-9a-f]{64}$/.test(id))
+    throw new EngineError('invalid', `not a container id: ${JSON.stringify(id.slice(0, 80))}`);
+}

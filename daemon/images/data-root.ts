@@ -1,0 +1,86 @@
+// Where things lie below the data root, and the directory for what is to be deleted.
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { isErrno } from '../../native-bindings/errno.ts';
+import type { Jail } from './jail.ts';
+import { holdTree } from './overlay.ts';
+
+export interface DataRoot {
+  readonly content: string;
+  readonly layers: string;
+  readonly containers: string;
+  /** What is being made; emptied at start. */
+  readonly staging: string;
+  readonly trash: string;
+}
+
+/** Makes the directories that are missing. Nobody but root may pass: images hold programs that are set-uid. */
+export function openDataRoot(path: string): DataRoot {
+  const root = {
+    content: join(path, 'content'),
+    layers: join(path, 'layers'),
+    containers: join(path, 'containers'),
+    staging: join(path, 'staging'),
+    trash: join(path, 'trash'),
+  };
+  for (const directory of Object.values(root)) mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return root;
+}
+
+const EMPTY_AFTER_MS = 500;
+
+/** Deleting is renaming here: it is instant, and what a killed daemon leaves is deleted by the next one. */
+export class Trash {
+  readonly #path: string;
+  readonly #jail: Jail;
+  #timer: NodeJS.Timeout | undefined;
+  #emptying: Promise<void> | undefined;
+  #onError: (error: unknown) => void;
+
+  constructor(path: string, jail: Jail, onError: (error: unknown) => void) {
+    this.#path = path;
+    this.#jail = jail;
+    this.#onError = onError;
+  }
+
+  /** Moves a file or directory away; what is not there is fine. */
+  discard(path: string): void {
+    try {
+      renameSync(path, join(this.#path, randomBytes(8).toString('hex')));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return;
+      throw error;
+    }
+    this.emptySoon();
+  }
+
+  discardAllBelow(path: string): void {
+    if (!existsSync(path)) return;
+    for (const name of readdirSync(path)) this.discard(join(path, name));
+  }
+
+  emptySoon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.empty().catch(this.#onError);
+    }, EMPTY_AFTER_MS).unref();
+  }
+
+  /** Deletes what is there now, in a jail. One at a time. */
+  async empty(): Promise<void> {
+    await this.#emptying;
+    if (readdirSync(this.#path).length === 0) return;
+    const fd = holdTree(this.#path);
+    this.#emptying = this.#jail
+      .run<'empty'>({ do: 'empty', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd])
+      .catch(this.#onError);
+    await this.#emptying;
+    this.#emptying = undefined;
+  }
+
+  /** Stops the timer; what is left is deleted at the next start. */
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,200 @@
+// The images: finding, naming, reading and making them. The parts that have many rules are in files of their own (list, remove, import,
+// commit); this one holds the state that they share.
+import type { Readable } from 'node:stream';
+import type {
+  HistoryResponseItem,
+  ImageDeleteResponseItem,
+  ImageInspect,
+  ImagePruneResponse,
+  ImageSummary,
+} from '../api/types/image.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import type { Filters } from '../state/filters.ts';
+import { commitImage } from './commit-image.ts';
+import type { ContainerLayerStore } from './container-layers.ts';
+import type { ContentStore } from './content-store.ts';
+import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
+import { imageHistory } from './image-history.ts';
+import type {
+  CommitImageOptions,
+  ImageRecord,
+  ImageStore,
+  ImagesDiskUsage,
+  ImportOptions,
+  ListImagesOptions,
+  UsersOfImage,
+} from './image-service.ts';
+import type { ImageRow, ImageTables } from './image-tables.ts';
+import { importImage } from './import-image.ts';
+import { inspectImage } from './inspect-image.ts';
+import type { Jail } from './jail.ts';
+import type { LayerStore } from './layer-store.ts';
+import { imagesDiskUsage, listImages } from './list-images.ts';
+import { pruneImages } from './prune-images.ts';
+import { familiar, isValidTag, parseReference, parseRepository } from './reference.ts';
+import { removeImage } from './remove-image.ts';
+
+export interface ImageEvent {
+  action: 'import' | 'tag' | 'untag' | 'delete' | 'prune';
+  /** The image's full id; empty for prune. */
+  id: string;
+  attributes: Record<string, string>;
+}
+
+/** What the parts of the image store work with. */
+export interface ImageParts {
+  readonly tables: ImageTables;
+  readonly layers: LayerStore;
+  readonly content: ContentStore;
+  readonly jail: Jail;
+  readonly usersOf: UsersOfImage;
+  readonly onEvent: (event: ImageEvent) => void;
+  readonly containerLayers: () => ContainerLayerStore;
+}
+
+/** Configs that stay parsed. */
+const CACHED_CONFIGS = 256;
+
+export class LocalImageStore implements ImageStore {
+  readonly parts: ImageParts;
+  readonly #configs = new Map<string, ImageConfig>();
+
+  constructor(parts: ImageParts) {
+    this.parts = parts;
+  }
+
+  resolve(ref: string): ImageRecord | undefined {
+    const id = this.#find(ref);
+    return id === undefined ? undefined : this.byId(id);
+  }
+
+  get(ref: string): ImageRecord {
+    const found = this.resolve(ref);
+    if (found !== undefined) return found;
+    throw new EngineError('not-found', `No such image: ${shownReference(ref)}`);
+  }
+
+  byId(id: string): ImageRecord | undefined {
+    const row = this.parts.tables.get(id);
+    return row === undefined ? undefined : this.record(row);
+  }
+
+  record(row: ImageRow): ImageRecord {
+    return { id: row.id, parentId: row.parentId, sizeBytes: row.sizeBytes, config: this.config(row.id) };
+  }
+
+  config(id: string): ImageConfig {
+    let config = this.#configs.get(id);
+    if (config === undefined) {
+      config = parseImageConfig(this.parts.content.get(id, MAX_CONFIG_BYTES));
+      if (this.#configs.size >= CACHED_CONFIGS) this.#configs.clear();
+      this.#configs.set(id, config);
+    }
+    return config;
+  }
+
+  list(options: ListImagesOptions): ImageSummary[] {
+    return listImages(this, options);
+  }
+
+  inspect(ref: string): ImageInspect {
+    return inspectImage(this, this.get(ref));
+  }
+
+  history(ref: string): HistoryResponseItem[] {
+    return imageHistory(this, this.get(ref));
+  }
+
+  tag(ref: string, repo: string, tag: string): void {
+    const image = this.get(ref);
+    this.setTag(image.id, repo, tag);
+  }
+
+  /** Names an image; an empty tag is "latest". */
+  setTag(id: string, repo: string, tag: string): void {
+    const name = parseTarget(repo, tag);
+    this.parts.tables.setTag(name.repository, name.tag, id, new Date().toISOString());
+    this.parts.onEvent({ action: 'tag', id, attributes: { name: familiar({ ...name, digest: undefined }) } });
+  }
+
+  /** Records an image whose config and layers are stored. Its layers' holds may go afterwards. */
+  add(config: ImageConfig, options: { topLayer: number | undefined; parentId?: string }): string {
+    const bytes = Buffer.from(JSON.stringify(config));
+    parseImageConfig(bytes);
+    const id = this.parts.content.put(bytes);
+    const sizeBytes = this.parts.layers.chain(options.topLayer).reduce((sum, layer) => sum + layer.sizeBytes, 0);
+    this.parts.tables.insert({ id, parentId: options.parentId, topLayer: options.topLayer, sizeBytes });
+    return id;
+  }
+
+  remove(ref: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]> {
+    return removeImage(this, ref, options);
+  }
+
+  prune(filters: Filters): Promise<ImagePruneResponse> {
+    return pruneImages(this, filters);
+  }
+
+  importTar(tar: Readable, options: ImportOptions): Promise<string> {
+    return importImage(this, tar, options);
+  }
+
+  commit(options: CommitImageOptions): Promise<string> {
+    return commitImage(this, options);
+  }
+
+  diskUsage(): ImagesDiskUsage {
+    return imagesDiskUsage(this);
+  }
+
+  count(): number {
+    return this.parts.tables.count();
+  }
+
+  /** Lets go of layers without a user. Returns the chain ids of those that went. */
+  collect(): string[] {
+    const tops = this.parts.tables.all().map(({ topLayer }) => topLayer);
+    return this.parts.layers
+      .collect(tops)
+      .filter(({ kind }) => kind === 'image')
+      .map(({ key }) => key);
+  }
+
+  /** Full id, then name, then unique prefix of an id: Docker's order. */
+  #find(ref: string): string | undefined {
+    const hex = /^(?:sha256:)?([0-9a-f]{64})$/.exec(ref)?.[1];
+    if (hex !== undefined) return this.parts.tables.get(`sha256:${hex}`)?.id;
+    const prefix = /^(?:sha256:)?([0-9a-f]{1,64})$/.exec(ref)?.[1];
+    if (!ref.startsWith('sha256:')) {
+      const name = parseReference(ref);
+      const found =
+        name.digest !== undefined
+          ? this.parts.tables.byDigest(name.repository, name.digest)
+          : this.parts.tables.byTag(name.repository, name.tag ?? 'latest');
+      if (found !== undefined) return found;
+    }
+    if (prefix === undefined) return undefined;
+    const ids = this.parts.tables.idsWithPrefix(prefix);
+    if (ids.length > 1) throw new EngineError('not-found', `No such image: ${ref}: the id is ambiguous`);
+    return ids[0];
+  }
+}
+
+/** The name that an image shall get. */
+export function parseTarget(repo: string, tag: string): { repository: string; tag: string } {
+  if (repo.includes('@')) throw new EngineError('invalid', 'refusing to create a tag with a digest reference');
+  if (tag === '') {
+    const reference = parseReference(repo);
+    return { repository: reference.repository, tag: reference.tag ?? 'latest' };
+  }
+  if (!isValidTag(tag)) throw new EngineError('invalid', 'invalid tag format');
+  if (/^[0-9a-f]{64}$/.test(repo)) parseReference(repo);
+  return { repository: parseRepository(repo), tag };
+}
+
+/** As Docker names what it did not find: with the tag it looked for. */
+export function shownReference(ref: string): string {
+  if (/^(?:sha256:)?[0-9a-f]{64}$/.test(ref) || ref.startsWith('sha256:')) return ref;
+  const reference = parseReference(ref);
+  return familiar(reference.digest === undefined ? { ...reference, tag: reference.tag ?? 'latest' } : reference);
+}

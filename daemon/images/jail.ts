@@ -1,0 +1,391 @@
+// The main thread's side of the jail: a pool of worker threads (jail-worker.ts) that each take one job at a time. Workers are made when
+// needed and end when idle. A job that is cancelled costs its worker, which is simply made anew.
+import { access } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { closeFd } from '../../native-bindings/files.ts';
+// On the main thread first: see load.ts.
+import '../../native-bindings/load.ts';
+import { EngineError, type ErrorCode } from '../errors/engine-error.ts';
+import type { PathStat } from './image-service.ts';
+import { ChunkSender, cancelChunks, receiveChunks } from './jail/chunk-port.ts';
+import type { FromWorker, Job, JobResults, PlainError, ToWorker } from './jail/messages.ts';
+
+/** Streams may stand still as long as their clients do, so there have to be many; each costs about 10 MB while it lives. */
+const MAX_WORKERS = 16;
+/** Of which streams leave some to jobs that end by themselves. */
+const MAX_STREAMS = 12;
+const IDLE_MS = 20_000;
+const WAIT_MS = 60_000;
+const GATHER_BYTES = 256 * 1024;
+
+const workerUrl = new URL(import.meta.url.endsWith('.mjs') ? './jail-worker.mjs' : './jail-worker.ts', import.meta.url);
+
+export type JobOf<K extends Job['do']> = Extract<Job, { do: K }>;
+
+export interface RunOptions {
+  /** The archive for jobs that read one. It is destroyed when the job ends early. */
+  input?: Readable;
+  /** Ends of a chunk stream, where two jobs talk to each other. */
+  inputPort?: MessagePort;
+  outputPort?: MessagePort;
+  signal?: AbortSignal;
+}
+
+interface Running {
+  settle(message: FromWorker): void;
+  fail(error: Error): void;
+}
+
+interface Slot {
+  worker: Worker;
+  running: Running | undefined;
+  idleTimer: NodeJS.Timeout | undefined;
+}
+
+interface Waiting {
+  isStream: boolean;
+  give(slot: Slot): void;
+  refuse(error: Error): void;
+}
+
+export class Jail {
+  readonly #slots = new Set<Slot>();
+  readonly #waiting: Waiting[] = [];
+  #streams = 0;
+  #starting = 0;
+  #isClosed = false;
+
+  /** Runs a job to its end. `fds` are closed as soon as the job stands in its place (or has failed). */
+  async run<K extends Job['do']>(
+    job: JobOf<K>,
+    fds: readonly number[],
+    options: RunOptions = {},
+  ): Promise<JobResults[K]> {
+    const release = closeOnce(fds);
+    const isStream = options.input !== undefined || options.inputPort !== undefined || options.outputPort !== undefined;
+    try {
+      options.signal?.throwIfAborted();
+      const slot = await this.#take(isStream);
+      const value = await this.#perform(slot, isStream, job, release, options, () => undefined);
+      return value as JobResults[K];
+    } catch (error) {
+      options.input?.destroy();
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
+  /** Runs a job that makes an archive. Resolves once there is something to read ('get': its head); errors after that destroy the stream. */
+  async stream(
+    job: JobOf<'get' | 'export'>,
+    fds: readonly number[],
+  ): Promise<{ head: PathStat | undefined; tar: Readable }> {
+    const release = closeOnce(fds);
+    const { port1, port2 } = new MessageChannel();
+    try {
+      const slot = await this.#take(true);
+      const tar = readableOf(port1);
+      return await new Promise((resolve, reject) => {
+        const begun = (head: PathStat | undefined): void => resolve({ head, tar });
+        const onHead = (head: PathStat | undefined): void => {
+          if (job.do === 'get' && head === undefined) return;
+          begun(head);
+        };
+        this.#perform(slot, true, job, release, { outputPort: port2 }, onHead).then(
+          () => begun(undefined),
+          (error: Error) => {
+            reject(error);
+            tar.destroy(error);
+          },
+        );
+      });
+    } catch (error) {
+      port1.close();
+      throw error;
+    } finally {
+      release();
+    }
+  }
+
+  /** Ends all workers, whatever they do. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const waiting of this.#waiting.splice(0))
+      waiting.refuse(new EngineError('unavailable', 'the engine is stopping'));
+    await Promise.all([...this.#slots].map((slot) => this.#end(slot)));
+  }
+
+  /** Sends the job to a worker and follows it to the end, then gives the worker back. */
+  #perform(
+    slot: Slot,
+    isStream: boolean,
+    job: Job,
+    release: () => void,
+    options: RunOptions,
+    onHead: (head: PathStat | undefined) => void,
+  ): Promise<unknown> {
+    const { signal } = options;
+    const feed = options.input === undefined ? undefined : feedFrom(options.input);
+    const input = feed?.port ?? options.inputPort;
+    return new Promise<unknown>((resolve, reject) => {
+      const over = (): void => {
+        signal?.removeEventListener('abort', abort);
+        slot.running = undefined;
+        release();
+        if (isStream) this.#streams--;
+        feed?.stop();
+        this.#giveBack(slot);
+      };
+      const abort = (): void => {
+        const reason = signal?.reason instanceof Error ? signal.reason : new Error('cancelled');
+        void this.#end(slot);
+        over();
+        reject(reason);
+      };
+      slot.running = {
+        settle: (message) => {
+          if (message.kind === 'entered') {
+            release();
+            onHead(undefined);
+          } else if (message.kind === 'head') onHead(message.value);
+          else if (message.kind === 'done') {
+            over();
+            resolve(message.value);
+          } else if (message.kind === 'failed') {
+            over();
+            reject(revive(message.error));
+          }
+        },
+        fail: (error) => {
+          over();
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', abort, { once: true });
+      const message: ToWorker = { kind: 'job', job };
+      if (input !== undefined) message.input = input;
+      if (options.outputPort !== undefined) message.output = options.outputPort;
+      const transfer = [input, options.outputPort].filter((port) => port !== undefined);
+      slot.worker.ref();
+      slot.worker.postMessage(message, transfer);
+    });
+  }
+
+  async #take(isStream: boolean): Promise<Slot> {
+    if (this.#isClosed) throw new EngineError('unavailable', 'the engine is stopping');
+    if (!isStream || this.#streams < MAX_STREAMS) {
+      const slot = this.#idle();
+      if (slot !== undefined) return this.#reserve(slot, isStream);
+      if (this.#slots.size + this.#starting < MAX_WORKERS) return this.#reserve(await this.#start(), isStream);
+    }
+    return new Promise((resolve, reject) => {
+      const waiting = {
+        isStream,
+        give: (slot: Slot) => {
+          clearTimeout(timer);
+          resolve(this.#reserve(slot, isStream));
+        },
+        refuse: reject,
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        reject(new EngineError('unavailable', 'too many archive operations at once: try again'));
+      }, WAIT_MS);
+      this.#waiting.push(waiting);
+    });
+  }
+
+  #idle(): Slot | undefined {
+    for (const slot of this.#slots) if (slot.running === undefined) return slot;
+    return undefined;
+  }
+
+  #reserve(slot: Slot, isStream: boolean): Slot {
+    clearTimeout(slot.idleTimer);
+    if (isStream) this.#streams++;
+    slot.running = { settle: () => undefined, fail: () => undefined };
+    return slot;
+  }
+
+  #giveBack(slot: Slot): void {
+    if (!this.#slots.has(slot)) {
+      this.#startForWaiting();
+      return;
+    }
+    slot.worker.unref();
+    const next = this.#nextWaiting();
+    if (next !== undefined) {
+      next.give(slot);
+      return;
+    }
+    slot.idleTimer = setTimeout(() => void this.#end(slot), IDLE_MS);
+    slot.idleTimer.unref();
+  }
+
+  #nextWaiting(): Waiting | undefined {
+    const index = this.#waiting.findIndex(({ isStream }) => !isStream || this.#streams < MAX_STREAMS);
+    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0];
+  }
+
+  /** A worker was lost while others wait for one. */
+  #startForWaiting(): void {
+    if (this.#isClosed || this.#waiting.length === 0 || this.#slots.size + this.#starting >= MAX_WORKERS) return;
+    const next = this.#nextWaiting();
+    if (next !== undefined) this.#start().then(next.give, next.refuse);
+  }
+
+  async #start(): Promise<Slot> {
+    this.#starting++;
+    try {
+      // libuv's pool must have its threads before any thread is jailed: they take their root from the thread that makes them.
+      await access('/');
+      return await this.#spawn();
+    } finally {
+      this.#starting--;
+    }
+  }
+
+  #spawn(): Promise<Slot> {
+    const worker = new Worker(workerUrl, {
+      name: 'jail',
+      env: {},
+      execArgv: [],
+      stdin: false,
+      trackUnmanagedFds: true,
+      resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 },
+    });
+    const slot: Slot = { worker, running: undefined, idleTimer: undefined };
+    return new Promise((resolve, reject) => {
+      const lost = (error: Error): void => {
+        this.#slots.delete(slot);
+        clearTimeout(slot.idleTimer);
+        slot.running?.fail(error);
+        reject(error);
+      };
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'ready') {
+          this.#slots.add(slot);
+          resolve(slot);
+        } else slot.running?.settle(message);
+      });
+      worker.on('error', (error: Error) => {
+        lost(new EngineError('system', `a jail worker failed: ${error.message}`, { cause: error }));
+      });
+      worker.on('exit', () => lost(new EngineError('system', 'a jail worker ended in the middle of a job')));
+    });
+  }
+
+  async #end(slot: Slot): Promise<void> {
+    this.#slots.delete(slot);
+    clearTimeout(slot.idleTimer);
+    await slot.worker.terminate();
+  }
+}
+
+/** Feeds a stream into a chunk port. */
+function feedFrom(input: Readable): { port: MessagePort; stop(): void } {
+  const { port1, port2 } = new MessageChannel();
+  let isOver = false;
+  let wake: (() => void) | undefined;
+  const stop = (): void => {
+    isOver = true;
+    wake?.();
+  };
+  const sender = new ChunkSender(port1, { credit: () => wake?.(), cancel: stop });
+  const pump = async (): Promise<void> => {
+    try {
+      for await (const chunk of gathered(input)) {
+        while (!sender.hasCredit && !isOver) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+        if (isOver) return;
+        sender.send(chunk);
+      }
+      sender.end();
+    } catch (error) {
+      sender.fail(error instanceof Error ? error.message : String(error));
+    }
+  };
+  void pump();
+  return {
+    port: port2,
+    stop: () => {
+      stop();
+      input.destroy();
+      port1.close();
+    },
+  };
+}
+
+/** Joins small chunks: a message between threads costs more than a copy. */
+async function* gathered(input: Readable): AsyncGenerator<Buffer> {
+  let buffer = Buffer.allocUnsafeSlow(GATHER_BYTES);
+  let used = 0;
+  for await (const piece of input as AsyncIterable<Buffer>) {
+    const chunk = Buffer.isBuffer(piece) ? piece : Buffer.from(piece);
+    if (used === 0 && chunk.length >= GATHER_BYTES) {
+      yield chunk;
+      continue;
+    }
+    for (let at = 0; at < chunk.length; ) {
+      const size = Math.min(GATHER_BYTES - used, chunk.length - at);
+      chunk.copy(buffer, used, at, at + size);
+      used += size;
+      at += size;
+      if (used < GATHER_BYTES) continue;
+      yield buffer;
+      buffer = Buffer.allocUnsafeSlow(GATHER_BYTES);
+      used = 0;
+    }
+  }
+  if (used > 0) yield buffer.subarray(0, used);
+}
+
+/** The reading end of a chunk port as a stream: at most the port's window is ever in memory. */
+function readableOf(port: MessagePort): Readable {
+  let resume: (() => void) | undefined;
+  const tar = new Readable({
+    highWaterMark: GATHER_BYTES,
+    read: () => {
+      const go = resume;
+      resume = undefined;
+      go?.();
+    },
+    destroy: (error, done) => {
+      cancelChunks(port);
+      port.close();
+      done(error);
+    },
+  });
+  receiveChunks(
+    port,
+    {
+      chunk: (bytes) => tar.push(bytes),
+      end: () => tar.push(null),
+      failed: (error) => tar.destroy(error),
+    },
+    (grant) => {
+      resume = grant;
+    },
+  );
+  return tar;
+}
+
+function closeOnce(fds: readonly number[]): () => void {
+  let left: readonly number[] = fds;
+  return () => {
+    const now = left;
+    left = [];
+    for (const fd of now) closeFd(fd);
+  };
+}
+
+function revive(plain: PlainError): Error {
+  if (plain.engineCode !== undefined) return new EngineError(plain.engineCode as ErrorCode, plain.message);
+  const error = Object.assign(new Error(plain.message), { syscall: plain.syscall, path: plain.path });
+  return plain.code === undefined ? error : Object.assign(error, { code: plain.code });
+}

@@ -1,0 +1,70 @@
+// What an archive may say about a file's owner, mode, device, times and extended attributes: the checks, and how the attributes are set.
+import { fsetxattr } from '../../../native-bindings/xattrs.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { displayName, type TarEntry } from '../tar/tar-entry.ts';
+import { isCode } from './path-walk.ts';
+
+const MAX_ID = 2 ** 32 - 2;
+/** ext4 with 256-byte inodes ends in 2446. */
+const MAX_TIME_SECONDS = 15_032_385_535;
+const MAX_MAJOR = 2 ** 12 - 1;
+const MAX_MINOR = 2 ** 20 - 1;
+const MAX_XATTR_BYTES = 64 * 1024;
+
+/** Throws EngineError 'invalid' when an entry says what no file can be, or what would mean something else to overlayfs. */
+export function checkEntry(entry: TarEntry): void {
+  for (const id of [entry.uid, entry.gid]) {
+    if (!Number.isInteger(id) || id < 0 || id > MAX_ID) throw refused(entry, `owner ${id} is out of range`);
+  }
+  if (entry.path.includes('\0') || entry.linkPath.includes('\0')) throw refused(entry, 'its name holds a NUL');
+  if (entry.type === 'char' || entry.type === 'block') {
+    const { devMajor: major, devMinor: minor } = entry;
+    const fits = Number.isInteger(major) && Number.isInteger(minor) && major >= 0 && minor >= 0;
+    if (!fits || major > MAX_MAJOR || minor > MAX_MINOR)
+      throw refused(entry, `device ${major}:${minor} is out of range`);
+    if (entry.type === 'char' && major === 0 && minor === 0) throw refused(entry, 'device 0:0 would be a whiteout');
+  }
+  if (entry.type === 'symlink' && entry.linkPath === '') throw refused(entry, 'a symbolic link without a target');
+}
+
+/** The attributes of an entry that are set; overlayfs's own are refused, what belongs to the host's security modules is left out. */
+export function checkXattrs(entry: TarEntry): Map<string, Buffer> {
+  const kept = new Map<string, Buffer>();
+  for (const [name, value] of entry.xattrs) {
+    if (isOverlayXattr(name)) throw refused(entry, `the extended attribute ${displayName(name)} belongs to overlayfs`);
+    if (name.length > 255 || value.length > MAX_XATTR_BYTES) throw refused(entry, 'an extended attribute is too long');
+    if (isKeptXattr(name)) kept.set(name, value);
+  }
+  return kept;
+}
+
+export function isOverlayXattr(name: string): boolean {
+  return name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.');
+}
+
+/** What is carried in archives, in both directions. */
+export function isKeptXattr(name: string): boolean {
+  if (isOverlayXattr(name)) return false;
+  return name === 'security.capability' || name.startsWith('user.') || name.startsWith('trusted.');
+}
+
+/** A file system that has no such attributes, or not on such files, is no error. */
+export function writeXattrs(fd: number, xattrs: ReadonlyMap<string, Buffer>): void {
+  for (const [name, value] of xattrs) {
+    try {
+      fsetxattr(fd, name, value);
+    } catch (error) {
+      if (!isCode(error, 'ENOTSUP') && !isCode(error, 'EPERM')) throw error;
+    }
+  }
+}
+
+/** Seconds since 1970, within what file systems hold. */
+export function mtimeOf(entry: TarEntry): number {
+  const seconds = entry.mtimeSeconds;
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), MAX_TIME_SECONDS) : 0;
+}
+
+function refused(entry: TarEntry, why: string): EngineError {
+  return new EngineError('invalid', `invalid archive entry ${displayName(entry.path.slice(0, 200))}: ${why}`);
+}

@@ -1,0 +1,215 @@
+// The jobs of a jail: what runs while the thread stands in a job's place. Short ones return at once; the others read from or write to a
+// chunk port and hand control back to the event loop in between.
+import { createHash } from 'node:crypto';
+import { closeSync } from 'node:fs';
+import type { MessagePort } from 'node:worker_threads';
+import { syncfs } from '../../../native-bindings/files.ts';
+import type { PathStat } from '../image-service.ts';
+import { defaultTarLimits, TarReader } from '../tar/tar-reader.ts';
+import { ChunkSender, cancelChunks, receiveChunks } from './chunk-port.ts';
+import type { Job, PackResult, UnpackResult } from './messages.ts';
+import { makeMountPoints } from './mount-points.ts';
+import { Packer } from './pack.ts';
+import { type HeldPath, holdPath, holdTarget, statHeld, statPath } from './path-stat.ts';
+import { emptyDirectory } from './remove-tree.ts';
+import { openHere, openRoot, treeChanges, treeSize } from './tree-changes.ts';
+import { Unpacker, type UnpackOptions } from './unpack.ts';
+
+export interface JobPorts {
+  input: MessagePort | undefined;
+  output: MessagePort | undefined;
+  head(stat: PathStat): void;
+}
+
+/** Runs a job whose place was entered. Resolves to its result. */
+export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
+  switch (job.do) {
+    case 'stat':
+      return statPath(job.path);
+    case 'changes':
+      return withRoot((fd) => treeChanges(fd, job.lowerFd));
+    case 'size':
+      return withRoot(treeSize);
+    case 'make-mount-points':
+      makeMountPoints(job.points);
+      return undefined;
+    case 'empty':
+      withRoot(emptyDirectory);
+      return undefined;
+    case 'put':
+      return put(job, ports);
+    case 'unpack-layer':
+      return unpackLayer(job, ports);
+    case 'pack-layer':
+      return packLayer(ports);
+    case 'get':
+      return get(job.path, ports);
+    case 'export':
+      return exportRoot(ports);
+  }
+}
+
+function withRoot<T>(work: (fd: number) => T): T {
+  const fd = openRoot();
+  try {
+    return work(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function put(job: Job & { do: 'put' }, ports: JobPorts): Promise<void> {
+  using target = holdTarget(job.path);
+  await unpack({ form: 'copy', destination: target.path, ...job.options }, defaultTarLimits.maxContentBytes, ports);
+}
+
+async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): Promise<UnpackResult> {
+  const options: UnpackOptions = { form: 'layer', destination: '/', noOverwriteDirNonDir: false, owner: undefined };
+  const result = await unpack(options, job.maxContentBytes ?? defaultTarLimits.maxContentBytes, ports);
+  if (job.repack) {
+    const hash = createHash('sha256');
+    const packer = new Packer({ form: 'layer' });
+    withRoot((fd) => {
+      for (const chunk of layerChunks(packer, fd)) hash.update(chunk);
+    });
+    result.diffId = `sha256:${hash.digest('hex')}`;
+    result.sizeBytes = packer.sizeBytes;
+  }
+  withRoot(syncfs);
+  return result;
+}
+
+function* layerChunks(packer: Packer, rootFd: number): Generator<Buffer> {
+  yield* packer.directory(rootFd, '');
+  yield* packer.end();
+}
+
+/** Reads a whole archive from the input port. */
+function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts): Promise<UnpackResult> {
+  const port = ports.input;
+  if (port === undefined) throw new TypeError('unpack needs an input');
+  const unpacker = new Unpacker(options);
+  const reader = new TarReader(unpacker, { ...defaultTarLimits, maxContentBytes });
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const stop = (error: unknown): void => {
+      if (isOver) return;
+      isOver = true;
+      unpacker[Symbol.dispose]();
+      cancelChunks(port);
+      reject(error);
+    };
+    const guarded = (work: () => void): void => {
+      if (isOver) return;
+      try {
+        work();
+      } catch (error) {
+        stop(error);
+      }
+    };
+    receiveChunks(port, {
+      chunk: (bytes) => {
+        guarded(() => reader.write(bytes));
+        return true;
+      },
+      end: () =>
+        guarded(() => {
+          reader.end();
+          unpacker.finish();
+          unpacker[Symbol.dispose]();
+          isOver = true;
+          resolve({ sizeBytes: unpacker.sizeBytes, entries: reader.entries });
+        }),
+      failed: stop,
+    });
+  });
+}
+
+async function packLayer(ports: JobPorts): Promise<PackResult> {
+  const hash = createHash('sha256');
+  const packer = new Packer({ form: 'layer' });
+  const fd = openRoot();
+  try {
+    await send(layerChunks(packer, fd), ports, (chunk) => hash.update(chunk));
+  } finally {
+    closeSync(fd);
+  }
+  return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: packer.sizeBytes };
+}
+
+async function get(text: string, ports: JobPorts): Promise<void> {
+  using path = holdPath(text);
+  ports.head(statHeld(path));
+  await send(pathChunks(new Packer({ form: 'copy' }), path), ports);
+}
+
+function* pathChunks(packer: Packer, path: HeldPath): Generator<Buffer> {
+  if (path.name !== undefined) yield* packer.entry(path.parent.fd, path.name, path.shownName);
+  else {
+    path.parent.enter();
+    const fd = openHere();
+    try {
+      const [rootName, prefix] =
+        path.shownName === '/'
+          ? ['/', '/']
+          : path.shownName === '.'
+            ? ['./', '']
+            : [`${path.shownName}/`, `${path.shownName}/`];
+      yield* packer.directory(fd, prefix as string, rootName);
+    } finally {
+      closeSync(fd);
+    }
+  }
+  yield* packer.end();
+}
+
+async function exportRoot(ports: JobPorts): Promise<void> {
+  const fd = openRoot();
+  try {
+    const packer = new Packer({ form: 'copy' });
+    await send(layerChunks(packer, fd), ports);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Sends what a generator makes as the receiver takes it. A receiver that has gone ends it quietly. */
+function send(chunks: Generator<Buffer>, ports: JobPorts, onChunk?: (chunk: Buffer) => void): Promise<void> {
+  const port = ports.output;
+  if (port === undefined) throw new TypeError('pack needs an output');
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const finish = (error?: unknown): void => {
+      if (isOver) return;
+      isOver = true;
+      try {
+        chunks.return(undefined);
+      } catch (second) {
+        error ??= second;
+      }
+      if (error === undefined) resolve();
+      else {
+        sender.fail(error instanceof Error ? error.message : String(error));
+        reject(error);
+      }
+    };
+    const sender = new ChunkSender(port, {
+      cancel: () => finish(),
+      credit: () => {
+        while (!isOver && sender.hasCredit) {
+          try {
+            const next = chunks.next();
+            if (next.done) {
+              sender.end();
+              return finish();
+            }
+            onChunk?.(next.value);
+            sender.send(next.value);
+          } catch (error) {
+            return finish(error);
+          }
+        }
+      },
+    });
+  });
+}

@@ -1,0 +1,73 @@
+// What the main thread and the jail workers say to each other. Everything here can be cloned to another thread.
+import type { MessagePort } from 'node:worker_threads';
+import type { Change, PathStat } from '../image-service.ts';
+import type { Place } from './enclosure.ts';
+import type { UnpackOptions } from './unpack.ts';
+
+export interface MountPointSpec {
+  path: string;
+  kind: 'directory' | 'file' | 'symlink';
+  /** Of a symlink. */
+  target?: string;
+}
+
+/** One thing to do in a jail. Paths are text (UTF-8) as users give them. */
+export type Job =
+  | { do: 'unpack-layer'; place: Place; repack: boolean; maxContentBytes?: number }
+  | { do: 'pack-layer'; place: Place }
+  | { do: 'put'; place: Place; path: string; options: Pick<UnpackOptions, 'noOverwriteDirNonDir' | 'owner'> }
+  | { do: 'get'; place: Place; path: string }
+  | { do: 'stat'; place: Place; path: string }
+  | { do: 'export'; place: Place }
+  | { do: 'changes'; place: Place; lowerFd: number }
+  | { do: 'size'; place: Place }
+  | { do: 'make-mount-points'; place: Place; points: MountPointSpec[] }
+  | { do: 'empty'; place: Place };
+
+export interface UnpackResult {
+  sizeBytes: number;
+  entries: number;
+  /** Digest of the layer's own archive (what pack-layer makes of it); only with `repack`. */
+  diffId?: string;
+}
+
+export interface PackResult {
+  diffId: string;
+  sizeBytes: number;
+}
+
+/** What a job results in. 'get' first tells its head, a PathStat. */
+export interface JobResults {
+  'unpack-layer': UnpackResult;
+  'pack-layer': PackResult;
+  put: undefined;
+  get: undefined;
+  stat: PathStat;
+  export: undefined;
+  changes: Change[];
+  size: number;
+  'make-mount-points': undefined;
+  empty: undefined;
+}
+
+/** From the main thread. The ports carry the archive's bytes: see chunk-port.ts. */
+export type ToWorker = { kind: 'job'; job: Job; input?: MessagePort; output?: MessagePort };
+
+export type FromWorker =
+  | { kind: 'ready' }
+  /** The job stands in its place: the main thread may close the mounts' fds. */
+  | { kind: 'entered' }
+  | { kind: 'head'; value: PathStat }
+  | { kind: 'done'; value: unknown }
+  | { kind: 'failed'; error: PlainError };
+
+/** An error on its way between threads. */
+export interface PlainError {
+  message: string;
+  /** Of an EngineError. */
+  engineCode?: string;
+  /** Of a system call: ENOENT … */
+  code?: string;
+  syscall?: string;
+  path?: string;
+}

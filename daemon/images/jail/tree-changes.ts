@@ -1,0 +1,117 @@
+// `docker diff`: what an overlay's upper directory says about the tree below it. Both trees are walked side by side by held directories, so
+// that a link in one of them never leads into anything.
+import { closeSync, constants, lstatSync, openSync, readdirSync, type Stats } from 'node:fs';
+import { fchdir } from '../../../native-bindings/namespaces.ts';
+import { fgetxattr } from '../../../native-bindings/xattrs.ts';
+import type { Change, ChangeKind } from '../image-service.ts';
+import { displayName, fromBytes } from '../tar/tar-entry.ts';
+import { isMissing, OPEN_DIRECTORY } from './path-walk.ts';
+import { OPAQUE_XATTR } from './whiteouts.ts';
+
+/** Sorted by path. `lowerFd` is a directory, read only; `upperFd` too. */
+export function treeChanges(upperFd: number, lowerFd: number): Change[] {
+  const found: { path: string; kind: ChangeKind }[] = [];
+  compare(upperFd, lowerFd, '', found);
+  found.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return found.map(({ path, kind }) => ({ Path: displayName(path), Kind: kind }));
+}
+
+function compare(
+  upperFd: number,
+  lowerFd: number | undefined,
+  path: string,
+  found: { path: string; kind: ChangeKind }[],
+): void {
+  const names = list(upperFd);
+  if (lowerFd !== undefined && fgetxattr(upperFd, OPAQUE_XATTR)?.toString() === 'y') {
+    const kept = new Set(names);
+    for (const name of list(lowerFd)) if (!kept.has(name)) found.push({ path: `${path}/${name}`, kind: 2 });
+  }
+  for (const name of names) {
+    fchdir(upperFd);
+    const upper = lstatOrNothing(name);
+    if (upper === undefined) continue;
+    const lower = lowerFd === undefined ? undefined : lowerStats(lowerFd, name);
+    const here = `${path}/${name}`;
+    if (upper.isCharacterDevice() && upper.rdev === 0) {
+      if (lower !== undefined) found.push({ path: here, kind: 2 });
+      continue;
+    }
+    found.push({ path: here, kind: lower === undefined ? 1 : 0 });
+    if (!upper.isDirectory()) continue;
+    fchdir(upperFd);
+    const upperChild = openSync(fromBytes(name), OPEN_DIRECTORY);
+    try {
+      const lowerChild = lower?.isDirectory() ? openLower(lowerFd as number, name) : undefined;
+      try {
+        compare(upperChild, lowerChild, here, found);
+      } finally {
+        if (lowerChild !== undefined) closeSync(lowerChild);
+      }
+    } finally {
+      closeSync(upperChild);
+    }
+  }
+}
+
+/** Bytes of all files below a directory; a file with several names counts once. */
+export function treeSize(rootFd: number): number {
+  const seen = new Set<string>();
+  let bytes = 0;
+  const visit = (fd: number): void => {
+    for (const name of list(fd)) {
+      fchdir(fd);
+      const stats = lstatOrNothing(name);
+      if (stats === undefined) continue;
+      if (stats.isDirectory()) {
+        const child = openSync(fromBytes(name), OPEN_DIRECTORY);
+        try {
+          visit(child);
+        } finally {
+          closeSync(child);
+        }
+      } else if (stats.isFile()) {
+        const key = `${stats.dev}:${stats.ino}`;
+        if (stats.nlink > 1 && seen.has(key)) continue;
+        if (stats.nlink > 1) seen.add(key);
+        bytes += stats.size;
+      }
+    }
+  };
+  visit(rootFd);
+  return bytes;
+}
+
+function list(fd: number): string[] {
+  fchdir(fd);
+  return readdirSync('.', { encoding: 'latin1' });
+}
+
+function openLower(lowerFd: number, name: string): number {
+  fchdir(lowerFd);
+  return openSync(fromBytes(name), OPEN_DIRECTORY);
+}
+
+function lowerStats(lowerFd: number, name: string): Stats | undefined {
+  fchdir(lowerFd);
+  return lstatOrNothing(name);
+}
+
+function lstatOrNothing(name: string): Stats | undefined {
+  try {
+    return lstatSync(fromBytes(name));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** For fchdir and listing. */
+export function openRoot(): number {
+  return openSync('/', constants.O_RDONLY | constants.O_DIRECTORY);
+}
+
+/** The working directory, opened for listing. */
+export function openHere(): number {
+  return openSync('.', constants.O_RDONLY | constants.O_DIRECTORY);
+}

@@ -1,0 +1,232 @@
+// Writes the entries of a tar below a directory of the jail. Whatever an entry's name or link says, it stays in the jail's root; names
+// are cleaned as text, then their parents are walked to, links followed inside the root (what containerd and Docker do).
+import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, futimesSync, openSync, writeSync } from 'node:fs';
+import { EngineError } from '../../errors/engine-error.ts';
+import { displayName, fromBytes, type TarEntry } from '../tar/tar-entry.ts';
+import type { TarSink } from '../tar/tar-reader.ts';
+import { checkEntry, checkXattrs, mtimeOf, writeXattrs } from './entry-attributes.ts';
+import { makeDirectory, makeLink, makeNode, makeSymlink, prepareName } from './make-entry.ts';
+import { type HeldDirectory, holdDirectory, isCode, splitPath } from './path-walk.ts';
+import { applyWhiteout, whiteoutOf } from './whiteouts.ts';
+
+export interface UnpackOptions {
+  /** 'layer': whiteouts become overlayfs's; 'copy': they are names like others. */
+  form: 'layer' | 'copy';
+  /** Absolute path, below which everything goes. */
+  destination: string;
+  noOverwriteDirNonDir: boolean;
+  /** Everything gets this owner; undefined keeps the archive's. */
+  owner: { uid: number; gid: number } | undefined;
+}
+
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+/** Zeros of this length and alignment become holes. */
+const HOLE_BYTES = 64 * 1024;
+const zeros = Buffer.alloc(HOLE_BYTES);
+
+export class Unpacker implements TarSink {
+  readonly #options: UnpackOptions;
+  #parent: { key: string; directory: HeldDirectory } | undefined;
+  #file: { fd: number; entry: TarEntry; hasHoleAtEnd: boolean } | undefined;
+  /** Directories get their times last: making their entries changes them. */
+  readonly #directoryTimes = new Map<string, number>();
+  /** Bytes of all files. */
+  sizeBytes = 0;
+
+  constructor(options: UnpackOptions) {
+    this.#options = options;
+  }
+
+  entry(entry: TarEntry): void {
+    checkEntry(entry);
+    const split = splitPath(entry.path);
+    if (split === undefined) {
+      if (entry.type === 'directory') this.#root(entry);
+      return;
+    }
+    if (this.#options.form === 'layer') {
+      const whiteout = whiteoutOf(split.name, entry);
+      if (whiteout !== undefined) {
+        const parent = this.#hold(split.parent);
+        applyWhiteout(parent, whiteout);
+        this.#forgetParent();
+        return;
+      }
+    }
+    this.#make(entry, split);
+  }
+
+  data(bytes: Buffer, offset: number): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    for (let at = 0; at < bytes.length; ) {
+      const toBoundary = HOLE_BYTES - ((offset + at) % HOLE_BYTES);
+      const size = Math.min(toBoundary, bytes.length - at);
+      const isHole = size === HOLE_BYTES && bytes.compare(zeros, 0, HOLE_BYTES, at, at + size) === 0;
+      if (isHole) {
+        file.hasHoleAtEnd = true;
+        at += size;
+        continue;
+      }
+      let end = at + size;
+      while (end < bytes.length) {
+        const next = Math.min(HOLE_BYTES, bytes.length - end);
+        if (next === HOLE_BYTES && bytes[end] === 0 && bytes.compare(zeros, 0, HOLE_BYTES, end, end + next) === 0)
+          break;
+        end += next;
+      }
+      writeAll(file.fd, bytes, at, end - at, offset + at);
+      file.hasHoleAtEnd = false;
+      at = end;
+    }
+  }
+
+  end(): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    const { fd, entry } = file;
+    try {
+      if (file.hasHoleAtEnd || entry.extents !== undefined) ftruncateSync(fd, entry.sizeBytes);
+      this.#finish(fd, entry);
+    } finally {
+      closeSync(fd);
+    }
+    this.sizeBytes += entry.sizeBytes;
+  }
+
+  /** Gives the directories their times. */
+  finish(): void {
+    this.#forgetParent();
+    for (const [path, seconds] of this.#directoryTimes) {
+      try {
+        using directory = holdDirectory(path);
+        directory.enter();
+        setDirectoryTime(seconds);
+      } catch (error) {
+        // A later entry took its place.
+        if (!isCode(error, 'ENOENT') && !isCode(error, 'ENOTDIR')) throw error;
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#forgetParent();
+    if (this.#file !== undefined) closeSync(this.#file.fd);
+    this.#file = undefined;
+  }
+
+  #make(entry: TarEntry, split: { parent: string; name: string }): void {
+    const parent = this.#hold(split.parent);
+    parent.enter();
+    const name = fromBytes(split.name);
+    if (entry.type === 'file' && this.#createFile(entry, name)) return;
+    if (entry.type === 'link') {
+      this.#link(entry, parent, split.name);
+      return;
+    }
+    const exists = prepareName(entry, parent, split.name, this.#options.noOverwriteDirNonDir);
+    if (exists === 'removed') {
+      // The held parent may lie below what was removed, when a link led there.
+      this.#forgetParent();
+      this.#make(entry, split);
+      return;
+    }
+    if (entry.type === 'directory') {
+      const fd = makeDirectory(name, exists === 'directory');
+      try {
+        this.#finish(fd, entry);
+      } finally {
+        closeSync(fd);
+      }
+      this.#directoryTimes.set(`${parent.path}/${split.name}`, mtimeOf(entry));
+    } else if (entry.type === 'symlink') {
+      makeSymlink(name, entry, this.#owner(entry));
+      this.#directoryTimes.delete(`${parent.path}/${split.name}`);
+    } else if (entry.type === 'file') {
+      throw new EngineError('system', `create ${displayName(entry.path)}: it came back while it was replaced`);
+    } else makeNode(parent.fd, name, entry, this.#owner(entry));
+  }
+
+  /** The usual case in one call: nothing has that name. False when something has. */
+  #createFile(entry: TarEntry, name: Buffer): boolean {
+    try {
+      const fd = openSync(name, CREATE, 0o600);
+      this.#file = { fd, entry, hasHoleAtEnd: false };
+      return true;
+    } catch (error) {
+      if (isCode(error, 'EEXIST') || isCode(error, 'ELOOP')) return false;
+      throw error;
+    }
+  }
+
+  #link(entry: TarEntry, parent: HeldDirectory, name: string): void {
+    const target = splitPath(entry.linkPath);
+    if (target === undefined)
+      throw new EngineError('invalid', `invalid hard link ${displayName(entry.path)}: it has no target`);
+    using targetParent = this.#walkTo(target.parent, undefined);
+    if (targetParent.path === parent.path && target.name === name) return;
+    if (prepareName(entry, parent, name, this.#options.noOverwriteDirNonDir) === 'removed') {
+      this.#forgetParent();
+      const again = splitPath(entry.path) as { parent: string; name: string };
+      makeLink(targetParent, target.name, this.#hold(again.parent), name, entry);
+    } else makeLink(targetParent, target.name, parent, name, entry);
+  }
+
+  /** "./" in a layer says what the root itself is. */
+  #root(entry: TarEntry): void {
+    using directory = this.#walkTo('', undefined);
+    directory.enter();
+    const fd = makeDirectory(Buffer.from('.'), true);
+    try {
+      this.#finish(fd, entry);
+    } finally {
+      closeSync(fd);
+    }
+    this.#directoryTimes.set(directory.path, mtimeOf(entry));
+  }
+
+  /** Owner before mode and capabilities: changing the owner takes both away. */
+  #finish(fd: number, entry: TarEntry): void {
+    const { uid, gid } = this.#owner(entry);
+    fchownSync(fd, uid, gid);
+    fchmodSync(fd, entry.mode & 0o7777);
+    if (entry.xattrs.size > 0) writeXattrs(fd, checkXattrs(entry));
+    if (entry.type === 'file') futimesSync(fd, mtimeOf(entry), mtimeOf(entry));
+  }
+
+  #owner(entry: TarEntry): { uid: number; gid: number } {
+    return this.#options.owner ?? entry;
+  }
+
+  #hold(parent: string): HeldDirectory {
+    if (this.#parent?.key === parent) return this.#parent.directory;
+    this.#forgetParent();
+    const directory = this.#walkTo(parent, 0o755);
+    this.#parent = { key: parent, directory };
+    return directory;
+  }
+
+  #walkTo(path: string, createMode: number | undefined): HeldDirectory {
+    const full = `${this.#options.destination}/${path}`;
+    return holdDirectory(full, createMode === undefined ? {} : { createMode });
+  }
+
+  #forgetParent(): void {
+    this.#parent?.directory[Symbol.dispose]();
+    this.#parent = undefined;
+  }
+}
+
+function setDirectoryTime(seconds: number): void {
+  const fd = makeDirectory(Buffer.from('.'), true);
+  try {
+    futimesSync(fd, seconds, seconds);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeAll(fd: number, bytes: Buffer, at: number, length: number, position: number): void {
+  for (let done = 0; done < length; ) done += writeSync(fd, bytes, at + done, length - done, position + done);
+}

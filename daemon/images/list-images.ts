@@ -1,0 +1,165 @@
+// GET /images/json with its filters, and the images' part of GET /system/df.
+import type { ImageSummary } from '../api/types/image.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
+import type { ImagesDiskUsage, ListImagesOptions } from './image-service.ts';
+import type { LocalImageStore } from './image-store.ts';
+import type { ImageName, ImageRow } from './image-tables.ts';
+import { familiar, familiarName } from './reference.ts';
+
+const knownFilters: ReadonlySet<string> = new Set([
+  'dangling',
+  'label',
+  'label!',
+  'before',
+  'since',
+  'reference',
+  'until',
+]);
+
+/** Newest first. Without `all` only images that have a name or no children. */
+export function listImages(store: LocalImageStore, { all, filters, sharedSize }: ListImagesOptions): ImageSummary[] {
+  checkFilterKeys(filters, knownFilters);
+  const dangling = booleanFilter(filters, 'dangling');
+  const before = timeOfImages(store, filters.get('before'), Math.min);
+  const since = timeOfImages(store, filters.get('since'), Math.max);
+  const until = untilSeconds(filters.get('until'));
+  const patterns = filters.get('reference') ?? [];
+  const result: ImageSummary[] = [];
+  for (const row of store.parts.tables.all()) {
+    const config = store.config(row.id);
+    const created = createdSeconds(config.created);
+    if (before !== undefined && created >= before) continue;
+    if (since !== undefined && created <= since) continue;
+    if (until !== undefined && created >= until) continue;
+    const labels = config.config?.Labels ?? null;
+    if (!matchLabels(filters, labels)) continue;
+    let names = store.parts.tables.namesOf(row.id);
+    const isDangling = !names.some(({ tag }) => tag !== undefined) && names.length === 0;
+    if (dangling !== undefined && dangling !== isDangling) continue;
+    if (isDangling && patterns.length > 0) continue;
+    if (isDangling && !all && store.parts.tables.childrenOf(row.id).length > 0) continue;
+    if (patterns.length > 0) {
+      names = names.filter((name) => patterns.some((pattern) => matchesReference(pattern, name)));
+      if (names.length === 0) continue;
+    }
+    result.push(summary(row, names, created, labels));
+  }
+  result.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
+  if (sharedSize) addSharedSizes(store, result);
+  return result;
+}
+
+export function imagesDiskUsage(store: LocalImageStore): ImagesDiskUsage {
+  const images = listImages(store, { all: false, filters: new Map(), sharedSize: true });
+  let layersSize = 0;
+  for (const layer of store.parts.layers.all()) layersSize += layer.sizeBytes;
+  return { LayersSize: layersSize, Images: images };
+}
+
+function summary(
+  row: ImageRow,
+  names: readonly ImageName[],
+  created: number,
+  labels: Record<string, string> | null,
+): ImageSummary {
+  return {
+    Id: row.id,
+    ParentId: row.parentId ?? '',
+    RepoTags: repoTags(names),
+    RepoDigests: repoDigests(names),
+    Created: created,
+    Size: row.sizeBytes,
+    SharedSize: -1,
+    Labels: labels,
+    Containers: -1,
+  };
+}
+
+export function repoTags(names: readonly ImageName[]): string[] {
+  return names
+    .filter(({ tag }) => tag !== undefined)
+    .map(({ repository, tag }) => familiar({ repository, tag, digest: undefined }));
+}
+
+export function repoDigests(names: readonly ImageName[]): string[] {
+  return names
+    .filter(({ digest }) => digest !== undefined)
+    .map(({ repository, digest }) => familiar({ repository, tag: undefined, digest }));
+}
+
+/** Bytes of an image's layers that other images have as well. */
+function addSharedSizes(store: LocalImageStore, images: readonly ImageSummary[]): void {
+  const users = new Map<number, number>();
+  const rows = new Map(store.parts.tables.all().map((row) => [row.id, row]));
+  for (const row of rows.values()) {
+    for (const { number } of store.parts.layers.chain(row.topLayer)) users.set(number, (users.get(number) ?? 0) + 1);
+  }
+  for (const image of images) {
+    const chain = store.parts.layers.chain(rows.get(image.Id)?.topLayer);
+    image.SharedSize = chain.reduce(
+      (sum, layer) => sum + ((users.get(layer.number) ?? 0) > 1 ? layer.sizeBytes : 0),
+      0,
+    );
+  }
+}
+
+/** Docker's path.Match over the familiar name, with and without the tag, and over the last parts of it. */
+function matchesReference(pattern: string, name: ImageName): boolean {
+  const short = familiarName(name.repository);
+  const tagged = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
+  return globMatches(pattern, short) || globMatches(pattern, tagged);
+}
+
+/** Go's path.Match: "*" and "?" do not match "/"; classes in brackets. Linear in practice: patterns are short and "*" does not nest. */
+export function globMatches(pattern: string, text: string): boolean {
+  let expression = '';
+  for (let i = 0; i < pattern.length; i++) {
+    const char = pattern[i] as string;
+    if (char === '*') expression += pattern[i - 1] === '*' ? '' : '[^/]*';
+    else if (char === '?') expression += '[^/]';
+    else if (char === '[') {
+      const end = pattern.indexOf(']', i + 2);
+      if (end < 0) throw new EngineError('invalid', `invalid filter 'reference=${pattern}': syntax error in pattern`);
+      expression += `[${pattern.slice(i + 1, end).replace(/[\\[]/g, '\\$&')}]`;
+      i = end;
+    } else expression += (char === '\\' ? (pattern[++i] ?? '\\') : char).replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+  }
+  if (pattern.length > 512 || (pattern.match(/\*/g)?.length ?? 0) > 8) {
+    throw new EngineError('invalid', `invalid filter 'reference': the pattern is too long`);
+  }
+  return new RegExp(`^${expression}$`, 'u').test(text);
+}
+
+function timeOfImages(
+  store: LocalImageStore,
+  refs: readonly string[] | undefined,
+  pick: (...times: number[]) => number,
+): number | undefined {
+  if (refs === undefined || refs.length === 0) return undefined;
+  return pick(...refs.map((ref) => createdSeconds(store.get(ref).config.created)));
+}
+
+/** A time stamp, or a duration before now ("10m", "1h30m", "1700000000", RFC 3339). */
+export function untilSeconds(values: readonly string[] | undefined, nowMs = Date.now()): number | undefined {
+  if (values === undefined || values.length === 0) return undefined;
+  if (values.length > 1) throw new EngineError('invalid', 'more than one until filter specified');
+  const value = values[0] as string;
+  if (/^[0-9]+(\.[0-9]+)?$/.test(value)) return Number(value);
+  const parts = [...value.matchAll(/([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/g)];
+  if (parts.length > 0 && parts.map(([whole]) => whole).join('') === value) {
+    const unit: Record<string, number> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
+    return (
+      nowMs / 1000 - parts.reduce((sum, [, count, name]) => sum + Number(count) * (unit[name as string] as number), 0)
+    );
+  }
+  const time = Date.parse(value);
+  if (Number.isNaN(time)) throw new EngineError('invalid', `invalid filter 'until=${value}'`);
+  return time / 1000;
+}
+
+/** Whole seconds since 1970 of an RFC 3339 time; 0 when there is none. */
+export function createdSeconds(created: string | undefined): number {
+  const time = created === undefined ? Number.NaN : Date.parse(created);
+  return Number.isNaN(time) ? 0 : Math.floor(time / 1000);
+}

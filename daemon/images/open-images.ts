@@ -1,0 +1,69 @@
+// Puts the images' side together: stores below the data root, the jail, the archive operations. Recovery happens here: what a killed daemon
+// left half-made goes to the trash before anything else can see it.
+import type { Database } from '../state/database.ts';
+import { JailedArchive } from './archive.ts';
+import { ContainerLayerStore } from './container-layers.ts';
+import { ContentStore } from './content-store.ts';
+import { openDataRoot, Trash } from './data-root.ts';
+import type { Archive, ContainerLayers, ImageStore, UsersOfImage } from './image-service.ts';
+import { type ImageEvent, LocalImageStore } from './image-store.ts';
+import { ImageTables } from './image-tables.ts';
+import { Jail } from './jail.ts';
+import { LayerStore } from './layer-store.ts';
+
+export interface ImagesOptions {
+  /** Absolute. The caller holds its lock. */
+  dataRoot: string;
+  database: Database;
+  usersOfImage: UsersOfImage;
+  onEvent?: (event: ImageEvent) => void;
+  /** What went wrong in the background (emptying the trash). */
+  onError?: (error: unknown) => void;
+}
+
+export interface Images {
+  readonly store: ImageStore;
+  readonly containerLayers: ContainerLayers;
+  readonly archive: Archive;
+  readonly jail: Jail;
+  /** Ends the workers. What is in the trash stays for the next start. */
+  close(): Promise<void>;
+}
+
+export function openImages(options: ImagesOptions): Images {
+  const onError = options.onError ?? (() => undefined);
+  const root = openDataRoot(options.dataRoot);
+  const jail = new Jail();
+  const trash = new Trash(root.trash, jail, onError);
+  const layers = new LayerStore(root, options.database, trash);
+  const content = new ContentStore(root.content, root.staging);
+  const tables = new ImageTables(options.database);
+  const containerLayers: ContainerLayerStore = new ContainerLayerStore(
+    root,
+    layers,
+    trash,
+    jail,
+    (id) => tables.get(id)?.topLayer,
+  );
+  const store = new LocalImageStore({
+    tables,
+    layers,
+    content,
+    jail,
+    usersOf: options.usersOfImage,
+    onEvent: options.onEvent ?? (() => undefined),
+    containerLayers: () => containerLayers,
+  });
+  store.collect();
+  trash.emptySoon();
+  return {
+    store,
+    containerLayers,
+    archive: new JailedArchive(jail),
+    jail,
+    close: async () => {
+      trash.close();
+      await jail.close();
+    },
+  };
+}

@@ -1,0 +1,42 @@
+// POST /images/prune: images without a name (or, with dangling=false, without a container) that nobody needs.
+import type { ImageDeleteResponseItem, ImagePruneResponse } from '../api/types/image.ts';
+import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
+import type { LocalImageStore } from './image-store.ts';
+import { createdSeconds, untilSeconds } from './list-images.ts';
+import { familiar } from './reference.ts';
+import { deleteUnused, removeImage } from './remove-image.ts';
+
+const knownFilters: ReadonlySet<string> = new Set(['dangling', 'label', 'label!', 'until']);
+
+export async function pruneImages(store: LocalImageStore, filters: Filters): Promise<ImagePruneResponse> {
+  checkFilterKeys(filters, knownFilters);
+  const danglingOnly = booleanFilter(filters, 'dangling') ?? true;
+  const until = untilSeconds(filters.get('until'));
+  const { tables, usersOf } = store.parts;
+  const before = totalBytes(store);
+  const deleted: ImageDeleteResponseItem[] = [];
+  for (const { id } of tables.all()) {
+    // One that went may have taken its parents along.
+    if (tables.get(id) === undefined) continue;
+    const config = store.config(id);
+    if (until !== undefined && createdSeconds(config.created) >= until) continue;
+    if (!matchLabels(filters, config.config?.Labels)) continue;
+    const names = tables.namesOf(id);
+    const isUsed = usersOf(id).length > 0 || tables.childrenOf(id).length > 0;
+    if (isUsed || (danglingOnly && names.length > 0)) continue;
+    if (names.length === 0) deleted.push(...deleteUnused(store, id));
+    for (const name of names) {
+      const ref = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
+      deleted.push(...(await removeImage(store, ref, { force: false, noPrune: false })));
+    }
+  }
+  const reclaimed = Math.max(0, before - totalBytes(store));
+  store.parts.onEvent({ action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
+  return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
+}
+
+function totalBytes(store: LocalImageStore): number {
+  let bytes = 0;
+  for (const layer of store.parts.layers.all()) bytes += layer.sizeBytes;
+  return bytes;
+}

@@ -1,0 +1,160 @@
+// DELETE /images/{name}: untagging or deleting, with Docker's rules and its words for what stands in the way.
+import type { ImageDeleteResponseItem } from '../api/types/image.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import type { LocalImageStore } from './image-store.ts';
+import { shownReference } from './image-store.ts';
+import type { ImageName } from './image-tables.ts';
+import { familiar, parseReference } from './reference.ts';
+
+interface Conflict {
+  isHard: boolean;
+  message: string;
+}
+
+/** What counts as standing in the way: hard ones cannot be forced. */
+interface ConflictMask {
+  children?: boolean;
+  running?: boolean;
+  references?: boolean;
+  stopped?: boolean;
+}
+
+const hard: ConflictMask = { children: true, running: true };
+const soft: ConflictMask = { references: true, stopped: true };
+
+export async function removeImage(
+  store: LocalImageStore,
+  ref: string,
+  options: { force: boolean; noPrune: boolean },
+): Promise<ImageDeleteResponseItem[]> {
+  const { tables, usersOf } = store.parts;
+  const image = store.get(ref);
+  const records: ImageDeleteResponseItem[] = [];
+  const names = tables.namesOf(image.id);
+  if (!isIdPrefix(image.id, ref)) {
+    if (!options.force && isSingleReference(names)) {
+      const [user] = usersOf(image.id);
+      if (user !== undefined) {
+        const [container, id] = [shortId(user.id), shortId(image.id)];
+        throw new EngineError(
+          'conflict',
+          `conflict: unable to remove repository reference ${JSON.stringify(ref)} (must force) - container ${container} is using its referenced image ${id}`,
+        );
+      }
+    }
+    untag(store, image.id, nameOf(ref), records);
+    dropLoneDigests(store, image.id, nameOf(ref), records);
+    if (tables.namesOf(image.id).length > 0) return records;
+    deleteImage(store, image.id, records, { ...options, isQuiet: true });
+    return finish(store, records);
+  }
+  if (isSingleReference(names)) {
+    throwConflict(image.id, conflictOf(store, image.id, { ...hard, ...(options.force ? {} : { stopped: true }) }));
+    for (const name of names) untag(store, image.id, name, records);
+  }
+  deleteImage(store, image.id, records, { ...options, isQuiet: false });
+  return finish(store, records);
+}
+
+/** Deletes an image without a name, and its parents that are then of no use. For pruning: quiet about conflicts. */
+export function deleteUnused(store: LocalImageStore, id: string): ImageDeleteResponseItem[] {
+  const records: ImageDeleteResponseItem[] = [];
+  deleteImage(store, id, records, { force: false, noPrune: false, isQuiet: true });
+  return finish(store, records);
+}
+
+/** Layers go last, once: those of all images that went. */
+function finish(store: LocalImageStore, records: ImageDeleteResponseItem[]): ImageDeleteResponseItem[] {
+  for (const chainId of store.collect()) records.push({ Deleted: chainId });
+  return records;
+}
+
+function deleteImage(
+  store: LocalImageStore,
+  id: string,
+  records: ImageDeleteResponseItem[],
+  options: { force: boolean; noPrune: boolean; isQuiet: boolean },
+): void {
+  const { tables, content, onEvent } = store.parts;
+  const conflict = conflictOf(store, id, options.force ? hard : { ...hard, ...soft });
+  if (conflict !== undefined) {
+    const isNamed = tables.namesOf(id).length > 0;
+    const isUsed = store.parts.usersOf(id).length > 0;
+    if (options.isQuiet && (isNamed || isUsed || tables.childrenOf(id).length > 0)) return;
+    throwConflict(id, conflict);
+  }
+  const parent = tables.get(id)?.parentId;
+  for (const name of tables.namesOf(id)) untag(store, id, name, records);
+  tables.delete(id);
+  content.remove(id);
+  onEvent({ action: 'delete', id, attributes: { name: id } });
+  records.push({ Deleted: id });
+  if (options.noPrune || parent === undefined || tables.get(parent) === undefined) return;
+  deleteImage(store, parent, records, { force: false, noPrune: false, isQuiet: true });
+}
+
+function conflictOf(store: LocalImageStore, id: string, mask: ConflictMask): Conflict | undefined {
+  const { tables, usersOf } = store.parts;
+  if (mask.children && tables.childrenOf(id).length > 0)
+    return { isHard: true, message: 'image has dependent child images' };
+  const users = usersOf(id);
+  const running = users.find(({ isRunning }) => isRunning);
+  if (mask.running && running !== undefined) {
+    return { isHard: true, message: `image is being used by running container ${shortId(running.id)}` };
+  }
+  if (mask.references && tables.namesOf(id).length > 0) {
+    return { isHard: false, message: 'image is referenced in multiple repositories' };
+  }
+  const stopped = users.find(({ isRunning }) => !isRunning);
+  if (mask.stopped && stopped !== undefined) {
+    return { isHard: false, message: `image is being used by stopped container ${shortId(stopped.id)}` };
+  }
+  return undefined;
+}
+
+function throwConflict(id: string, conflict: Conflict | undefined): void {
+  if (conflict === undefined) return;
+  const force = conflict.isHard ? 'cannot be forced' : 'must be forced';
+  throw new EngineError('conflict', `conflict: unable to delete ${shortId(id)} (${force}) - ${conflict.message}`);
+}
+
+function untag(store: LocalImageStore, id: string, name: ImageName, records: ImageDeleteResponseItem[]): void {
+  if (!store.parts.tables.removeName(name)) return;
+  const shown = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
+  store.parts.onEvent({ action: 'untag', id, attributes: { name: shown } });
+  records.push({ Untagged: shown });
+}
+
+/** When the last tag of a repository went, its digests go as well. */
+function dropLoneDigests(
+  store: LocalImageStore,
+  id: string,
+  removed: ImageName,
+  records: ImageDeleteResponseItem[],
+): void {
+  if (removed.digest !== undefined) return;
+  const same = store.parts.tables.namesOf(id).filter(({ repository }) => repository === removed.repository);
+  if (same.some(({ tag }) => tag !== undefined)) return;
+  for (const name of same) untag(store, id, name, records);
+}
+
+/** All names are of one repository, and at most one is a tag. */
+function isSingleReference(names: readonly ImageName[]): boolean {
+  const tags = names.filter(({ tag }) => tag !== undefined);
+  const repositories = new Set(names.map(({ repository }) => repository));
+  return tags.length <= 1 && repositories.size <= 1;
+}
+
+function isIdPrefix(id: string, ref: string): boolean {
+  const hex = /^(?:sha256:)?([0-9a-f]{1,64})$/.exec(ref)?.[1];
+  return hex !== undefined && id.startsWith(`sha256:${hex}`);
+}
+
+function nameOf(ref: string): ImageName {
+  const { repository, tag, digest } = parseReference(shownReference(ref));
+  return digest === undefined ? { repository, tag: tag ?? 'latest' } : { repository, digest };
+}
+
+function shortId(id: string): string {
+  return id.replace(/^sha256:/, '').slice(0, 12);
+}

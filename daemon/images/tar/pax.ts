@@ -1,0 +1,59 @@
+// PAX extended header records, "<length> <key>=<value>\n" (pax(1), POSIX.1-2017). Values are bytes: extended attributes are binary.
+import { EngineError } from '../../errors/engine-error.ts';
+
+/** Keys and values as byte strings (latin1). */
+export type PaxRecords = Map<string, string>;
+
+export const XATTR_PREFIX = 'SCHILY.xattr.';
+
+/** Throws EngineError 'invalid' on any malformed record. A later record of a key replaces an earlier one; an empty value removes it. */
+export function parsePax(bytes: Buffer): PaxRecords {
+  const records: PaxRecords = new Map();
+  const text = bytes.toString('latin1');
+  let at = 0;
+  while (at < text.length) {
+    // Some writers pad the last block inside the announced size.
+    if (text.charCodeAt(at) === 0) break;
+    const space = text.indexOf(' ', at);
+    if (space < 0 || space - at > 10) throw malformed();
+    const digits = text.slice(at, space);
+    const length = Number(digits);
+    const end = at + length;
+    if (!/^[0-9]+$/.test(digits) || end > text.length || end <= space + 1 || text[end - 1] !== '\n') throw malformed();
+    const equals = text.indexOf('=', space + 1);
+    if (equals < 0 || equals >= end) throw malformed();
+    const key = text.slice(space + 1, equals);
+    const value = text.slice(equals + 1, end - 1);
+    if (key === '' || key.includes('\0')) throw malformed();
+    if (value.includes('\0') && !key.startsWith(XATTR_PREFIX)) throw malformed();
+    if (value === '' && !key.startsWith(XATTR_PREFIX)) records.delete(key);
+    else records.set(key, value);
+    at = end;
+  }
+  return records;
+}
+
+/** Encodes records in the order of their keys, so that the same records always make the same bytes. */
+export function encodePax(records: PaxRecords): Buffer {
+  const keys = [...records.keys()].sort();
+  return Buffer.concat(keys.map((key) => encodeRecord(key, records.get(key) as string)));
+}
+
+/** A decimal number of a record: digits, perhaps a fraction. */
+export function paxNumber(records: PaxRecords, key: string): number | undefined {
+  const value = records.get(key);
+  if (value === undefined) return undefined;
+  if (!/^-?[0-9]{1,20}(\.[0-9]{0,30})?$/.test(value)) throw malformed();
+  return Number(value);
+}
+
+function encodeRecord(key: string, value: string): Buffer {
+  const body = ` ${key}=${value}\n`;
+  let length = body.length + 1;
+  while (String(length).length + body.length !== length) length = String(length).length + body.length;
+  return Buffer.from(`${length}${body}`, 'latin1');
+}
+
+function malformed(): EngineError {
+  return new EngineError('invalid', 'read tar: malformed extended header');
+}
