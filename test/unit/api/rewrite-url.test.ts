@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { rewriteUrl } from '../../../daemon/api/rewrite-url.ts';
+
+test.each([
+  ['GET', '/v1.43/containers/json?all=1', '/containers/json?all=1'],
+  ['GET', '/containers/json', '/containers/json'],
+  ['GET', '/v1.43/images/json', '/images/json'],
+  ['GET', '/version', '/version'],
+  ['GET', '/v1.43.1/info', '/info'],
+  ['GET', '/images/a/b:1/json?x=/y', '/images/a%2Fb:1/json?x=/y'],
+  ['POST', '/images/a/b/c/tag?repo=z', '/images/a%2Fb%2Fc/tag?repo=z'],
+  ['POST', '/images/create?fromSrc=-', '/images/create?fromSrc=-'],
+  ['DELETE', '/images/a/json', '/images/a%2Fjson'],
+  ['DELETE', '/images/a', '/images/a'],
+  ['GET', '/distribution/a/b/json', '/distribution/a%2Fb/json'],
+  ['GET', '/images/a/b', '/images/a/b'],
+  ['OPTIONS', '*', '/*'],
+  ['GET', '//evil/x', '/%00'],
+  ['GET', 'http://evil/x', '/%00'],
+  ['GET', `/${'x'.repeat(9000)}`, '/%00'],
+])('%s %.60s becomes %.60s', (method, url, expected) => {
+  expect(rewriteUrl(method, url)).toBe(expected);
+});
