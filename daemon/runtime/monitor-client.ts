@@ -3,7 +3,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { getSystemErrorName } from 'node:util';
+import { errnoName } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { OpName } from './opcodes.ts';
 import type { Program } from './program.ts';
@@ -20,17 +20,17 @@ export class LaunchError extends Error {
 
   constructor(report: { opIndex: number; errno: number; detail: string }, program?: Program) {
     const op = program?.ops[report.opIndex]?.op;
-    const errnoName = report.errno > 0 ? getSystemErrorName(-report.errno) : 'EPROTO';
+    const name = report.errno > 0 ? errnoName(report.errno) : 'EPROTO';
     const subject = [
       op ?? (report.opIndex >= 0 ? `operation ${report.opIndex}` : 'launcher'),
       report.detail && JSON.stringify(report.detail),
     ];
-    super(`${subject.filter(Boolean).join(' ')}: ${errnoName}`);
+    super(`${subject.filter(Boolean).join(' ')}: ${name}`);
     this.name = 'LaunchError';
     this.opIndex = report.opIndex;
     this.op = op;
     this.errno = report.errno;
-    this.errnoName = errnoName;
+    this.errnoName = name;
     this.detail = report.detail;
   }
 }

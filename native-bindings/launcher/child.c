@@ -33,6 +33,14 @@ int send_status(const struct child *child, int32_t kind, int attached_fd)
 	return sendmsg(child->status, &packet, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
+int announce_exec(struct child *child)
+{
+	if (child->has_announced)
+		return 0;
+	child->has_announced = true;
+	return send_status(child, STATUS_EXEC, -1);
+}
+
 static _Noreturn void fail(const struct child *child, uint32_t index, int error)
 {
 	struct status_message message = {.kind = STATUS_FAILED, .index = (int32_t)index, .error = error};
@@ -100,10 +108,9 @@ int op_execve(struct child *child, const struct operation *op)
 		return -1;
 	}
 	umask(child->mask);
-	reset_signals();
-	/* Every fd is close-on-exec already; this does not depend on that. A filter may forbid it, and has then had it done before. */
+	/* Every fd is close-on-exec already; this does not depend on that. A filter may refuse it: op_seccomp has done it then. */
 	syscall(SYS_close_range, 3U, ~0U, KERNEL_CLOSE_RANGE_CLOEXEC);
-	if (send_status(child, STATUS_EXEC, -1) < 0)
+	if (announce_exec(child) < 0)
 		_exit(1);
 	errno = ENOENT;
 	for (uint32_t i = 0; i < op->arg[0].count; i++) {
@@ -179,7 +186,7 @@ int run_operation(struct child *child, const struct operation *op)
 	case OP_prctl:
 		return op_prctl(child, op);
 	case OP_seccomp:
-		return op_seccomp(op);
+		return op_seccomp(child, op);
 	case OP_keyctl_session:
 		return op_keyctl_session(op);
 	case OP_setsid:
@@ -240,6 +247,7 @@ _Noreturn void child_run(struct child *child, struct cursor cursor)
 	/* The end of the socket without a word: the monitor has died or given up. */
 	if (recv(child->status, &go, 1, 0) != 1 || go != STATUS_GO)
 		_exit(1);
+	reset_signals();
 	umask(0);
 	while (program_next(child->program, &cursor, &op)) {
 		child->detail = first_text(&op);

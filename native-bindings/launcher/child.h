@@ -9,7 +9,7 @@
 enum {
 	STATUS_FAILED = 'F', /* struct status_message, then the detail */
 	STATUS_MASTER = 'M', /* with the pty's master as SCM_RIGHTS */
-	STATUS_EXEC = 'X',   /* the next thing is execve: when the socket closes now, it has succeeded */
+	STATUS_EXEC = 'X',   /* when the socket closes without a failure after this, execve has succeeded */
 	STATUS_GO = 'G',     /* monitor to child */
 	STATUS_DETAIL_MAX = 4096,
 };
@@ -26,6 +26,7 @@ struct child {
 	const struct program *program;
 	int status;	    /* socket to the monitor */
 	int stdio[3];	    /* pipe ends, -1 without */
+	bool has_announced; /* STATUS_EXEC was sent */
 	uint32_t mask;	    /* umask of the process; while the program runs it is 0, so that modes are as said */
 	const char *detail; /* what the failing operation was about; an operation may change it */
 	char *title;	    /* the memory of argv, for the init's name */
@@ -61,7 +62,7 @@ int op_setresuid(const struct operation *op);
 int op_capset(const struct operation *op);
 int op_capbset(const struct operation *op);
 int op_prctl(const struct child *child, const struct operation *op);
-int op_seccomp(const struct operation *op);
+int op_seccomp(struct child *child, const struct operation *op);
 int op_keyctl_session(const struct operation *op);
 
 int op_pty(struct child *child, const struct operation *op);
@@ -70,6 +71,9 @@ int op_init(struct child *child);
 int op_execve(struct child *child, const struct operation *op);
 
 int send_status(const struct child *child, int32_t kind, int attached_fd);
+
+/* Tells the monitor that the socket's closing without a failure means success from here on. Once. */
+int announce_exec(struct child *child);
 
 /* An integer argument as the kernel's type, or EINVAL. */
 int unsigned32(int64_t number, uint32_t *value);

@@ -49,11 +49,15 @@ static _Noreturn void serve(struct child *child, pid_t pid, const sigset_t *all)
 }
 
 /* In the child that will be the user's process: a group of its own, in the terminal's foreground, as an interactive shell expects. */
-static void take_foreground(void)
+static int become_foreground(void)
 {
+	sigset_t none;
+
 	setpgid(0, 0);
 	/* SIGTTOU is still blocked here, so a group in the background may do this. */
 	tcsetpgrp(0, getpid());
+	sigemptyset(&none);
+	return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 int op_init(struct child *child)
@@ -72,6 +76,5 @@ int op_init(struct child *child)
 		return -1;
 	if (pid > 0)
 		serve(child, (pid_t)pid, &all);
-	take_foreground();
-	return 0;
+	return become_foreground();
 }

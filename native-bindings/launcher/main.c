@@ -253,6 +253,8 @@ int main(int argc, char **argv)
 	if (read_program(&program, &error) < 0)
 		return fail(error.index, error.error, error.text);
 	child.program = &program;
+	/* What the daemon had open without knowing is not the monitor's to keep: it may live for years. */
+	syscall(SYS_close_range, (unsigned)program.highest_fd + 1, ~0U, 0U);
 	monitor.signals = take_signals(program.highest_fd);
 	monitor.clients[0].fd = place_above(1, program.highest_fd);
 	if (dup2(2, 0) < 0 || dup2(2, 1) < 0 || monitor.signals < 0 || chdir("/") < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)

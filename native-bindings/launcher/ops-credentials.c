@@ -103,13 +103,15 @@ int op_capset(const struct operation *op)
 	}
 	if (syscall(SYS_capset, &header, data) < 0)
 		return -1;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+	/* The kernel keeps ambient within inheritable: with that empty there is nothing to clear, and no call that a filter might refuse. */
+	if (inheritable != 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -1;
 	for (unsigned long capability = 0; capability < 64; capability++) {
 		if ((ambient >> capability & 1) && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0)
 			return -1;
 	}
-	return stay_undumpable(0);
+	/* Capabilities can only be lost here, which leaves a process as undumpable as it was. */
+	return 0;
 }
 
 /* Capabilities that this kernel does not know answer EINVAL: the set ends there. */
@@ -145,7 +147,8 @@ int op_prctl(const struct child *child, const struct operation *op)
 	return 0;
 }
 
-int op_seccomp(const struct operation *op)
+/* What the launcher needs after this is done before it, as far as it can be: the filter may refuse it. */
+int op_seccomp(struct child *child, const struct operation *op)
 {
 	static struct sock_filter instructions[BPF_MAXINSNS];
 	struct sock_fprog filter = {.filter = instructions};
@@ -160,7 +163,8 @@ int op_seccomp(const struct operation *op)
 		return -1;
 	memcpy(instructions, op->arg[0].text, op->arg[0].length);
 	filter.len = (unsigned short)count;
-	/* Here, because the filter may forbid it later. */
+	if (announce_exec(child) < 0)
+		return -1;
 	syscall(SYS_close_range, 3U, ~0U, KERNEL_CLOSE_RANGE_CLOEXEC);
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
 }

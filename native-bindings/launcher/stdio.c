@@ -86,15 +86,15 @@ static void drain_terminal(struct monitor *monitor)
 void output_drain(struct monitor *monitor)
 {
 	monitor->log.ignores_holds = true;
-	if (monitor->is_terminal) {
-		if (monitor->output[0] >= 0)
-			drain_terminal(monitor);
-		return;
-	}
 	for (int which = 0; which < 2; which++) {
-		if (monitor->output[which] >= 0)
+		if (monitor->output[which] < 0)
+			continue;
+		if (monitor->is_terminal)
+			drain_terminal(monitor);
+		else
 			drain_pipe(monitor, which);
 	}
+	clients_log_grew(monitor);
 }
 
 bool input_is_ready(const struct monitor *monitor)
