@@ -86,7 +86,10 @@ describe('a program', () => {
     put(1, 0x15, 0, 1, process.arch === 'x64' ? 170 : 161);
     put(2, 0x06, 0, 0, 0x0005000d);
     put(3, 0x06, 0, 0, 0x7fff0000);
-    const { stderr, exit } = await fixture.run({ script: 'hostname other', lastOps: [{ op: 'seccomp', args: [filter, 0] }] });
+    const { stderr, exit } = await fixture.run({
+      script: 'hostname other',
+      lastOps: [{ op: 'seccomp', args: [filter, 0] }],
+    });
     expect(exit?.code).not.toBe(0);
     expect(stderr).toMatch(/denied|root/i);
   });
