@@ -201,7 +201,7 @@ function setting(database: Database, key: string, make: () => string): string {
 
 /** Beside the bundle, or where make puts it when the daemon runs from its sources. */
 function launcherPath(): string {
-  const relative = import.meta.url.endsWith('.mjs') ? './tsdocker-launcher' : '../build/launcher/tsdocker-launcher';
+  const relative = import.meta.url.endsWith('.mjs') ? './tsdocker-launcher' : '../native-bindings/launcher/tsdocker-launcher';
   return new URL(relative, import.meta.url).pathname;
 }
 

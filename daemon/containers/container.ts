@@ -85,7 +85,6 @@ export class Container {
   }
 
   exitResult(): ExitResult {
-    const { exitCode, error } = this.state;
-    return error === '' ? { StatusCode: exitCode } : { StatusCode: exitCode, Error: { Message: error } };
+    return { StatusCode: this.state.exitCode };
   }
 }

@@ -11,7 +11,8 @@ import { generateName } from './generate-name.ts';
 import { type PlannedContainer, planContainer } from './plan-container.ts';
 import type { Services } from './services.ts';
 
-const namePattern = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+/** One character is enough, where Docker wants two. */
+const namePattern = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const nameLimit = 255;
 
 export async function createContainer(
