@@ -36,10 +36,10 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
   if (spec.domainname !== undefined) builder.add('setdomainname', [spec.domainname]);
 
   const shmFd = compileJoinedShm(builder, handles);
+  // First, because copies that are made from now on are private as well.
+  builder.add('mount', ['', '/', '', MS.REC | MS.PRIVATE, ''], 'nothing done here reaches the host');
   const sources = prepareMounts(builder, spec, handles, shmFd);
   const masks = prepareMasks(builder, spec, handles);
-
-  builder.add('mount', ['', '/', '', MS.REC | MS.PRIVATE, ''], 'nothing done here reaches the host');
   builder.add('move_mount', [handles.rootFd, handles.stagingDir, 0], "the container's root");
   builder.add('pivot_root', [handles.rootFd], 'the host is gone');
 

@@ -1,6 +1,6 @@
 // Mounts of a spec other than /proc and /dev: their sources are opened while the host is still visible, their targets are looked up
 // inside the new root. The launcher attaches by descriptor, so that a link swapped in meanwhile moves nothing (CVE-2021-30465).
-import { AT, MOUNT_ATTR, MS, OPEN_TREE } from '../../native-bindings/constants.ts';
+import { AT, MOUNT_ATTR, OPEN_TREE } from '../../native-bindings/constants.ts';
 import type { CgroupPlacement } from './container-input.ts';
 import { type MountWords, mountWords } from './mount-words.ts';
 import type { OciMount, OciSpec } from './oci-spec.ts';
@@ -21,7 +21,7 @@ export interface MountSources {
   ptsFd?: number | undefined;
 }
 
-/** While the host is visible: copies of everything that is bound into the container. */
+/** While the host is visible, in a mount namespace that is private already: copies of everything that is bound into the container. */
 export function prepareMounts(
   builder: ProgramBuilder,
   spec: OciSpec,
@@ -35,17 +35,16 @@ export function prepareMounts(
       sources.cgroups = prepareCgroups(builder, handles.cgroup, words.attributes);
     }
     if (mount.type !== 'bind') continue;
-    let source = sources.binds.get(mount.destination);
-    if (source === undefined) {
-      const isDirectory = mount.destination === '/dev/shm';
-      if (isDirectory && shmFd !== undefined) source = { fd: shmFd, isDirectory };
-      else {
-        source = { fd: builder.newFd(), isDirectory };
-        builder.add('open_tree', [source.fd, AT.FDCWD, mount.source, OPEN_TREE.CLONE], mount.destination);
-      }
-      sources.binds.set(mount.destination, source);
+    const given = sources.binds.get(mount.destination);
+    if (given !== undefined) {
+      compileAttributes(builder, given.fd, words);
+      continue;
     }
-    compileAttributes(builder, source.fd, words);
+    const isDirectory = mount.destination === '/dev/shm';
+    const fd = isDirectory && shmFd !== undefined ? shmFd : builder.newFd();
+    if (fd !== shmFd) builder.add('open_tree', [fd, AT.FDCWD, mount.source, OPEN_TREE.CLONE], mount.destination);
+    compileAttributes(builder, fd, fd === shmFd ? words : { ...words, propagation: 0 });
+    sources.binds.set(mount.destination, { fd, isDirectory });
   }
   return sources;
 }
@@ -68,7 +67,7 @@ function prepareCgroups(builder: ProgramBuilder, cgroup: CgroupPlacement, attrib
   return cgroup.mounts.map(({ source, name }) => {
     const fd = builder.newFd();
     builder.add('open_tree', [fd, AT.FDCWD, source, OPEN_TREE.CLONE], `/sys/fs/cgroup/${name}`);
-    builder.add('mount_setattr', [fd, 0, attributes, 0, MS.PRIVATE]);
+    builder.add('mount_setattr', [fd, 0, attributes, 0, 0]);
     return { name, fd };
   });
 }
