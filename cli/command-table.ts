@@ -1,0 +1,192 @@
+// All commands: what they are called, one line on each, and how they are loaded. Texts are docker's.
+import type { Command } from './command.ts';
+
+export interface CommandEntry {
+  /** Without the program's name: `container ls`. */
+  path: string;
+  short: string;
+  load(): Promise<Command>;
+  /** Place among the common commands of the help. */
+  rank?: number;
+  /** Other names, paths too. */
+  aliases?: readonly string[];
+  hidden?: true;
+}
+
+export const titles = { common: 'Common Commands', groups: 'Management Commands', rest: 'Commands' };
+
+export const groups: Record<string, string> = {
+  container: 'Manage containers',
+  image: 'Manage images',
+  system: 'Manage tsdocker',
+};
+
+type Names = { top?: string; group?: string; aliases?: readonly string[]; rank?: number };
+
+/** One command under its name at the top, in a group, or both. */
+function entry(short: string, names: Names, load: () => Promise<Command>): CommandEntry[] {
+  const entries: CommandEntry[] = [];
+  if (names.top !== undefined) {
+    entries.push({ path: names.top, short, load, ...(names.rank === undefined ? {} : { rank: names.rank }) });
+  }
+  if (names.group !== undefined) {
+    entries.push({ path: names.group, short, load, ...(names.aliases ? { aliases: names.aliases } : {}) });
+  }
+  return entries;
+}
+
+/** A command of containers, called the same at the top and in the group. */
+function container(name: string, short: string, load: () => Promise<Command>, rank?: number): CommandEntry[] {
+  return entry(short, { top: name, group: `container ${name}`, ...(rank === undefined ? {} : { rank }) }, load);
+}
+
+export const commands: readonly CommandEntry[] = [
+  container('attach', 'Attach local standard input, output, and error streams to a running container', () =>
+    import('./commands/attach.ts').then((m) => m.attach),
+  ),
+  container('commit', "Create a new image from a container's changes", () =>
+    import('./commands/commit.ts').then((m) => m.commit),
+  ),
+  container('cp', 'Copy files/folders between a container and the local filesystem', () =>
+    import('./commands/cp.ts').then((m) => m.cp),
+  ),
+  container('create', 'Create a new container', () => import('./commands/create.ts').then((m) => m.create)),
+  container('diff', "Inspect changes to files or directories on a container's filesystem", () =>
+    import('./commands/diff.ts').then((m) => m.diff),
+  ),
+  entry('Get real time events from the server', { top: 'events', group: 'system events' }, () =>
+    import('./commands/events.ts').then((m) => m.events),
+  ),
+  container(
+    'exec',
+    'Execute a command in a running container',
+    () => import('./commands/exec.ts').then((m) => m.exec),
+    2,
+  ),
+  entry('Explain what a container is made of, down to the system calls', { top: 'explain' }, () =>
+    import('./commands/explain.ts').then((m) => m.explain),
+  ),
+  container('export', "Export a container's filesystem as a tar archive", () =>
+    import('./commands/export.ts').then((m) => m.exportContainer),
+  ),
+  entry('Show the history of an image', { top: 'history', group: 'image history' }, () =>
+    import('./commands/history.ts').then((m) => m.history),
+  ),
+  entry('List images', { top: 'images', rank: 7 }, () => import('./commands/images.ts').then((m) => m.images)),
+  entry(
+    'Import the contents from a tarball to create a filesystem image',
+    { top: 'import', group: 'image import' },
+    () => import('./commands/import.ts').then((m) => m.importImage),
+  ),
+  entry('Display system-wide information', { top: 'info', group: 'system info', rank: 12 }, () =>
+    import('./commands/info.ts').then((m) => m.info),
+  ),
+  entry('Display detailed information on one or more containers', { group: 'container inspect' }, () =>
+    import('./commands/inspect.ts').then((m) => m.inspectContainer),
+  ),
+  entry('Display detailed information on one or more images', { group: 'image inspect' }, () =>
+    import('./commands/inspect.ts').then((m) => m.inspectImage),
+  ),
+  entry('Return low-level information on Docker objects', { top: 'inspect' }, () =>
+    import('./commands/inspect.ts').then((m) => m.inspect),
+  ),
+  container('kill', 'Kill one or more running containers', () => import('./commands/kill.ts').then((m) => m.kill)),
+  container('logs', 'Fetch the logs of a container', () => import('./commands/logs.ts').then((m) => m.logs)),
+  entry(
+    'List containers',
+    { top: 'ps', group: 'container ls', aliases: ['container list', 'container ps'], rank: 3 },
+    () => import('./commands/ps.ts').then((m) => m.ps),
+  ),
+  entry('List images', { group: 'image ls', aliases: ['image list'] }, () =>
+    import('./commands/images.ts').then((m) => m.images),
+  ),
+  container('pause', 'Pause all processes within one or more containers', () =>
+    import('./commands/pause.ts').then((m) => m.pause),
+  ),
+  container('port', 'List port mappings or a specific mapping for the container', () =>
+    import('./commands/port.ts').then((m) => m.port),
+  ),
+  entry('Remove all stopped containers', { group: 'container prune' }, () =>
+    import('./commands/prune.ts').then((m) => m.pruneContainers),
+  ),
+  entry('Remove unused images', { group: 'image prune' }, () =>
+    import('./commands/prune.ts').then((m) => m.pruneImages),
+  ),
+  container('rename', 'Rename a container', () => import('./commands/rename.ts').then((m) => m.rename)),
+  container('restart', 'Restart one or more containers', () => import('./commands/stop.ts').then((m) => m.restart)),
+  entry('Remove one or more containers', { top: 'rm', group: 'container rm', aliases: ['container remove'] }, () =>
+    import('./commands/rm.ts').then((m) => m.rm),
+  ),
+  entry('Remove one or more images', { top: 'rmi', group: 'image rm', aliases: ['image remove'] }, () =>
+    import('./commands/rmi.ts').then((m) => m.rmi),
+  ),
+  container(
+    'run',
+    'Create and run a new container from an image',
+    () => import('./commands/run.ts').then((m) => m.run),
+    1,
+  ),
+  container('start', 'Start one or more stopped containers', () => import('./commands/start.ts').then((m) => m.start)),
+  container('stats', 'Display a live stream of container(s) resource usage statistics', () =>
+    import('./commands/stats.ts').then((m) => m.stats),
+  ),
+  container('stop', 'Stop one or more running containers', () => import('./commands/stop.ts').then((m) => m.stop)),
+  entry('Show tsdocker disk usage', { group: 'system df' }, () =>
+    import('./commands/system-df.ts').then((m) => m.systemDf),
+  ),
+  entry('Remove unused data', { group: 'system prune' }, () =>
+    import('./commands/prune.ts').then((m) => m.pruneSystem),
+  ),
+  entry('Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE', { top: 'tag', group: 'image tag' }, () =>
+    import('./commands/tag.ts').then((m) => m.tag),
+  ),
+  container('top', 'Display the running processes of a container', () =>
+    import('./commands/top.ts').then((m) => m.top),
+  ),
+  container('unpause', 'Unpause all processes within one or more containers', () =>
+    import('./commands/pause.ts').then((m) => m.unpause),
+  ),
+  container('update', 'Update configuration of one or more containers', () =>
+    import('./commands/update.ts').then((m) => m.update),
+  ),
+  entry('Show the tsdocker version information', { top: 'version', rank: 10 }, () =>
+    import('./commands/version.ts').then((m) => m.version),
+  ),
+  container('wait', 'Block until one or more containers stop, then print their exit codes', () =>
+    import('./commands/wait.ts').then((m) => m.wait),
+  ),
+].flat();
+
+/** Docker's commands that this version lacks, with what is missing. */
+const missing: readonly (readonly [paths: readonly string[], what: string])[] = [
+  [['pull', 'push', 'login', 'logout', 'search', 'image pull', 'image push'], 'registries cannot be reached yet'],
+  [['build', 'builder', 'buildx', 'image build'], 'there is no builder yet'],
+  [['load', 'save', 'image load', 'image save'], 'images come and go by import, export and commit for now'],
+  [['network'], 'there are no networks but none, host and container:NAME yet'],
+  [['volume'], 'there are no volumes yet; bind mounts (-v /host:/path) work'],
+  [['compose'], 'there is no compose yet'],
+  [['checkpoint'], 'containers cannot be checkpointed'],
+  [['context', 'manifest', 'plugin', 'trust'], 'it is no part of this engine; -H and DOCKER_HOST choose a daemon'],
+  [['config', 'node', 'secret', 'service', 'stack', 'swarm'], 'this engine runs on a single host, without swarm'],
+];
+
+export type Lookup =
+  | { kind: 'command'; entry: CommandEntry; rest: string[] }
+  | { kind: 'group'; group: string; rest: string[] }
+  | { kind: 'missing'; path: string; missing: string; rest: string[] }
+  | { kind: 'unknown'; rest: string[] };
+
+/** The command that the words begin with. */
+export function findCommand(words: readonly string[]): Lookup {
+  const [first = '', second = ''] = words;
+  for (const length of [2, 1]) {
+    const path = length === 2 ? `${first} ${second}` : first;
+    const rest = words.slice(length);
+    const found = commands.find((entry) => entry.path === path || entry.aliases?.includes(path));
+    if (found) return { kind: 'command', entry: found, rest };
+    const absent = missing.find(([paths]) => paths.includes(path));
+    if (absent && words.length >= length) return { kind: 'missing', path, missing: absent[1], rest };
+  }
+  if (Object.hasOwn(groups, first)) return { kind: 'group', group: first, rest: words.slice(1) };
+  return { kind: 'unknown', rest: [...words] };
+}

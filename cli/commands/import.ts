@@ -1,0 +1,47 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { atLeast, defineCommand } from '../command.ts';
+import { CliError } from '../errors.ts';
+import { listFlag, stringFlag } from '../flags/flag.ts';
+import { parseReference } from '../options/reference.ts';
+import { systemReason } from '../options/variables.ts';
+import { showProgress } from '../views/progress.ts';
+
+export const importImage = defineCommand({
+  usage: '[OPTIONS] file|URL|- [REPOSITORY[:TAG]]',
+  short: 'Import the contents from a tarball to create a filesystem image',
+  aliases: ['image import', 'import'],
+  flags: {
+    change: listFlag('change,c', 'Apply Dockerfile instruction to the created image'),
+    message: stringFlag('message,m', 'Set commit message for imported image'),
+    platform: stringFlag('platform', 'Set platform if server is multi-platform capable'),
+  },
+  arguments: atLeast(1),
+  async run({ cli, flags, args: [source = '', reference] }) {
+    const isUrl = /^https?:\/\//.test(source);
+    const body = isUrl ? undefined : source === '-' ? process.stdin : await openFile(source);
+    if (reference !== undefined && reference !== '') parseReference(reference);
+    const response = await cli.client.request('POST', '/images/create', {
+      query: {
+        changes: flags.change,
+        fromSrc: isUrl ? source : '-',
+        message: flags.message || undefined,
+        platform: flags.platform || undefined,
+        repo: reference || undefined,
+      },
+      headers: { 'Content-Type': 'text/plain' },
+      ...(body ? { body: body as AsyncIterable<Uint8Array> } : {}),
+    });
+    await showProgress(cli, response.body, { quiet: false, to: cli.out });
+    return 0;
+  },
+});
+
+async function openFile(path: string): Promise<AsyncIterable<Uint8Array>> {
+  try {
+    await stat(path);
+  } catch (error) {
+    throw new CliError(`open ${path}: ${systemReason(error)}`);
+  }
+  return createReadStream(path, { highWaterMark: 1 << 20 });
+}

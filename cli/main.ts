@@ -1,0 +1,148 @@
+// Entry point of the command-line client: finds the command, parses its flags, turns what goes wrong into docker's messages
+// and exit statuses. Commands are loaded when they are called, so that none pays for another.
+
+import type { Command } from './command.ts';
+import { type CommandEntry, findCommand, type Lookup } from './command-table.ts';
+import type { Cli } from './context.ts';
+import { createCli } from './create-cli.ts';
+import { CliError, messageOf } from './errors.ts';
+import { FlagError, parseFlags } from './flags/parse.ts';
+import { type GlobalOptions, globalFlags, resolveGlobalOptions } from './global-options.ts';
+import { Output } from './terminal/output.ts';
+
+const program = 'tsdocker';
+const badFlagStatus = 125;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const out = new Output(1);
+  const err = new Output(2);
+  try {
+    return await dispatch(argv, out, err);
+  } catch (error) {
+    if (error instanceof CliError) {
+      if (error.message !== '') err.line(error.message);
+      return error.status;
+    }
+    err.line(process.env.TSDOCKER_DEBUG && error instanceof Error ? (error.stack ?? '') : messageOf(error));
+    return 1;
+  }
+}
+
+async function dispatch(argv: readonly string[], out: Output, err: Output): Promise<number> {
+  const parsed = withUsage(
+    () => parseFlags(globalFlags, argv, { interspersed: false }),
+    `Usage:  ${program} [OPTIONS] COMMAND [ARG...]\n\nRun '${program} --help' for more information`,
+  );
+  if (parsed.values.version) {
+    const { versionLine } = await import('./version.ts');
+    out.line(versionLine(program));
+    return 0;
+  }
+  const [first] = parsed.args;
+  if (parsed.help || first === undefined || first === 'help') {
+    const rest = first === 'help' ? parsed.args.slice(1) : [];
+    return showHelp(findCommand(rest), rest, out);
+  }
+  // `tsdocker daemon OPTIONS` belongs to the daemon's own parser, unread.
+  if (first === 'daemon') {
+    const { runDaemon } = await import('./daemon-process.ts');
+    return runDaemon(parsed.args.slice(1));
+  }
+  const options = resolveGlobalOptions(parsed.values, parsed.changed, process.env);
+  return runCommand(findCommand(parsed.args), parsed.args, options, out, err);
+}
+
+async function runCommand(
+  found: Lookup,
+  words: string[],
+  options: GlobalOptions,
+  out: Output,
+  err: Output,
+): Promise<number> {
+  if (found.kind !== 'command') {
+    const flags = found.rest[0]?.startsWith('-') ? found.rest[0] : undefined;
+    if (found.kind === 'group' && (found.rest.length === 0 || flags === '--help' || flags === '-h')) {
+      return showHelp(found, words, out);
+    }
+    throw unknownCommand(found, words);
+  }
+  const { entry, rest } = found;
+  const command = await entry.load();
+  const usage = usageLines(entry, command);
+  const parsed = withUsage(
+    () => parseFlags(command.flags, rest, { interspersed: command.interspersed ?? true }),
+    `${usage}\n\nRun '${program} ${entry.path} --help' for more information`,
+  );
+  if (parsed.help) {
+    const { commandHelp } = await import('./help.ts');
+    out.print(commandHelp(program, entry.path, command));
+    return 0;
+  }
+  checkArgumentCount(entry, command, parsed.args.length, usage);
+  const cli: Cli = createCli(program, options, out, err);
+  try {
+    return await command.run(cli, parsed);
+  } finally {
+    cli.client.close();
+  }
+}
+
+async function showHelp(found: Lookup, words: readonly string[], out: Output): Promise<number> {
+  const { commandHelp, groupHelp, rootHelp } = await import('./help.ts');
+  if (found.kind === 'command') out.print(commandHelp(program, found.entry.path, await found.entry.load()));
+  else if (found.kind === 'group') out.print(groupHelp(program, found.group));
+  else if (words.length === 0) out.print(rootHelp(program));
+  else throw new CliError(`unknown help topic: ${words.join(' ')}`);
+  return 0;
+}
+
+function unknownCommand(found: Lookup, words: readonly string[]): CliError {
+  if (found.kind === 'missing') {
+    return new CliError(`${program}: '${program} ${found.path}' is not there yet: ${found.missing}`);
+  }
+  if (found.kind === 'group') {
+    const path = `${program} ${found.group}`;
+    const flag = found.rest[0] ?? '';
+    if (flag.startsWith('-')) {
+      return new CliError(
+        `unknown flag: ${flag}\n\nUsage:  ${path} COMMAND\n\nRun '${path} --help' for more information`,
+        125,
+      );
+    }
+    return new CliError(
+      `${program}: unknown command: ${path} ${flag}\n\nUsage:  ${path}\n\nRun '${path} --help' for more information`,
+    );
+  }
+  return new CliError(
+    `${program}: unknown command: ${program} ${words[0]}\n\nRun '${program} --help' for more information`,
+  );
+}
+
+function withUsage<T>(parse: () => T, usage: string): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof FlagError) throw new CliError(`${error.message}\n\n${usage}`, badFlagStatus);
+    throw error;
+  }
+}
+
+function usageLines(entry: CommandEntry, command: Command): string {
+  return `Usage:  ${program} ${entry.path}${command.usage === '' ? '' : ` ${command.usage}`}`;
+}
+
+function checkArgumentCount(entry: CommandEntry, command: Command, count: number, usage: string): void {
+  const { min, max } = command.arguments;
+  if (count >= min && count <= max) return;
+  const plural = (n: number) => (n === 1 ? 'argument' : 'arguments');
+  const path = `${program} ${entry.path}`;
+  let wanted = `requires at least ${min} ${plural(min)}`;
+  if (max === 0) wanted = 'accepts no arguments';
+  else if (min === max) wanted = `requires ${min} ${plural(min)}`;
+  else if (min === 0) wanted = `requires at most ${max} ${plural(max)}`;
+  else if (Number.isFinite(max)) wanted = `requires at least ${min} and at most ${max} ${plural(max)}`;
+  const hint = Number.isFinite(max) ? 'Run' : 'See';
+  throw new CliError(`${program}: '${path}' ${wanted}\n\n${usage}\n\n${hint} '${path} --help' for more information`);
+}
+
+process.exit(await main(process.argv.slice(2)));
