@@ -93,6 +93,7 @@ export function createApp(services: ApiServices): App {
     schemaController: { compilersFactory: compilers as unknown as CompilersFactory },
     frameworkErrors: (error, _request, reply) => {
       const answer = errorAnswer(new EngineError('invalid', error.message), services.log);
+      reply.headers(commonHeaders);
       sendJson(reply as unknown as FastifyReply, { message: answer.message }, answer.status);
     },
   }) as unknown as App;

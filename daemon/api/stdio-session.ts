@@ -26,7 +26,7 @@ export async function serveStdio(socket: Duplex, attachment: Attachment, options
   takeInput(socket, attachment, options);
   try {
     if (options.holdOutputMs > 0) await new Promise((resolve) => setTimeout(resolve, options.holdOutputMs));
-    await pumpOutput(attachment.output, socket, options.isFramed);
+    await pumpOutput(attachment.output, socket, { isFramed: options.isFramed, canMerge: true });
   } catch (error) {
     socket.destroy(error as Error);
   } finally {

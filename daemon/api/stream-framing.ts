@@ -13,33 +13,36 @@ export type Output = AsyncIterable<OutputChunk | readonly OutputChunk[]>;
 /** Docker's numbers: 1 stdout, 2 stderr, 3 a message of the engine itself. */
 export type StreamNumber = 1 | 2 | 3;
 
+export interface Framing {
+  isFramed: boolean;
+  /** Chunks of one stream that follow each other may share a frame: the bytes are the same, and the client has less to do. */
+  canMerge: boolean;
+}
+
 export class FrameWriter {
   readonly #sink: Writable;
-  readonly #isFramed: boolean;
+  readonly #framing: Framing;
   #block = Buffer.allocUnsafe(0);
   /** Bytes of the block that are on their way already, and where the next go. */
   #sent = 0;
   #used = 0;
+  /** Where the header of the last frame is, while that frame can still grow; -1 when it cannot. */
+  #open = -1;
+  #openStream = 0;
   #flushSoon: NodeJS.Immediate | undefined;
   /** A write said that the sink is full. */
   #isFull = false;
 
-  constructor(sink: Writable, isFramed: boolean) {
+  constructor(sink: Writable, framing: Framing) {
     this.#sink = sink;
-    this.#isFramed = isFramed;
+    this.#framing = framing;
   }
 
   /** false: wait for `drained` before the next. */
   push(stream: StreamNumber, data: Buffer): boolean {
-    const extra = this.#isFramed ? headerBytes : 0;
     const isCopied = data.length <= copyLimit;
-    const needed = extra + (isCopied ? data.length : 0);
-    if (this.#used + needed > this.#block.length) this.#nextBlock();
-    if (this.#isFramed) {
-      this.#block.writeUInt32BE(stream << 24, this.#used);
-      this.#block.writeUInt32BE(data.length, this.#used + 4);
-      this.#used += headerBytes;
-    }
+    if (this.#used + headerBytes + (isCopied ? data.length : 0) > this.#block.length) this.#nextBlock();
+    if (this.#framing.isFramed) this.#frame(stream, data.length);
     if (isCopied) {
       this.#used += data.copy(this.#block, this.#used);
       this.#flushSoon ??= setImmediate(() => this.flush());
@@ -50,7 +53,20 @@ export class FrameWriter {
     return !this.#isFull;
   }
 
+  #frame(stream: StreamNumber, length: number): void {
+    if (this.#open >= 0 && this.#openStream === stream) {
+      this.#block.writeUInt32BE(this.#block.readUInt32BE(this.#open + 4) + length, this.#open + 4);
+      return;
+    }
+    this.#block.writeUInt32BE(stream << 24, this.#used);
+    this.#block.writeUInt32BE(length, this.#used + 4);
+    this.#open = this.#framing.canMerge ? this.#used : -1;
+    this.#openStream = stream;
+    this.#used += headerBytes;
+  }
+
   flush(): void {
+    this.#open = -1;
     if (this.#flushSoon !== undefined) clearImmediate(this.#flushSoon);
     this.#flushSoon = undefined;
     if (this.#used === this.#sent) return;
@@ -86,8 +102,8 @@ export class FrameWriter {
 }
 
 /** Writes all of it, at the pace of the sink. Returns early, and ends the source, when the sink is closed. */
-export async function pumpOutput(output: Output, sink: Writable, isFramed: boolean): Promise<void> {
-  const writer = new FrameWriter(sink, isFramed);
+export async function pumpOutput(output: Output, sink: Writable, framing: Framing): Promise<void> {
+  const writer = new FrameWriter(sink, framing);
   for await (const item of output) {
     if (sink.destroyed) return;
     if (Array.isArray(item)) {
@@ -100,6 +116,11 @@ export async function pumpOutput(output: Output, sink: Writable, isFramed: boole
     }
   }
   writer.flush();
+}
+
+/** Clients that only copy what the frames hold. To others a frame of the logs is a line, as it is with Docker. */
+export function mergesLogFrames(userAgent: string | undefined): boolean {
+  return userAgent !== undefined && /^(?:Docker-Client|tsdocker)\//.test(userAgent);
 }
 
 /** Raw for terminals; the newer name only for clients that know it. */

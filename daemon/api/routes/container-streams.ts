@@ -8,7 +8,7 @@ import { type HijackTarget, type Opened, type Sessions, serveTakenOver } from '.
 import { compileQuery, flag, text, timestamp } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
-import { pumpOutput, streamContentType } from '../stream-framing.ts';
+import { mergesLogFrames, pumpOutput, streamContentType } from '../stream-framing.ts';
 
 const tags = ['Container'];
 
@@ -80,7 +80,10 @@ export function registerContainerStreams(app: App, { containers }: ApiServices, 
       const stream = new ResponseStream(reply, streamContentType(logs.tty, requestedVersion(request.originalUrl)));
       stream.onClose(() => logs.close());
       try {
-        await pumpOutput(logs.output, stream.raw, !logs.tty);
+        await pumpOutput(logs.output, stream.raw, {
+          isFramed: !logs.tty,
+          canMerge: mergesLogFrames(request.headers['user-agent']),
+        });
         stream.end();
       } catch {
         stream.abort();

@@ -1,0 +1,74 @@
+import { PassThrough } from 'node:stream';
+import { expect, test } from 'vitest';
+import { type Framing, mergesLogFrames, pumpOutput, streamContentType } from '../../../daemon/api/stream-framing.ts';
+import type { OutputChunk } from '../../../daemon/containers/container-service.ts';
+
+type Item = OutputChunk | readonly OutputChunk[];
+
+async function pump(items: Item[], framing: Framing): Promise<{ stream: number; text: string }[]> {
+  const sink = new PassThrough({ highWaterMark: 1 << 30 });
+  await pumpOutput(
+    (async function* () {
+      for (const item of items) yield item;
+    })(),
+    sink,
+    framing,
+  );
+  sink.end();
+  const bytes = Buffer.concat(await sink.toArray());
+  if (!framing.isFramed) return [{ stream: 0, text: bytes.toString() }];
+  const frames = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes.readUInt32BE(at + 4);
+    expect(bytes.readUIntBE(at + 1, 3)).toBe(0);
+    frames.push({ stream: bytes[at] as number, text: bytes.toString('utf8', at + 8, at + 8 + length) });
+    at += 8 + length;
+  }
+  return frames;
+}
+
+const chunk = (stream: 1 | 2, text: string): OutputChunk => ({ stream, data: Buffer.from(text) });
+
+test('each chunk is a frame, and a terminal has none', async () => {
+  const items = [chunk(1, 'a'), [chunk(2, 'b'), chunk(2, '')], chunk(1, 'c')];
+  expect(await pump(items, { isFramed: true, canMerge: false })).toEqual([
+    { stream: 1, text: 'a' },
+    { stream: 2, text: 'b' },
+    { stream: 2, text: '' },
+    { stream: 1, text: 'c' },
+  ]);
+  expect(await pump(items, { isFramed: false, canMerge: true })).toEqual([{ stream: 0, text: 'abc' }]);
+});
+
+test('merged frames hold the same bytes in the same order', async () => {
+  const items = [chunk(1, 'a'), chunk(1, 'b'), chunk(2, 'c'), chunk(1, 'd')];
+  expect(await pump(items, { isFramed: true, canMerge: true })).toEqual([
+    { stream: 1, text: 'ab' },
+    { stream: 2, text: 'c' },
+    { stream: 1, text: 'd' },
+  ]);
+});
+
+test.each([true, false])('chunks of all sizes come through whole (merging: %s)', async (canMerge) => {
+  const items: OutputChunk[] = [];
+  for (let i = 0; i < 400; i++) items.push(chunk(i % 3 === 0 ? 2 : 1, String(i % 10).repeat((i * 977) % 40_000)));
+  const frames = await pump(items, { isFramed: true, canMerge });
+  for (const stream of [1, 2]) {
+    const got = frames.filter((frame) => frame.stream === stream).map((frame) => frame.text);
+    const sent = items.filter((item) => item.stream === stream).map((item) => item.data.toString());
+    expect(got.join('') === sent.join('')).toBe(true);
+  }
+  if (!canMerge) expect(frames).toHaveLength(items.length);
+});
+
+test('the names of stream types depend on terminal and version', () => {
+  expect(streamContentType(false, 1042)).toBe('application/vnd.docker.multiplexed-stream');
+  expect(streamContentType(false, 1041)).toBe('application/vnd.docker.raw-stream');
+  expect(streamContentType(true, 1050)).toBe('application/vnd.docker.raw-stream');
+});
+
+test('only clients known to copy get merged frames of logs', () => {
+  expect(mergesLogFrames('Docker-Client/28.2.2 (linux)')).toBe(true);
+  expect(mergesLogFrames('docker-sdk-python/7.1.0')).toBe(false);
+  expect(mergesLogFrames(undefined)).toBe(false);
+});
