@@ -120,7 +120,7 @@ export async function pumpOutput(output: Output, sink: Writable, framing: Framin
 
 /** Clients that only copy what the frames hold. To others a frame of the logs is a line, as it is with Docker. */
 export function mergesLogFrames(userAgent: string | undefined): boolean {
-  return userAgent !== undefined && /^(?:Docker-Client|tsdocker)\//.test(userAgent);
+  return userAgent !== undefined && /^(?:Docker-Client|tsdocker-cli)\//.test(userAgent);
 }
 
 /** Raw for terminals; the newer name only for clients that know it. */
