@@ -25,7 +25,7 @@ export class OpenApiDocument {
   toJSON(): Record<string, unknown> {
     const paths: Record<string, Record<string, unknown>> = {};
     for (const route of this.#routes) {
-      const path = route.url.replace(/:(\w+)/g, '{$1}').replace(/\*$/, '{rest}');
+      const path = documentedPath(route.url);
       const methods = Array.isArray(route.method) ? route.method : [route.method];
       paths[path] ??= {};
       for (const method of methods) paths[path][method.toLowerCase()] = operation(route);
@@ -46,8 +46,8 @@ export class OpenApiDocument {
 function operation(route: RouteOptions): Record<string, unknown> {
   const { schema, config } = route;
   const parameters = [
-    ...parametersIn('path', schema?.params as ObjectSchema | undefined),
-    ...parametersIn('query', schema?.querystring as ObjectSchema | undefined),
+    ...pathParameters(documentedPath(route.url), schema?.params as ObjectSchema | undefined),
+    ...queryParameters(schema?.querystring as ObjectSchema | undefined),
   ];
   const content =
     schema?.body !== undefined
@@ -66,9 +66,21 @@ function operation(route: RouteOptions): Record<string, unknown> {
   };
 }
 
-function parametersIn(where: 'path' | 'query', schema: ObjectSchema | undefined): Record<string, unknown>[] {
+function documentedPath(url: string): string {
+  return url.replace(/:(\w+)/g, '{$1}').replace(/\*$/, '{rest}');
+}
+
+/** Every name in the path has to be described, whether the route looks at it or not. */
+function pathParameters(path: string, schema: ObjectSchema | undefined): Record<string, unknown>[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => {
+    const { description, ...rest } = schema?.properties?.[name] ?? { type: 'string' };
+    return { name, in: 'path', required: true, ...(description ? { description } : {}), schema: rest };
+  });
+}
+
+function queryParameters(schema: ObjectSchema | undefined): Record<string, unknown>[] {
   return Object.entries(schema?.properties ?? {}).map(([name, property]) => {
     const { description, 'x-query-kind': _, ...rest } = property;
-    return { name, in: where, required: where === 'path', ...(description ? { description } : {}), schema: rest };
+    return { name, in: 'query', required: false, ...(description ? { description } : {}), schema: rest };
   });
 }
