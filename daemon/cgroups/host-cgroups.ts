@@ -13,7 +13,7 @@ import { handDownControllers, makeGroup, removeQuietly } from './make-group.ts';
 import { parseKeyed } from './number-file.ts';
 import { type GroupWrite, planDevicesV1, planV1 } from './plan-v1.ts';
 import { planV2 } from './plan-v2.ts';
-import { type HostStats, readStats } from './read-stats.ts';
+import { type HostStats, parsePids, readStats } from './read-stats.ts';
 import type { CgroupResources } from './resources.ts';
 import type { CgroupStats } from './stats.ts';
 import { freezeGroup, groupPids, groupsDeepestFirst, killGroup, membershipDirectory, thawGroup } from './stop-group.ts';
@@ -89,7 +89,7 @@ export class HostCgroups implements CgroupManager {
       : v2With(this.#hierarchies, 'memory') && { file: `${v2?.dir}${path}/memory.events`, key: 'oom_kill' };
     return {
       tasksFiles: v1.map(({ dir }) => `${dir}${path}/tasks`),
-      ...(v2 ? { v2Dir: `${v2.dir}${path}` } : {}),
+      ...(v2 ? { v2Dir: this.#v2Home(`${v2.dir}${path}`) } : {}),
       ...(oom ? { oom } : {}),
       mounts: [
         ...v1.map(({ dir, name }) => ({ source: `${dir}${path}`, name, type: 'cgroup' as const, hierarchy: dir })),
@@ -200,6 +200,16 @@ export class HostCgroups implements CgroupManager {
       ...planV1(this.#hierarchies, v1Files, path, resources),
       ...planV2(this.#hierarchies, { group: v2 }, path, resources),
     ];
+  }
+
+  /**
+   * Where a process can join on v2. A group that hands controllers down takes none itself: a container that made groups of its own
+   * (an engine, an init system) has its processes in one of those.
+   */
+  #v2Home(directory: string): string {
+    if ((this.#files.read(`${directory}/cgroup.subtree_control`) ?? '').trim() === '') return directory;
+    const groups = groupsDeepestFirst(this.#files, directory).reverse();
+    return groups.find((group) => parsePids(this.#files.read(`${group}/cgroup.procs`)).length > 0) ?? directory;
   }
 
   #directories(path: string): string[] {

@@ -130,7 +130,7 @@ describe('the plan for v2', () => {
     [1, 1],
     [1_000_000, 10_000],
     [512, 59],
-    [2048, 170],
+    [2048, 174],
   ])('converts %s shares to a weight of %s', (shares, weight) => {
     expect(weightFromShares(shares)).toBe(weight);
   });
