@@ -79,9 +79,9 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
   const images = openImages({
     dataRoot: paths.dataRoot,
     database,
-    events,
-    log,
     usersOfImage: (imageId) => containers.usersOfImage(imageId),
+    onEvent: ({ action, id, attributes }) => events.publish('image', action, id, attributes),
+    onError: (error) => log.warn({ err: error }, 'delete what was thrown away: tried again later'),
   });
   cleanups.push(() => images.close());
 
@@ -104,7 +104,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
     store,
     events,
     images: images.store,
-    layers: images.layers,
+    layers: images.containerLayers,
     archive: images.archive,
     cgroups,
     launcher,
@@ -201,7 +201,9 @@ function setting(database: Database, key: string, make: () => string): string {
 
 /** Beside the bundle, or where make puts it when the daemon runs from its sources. */
 function launcherPath(): string {
-  const relative = import.meta.url.endsWith('.mjs') ? './tsdocker-launcher' : '../native-bindings/launcher/tsdocker-launcher';
+  const relative = import.meta.url.endsWith('.mjs')
+    ? './tsdocker-launcher'
+    : '../native-bindings/launcher/tsdocker-launcher';
   return new URL(relative, import.meta.url).pathname;
 }
 

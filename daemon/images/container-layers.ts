@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
+import { closeFd } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { DataRoot, Trash } from './data-root.ts';
 import type { Change, ContainerLayers, MountPoint } from './image-service.ts';
@@ -86,14 +87,27 @@ export class ContainerLayerStore implements ContainerLayers {
     return { lower, upper: this.upperDir(id), work: join(this.#root.containers, id, 'work') };
   }
 
+  imageLayerDirs(imageId: string): string[] {
+    return this.#layers.chain(this.#topLayerOf(imageId)).map(({ number }) => this.#layers.dirOf(number));
+  }
+
+  openImage(imageId: string): number {
+    const lower = this.imageLayerDirs(imageId);
+    if (lower.length === 0) throw new EngineError('invalid', `the image ${imageId} has no files`);
+    return mountLayers(lower);
+  }
+
   async changes(id: string): Promise<Change[]> {
     const { lower, upper } = this.layerDirs(id);
-    const upperFd = holdTree(upper);
     const lowerFd = mountLayers(lower);
-    return this.#jail.run<'changes'>({ do: 'changes', place: { kind: 'tree', rootFd: upperFd, mounts: [] }, lowerFd }, [
-      upperFd,
-      lowerFd,
-    ]);
+    try {
+      const rootFd = holdTree(upper);
+      return await this.#jail.run<'changes'>({ do: 'changes', place: { kind: 'tree', rootFd, mounts: [] }, lowerFd }, [
+        rootFd,
+      ]);
+    } finally {
+      closeFd(lowerFd);
+    }
   }
 
   async sizeBytes(id: string): Promise<number> {

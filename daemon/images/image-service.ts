@@ -129,6 +129,9 @@ export interface ContainerLayers {
   remove(id: string): void;
   /** The layers below the container, highest first: for `explain` and inspect's GraphDriver. */
   layerDirs(id: string): { lower: string[]; upper: string; work: string };
+  /** The layers of an image, highest first, and a detached read-only mount of them (the caller closes it): for explain. */
+  imageLayerDirs(imageId: string): string[];
+  openImage(imageId: string): number;
   /** Ids of all container layers that exist, for the clean-up at start. */
   ids(): string[];
 }
