@@ -25,14 +25,10 @@ export async function importImage(store: LocalImageStore, tar: Readable, options
     const input = await decompressed(tar);
     const fd = holdTree(directory);
     const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
-    const result = await jail.run<'unpack-layer'>(
-      { do: 'unpack-layer', place: { ...place, mounts: [] }, repack: true },
-      [fd],
-      {
-        input,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      },
-    );
+    const result = await jail.run<'unpack-layer'>({ do: 'unpack-layer', place, repack: true }, [fd], {
+      input,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
     if (result.diffId === undefined) throw new EngineError('system', 'import: the layer has no digest');
     return { diffId: result.diffId, sizeBytes: result.sizeBytes };
   });

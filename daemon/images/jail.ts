@@ -1,15 +1,15 @@
 // The main thread's side of the jail: a pool of worker threads (jail-worker.ts) that each take one job at a time. Workers are made when
 // needed and end when idle. A job that is cancelled costs its worker, which is simply made anew.
 import { access } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { closeFd } from '../../native-bindings/files.ts';
 // On the main thread first: see load.ts.
 import '../../native-bindings/load.ts';
 import { EngineError, type ErrorCode } from '../errors/engine-error.ts';
 import type { PathStat } from './image-service.ts';
-import { ChunkSender, cancelChunks, receiveChunks } from './jail/chunk-port.ts';
 import type { FromWorker, Job, JobResults, PlainError, ToWorker } from './jail/messages.ts';
+import { feedFrom, readableOf } from './jail-streams.ts';
 
 /** Streams may stand still as long as their clients do, so there have to be many; each costs about 10 MB while it lives. */
 const MAX_WORKERS = 16;
@@ -17,7 +17,6 @@ const MAX_WORKERS = 16;
 const MAX_STREAMS = 12;
 const IDLE_MS = 20_000;
 const WAIT_MS = 60_000;
-const GATHER_BYTES = 256 * 1024;
 
 const workerUrl = new URL(import.meta.url.endsWith('.mjs') ? './jail-worker.mjs' : './jail-worker.ts', import.meta.url);
 
@@ -282,97 +281,6 @@ export class Jail {
     clearTimeout(slot.idleTimer);
     await slot.worker.terminate();
   }
-}
-
-/** Feeds a stream into a chunk port. */
-function feedFrom(input: Readable): { port: MessagePort; stop(): void } {
-  const { port1, port2 } = new MessageChannel();
-  let isOver = false;
-  let wake: (() => void) | undefined;
-  const stop = (): void => {
-    isOver = true;
-    wake?.();
-  };
-  const sender = new ChunkSender(port1, { credit: () => wake?.(), cancel: stop });
-  const pump = async (): Promise<void> => {
-    try {
-      for await (const chunk of gathered(input)) {
-        while (!sender.hasCredit && !isOver) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-        if (isOver) return;
-        sender.send(chunk);
-      }
-      sender.end();
-    } catch (error) {
-      sender.fail(error instanceof Error ? error.message : String(error));
-    }
-  };
-  void pump();
-  return {
-    port: port2,
-    stop: () => {
-      stop();
-      input.destroy();
-      port1.close();
-    },
-  };
-}
-
-/** Joins small chunks: a message between threads costs more than a copy. */
-async function* gathered(input: Readable): AsyncGenerator<Buffer> {
-  let buffer = Buffer.allocUnsafeSlow(GATHER_BYTES);
-  let used = 0;
-  for await (const piece of input as AsyncIterable<Buffer>) {
-    const chunk = Buffer.isBuffer(piece) ? piece : Buffer.from(piece);
-    if (used === 0 && chunk.length >= GATHER_BYTES) {
-      yield chunk;
-      continue;
-    }
-    for (let at = 0; at < chunk.length; ) {
-      const size = Math.min(GATHER_BYTES - used, chunk.length - at);
-      chunk.copy(buffer, used, at, at + size);
-      used += size;
-      at += size;
-      if (used < GATHER_BYTES) continue;
-      yield buffer;
-      buffer = Buffer.allocUnsafeSlow(GATHER_BYTES);
-      used = 0;
-    }
-  }
-  if (used > 0) yield buffer.subarray(0, used);
-}
-
-/** The reading end of a chunk port as a stream: at most the port's window is ever in memory. */
-function readableOf(port: MessagePort): Readable {
-  let resume: (() => void) | undefined;
-  const tar = new Readable({
-    highWaterMark: GATHER_BYTES,
-    read: () => {
-      const go = resume;
-      resume = undefined;
-      go?.();
-    },
-    destroy: (error, done) => {
-      cancelChunks(port);
-      port.close();
-      done(error);
-    },
-  });
-  receiveChunks(
-    port,
-    {
-      chunk: (bytes) => tar.push(bytes),
-      end: () => tar.push(null),
-      failed: (error) => tar.destroy(error),
-    },
-    (grant) => {
-      resume = grant;
-    },
-  );
-  return tar;
 }
 
 function closeOnce(fds: readonly number[]): () => void {

@@ -7,37 +7,50 @@ import { EngineError } from '../../errors/engine-error.ts';
 const WINDOW = 4;
 
 type ToReceiver = { data: Uint8Array<ArrayBuffer> } | { end: true } | { failed: string };
-type ToSender = { credit: number } | { cancel: true };
+type ToSender = { credit: number; used?: ArrayBuffer[] } | { cancel: true };
 
 export interface ChunkHandlers {
-  /** False: the next credit waits for `later`. */
-  chunk(bytes: Buffer): boolean;
+  /** The bytes are only there until it returns. */
+  chunk(bytes: Buffer): void;
   end(): void;
   /** The other side could not go on. */
   failed(error: Error): void;
 }
 
 /**
- * Receives. A chunk's credit goes back once its handler returned; when the handler returns false, only with `later`'s callback.
- * Errors of the handlers are the caller's business.
+ * Receives. Once the handler has returned, the chunk's credit goes back, and its memory with it, to be filled again. Errors of the handlers
+ * are the caller's business.
  */
-export function receiveChunks(
+export function receiveChunks(port: MessagePort, handlers: ChunkHandlers): void {
+  receive(port, handlers, (bytes) => {
+    handlers.chunk(bytes);
+    grant(port, 1, [bytes.buffer as ArrayBuffer]);
+  });
+}
+
+/** Receives chunks that the handler keeps. While it returns false credits are saved up; `onWait` gets the function that gives them back. */
+export function receiveToKeep(
   port: MessagePort,
-  handlers: ChunkHandlers,
-  later?: (grantNow: () => void) => void,
+  handlers: Omit<ChunkHandlers, 'chunk'> & { chunk(bytes: Buffer): boolean },
+  onWait: (goOn: () => void) => void,
 ): void {
   let owed = 0;
+  const pay = (): void => {
+    if (owed > 0) grant(port, owed);
+    owed = 0;
+  };
+  receive(port, handlers, (bytes) => {
+    owed++;
+    if (handlers.chunk(bytes)) pay();
+    else onWait(pay);
+  });
+}
+
+function receive(port: MessagePort, handlers: Omit<ChunkHandlers, 'chunk'>, onChunk: (bytes: Buffer) => void): void {
   port.on('message', (message: ToReceiver) => {
     if ('data' in message) {
       const { data } = message;
-      const goesOn = handlers.chunk(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
-      owed++;
-      const pay = (): void => {
-        if (owed > 0) grant(port, owed);
-        owed = 0;
-      };
-      if (goesOn === false && later !== undefined) later(pay);
-      else pay();
+      onChunk(Buffer.from(data.buffer, data.byteOffset, data.byteLength));
     } else if ('end' in message) handlers.end();
     else handlers.failed(new EngineError('invalid', message.failed));
   });
@@ -49,20 +62,25 @@ export function cancelChunks(port: MessagePort): void {
   port.postMessage({ cancel: true } satisfies ToSender);
 }
 
-function grant(port: MessagePort, credit: number): void {
-  port.postMessage({ credit } satisfies ToSender);
+function grant(port: MessagePort, credit: number, used: ArrayBuffer[] = []): void {
+  port.postMessage({ credit, used } satisfies ToSender, used);
 }
 
 /** Sends. `onCredit` is called whenever there is something to spend; `onCancel` when the receiver has gone. */
 export class ChunkSender {
   readonly #port: MessagePort;
+  readonly #spare: ArrayBuffer[] = [];
   #credit = 0;
 
   constructor(port: MessagePort, on: { credit(): void; cancel(): void }) {
     this.#port = port;
     port.on('message', (message: ToSender) => {
-      if ('cancel' in message) return on.cancel();
+      if ('cancel' in message) {
+        on.cancel();
+        return;
+      }
       this.#credit += message.credit;
+      if (message.used !== undefined && this.#spare.length < WINDOW) this.#spare.push(...message.used);
       on.credit();
     });
   }
@@ -71,11 +89,20 @@ export class ChunkSender {
     return this.#credit > 0;
   }
 
-  /** Hands the bytes over: the buffer is empty afterwards when it owned its memory, and was copied when it did not. */
-  send(bytes: Buffer): void {
+  /** Memory for a chunk of these bytes: what came back from the receiver when that is large enough. Its content is not cleared. */
+  take(bytes: number): Buffer {
+    const spare = this.#spare.pop();
+    if (spare !== undefined && spare.byteLength >= bytes) return Buffer.from(spare, 0, bytes);
+    return Buffer.allocUnsafeSlow(bytes);
+  }
+
+  /** Hands the bytes over with their memory, which must be theirs alone from the start of it: from `take` or an own allocation. */
+  sendOwned(bytes: Buffer): void {
     this.#credit--;
-    const data = ownBytes(bytes);
-    this.#port.postMessage({ data } satisfies ToReceiver, [data.buffer]);
+    const buffer = bytes.buffer as ArrayBuffer;
+    this.#port.postMessage({ data: new Uint8Array(buffer, bytes.byteOffset, bytes.byteLength) } satisfies ToReceiver, [
+      buffer,
+    ]);
   }
 
   end(): void {
@@ -85,10 +112,4 @@ export class ChunkSender {
   fail(message: string): void {
     this.#port.postMessage({ failed: message } satisfies ToReceiver);
   }
-}
-
-function ownBytes(bytes: Buffer): Uint8Array<ArrayBuffer> {
-  const { buffer, byteOffset, byteLength } = bytes;
-  const isOwner = buffer instanceof ArrayBuffer && byteOffset === 0 && byteLength === buffer.byteLength;
-  return isOwner ? new Uint8Array(buffer) : Uint8Array.from(bytes);
 }

@@ -25,7 +25,7 @@ export interface AttachedMount {
 
 /** Where a job works. Fds belong to the main thread, which closes them. */
 export type Place =
-  | { kind: 'tree'; rootFd: number; mounts: AttachedMount[] }
+  | { kind: 'tree'; rootFd: number; mounts: readonly AttachedMount[] }
   | { kind: 'namespace'; nsFd: number; rootMountOnly: boolean };
 
 const ATTACH = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH;

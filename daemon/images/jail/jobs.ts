@@ -9,7 +9,7 @@ import { defaultTarLimits, TarReader } from '../tar/tar-reader.ts';
 import { ChunkSender, cancelChunks, receiveChunks } from './chunk-port.ts';
 import type { Job, PackResult, UnpackResult } from './messages.ts';
 import { makeMountPoints } from './mount-points.ts';
-import { Packer } from './pack.ts';
+import { CHUNK_BYTES, Packer } from './pack.ts';
 import { type HeldPath, holdPath, holdTarget, statHeld, statPath } from './path-stat.ts';
 import { emptyDirectory } from './remove-tree.ts';
 import { openHere, openRoot, treeChanges, treeSize } from './tree-changes.ts';
@@ -68,7 +68,8 @@ async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): 
   const result = await unpack(options, job.maxContentBytes ?? defaultTarLimits.maxContentBytes, ports);
   if (job.repack) {
     const hash = createHash('sha256');
-    const packer = new Packer({ form: 'layer' });
+    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    const packer = new Packer({ form: 'layer', allocate: () => buffer });
     withRoot((fd) => {
       for (const chunk of layerChunks(packer, fd)) hash.update(chunk);
     });
@@ -108,10 +109,7 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
       }
     };
     receiveChunks(port, {
-      chunk: (bytes) => {
-        guarded(() => reader.write(bytes));
-        return true;
-      },
+      chunk: (bytes) => guarded(() => reader.write(bytes)),
       end: () =>
         guarded(() => {
           reader.end();
@@ -127,20 +125,24 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
 
 async function packLayer(ports: JobPorts): Promise<PackResult> {
   const hash = createHash('sha256');
-  const packer = new Packer({ form: 'layer' });
   const fd = openRoot();
   try {
-    await send(layerChunks(packer, fd), ports, (chunk) => hash.update(chunk));
+    const packer = await send(
+      'layer',
+      ports,
+      (using) => layerChunks(using, fd),
+      (chunk) => hash.update(chunk),
+    );
+    return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: packer.sizeBytes };
   } finally {
     closeSync(fd);
   }
-  return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: packer.sizeBytes };
 }
 
 async function get(text: string, ports: JobPorts): Promise<void> {
   using path = holdPath(text);
   ports.head(statHeld(path));
-  await send(pathChunks(new Packer({ form: 'copy' }), path), ports);
+  await send('copy', ports, (packer) => pathChunks(packer, path));
 }
 
 function* pathChunks(packer: Packer, path: HeldPath): Generator<Buffer> {
@@ -166,15 +168,19 @@ function* pathChunks(packer: Packer, path: HeldPath): Generator<Buffer> {
 async function exportRoot(ports: JobPorts): Promise<void> {
   const fd = openRoot();
   try {
-    const packer = new Packer({ form: 'copy' });
-    await send(layerChunks(packer, fd), ports);
+    await send('copy', ports, (packer) => layerChunks(packer, fd));
   } finally {
     closeSync(fd);
   }
 }
 
-/** Sends what a generator makes as the receiver takes it. A receiver that has gone ends it quietly. */
-function send(chunks: Generator<Buffer>, ports: JobPorts, onChunk?: (chunk: Buffer) => void): Promise<void> {
+/** Sends what a packer makes as the receiver takes it. A receiver that has gone ends it quietly. */
+function send(
+  form: 'layer' | 'copy',
+  ports: JobPorts,
+  begin: (packer: Packer) => Generator<Buffer>,
+  onChunk?: (chunk: Buffer) => void,
+): Promise<Packer> {
   const port = ports.output;
   if (port === undefined) throw new TypeError('pack needs an output');
   return new Promise((resolve, reject) => {
@@ -187,29 +193,33 @@ function send(chunks: Generator<Buffer>, ports: JobPorts, onChunk?: (chunk: Buff
       } catch (second) {
         error ??= second;
       }
-      if (error === undefined) resolve();
+      if (error === undefined) resolve(packer);
       else {
         sender.fail(error instanceof Error ? error.message : String(error));
         reject(error);
       }
     };
-    const sender = new ChunkSender(port, {
+    const sendNext = (): void => {
+      const next = chunks.next();
+      if (next.done) {
+        sender.end();
+        finish();
+        return;
+      }
+      onChunk?.(next.value);
+      sender.sendOwned(next.value);
+    };
+    const sender: ChunkSender = new ChunkSender(port, {
       cancel: () => finish(),
       credit: () => {
-        while (!isOver && sender.hasCredit) {
-          try {
-            const next = chunks.next();
-            if (next.done) {
-              sender.end();
-              return finish();
-            }
-            onChunk?.(next.value);
-            sender.send(next.value);
-          } catch (error) {
-            return finish(error);
-          }
+        try {
+          while (!isOver && sender.hasCredit) sendNext();
+        } catch (error) {
+          finish(error);
         }
       },
     });
+    const packer = new Packer({ form, allocate: (bytes) => sender.take(bytes) });
+    const chunks = begin(packer);
   });
 }

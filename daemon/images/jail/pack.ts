@@ -23,24 +23,29 @@ import { OPAQUE_MARKER, OPAQUE_XATTR, WHITEOUT_PREFIX } from './whiteouts.ts';
 export interface PackOptions {
   /** 'layer': overlayfs's whiteouts are written as names, and nothing is in the archive that two equal layers could differ in. */
   form: 'layer' | 'copy';
+  /** Memory for a chunk; it is used until the next chunk is asked for. */
+  allocate: (bytes: number) => Buffer;
 }
 
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-const CHUNK_BYTES = 512 * 1024;
+export const CHUNK_BYTES = 512 * 1024;
 const MAX_DEPTH = 2000;
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
 
 export class Packer {
   readonly #isLayer: boolean;
+  readonly #allocate: (bytes: number) => Buffer;
   /** Files with several names: their first name in this archive, by device and inode. */
   readonly #firstNames = new Map<string, string>();
-  #pending: Buffer[] = [];
-  #pendingBytes = 0;
+  #out: Buffer;
+  #used = 0;
   /** Bytes of all files. */
   sizeBytes = 0;
 
   constructor(options: PackOptions) {
     this.#isLayer = options.form === 'layer';
+    this.#allocate = options.allocate;
+    this.#out = this.#allocate(CHUNK_BYTES);
   }
 
   /**
@@ -49,9 +54,9 @@ export class Packer {
    */
   *directory(fd: number, prefix: string, rootName?: string): Generator<Buffer> {
     const stats = fstatSync(fd);
-    if (rootName !== undefined) this.#header(this.#describe(rootName, 'directory', stats, readXattrs(fd)));
+    if (rootName !== undefined) yield* this.#header(describe(rootName, 'directory', stats, readXattrs(fd)));
     else if (this.#isLayer && isUnusualRoot(stats)) {
-      this.#header({ ...this.#describe('./', 'directory', stats, readXattrs(fd)), mtimeSeconds: 0 });
+      yield* this.#header({ ...describe('./', 'directory', stats, readXattrs(fd)), mtimeSeconds: 0 });
     }
     yield* this.#walk(fd, prefix);
   }
@@ -73,14 +78,21 @@ export class Packer {
   }
 
   *end(): Generator<Buffer> {
-    this.#push(endOfArchive());
-    yield* this.#flush(0);
+    yield* this.#write(endOfArchive());
+    if (this.#used > 0) yield this.#out.subarray(0, this.#used);
+    this.#used = 0;
   }
 
   *#walk(rootFd: number, prefix: string): Generator<Buffer> {
-    const stack = [{ fd: rootFd, prefix, names: this.#list(rootFd, prefix) }];
+    const stack: { fd: number; prefix: string; names: string[] | undefined }[] = [
+      { fd: rootFd, prefix, names: undefined },
+    ];
     try {
       for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+        if (top.names === undefined) {
+          if (this.#isLayer && isOpaque(top.fd)) yield* this.#header(marker(top.prefix + OPAQUE_MARKER));
+          top.names = namesIn(top.fd);
+        }
         const name = top.names.pop();
         if (name === undefined) {
           stack.pop();
@@ -88,13 +100,8 @@ export class Packer {
           continue;
         }
         fchdir(top.fd);
-        let stats: Stats;
-        try {
-          stats = lstatSync(fromBytes(name));
-        } catch (error) {
-          if (isMissing(error)) continue;
-          throw error;
-        }
+        const stats = lstatOrSkip(name);
+        if (stats === undefined) continue;
         const path = top.prefix + name;
         if (!stats.isDirectory()) {
           yield* this.#leaf(top.fd, name, path, stats);
@@ -104,56 +111,44 @@ export class Packer {
           throw new EngineError('system', `pack ${path.slice(0, 100)}…: directories are too deep`);
         const fd = openOrSkip(name, OPEN_DIRECTORY);
         if (fd === undefined) continue;
-        // The entry is on the stack before anything may throw, so that it gets closed.
-        const level = { fd, prefix: `${path}/`, names: [] as string[] };
-        stack.push(level);
-        this.#header(this.#describe(`${path}/`, 'directory', fstatSync(fd), readXattrs(fd)));
-        level.names = this.#list(fd, level.prefix);
-        yield* this.#flush(CHUNK_BYTES);
+        stack.push({ fd, prefix: `${path}/`, names: undefined });
+        yield* this.#header(describe(`${path}/`, 'directory', fstatSync(fd), readXattrs(fd)));
       }
     } finally {
       for (const { fd } of stack) if (fd !== rootFd) closeSync(fd);
     }
   }
 
-  /** Names in reverse order, to be popped. In a layer, the marker of an opaque directory is written at once: it comes first. */
-  #list(fd: number, prefix: string): string[] {
-    fchdir(fd);
-    if (this.#isLayer && fgetxattr(fd, OPAQUE_XATTR)?.toString() === 'y') this.#header(marker(prefix + OPAQUE_MARKER));
-    return readdirSync('.', { encoding: 'latin1' }).sort(descending);
-  }
-
   *#leaf(parentFd: number, name: string, path: string, stats: Stats): Generator<Buffer> {
     if (stats.isFile()) yield* this.#file(parentFd, name, path, stats);
     else if (stats.isSymbolicLink()) {
       const linkPath = linkTarget(name);
-      if (linkPath !== undefined) this.#header({ ...this.#describe(path, 'symlink', stats), linkPath });
+      if (linkPath !== undefined) yield* this.#header({ ...describe(path, 'symlink', stats), linkPath });
     } else if (stats.isCharacterDevice() && stats.rdev === 0 && this.#isLayer) {
-      this.#header(marker(path.slice(0, path.length - name.length) + WHITEOUT_PREFIX + name));
-    } else if (stats.isCharacterDevice()) this.#header(this.#describe(path, 'char', stats));
-    else if (stats.isBlockDevice()) this.#header(this.#describe(path, 'block', stats));
-    else if (stats.isFIFO()) this.#header(this.#describe(path, 'fifo', stats));
+      yield* this.#header(marker(path.slice(0, path.length - name.length) + WHITEOUT_PREFIX + name));
+    } else if (stats.isCharacterDevice()) yield* this.#header(describe(path, 'char', stats));
+    else if (stats.isBlockDevice()) yield* this.#header(describe(path, 'block', stats));
+    else if (stats.isFIFO()) yield* this.#header(describe(path, 'fifo', stats));
     // Sockets have no meaning in an archive.
-    yield* this.#flush(CHUNK_BYTES);
   }
 
   *#file(parentFd: number, name: string, path: string, seen: Stats): Generator<Buffer> {
     if (seen.nlink > 1) {
       fchdir(parentFd);
-      const { dev, ino } = lstatSync(fromBytes(name), { bigint: true });
-      const first = this.#firstNames.get(`${dev}:${ino}`);
+      const key = inodeOf(name);
+      const first = this.#firstNames.get(key);
       if (first !== undefined) {
-        this.#header({ ...this.#describe(path, 'link', seen), linkPath: first, sizeBytes: 0 });
+        yield* this.#header({ ...describe(path, 'link', seen), linkPath: first });
         return;
       }
-      this.#firstNames.set(`${dev}:${ino}`, path);
+      this.#firstNames.set(key, path);
     }
     const fd = openOrSkip(name, OPEN_FILE);
     if (fd === undefined) return;
     try {
       const stats = fstatSync(fd);
       if (!stats.isFile()) return;
-      this.#header({ ...this.#describe(path, 'file', stats, readXattrs(fd)), sizeBytes: stats.size });
+      yield* this.#header({ ...describe(path, 'file', stats, readXattrs(fd)), sizeBytes: stats.size });
       this.sizeBytes += stats.size;
       yield* this.#content(fd, stats.size);
     } finally {
@@ -163,67 +158,84 @@ export class Packer {
 
   /** Exactly as many bytes as the header said, whatever happens to the file meanwhile. */
   *#content(fd: number, sizeBytes: number): Generator<Buffer> {
-    let left = sizeBytes;
-    while (left > 0) {
-      const chunk = Buffer.allocUnsafeSlow(Math.min(left, CHUNK_BYTES));
-      let filled = 0;
-      while (filled < chunk.length) {
-        const count = readSync(fd, chunk, filled, chunk.length - filled, null);
-        if (count === 0) break;
-        filled += count;
+    let isAtEnd = false;
+    for (let left = sizeBytes; left > 0; ) {
+      const space = Math.min(left, this.#out.length - this.#used);
+      let count = isAtEnd ? 0 : readSync(fd, this.#out, this.#used, space, null);
+      if (count === 0) {
+        isAtEnd = true;
+        this.#out.fill(0, this.#used, this.#used + space);
+        count = space;
       }
-      if (filled < chunk.length) chunk.fill(0, filled);
-      left -= chunk.length;
-      this.#push(chunk);
-      yield* this.#flush(CHUNK_BYTES);
+      this.#used += count;
+      left -= count;
+      yield* this.#emitFull();
     }
     const padding = paddingOf(sizeBytes);
-    if (padding > 0) this.#push(Buffer.alloc(padding));
+    if (padding > 0) yield* this.#write(Buffer.alloc(padding));
   }
 
-  #describe(path: string, type: EntryType, stats: Stats, xattrs = noXattrs): TarEntry {
-    const isDevice = type === 'char' || type === 'block';
-    return {
-      type,
-      path,
-      linkPath: '',
-      mode: stats.mode & 0o7777,
-      uid: stats.uid,
-      gid: stats.gid,
-      sizeBytes: 0,
-      mtimeSeconds: Math.floor(stats.mtimeMs / 1000),
-      devMajor: isDevice ? majorOf(stats.rdev) : 0,
-      devMinor: isDevice ? minorOf(stats.rdev) : 0,
-      xattrs,
-    };
+  *#header(entry: TarEntry): Generator<Buffer> {
+    yield* this.#write(encodeEntry(entry));
   }
 
-  #header(entry: TarEntry): void {
-    this.#push(encodeEntry(entry));
+  *#write(bytes: Buffer): Generator<Buffer> {
+    for (let at = 0; at < bytes.length; ) {
+      const count = bytes.copy(this.#out, this.#used, at);
+      this.#used += count;
+      at += count;
+      yield* this.#emitFull();
+    }
   }
 
-  #push(bytes: Buffer): void {
-    this.#pending.push(bytes);
-    this.#pendingBytes += bytes.length;
-  }
-
-  /** Gives what has gathered, once it is at least `atLeast` bytes. */
-  *#flush(atLeast: number): Generator<Buffer> {
-    if (this.#pendingBytes === 0 || this.#pendingBytes < atLeast) return;
-    const bytes =
-      this.#pending.length === 1 ? (this.#pending[0] as Buffer) : concatOwned(this.#pending, this.#pendingBytes);
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    yield bytes;
+  *#emitFull(): Generator<Buffer> {
+    if (this.#used < this.#out.length) return;
+    yield this.#out;
+    this.#out = this.#allocate(CHUNK_BYTES);
+    this.#used = 0;
   }
 }
 
-/** A copy that owns its memory, so that it can be handed to another thread. */
-function concatOwned(parts: readonly Buffer[], bytes: number): Buffer {
-  const result = Buffer.allocUnsafeSlow(bytes);
-  let at = 0;
-  for (const part of parts) at += part.copy(result, at);
-  return result;
+function describe(path: string, type: EntryType, stats: Stats, xattrs = noXattrs): TarEntry {
+  const isDevice = type === 'char' || type === 'block';
+  return {
+    type,
+    path,
+    linkPath: '',
+    mode: stats.mode & 0o7777,
+    uid: stats.uid,
+    gid: stats.gid,
+    sizeBytes: 0,
+    mtimeSeconds: Math.floor(stats.mtimeMs / 1000),
+    devMajor: isDevice ? majorOf(stats.rdev) : 0,
+    devMinor: isDevice ? minorOf(stats.rdev) : 0,
+    xattrs,
+  };
+}
+
+function isOpaque(fd: number): boolean {
+  return fgetxattr(fd, OPAQUE_XATTR)?.toString() === 'y';
+}
+
+/** In reverse order, to be popped. */
+function namesIn(fd: number): string[] {
+  fchdir(fd);
+  return readdirSync('.', { encoding: 'latin1' }).sort(descending);
+}
+
+/** As bigints: inode numbers of overlays use all 64 bits. */
+function inodeOf(name: string): string {
+  const { dev, ino } = lstatSync(fromBytes(name), { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+function lstatOrSkip(name: string): Stats | undefined {
+  try {
+    return lstatSync(fromBytes(name));
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }
 
 function marker(path: string): TarEntry {

@@ -1,6 +1,6 @@
 // One 512-byte header block, decoded and encoded. The tar package decodes numbers, type and checksum; names and devices are taken from the
 // bytes here, since it turns names into text and reads no devices of GNU archives. Encoding is fixed for ever: layer digests hang on it.
-import { Header } from 'tar';
+import { Header } from 'tar/header';
 import { EngineError } from '../../errors/engine-error.ts';
 import { encodePax, type PaxRecords, XATTR_PREFIX } from './pax.ts';
 import { BLOCK_BYTES, type EntryType, fromBytes, type TarEntry } from './tar-entry.ts';

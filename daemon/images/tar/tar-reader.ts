@@ -91,10 +91,13 @@ export class TarReader {
         if (this.#paddingLeft === 0) this.#expectHeader();
       } else {
         const size = Math.min(this.#wantedBytes - this.#gatheredBytes, chunk.length - at);
-        this.#gathered.push(chunk.subarray(at, at + size));
         this.#gatheredBytes += size;
+        const isWhole = this.#gatheredBytes === this.#wantedBytes;
+        const part = chunk.subarray(at, at + size);
+        // What waits for the next chunk is copied: the chunk's memory belongs to the caller.
+        this.#gathered.push(isWhole ? part : Buffer.from(part));
         at += size;
-        if (this.#gatheredBytes === this.#wantedBytes) this.#gatheredAll();
+        if (isWhole) this.#gatheredAll();
       }
     }
   }
