@@ -5,7 +5,7 @@ import { build } from 'esbuild';
 
 const root = new URL('..', import.meta.url).pathname;
 const target = `${root}dist`;
-const aside = `${root}dist.new-${process.pid}`;
+const aside = `${root}build/dist.new-${process.pid}`;
 
 /** CommonJS dependencies inside an ESM bundle need a `require` of their own. */
 const requireBanner =
@@ -41,13 +41,13 @@ async function bundle() {
     }),
     build({ ...shared, entryPoints: { main: 'cli/main.ts' }, outdir: `${aside}/cli`, splitting: true, minify: true }),
   ]);
-  copyFileSync(`${root}build/launcher/tsdocker-launcher`, `${aside}/tsdocker-launcher`);
+  copyFileSync(`${root}native-bindings/launcher/tsdocker-launcher`, `${aside}/tsdocker-launcher`);
   chmodSync(`${aside}/tsdocker-launcher`, 0o755);
 }
 
 try {
   await bundle();
-  const old = `${root}dist.old-${process.pid}`;
+  const old = `${root}build/dist.old-${process.pid}`;
   if (existsSync(target)) renameSync(target, old);
   renameSync(aside, target);
   rmSync(old, { recursive: true, force: true });
