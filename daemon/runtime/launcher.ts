@@ -1,10 +1,10 @@
 // Starts programs: writes one into a memfd, spawns the launcher on it and hands back its control socket as a MonitorClient.
 // The launcher itself runs from a sealed memfd, so that nothing in a container can ever write to the file it came from (CVE-2019-5736).
-import { spawn } from 'node:child_process';
-import { closeSync, readFileSync, writeSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { F_SEAL, MFD } from '../../native-bindings/constants.ts';
 import { fcntlAddSeals, memfdCreate } from '../../native-bindings/files.ts';
+import { reapChild, socketPair, spawnWithFds } from '../../native-bindings/spawn.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { MonitorClient } from './monitor-client.ts';
 import { encodeProgram, FIRST_PROGRAM_FD, LAST_PROGRAM_FD, type Program } from './program.ts';
@@ -24,11 +24,17 @@ export interface LaunchOptions {
 
 const EVERY_SEAL = F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE;
 
+/** A monitor closes its socket a moment before it can be reaped. */
+const REAP_DELAYS_MS = [1, 10, 100, 1000];
+
 export class Launcher implements Disposable {
   readonly #binary: number;
+  readonly #nullDevice: number;
+  readonly #children = new Set<number>();
 
   private constructor(binary: number) {
     this.#binary = binary;
+    this.#nullDevice = openSync('/dev/null', 'r+');
   }
 
   /** Copies the launcher into memory. Throws what reading the file throws, and SystemError. */
@@ -36,7 +42,7 @@ export class Launcher implements Disposable {
     return new Launcher(sealedMemfd('tsdocker', readFileSync(binaryPath), true));
   }
 
-  /** Resolves when execve has succeeded. Rejects with LaunchError when any operation fails. */
+  /** Resolves when execve has succeeded. Rejects with LaunchError when any operation fails, with SystemError when the launcher cannot run. */
   async launch(options: LaunchOptions): Promise<MonitorClient> {
     if (options.fds.length > LAST_PROGRAM_FD - FIRST_PROGRAM_FD + 1) {
       throw new EngineError(
@@ -44,39 +50,43 @@ export class Launcher implements Disposable {
         `the container needs ${options.fds.length} open files at once: use fewer mounts`,
       );
     }
-    const program = sealedMemfd('tsdocker-program', encodeProgram(options.program), false);
-    let socket: Socket;
-    try {
-      socket = await this.#spawn(options, program);
-    } finally {
-      closeSync(program);
-    }
+    const socket = this.#spawn(options);
     const hold = options.holdLogFrom === undefined ? {} : { holdSeq: options.holdLogFrom };
     return MonitorClient.adopt(socket, options.runDir, { program: options.program, ...hold });
   }
 
   [Symbol.dispose](): void {
     closeSync(this.#binary);
+    closeSync(this.#nullDevice);
   }
 
-  /** By /proc/PID of the daemon: in the child, libuv has put other files at the numbers that were free in the daemon. */
-  #spawn({ id, fds }: LaunchOptions, program: number): Promise<Socket> {
-    const child = spawn(`/proc/${process.pid}/fd/${this.#binary}`, [id], {
-      argv0: 'tsdocker-monitor',
-      cwd: '/',
-      env: {},
-      stdio: [program, 'pipe', 'ignore', ...fds],
-    });
-    return new Promise((resolve, reject) => {
-      child.once('error', (cause) =>
-        reject(new EngineError('system', `start the launcher: ${cause.message}`, { cause })),
-      );
-      child.once('spawn', () => {
-        // The monitor outlives the daemon: it must not keep the event loop alive, its socket does while somebody uses it.
-        child.unref();
-        resolve(child.stdout as Socket);
-      });
-    });
+  /** By /proc/PID of the daemon: in the child other files lie at the numbers that were free here. */
+  #spawn({ id, fds, program }: LaunchOptions): Socket {
+    const programFd = sealedMemfd('tsdocker-program', encodeProgram(program), false);
+    const opened = [programFd];
+    try {
+      const [ours, theirs] = socketPair();
+      opened.push(theirs);
+      const socket = new Socket({ fd: ours, readable: true, writable: true });
+      try {
+        const path = `/proc/${process.pid}/fd/${this.#binary}`;
+        this.#children.add(spawnWithFds(path, ['tsdocker-monitor', id], [programFd, theirs, this.#nullDevice, ...fds]));
+      } catch (error) {
+        socket.destroy();
+        throw error;
+      }
+      socket.once('close', () => this.#reap(0));
+      return socket;
+    } finally {
+      for (const fd of opened) closeSync(fd);
+    }
+  }
+
+  /** Monitors outlive the daemon; those that end before it are its children to reap. One whose socket was closed early is found later. */
+  #reap(attempt: number): void {
+    for (const pid of this.#children) if (reapChild(pid)) this.#children.delete(pid);
+    const delayMs = REAP_DELAYS_MS[attempt];
+    if (this.#children.size > 0 && delayMs !== undefined) setTimeout(() => this.#reap(attempt + 1), delayMs).unref();
   }
 }
 
