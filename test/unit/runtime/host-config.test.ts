@@ -1,0 +1,257 @@
+// What HostConfig may say and what comes of it: capabilities, ulimits, sysctls, namespaces, security options, everything else.
+import { describe, expect, test } from 'vitest';
+import type { ResolvedConfig } from '../../../daemon/api/types/container-config.ts';
+import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import { capabilityMask, DEFAULT_CAPABILITIES, effectiveCapabilities } from '../../../daemon/runtime/capabilities.ts';
+import { deviceNumber, resolveDevices } from '../../../daemon/runtime/devices.ts';
+import { type HostFacts, parseLimits } from '../../../daemon/runtime/host-facts.ts';
+import { systemPaths } from '../../../daemon/runtime/masked-paths.ts';
+import { parseNamespaceModes } from '../../../daemon/runtime/namespaces.ts';
+import { resolveUlimits } from '../../../daemon/runtime/rlimits.ts';
+import { securityOptions } from '../../../daemon/runtime/security-options.ts';
+import { resolveSysctls, sysctlPath } from '../../../daemon/runtime/sysctls.ts';
+import { validateHostConfig } from '../../../daemon/runtime/validate-host-config.ts';
+
+const ALL = (1n << 41n) - 1n;
+const RESOURCE = 1n << 24n;
+const facts: HostFacts = {
+  capabilities: ALL,
+  limits: new Map([['RLIMIT_NOFILE', { soft: 1024, hard: 4096 }]]),
+  oomScoreAdj: 0,
+  arch: 'x64',
+  kernel: [6, 1],
+  hostname: 'host',
+  cpus: 2,
+  seccomp: true,
+  apparmor: false,
+  timeNamespaces: true,
+};
+
+describe('capabilities', () => {
+  const of = (add: string[], drop: string[], privileged = false, available = ALL) =>
+    effectiveCapabilities({ add, drop, privileged }, available);
+
+  test('Docker’s order of precedence', () => {
+    expect(new Set(of([], []))).toEqual(new Set(DEFAULT_CAPABILITIES));
+    expect(of([], ['all'])).toEqual([]);
+    expect(of(['sys_admin'], ['ALL'])).toEqual(['CAP_SYS_ADMIN']);
+    expect(of(['ALL'], ['CAP_SYS_ADMIN'])).toHaveLength(40);
+    expect(of(['CAP_NET_ADMIN'], ['chown'])).toHaveLength(14);
+    expect(of([], ['ALL'], true)).toHaveLength(41);
+  });
+
+  test('never more than the engine has', () => {
+    expect(of(['ALL'], [], false, ALL & ~RESOURCE)).not.toContain('CAP_SYS_RESOURCE');
+    expect(() => of(['SYS_RESOURCE'], [], false, ALL & ~RESOURCE)).toThrow(
+      'capability not supported by your kernel or not available in the current environment: "CAP_SYS_RESOURCE"',
+    );
+  });
+
+  test('unknown names', () => {
+    expect(() => of(['foo'], [])).toThrow('invalid CapAdd: unknown capability: "CAP_FOO"');
+    expect(() => of([], ['__proto__'])).toThrow('invalid CapDrop: unknown capability: "CAP___PROTO__"');
+  });
+
+  test('the default mask is the kernel’s a80425fb', () => {
+    expect(capabilityMask(DEFAULT_CAPABILITIES).toString(16)).toBe('a80425fb');
+  });
+});
+
+describe('ulimits', () => {
+  const of = (Ulimits: HostConfig['Ulimits'], capabilities = ALL) =>
+    resolveUlimits({ Ulimits }, { ...facts, capabilities });
+
+  test('become rlimits', () => {
+    expect(of([{ Name: 'nofile', Soft: 10, Hard: -1 }]).rlimits).toEqual([
+      { type: 'RLIMIT_NOFILE', soft: 10, hard: -1 },
+    ]);
+  });
+
+  test('are lowered to what the engine may give, with a warning', () => {
+    const { rlimits, warnings } = of([{ Name: 'nofile', Soft: 9999, Hard: 9999 }], ALL & ~RESOURCE);
+    expect(rlimits).toEqual([{ type: 'RLIMIT_NOFILE', soft: 4096, hard: 4096 }]);
+    expect(warnings).toHaveLength(1);
+  });
+
+  test.each([
+    [{ Name: 'files', Soft: 1, Hard: 1 }, 'invalid ulimit type: files'],
+    [{ Name: 'as', Soft: 1, Hard: 1 }, 'invalid ulimit type: as'],
+    [{ Name: 'nofile', Soft: 2, Hard: 1 }, 'ulimit soft limit must be less than or equal to hard limit: 2 > 1'],
+    [{ Name: 'nofile', Soft: -1, Hard: 1 }, 'ulimit soft limit must be'],
+    [{ Name: 'nofile', Soft: -2, Hard: 1 }, 'must not be below -1'],
+  ])('%j is refused', (ulimit, message) => expect(() => of([ulimit])).toThrow(message));
+
+  test('the kernel’s table is read', () => {
+    const text = `${'Limit'.padEnd(26)}Soft Limit           Hard Limit           Units\n${'Max open files'.padEnd(26)}1024                 unlimited            files\n`;
+    expect(parseLimits(text)).toEqual(new Map([['RLIMIT_NOFILE', { soft: 1024, hard: -1 }]]));
+  });
+});
+
+describe('sysctls', () => {
+  const own = { network: true, ipc: true, uts: true, ownNetwork: false };
+  const of = (Sysctls: Record<string, string>, namespaces = own) => resolveSysctls({ Sysctls }, namespaces);
+
+  test('of the container’s namespaces are taken', () => {
+    expect([
+      ...of({ 'net.core.somaxconn': '5', 'kernel.shmmax': '1', 'fs.mqueue.queues_max': '2' }).keys(),
+    ]).toHaveLength(3);
+    expect(of({}, { ...own, ownNetwork: true }).get('net.ipv4.ip_unprivileged_port_start')).toBe('0');
+  });
+
+  test.each([
+    'kernel.core_pattern',
+    'vm.swappiness',
+    'kernel.hostname',
+    'fs.file-max',
+    'net',
+    '../net.x',
+    'net/../kernel/core_pattern',
+    'net..x',
+    '',
+    'net.ipv4.conf\u0000',
+    'kernel/core_pattern',
+  ])('%j is refused', (key) => {
+    expect(() => of({ [key]: '1' })).toThrow(expect.objectContaining({ code: 'invalid' }));
+  });
+
+  test('of the host’s namespaces are refused', () => {
+    expect(() => of({ 'net.core.somaxconn': '5' }, { ...own, network: false })).toThrow('host network namespace');
+    expect(() => of({ 'kernel.shmmax': '5' }, { ...own, ipc: false })).toThrow('host ipc namespace');
+    expect(() => of({ 'kernel.domainname': 'x' }, { ...own, uts: false })).toThrow('host uts namespace');
+  });
+
+  test('the first separator separates', () => {
+    expect(sysctlPath('net.ipv4.conf.eth0/1.forwarding')).toBe('net/ipv4/conf/eth0.1/forwarding');
+    expect(sysctlPath('net/ipv4/conf/eth0.1/forwarding')).toBe('net/ipv4/conf/eth0.1/forwarding');
+  });
+});
+
+describe('namespace words', () => {
+  test('defaults follow the control groups’ version', () => {
+    expect(parseNamespaceModes({}, 1).cgroup).toBe('host');
+    expect(parseNamespaceModes({}, 2).cgroup).toBe('private');
+    expect(parseNamespaceModes({ Privileged: true }, 2).cgroup).toBe('host');
+  });
+
+  test('container:X keeps the reference', () => {
+    const modes = parseNamespaceModes({ PidMode: 'container:a', IpcMode: 'container:b' }, 1);
+    expect(modes.pid).toEqual({ kind: 'container', ref: 'a' });
+    expect(modes.ipc).toMatchObject({ kind: 'container', ref: 'b' });
+  });
+
+  test.each([
+    [{ PidMode: 'x' }, 'invalid PID mode: x'],
+    [{ PidMode: 'container:' }, 'invalid PID mode: container:'],
+    [{ IpcMode: 'x' }, 'invalid IPC mode: x'],
+    [{ UTSMode: 'container:x' }, 'invalid UTS mode: container:x'],
+    [{ CgroupnsMode: 'x' }, 'invalid cgroup namespace mode: x'],
+    [{ UsernsMode: 'x' }, 'invalid USER mode: x'],
+  ])('%j', (hostConfig, message) => expect(() => parseNamespaceModes(hostConfig, 1)).toThrow(message));
+});
+
+describe('security options', () => {
+  const of = (...SecurityOpt: string[]) => securityOptions({ SecurityOpt });
+
+  test('both spellings', () => {
+    expect(of('no-new-privileges').noNewPrivileges).toBe(true);
+    expect(of('no-new-privileges:true').noNewPrivileges).toBe(true);
+    expect(of('no-new-privileges=false').noNewPrivileges).toBe(false);
+    expect(of('seccomp:unconfined').seccomp).toBe('unconfined');
+    expect(of('systempaths=unconfined').systemPathsUnconfined).toBe(true);
+    expect(of('label=disable', 'apparmor=unconfined', 'seccomp=builtin').seccomp).toBeUndefined();
+  });
+
+  test.each([
+    ['foo', 'invalid --security-opt 1: "foo"'],
+    ['foo=bar', 'invalid --security-opt 2: "foo=bar"'],
+    ['no-new-privileges=maybe', 'invalid --security-opt 2'],
+    ['seccomp={', 'seccomp profile:'],
+  ])('%s is refused', (word, message) => expect(() => of(word)).toThrow(message));
+
+  test.each(['apparmor=mine', 'label=type:x'])('%s is not implemented', (word) => {
+    expect(() => of(word)).toThrow(expect.objectContaining({ code: 'not-implemented' }));
+  });
+
+  test('paths: null is the default, [] is none, privileged has none', () => {
+    expect(systemPaths({}).masked).toContain('/proc/kcore');
+    expect(systemPaths({ MaskedPaths: null }).masked).toContain('/proc/kcore');
+    expect(systemPaths({ MaskedPaths: [] }).masked).toEqual([]);
+    expect(systemPaths({ Privileged: true })).toEqual({ masked: [], readonly: [] });
+    expect(systemPaths({ SecurityOpt: ['systempaths=unconfined'] }).readonly).toEqual([]);
+  });
+});
+
+describe('devices', () => {
+  test('are what the host has there', () => {
+    const [device] = resolveDevices({
+      Devices: [{ PathOnHost: '/dev/zero', PathInContainer: '/dev/x/../y', CgroupPermissions: 'r' }],
+    });
+    expect(device).toMatchObject({ path: '/dev/y', type: 'c', major: 1, minor: 5, permissions: 'r' });
+  });
+
+  test.each([
+    [
+      { PathOnHost: '/dev/none' },
+      'error gathering device information while adding custom device "/dev/none": no such file or directory',
+    ],
+    [{ PathOnHost: '/etc/passwd' }, 'not a device node'],
+    [{ PathOnHost: 'dev/zero' }, 'both paths must be absolute'],
+    [{ PathOnHost: '/dev/zero', CgroupPermissions: 'rx' }, 'invalid device mode: rx'],
+  ])('%j is refused', (device, message) => expect(() => resolveDevices({ Devices: [device] })).toThrow(message));
+
+  test('numbers are makedev(3)’s', () => {
+    expect(deviceNumber(136, 0)).toBe(0x8800n);
+    expect(deviceNumber(8, 300)).toBe(0x10082cn);
+  });
+});
+
+describe('the rest', () => {
+  const config = { Volumes: null, Hostname: '', Domainname: '' } as ResolvedConfig;
+  const check = (hostConfig: HostConfig, more: Partial<ResolvedConfig> = {}) =>
+    validateHostConfig(hostConfig, { ...config, ...more }, facts, 1);
+
+  test('an empty HostConfig is fine', () => expect(check({}).warnings).toEqual([]));
+
+  test.each<[HostConfig, string]>([
+    [{ ShmSize: -1 }, 'SHM size can not be less than 0'],
+    [{ OomScoreAdj: 1001 }, 'Invalid value 1001, range for oom score adj is [-1000, 1000]'],
+    [{ RestartPolicy: { Name: 'maybe' } }, "unknown policy 'maybe'"],
+    [{ RestartPolicy: { Name: 'always', MaximumRetryCount: 3 } }, 'maximum retry count'],
+    [
+      { AutoRemove: true, RestartPolicy: { Name: 'always' } },
+      "can't create 'AutoRemove' container with restart policy",
+    ],
+    [{ Runtime: 'kata' }, 'unknown or invalid runtime name: kata'],
+    [{ Isolation: 'hyperv' }, "invalid isolation 'hyperv' on linux"],
+    [{ MaskedPaths: ['x'] }, 'must be absolute'],
+    [{ Binds: Array.from({ length: 1025 }, (_, index) => `/a:/${index}`) }, 'Binds has more than 1024 entries'],
+  ])('%j is invalid', (hostConfig, message) => {
+    expect(() => check(hostConfig)).toThrow(
+      expect.objectContaining({ code: 'invalid', message: expect.stringContaining(message) }),
+    );
+  });
+
+  test.each<HostConfig>([
+    { UsernsMode: 'auto' },
+    { Links: ['a:b'] },
+    { DeviceRequests: [{}] },
+    { StorageOpt: { size: '1G' } },
+    { PortBindings: { '80/tcp': [{ HostPort: '80' }] } },
+    { PublishAllPorts: true },
+    { CpuRealtimeRuntime: 1 },
+    { VolumesFrom: ['a'] },
+  ])('%j is not implemented', (hostConfig) => {
+    expect(() => check(hostConfig)).toThrow(expect.objectContaining({ code: 'not-implemented' }));
+  });
+
+  test('health checks are not implemented, NONE is fine', () => {
+    expect(() => check({}, { Healthcheck: { Test: ['CMD', 'x'] } })).toThrow('health checks');
+    expect(check({}, { Healthcheck: { Test: ['NONE'] } }).warnings).toEqual([]);
+  });
+
+  test('a host name conflicts with the host’s UTS namespace', () => {
+    expect(() => check({ UTSMode: 'host' }, { Hostname: 'x' })).toThrow(
+      'conflicting options: hostname and the UTS mode',
+    );
+  });
+});
