@@ -5,6 +5,7 @@ import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, given, containerParams as params } from '../app.ts';
 import { parseDetachKeys } from '../detach-keys.ts';
 import { type HijackTarget, type Opened, type Sessions, serveTakenOver } from '../hijack.ts';
+import { lineFrames } from '../line-frames.ts';
 import { compileQuery, flag, text, timestamp } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
@@ -80,10 +81,9 @@ export function registerContainerStreams(app: App, { containers }: ApiServices, 
       const stream = new ResponseStream(reply, streamContentType(logs.tty, requestedVersion(request.originalUrl)));
       stream.onClose(() => logs.close());
       try {
-        await pumpOutput(logs.output, stream.raw, {
-          isFramed: !logs.tty,
-          canMerge: mergesLogFrames(request.headers['user-agent']),
-        });
+        const canMerge = mergesLogFrames(request.headers['user-agent']);
+        const output = logs.tty || canMerge ? logs.output : lineFrames(logs.output);
+        await pumpOutput(output, stream.raw, { isFramed: !logs.tty, canMerge });
         stream.end();
       } catch {
         stream.abort();

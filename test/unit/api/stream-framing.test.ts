@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
+import { lineFrames } from '../../../daemon/api/line-frames.ts';
 import { type Framing, mergesLogFrames, pumpOutput, streamContentType } from '../../../daemon/api/stream-framing.ts';
 import type { OutputChunk } from '../../../daemon/containers/container-service.ts';
 
@@ -71,4 +72,30 @@ test('only clients known to copy get merged frames of logs', () => {
   expect(mergesLogFrames('Docker-Client/28.2.2 (linux)')).toBe(true);
   expect(mergesLogFrames('docker-sdk-python/7.1.0')).toBe(false);
   expect(mergesLogFrames(undefined)).toBe(false);
+});
+
+test('log frames are lines for other clients: cut, joined across writes, streams apart', async () => {
+  const items = [
+    chunk(1, 'a\nb\nc'),
+    [chunk(2, 'E\n'), chunk(1, 'd\n\n')],
+    chunk(1, 'x'.repeat(20_000)),
+    chunk(2, 'end'),
+  ];
+  const frames: { stream: number; text: string }[] = [];
+  const source = (async function* () {
+    for (const item of items) yield item;
+  })();
+  for await (const lines of lineFrames(source)) {
+    for (const { stream, data } of lines) frames.push({ stream, text: data.toString() });
+  }
+  expect(frames.map(({ stream, text }) => [stream, text.length > 9 ? text.length : text])).toEqual([
+    [1, 'a\n'],
+    [1, 'b\n'],
+    [2, 'E\n'],
+    [1, 'cd\n'],
+    [1, '\n'],
+    [1, 16384],
+    [1, 3616],
+    [2, 'end'],
+  ]);
 });
