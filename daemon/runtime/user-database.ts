@@ -127,7 +127,7 @@ function readDatabase(rootFd: number, path: string): string {
     if (stats.size > MAX_FILE_BYTES) {
       throw new EngineError('invalid', `/${path} of the image is larger than ${MAX_FILE_BYTES} bytes`);
     }
-    const content = Buffer.alloc(stats.size);
+    const content = Buffer.allocUnsafe(stats.size);
     let length = 0;
     for (let count = -1; count !== 0 && length < content.length; length += count) {
       count = readSync(fd, content, length, content.length - length, null);
