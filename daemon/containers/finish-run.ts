@@ -1,6 +1,5 @@
 // The end of a run, however it came: the monitor's connection closes. Reads the exit record, stores the state, tells those who wait, clears
 // away what the run used, and decides what follows: removal, a restart, or nothing.
-import { rmSync } from 'node:fs';
 import { type ExitRecord, readExitRecord } from '../runtime/exit-record.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 import { wallClockNs } from '../state/event-log.ts';
@@ -10,6 +9,7 @@ import { publishContainerEvent, publishNetworkEvent } from './container-events.t
 import { beginNewFile } from './log-files.ts';
 import { removeLocked } from './remove-container.ts';
 import { planRestart } from './restart-policy.ts';
+import { removeRunDir } from './run-directory.ts';
 import { scheduleRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
 
@@ -81,7 +81,7 @@ export async function concludeRun(services: Services, container: Container, code
   else container.wake('next-exit');
 
   await cgroups.remove(cgroupPath);
-  rmSync(paths.run(container.id), { recursive: true, force: true });
+  removeRunDir(paths.run(container.id));
   if (restart !== undefined) scheduleRestart(services, container, restart);
   else if (hostConfig.AutoRemove) await removeLocked(services, container);
 }

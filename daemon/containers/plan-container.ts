@@ -20,6 +20,9 @@ import { resolveConfig } from './resolve-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 import type { Services } from './services.ts';
 
+/** In every init layer unasked: containers without mounts of their own share one. */
+const alwaysThere: ReadonlySet<string> = new Set(['/dev', '/proc', '/sys']);
+
 export interface PlannedContainer {
   image: ImageRecord;
   config: ResolvedConfig;
@@ -56,7 +59,7 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     hostname: network.kind === 'host' || hostConfig.UTSMode === 'host' ? services.host.facts.hostname : '',
     hostConfig,
     mounts,
-    mountPoints: mountPoints(mounts, {}),
+    mountPoints: mountPoints(mounts, {}).filter(({ path }) => !alwaysThere.has(path)),
     endpoints: endpointsOf(NetworkingConfig?.EndpointsConfig ?? {}),
     warnings: [...checked.warnings, ...warnings],
   };
