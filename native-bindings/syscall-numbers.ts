@@ -84,10 +84,11 @@ const NUMBERS = {
 } as const satisfies Record<string, readonly [x64: number, arm64: number]>;
 
 export type SyscallName = keyof typeof NUMBERS;
+export const SYSCALL_NAMES = Object.keys(NUMBERS) as SyscallName[];
 
-/** The number of a system call on this machine. Throws on architectures other than x86-64 and arm64. */
-export function syscallNumber(name: SyscallName): number {
-  if (process.arch === 'x64') return NUMBERS[name][0];
-  if (process.arch === 'arm64') return NUMBERS[name][1];
-  throw new Error(`the engine has no system call numbers for the architecture ${process.arch}`);
+/** The number of a system call. Throws for architectures other than x86-64 and arm64. */
+export function syscallNumber(name: SyscallName, arch: string = process.arch): number {
+  if (arch === 'x64') return NUMBERS[name][0];
+  if (arch === 'arm64') return NUMBERS[name][1];
+  throw new Error(`the engine has no system call numbers for the architecture ${arch}`);
 }
