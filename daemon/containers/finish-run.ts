@@ -50,7 +50,9 @@ export async function concludeRun(services: Services, container: Container, code
   if (exit === undefined) beginNewFile(paths.logs(container.id));
 
   const finishedNs = exit?.finishedNs ?? wallClockNs();
-  const durationNs = finishedNs - BigInt(container.state.startedNs);
+  // The monitor's own time of the start: the daemon's is later than the end of a process that ended at once.
+  const startedNs = exit?.startedNs ?? BigInt(container.state.startedNs);
+  const durationNs = finishedNs - startedNs;
   const exitCode = exit?.code ?? codeWithoutRecord;
   const restart = planRestart(hostConfig, {
     exitCode,
@@ -66,6 +68,7 @@ export async function concludeRun(services: Services, container: Container, code
     exitCode,
     error: '',
     oomKilled: exit?.oomKilled ?? false,
+    startedNs: startedNs.toString(),
     finishedNs: finishedNs.toString(),
   };
   store.saveState(container);

@@ -90,7 +90,10 @@ function refuseMissing(hostConfig: HostConfig, config: ResolvedConfig): void {
 }
 
 function checkNumbers(hostConfig: HostConfig): void {
-  const { ShmSize = 0, OomScoreAdj = 0 } = hostConfig;
+  const { ShmSize = 0, OomScoreAdj = 0, CgroupParent } = hostConfig;
+  if (CgroupParent && (!/^[^\p{Cc}]{1,1000}$/u.test(CgroupParent) || CgroupParent.split('/').includes('..'))) {
+    throw new EngineError('invalid', `invalid cgroup parent ${JSON.stringify(CgroupParent)}: it must not contain ".."`);
+  }
   if (ShmSize < 0) throw new EngineError('invalid', 'SHM size can not be less than 0');
   if (OomScoreAdj < -1000 || OomScoreAdj > 1000) {
     throw new EngineError('invalid', `Invalid value ${OomScoreAdj}, range for oom score adj is [-1000, 1000]`);

@@ -204,7 +204,7 @@ describe('states', () => {
       const top = await daemon.api.get<{ Processes: string[][]; Titles: string[] }>(`/containers/${id}/top`);
       const column = top.Titles.indexOf('PID');
       const pids = top.Processes.map((row) => Number(row[column]));
-      expect(pids.length).toBe(5);
+      expect(pids.length).toBe(4);
       if (isPaused) await daemon.api.post(`/containers/${id}/pause`);
       await remove(daemon, id);
       expect(pids.filter(isAlive)).toEqual([]);
