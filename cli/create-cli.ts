@@ -7,13 +7,15 @@ import type { Output } from './terminal/output.ts';
 
 export function createCli(program: string, options: GlobalOptions, out: Output, err: Output): Cli {
   let config: ConfigFile | undefined;
+  let started: Promise<boolean> | undefined;
   const client = new ApiClient({
     host: options.host,
     tls: options.tls,
     async onRefused() {
       if (!options.isDefaultHost || process.getuid?.() !== 0) return false;
-      const { startDaemon } = await import('./daemon-process.ts');
-      return startDaemon(options.host, err);
+      // Requests at the same time share one attempt.
+      started ??= import('./daemon-process.ts').then((m) => m.startDaemon(options.host, err));
+      return started;
     },
   });
   return {

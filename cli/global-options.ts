@@ -48,7 +48,8 @@ export function resolveGlobalOptions(
   if (!logLevels.includes(flags.logLevel.toLowerCase())) {
     throw new CliError(`Unable to parse logging level: ${flags.logLevel}`);
   }
-  if (flags.host.length > 1) throw new CliError('Specify only one -H');
+  if (flags.host.length > 1)
+    throw new CliError('Failed to initialize: unable to resolve tsdocker endpoint: Specify only one -H');
   const host = flags.host[0] || env.DOCKER_HOST || defaultHost;
   const verify = changed.has('tlsverify') ? flags.tlsverify : Boolean(env.DOCKER_TLS_VERIFY);
   const certs = env.DOCKER_CERT_PATH;

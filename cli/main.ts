@@ -62,7 +62,8 @@ async function runCommand(
   if (found.kind !== 'command') {
     const flags = found.rest[0]?.startsWith('-') ? found.rest[0] : undefined;
     if (found.kind === 'group' && (found.rest.length === 0 || flags === '--help' || flags === '-h')) {
-      return showHelp(found, words, out);
+      // A bare group is a question, not an answer: docker shows its help on standard error.
+      return showHelp(found, words, found.rest.length === 0 ? err : out);
     }
     throw unknownCommand(found, words);
   }

@@ -51,8 +51,8 @@ export const attach = defineCommand({
 async function inspectRunning(cli: Cli, name: string): Promise<ContainerInspectResponse> {
   const container = await cli.client.get<ContainerInspectResponse>(`/containers/${segment(name)}/json`);
   const { State } = container;
-  if (!State.Running) throw new CliError('cannot attach to a stopped container, start it first');
-  if (State.Paused) throw new CliError('cannot attach to a paused container, unpause it first');
-  if (State.Restarting) throw new CliError('cannot attach to a restarting container, wait until it is running');
+  if (!State.Running) throw new CliError('You cannot attach to a stopped container, start it first');
+  if (State.Paused) throw new CliError('You cannot attach to a paused container, unpause it first');
+  if (State.Restarting) throw new CliError('You cannot attach to a restarting container, wait until it is running');
   return container;
 }

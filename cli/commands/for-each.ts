@@ -5,16 +5,16 @@ import { joinErrors } from '../errors.ts';
 /** How many requests are under way at a time. */
 const parallel = 50;
 
-/** Prints each name whose `act` succeeded; throws what failed. */
+/** Prints each name whose `act` succeeded, unless it answers false; throws what failed. */
 export async function forEachName(cli: Cli, names: readonly string[], act: (name: string) => Promise<unknown>) {
   const errors: unknown[] = [];
-  const results = names.map(() => Promise.withResolvers<void>());
+  const results = names.map(() => Promise.withResolvers<unknown>());
   for (const { promise } of results) promise.catch(() => {});
   let next = 0;
   const worker = async () => {
     for (let i = next++; i < names.length; i = next++) {
       await act(names[i] ?? '').then(
-        () => results[i]?.resolve(),
+        (result) => results[i]?.resolve(result),
         (error: unknown) => results[i]?.reject(error),
       );
     }
@@ -22,8 +22,7 @@ export async function forEachName(cli: Cli, names: readonly string[], act: (name
   const workers = Array.from({ length: Math.min(parallel, names.length) }, worker);
   for (const [i, name] of names.entries()) {
     try {
-      await results[i]?.promise;
-      cli.out.line(name);
+      if ((await results[i]?.promise) !== false) cli.out.line(name);
     } catch (error) {
       errors.push(error);
     }

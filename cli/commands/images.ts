@@ -4,7 +4,14 @@ import { CliError } from '../errors.ts';
 import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';
 import { listFormatHelp } from '../options/format-help.ts';
-import { imageHeaders, imageRows, imageTable, imageTableWithDigest, imageView } from '../views/image-view.ts';
+import {
+  imageHeaders,
+  imageRows,
+  imageTable,
+  imageTableWithDigest,
+  imageView,
+  rawImageFormat,
+} from '../views/image-view.ts';
 import { parseListFormat, renderList } from '../views/list.ts';
 
 export const images = defineCommand({
@@ -33,8 +40,10 @@ export const images = defineCommand({
     });
     let source = flags.format || (flags.quiet ? 'table' : (cli.config().imagesFormat ?? 'table'));
     if (flags.quiet && source === 'table') source = '{{.ID}}';
+    if (flags.digests && /^table ./.test(source) && !source.includes('{{.Digest}}')) source += '\t{{.Digest}}';
     const showDigests = flags.digests || source.includes('{{.Digest}}');
-    const format = parseListFormat(source, flags.digests ? imageTableWithDigest : imageTable);
+    const table = flags.digests ? imageTableWithDigest : imageTable;
+    const format = parseListFormat(source, table, rawImageFormat(flags.digests, flags.quiet));
     const rows = list.flatMap((image) =>
       imageRows(image, showDigests).map((row) => imageView(image, row, !flags.noTrunc)),
     );

@@ -53,13 +53,21 @@ function format(cli: Cli, source: string, server: SystemInfo | undefined, failur
     ...(failure === undefined ? {} : { ServerErrors: [failure] }),
     ClientInfo: { Debug: cli.options.debug, ...clientInfo(cli), Plugins: [], Warnings: null },
   };
+  const template = compile(source === 'json' ? '{{json .}}' : source);
   try {
-    const template = compileTemplate(source === 'json' ? '{{json .}}' : source);
     return template.render(data, {
       missingKey(key) {
-        throw new Error(`can't evaluate field ${key} in type *system.dockerInfo`);
+        throw new Error(`can't evaluate field ${key} in type system.dockerInfo`);
       },
     });
+  } catch (error) {
+    throw new CliError(messageOf(error));
+  }
+}
+
+function compile(source: string) {
+  try {
+    return compileTemplate(source);
   } catch (error) {
     throw new CliError(`template parsing error: ${messageOf(error)}`, 64);
   }

@@ -20,7 +20,7 @@ export const port = defineCommand({
     if (wanted !== undefined) {
       const key = wanted.includes('/') ? wanted : `${wanted}/tcp`;
       const bindings = ports.get(key);
-      if (!bindings?.length) throw new CliError(`no public port '${wanted}' published for ${name}`);
+      if (!bindings?.length) throw new CliError(`Error: No public port '${wanted}' published for ${name}`);
       cli.out.print(bindings.map((binding) => `${address(binding)}\n`).join(''));
       return 0;
     }

@@ -3,7 +3,7 @@ import { defineCommand, none } from '../command.ts';
 import { boolFlag, integerFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';
 import { listFormatHelp } from '../options/format-help.ts';
-import { containerHeaders, containerTable, containerView } from '../views/container-view.ts';
+import { containerHeaders, containerTable, containerView, rawContainerFormat } from '../views/container-view.ts';
 import { parseListFormat, renderList } from '../views/list.ts';
 
 export const ps = defineCommand({
@@ -29,8 +29,12 @@ export const ps = defineCommand({
       cli.err.line('WARNING: Ignoring custom format, because both --format and --quiet are set.');
     }
     let source = flags.format || (flags.quiet ? 'table' : (cli.config().psFormat ?? 'table'));
-    if (flags.quiet) source = '{{.ID}}';
-    const format = parseListFormat(source, flags.size ? `${containerTable}\\t{{.Size}}` : containerTable);
+    if (flags.quiet) source = flags.format === 'raw' ? 'raw' : '{{.ID}}';
+    const format = parseListFormat(
+      source,
+      flags.size ? `${containerTable}\\t{{.Size}}` : containerTable,
+      rawContainerFormat(flags.size, flags.quiet),
+    );
     const limit = flags.latest && !changed.has('last') ? 1 : flags.last;
     const containers = await cli.client.get<ContainerSummary[]>('/containers/json', {
       all: flags.all ? '1' : undefined,

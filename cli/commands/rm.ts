@@ -28,7 +28,9 @@ export const rm = defineCommand({
         // With -f it only has to be gone.
         if (!flags.force || !(error instanceof ApiError) || error.httpStatus !== 404) throw error;
         cli.err.line(error.message);
+        return false;
       }
+      return true;
     });
     return 0;
   },

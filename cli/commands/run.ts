@@ -82,7 +82,6 @@ async function runCreated(cli: Cli, id: string, request: ContainerCreateRequest,
     }),
     watchExit(cli, id, options.autoRemove ? 'removed' : 'next-exit'),
   ]);
-  if (!stdout && !stderr) cli.out.line(id);
   const streams = connectStreams(cli, hijacked, { tty, stdin, stdout, stderr, detachKeys });
   streams.done.catch(() => {});
   try {

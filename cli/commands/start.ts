@@ -11,8 +11,8 @@ import { boolFlag, type FlagValues, stringFlag } from '../flags/flag.ts';
 
 const flags = {
   attach: boolFlag('attach,a', 'Attach STDOUT/STDERR and forward signals'),
-  checkpoint: stringFlag('checkpoint', 'Restore from this checkpoint', { hidden: true }),
-  checkpointDir: stringFlag('checkpoint-dir', 'Use a custom checkpoint storage directory', { hidden: true }),
+  checkpoint: stringFlag('checkpoint', 'Restore from this checkpoint'),
+  checkpointDir: stringFlag('checkpoint-dir', 'Use a custom checkpoint storage directory'),
   detachKeys: stringFlag('detach-keys', 'Override the key sequence for detaching a container'),
   interactive: boolFlag('interactive,i', "Attach container's STDIN"),
 };

@@ -20,7 +20,7 @@ export const tag = defineCommand({
       throw new CliError(
         invalid
           ? messageOf(error)
-          : `error parsing reference: ${JSON.stringify(target)} is not a valid repository/tag: ${messageOf(error)}`,
+          : `Error parsing reference: ${JSON.stringify(target)} is not a valid repository/tag: ${messageOf(error)}`,
       );
     }
     await cli.client.post(`/images/${segment(source)}/tag`, { query });

@@ -86,7 +86,7 @@ export function parseMount(text: string): Mount {
     const setter = setters.get(key);
     const value = given ?? (switches.has(key) ? 'true' : undefined);
     if (value === undefined) throw new Error(`invalid field '${field}' must be a key=value pair`);
-    if (!setter) throw new Error(`unknown option '${key}' in '${field}'`);
+    if (!setter) throw new Error(`unexpected key '${key}' in '${field}'`);
     setter(mount, value, key);
   }
   return check(mount);
@@ -178,7 +178,6 @@ export function splitVolumes(specs: readonly string[]): { binds: string[]; volum
     if (spec === '') throw new CliError('invalid empty volume spec');
     const parts = spec.split(':');
     if (parts.some((part) => part === '')) throw new CliError(`invalid spec: ${spec}: empty section between colons`);
-    if (parts.length > 3) throw new CliError(`invalid spec: ${spec}: too many colons`);
     if (parts.length === 1) {
       volumes[spec] = {};
       continue;

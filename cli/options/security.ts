@@ -31,7 +31,7 @@ function resolveOption(option: string): string {
   const [key, value] = option.includes('=') ? cut(option, '=') : cut(option, ':');
   if (value === undefined) {
     if (option === 'no-new-privileges') return option;
-    throw new CliError(`invalid --security-opt: ${JSON.stringify(option)}`);
+    throw new CliError(`Invalid --security-opt: ${JSON.stringify(option)}`);
   }
   if (key !== 'seccomp' || value === 'unconfined' || value === 'builtin') return option;
   return `seccomp=${readProfile(value)}`;

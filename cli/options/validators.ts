@@ -92,7 +92,8 @@ export function parseUlimit(text: string): Ulimit {
     return Number(limit);
   });
   if (Hard !== -1 && (Soft === -1 || Soft > Hard)) {
-    throw new Error(`ulimit soft limit must be less than or equal to hard limit: ${Soft} > ${Hard}`);
+    const shown = Soft === -1 ? `soft: -1 (unlimited), hard: ${Hard}` : `${Soft} > ${Hard}`;
+    throw new Error(`ulimit soft limit must be less than or equal to hard limit: ${shown}`);
   }
   return { Name, Hard, Soft };
 }

@@ -249,6 +249,9 @@ class Evaluation {
   }
 
   #error(pipe: Pipe, message: string, shown = pipe.source): TemplateError {
-    return new TemplateError(`template: :${pipe.position}: executing "" at <${shown}>: ${message}`);
+    const { line, column } = pipe.position;
+    // Go points at the last part of a chain of fields.
+    const offset = Math.max(0, pipe.source.indexOf(shown)) + (shown.startsWith('.') ? shown.lastIndexOf('.') : 0);
+    return new TemplateError(`template: :${line}:${column + offset}: executing "" at <${shown}>: ${message}`);
   }
 }

@@ -15,8 +15,8 @@ export interface Pipe {
   commands: Operand[][];
   /** As the user wrote it, for messages. */
   source: string;
-  /** Line and column of its action. */
-  position: string;
+  /** Of its action. */
+  position: { line: number; column: number };
 }
 
 export type Operand =

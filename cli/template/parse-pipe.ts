@@ -24,7 +24,7 @@ class PipeParser {
 
   pipe(): Pipe {
     const { line, column, source } = this.#action;
-    const pipe: Pipe = { variables: [], declares: false, commands: [], source, position: `${line}:${column}` };
+    const pipe: Pipe = { variables: [], declares: false, commands: [], source, position: { line, column } };
     this.#assignment(pipe);
     for (;;) {
       pipe.commands.push(this.#command());

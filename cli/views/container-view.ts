@@ -9,6 +9,14 @@ import { Struct } from '../template/values.ts';
 export const containerTable =
   'table {{.ID}}\\t{{.Image}}\\t{{.Command}}\\t{{.RunningFor}}\\t{{.Status}}\\t{{.Ports}}\\t{{.Names}}';
 
+/** Docker's old `--format raw`. */
+export function rawContainerFormat(size: boolean, quiet: boolean): string {
+  if (quiet) return 'container_id: {{.ID}}';
+  const fields = 'container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}';
+  const padded = 'state:{{pad .State 1 0}}\nstatus:{{pad .Status 1 0}}\nnames: {{.Names}}\nlabels:{{pad .Labels 1 0}}';
+  return `${fields}\n${padded}\nports:{{pad .Ports 1 0}}\n${size ? 'size: {{.Size}}\n' : ''}`;
+}
+
 export const containerHeaders: Record<string, string> = {
   ID: 'CONTAINER ID',
   Names: 'NAMES',

@@ -10,6 +10,13 @@ const created = '{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}';
 export const imageTable = `table {{.Repository}}\\t{{.Tag}}\\t{{.ID}}\\t${created}\\t{{.Size}}`;
 export const imageTableWithDigest = `table {{.Repository}}\\t{{.Tag}}\\t{{.Digest}}\\t{{.ID}}\\t${created}\\t{{.Size}}`;
 
+/** Docker's old `--format raw`. */
+export function rawImageFormat(digests: boolean, quiet: boolean): string {
+  if (quiet) return 'image_id: {{.ID}}';
+  const digest = digests ? 'digest: {{.Digest}}\n' : '';
+  return `repository: {{.Repository}}\ntag: {{.Tag}}\n${digest}image_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n`;
+}
+
 export const imageHeaders: Record<string, string> = {
   ID: 'IMAGE ID',
   Repository: 'REPOSITORY',
@@ -73,7 +80,7 @@ export function imageView(image: ImageSummary, row: ImageRow, truncate: boolean)
     CreatedAt: () => goTime(image.Created),
     Size: () => humanSize(image.Size, 3),
     Containers: () => (image.Containers === -1 ? 'N/A' : String(image.Containers)),
-    VirtualSize: () => humanSize(image.Size, 3),
+    VirtualSize: () => humanSize(image.Size),
     SharedSize: () => size(image.SharedSize),
     UniqueSize: () => (image.SharedSize === -1 ? 'N/A' : humanSize(image.Size - image.SharedSize)),
   });

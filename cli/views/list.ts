@@ -10,12 +10,14 @@ export interface ListFormat {
 }
 
 /** `table`, `table TEMPLATE`, `json` or a template; `defaultTable` is what the plain `table` shows. */
-export function parseListFormat(format: string, defaultTable: string): ListFormat {
-  const isTable = format.startsWith('table');
-  let source = format === 'table' || format === '' ? defaultTable : isTable ? format.slice('table'.length) : format;
-  if (format === 'json') source = '{{json .}}';
+export function parseListFormat(format: string, defaultTable: string, raw?: string): ListFormat {
+  if (format === 'raw' && raw !== undefined) return { template: compile(raw), isTable: false };
+  const chosen = format === 'table' || format === '' ? defaultTable : format;
+  const isTable = chosen.startsWith('table');
+  let source = isTable ? chosen.slice('table'.length) : chosen;
+  if (chosen === 'json') source = '{{json .}}';
   source = source.trim().replaceAll('\\t', '\t').replaceAll('\\n', '\n');
-  return { template: compile(source), isTable: isTable || format === '' };
+  return { template: compile(source), isTable };
 }
 
 export function renderList(format: ListFormat, headers: Record<string, string>, rows: readonly Struct[]): string {
