@@ -54,6 +54,9 @@ export function describeStartFailure(
       'invalid',
     );
   }
+  if (op?.op === 'dup_stdio' && detail === '/dev/null') {
+    return result(`invalid /dev/null of the container: it is not the null device (${errnoName})`, 128, 'invalid');
+  }
   const what = op === undefined ? detail : `${op.op}${detail === '' ? '' : ` ${JSON.stringify(detail)}`}`;
   const why = op?.why === undefined ? '' : ` (${op.why})`;
   const hint = isLinkInTheWay(op, errnoName) ? ': /proc, /sys and /dev of the image must not be symbolic links' : '';
