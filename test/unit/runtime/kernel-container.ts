@@ -27,6 +27,7 @@ import { parseMounts } from '../../../daemon/runtime/mounts.ts';
 import type { OpenProgram } from '../../../daemon/runtime/open-program.ts';
 import { RuntimeHost } from '../../../daemon/runtime/runtime-host.ts';
 import { resolveUser } from '../../../daemon/runtime/user-database.ts';
+import { isErrno } from '../../../native-bindings/errno.ts';
 import { mountDetached } from '../../../native-bindings/mount-api.ts';
 
 export const LAUNCHER = new URL('../../../native-bindings/launcher/tsdocker-launcher', import.meta.url).pathname;
@@ -92,8 +93,7 @@ export class KernelContainer implements AsyncDisposable {
   }
 
   placement(): CgroupPlacement {
-    const base = '/sys/fs/cgroup/pids';
-    const group = `${base}/tsd-kernel-${this.id.slice(-12)}`;
+    const group = this.#group;
     mkdirSync(group, { recursive: true });
     return { tasksFiles: [`${group}/tasks`], mounts: [{ source: group, name: 'pids' }], symlinks: [] };
   }
@@ -188,12 +188,12 @@ export class KernelContainer implements AsyncDisposable {
       await client.ended;
     }
     this.launcher[Symbol.dispose]();
-    try {
-      rmdirSync(`/sys/fs/cgroup/pids/tsd-kernel-${this.id.slice(-12)}`);
-    } catch {
-      // A container that was never started has none.
-    }
+    await removeGroup(this.#group);
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  get #group(): string {
+    return `/sys/fs/cgroup/pids/tsd-kernel-${this.id.slice(-12)}`;
   }
 
   async #launch(open: OpenProgram, runDir: string): Promise<MonitorClient> {
@@ -221,6 +221,20 @@ export class KernelContainer implements AsyncDisposable {
     const record = readExitRecord(path.join(this.directory, name, 'run'));
     return { output: readOutput(path.join(this.directory, name, 'log')), code: record?.code ?? -1 };
   }
+}
+
+/** A process that failed to start may not have left its group yet. */
+async function removeGroup(group: string): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    try {
+      rmdirSync(group);
+      return;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+  throw new Error(`${group} cannot be removed`);
 }
 
 /** All records' payloads, in order: 16 bytes of header, the length at offset 4. */
