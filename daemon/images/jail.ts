@@ -86,6 +86,8 @@ export class Jail {
     try {
       const slot = await this.#take(true);
       const tar = readableOf(port1);
+      // It may be destroyed before anybody reads it: that is told by the rejection, and must not be an uncaught error.
+      tar.on('error', () => undefined);
       return await new Promise((resolve, reject) => {
         const begun = (head: PathStat | undefined): void => resolve({ head, tar });
         const onHead = (head: PathStat | undefined): void => {
