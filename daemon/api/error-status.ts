@@ -16,6 +16,9 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = Object.freeze({
   unavailable: 503,
 });
 
+/** What streams say of a client that left in the middle of its request: nobody's fault, and nobody reads the answer. */
+const clientLeft: ReadonlySet<string> = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE']);
+
 export interface ErrorAnswer {
   status: number;
   message: string;
@@ -25,6 +28,9 @@ export interface ErrorAnswer {
 export function errorAnswer(error: unknown, log: ApiLog): ErrorAnswer {
   if (isEngineError(error)) return { status: statusOf[error.code], message: fullMessage(error) };
   if (error instanceof Error && error.name === 'SystemError') return { status: 500, message: fullMessage(error) };
+  if (clientLeft.has(String((error as NodeJS.ErrnoException).code))) {
+    return { status: 400, message: 'request body was cut off' };
+  }
   const status = (error as { statusCode?: unknown }).statusCode;
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return { status, message: (error as Error).message };

@@ -36,7 +36,7 @@ function readAll(payload: Readable): Promise<Buffer> {
     );
     const finish = (error?: Error) => {
       clearTimeout(timer);
-      payload.off('data', take).off('end', finish).off('error', finish).off('close', cut);
+      payload.off('data', take).off('end', end).off('error', cut).off('close', cut);
       if (error === undefined) resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
       else reject(error);
     };
@@ -48,6 +48,6 @@ function readAll(payload: Readable): Promise<Buffer> {
       } else chunks.push(chunk);
     };
     const end = finish as () => void;
-    payload.on('data', take).on('end', end).on('error', finish).on('close', cut);
+    payload.on('data', take).on('end', end).on('error', cut).on('close', cut);
   });
 }
