@@ -53,6 +53,7 @@ export const OPCODES = {
   ifup: { code: 41, signature: 's', phase: 'c' },
   init: { code: 42, signature: '', phase: 'c' },
   execve: { code: 43, signature: 'lll', phase: 'c' },
+  fork: { code: 44, signature: '', phase: 'c' },
 } as const satisfies Record<string, OpcodeInfo>;
 
 export type OpName = keyof typeof OPCODES;

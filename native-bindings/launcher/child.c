@@ -208,6 +208,8 @@ int run_operation(struct child *child, const struct operation *op)
 		return op_ifup(op);
 	case OP_init:
 		return op_init(child);
+	case OP_fork:
+		return op_fork(child);
 	case OP_execve:
 		return op_execve(child, op);
 	default:
@@ -240,6 +242,28 @@ static const char *first_text(const struct operation *op)
 	}
 }
 
+/* Closes all fds above `floor` but the child's own: what the monitor has open leads to the host. */
+static void close_monitors(const struct child *child, int floor)
+{
+	for (int from = floor + 1;;) {
+		int next = -1;
+
+		if (child->status >= from)
+			next = child->status;
+		for (int i = 0; i < 3; i++) {
+			if (child->stdio[i] >= from && (next < 0 || child->stdio[i] < next))
+				next = child->stdio[i];
+		}
+		if (next < 0) {
+			syscall(SYS_close_range, (unsigned)from, ~0U, 0U);
+			return;
+		}
+		if (next > from)
+			syscall(SYS_close_range, (unsigned)from, (unsigned)next - 1, 0U);
+		from = next + 1;
+	}
+}
+
 _Noreturn void child_run(struct child *child, struct cursor cursor)
 {
 	struct operation op;
@@ -248,6 +272,7 @@ _Noreturn void child_run(struct child *child, struct cursor cursor)
 	/* The monitor's control socket and program must not be seen by anything that runs here. */
 	if (dup2(2, 0) < 0 || dup2(2, 1) < 0)
 		_exit(1);
+	close_monitors(child, child->program->highest_fd);
 	/* The end of the socket without a word: the monitor has died or given up. */
 	if (recv(child->status, &go, 1, 0) != 1 || go != STATUS_GO)
 		_exit(1);

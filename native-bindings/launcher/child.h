@@ -10,7 +10,8 @@ enum {
 	STATUS_FAILED = 'F', /* struct status_message, then the detail */
 	STATUS_MASTER = 'M', /* with the pty's master as SCM_RIGHTS */
 	STATUS_EXEC = 'X',   /* when the socket closes without a failure after this, execve has succeeded */
-	STATUS_GO = 'G',     /* monitor to child */
+	STATUS_PROCESS = 'P', /* from op_fork: its sender, as the kernel says who that is, is the child now */
+	STATUS_GO = 'G',      /* monitor to child */
 	STATUS_DETAIL_MAX = 4096,
 };
 
@@ -68,6 +69,7 @@ int op_keyctl_session(const struct operation *op);
 int op_pty(struct child *child, const struct operation *op);
 int op_dup_stdio(struct child *child, const struct operation *op);
 int op_init(struct child *child);
+int op_fork(const struct child *child);
 int op_execve(struct child *child, const struct operation *op);
 
 int send_status(const struct child *child, int32_t kind, int attached_fd);

@@ -1,11 +1,12 @@
 /*
- * Process 1 of a container that asked for an init: reaps, passes signals on, ends with the status of the first child. Signals are taken
+ * Operations that make another process. Process 1 of a container that asked for an init: reaps, passes signals on, ends with the status of the first child. Signals are taken
  * with sigwait: the kernel drops those that process 1 has neither handled nor blocked.
  */
 #include "child.h"
 #include "kernel.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -58,6 +59,22 @@ static int become_foreground(void)
 	tcsetpgrp(0, getpid());
 	sigemptyset(&none);
 	return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * A process that joins a container's pid namespace is seen there from its first moment on. It must have left the host's root and
+ * mounts by then: /proc/PID/root of one that has not is a way out for whoever holds CAP_SYS_PTRACE. So the one that joins the
+ * other namespaces is not in this one, and its child, which is, becomes a child of the monitor.
+ */
+int op_fork(const struct child *child)
+{
+	long pid = syscall(SYS_clone, (unsigned long)(CLONE_PARENT | SIGCHLD), 0UL, NULL, NULL, 0UL);
+
+	if (pid < 0)
+		return -1;
+	if (pid > 0)
+		_exit(0);
+	return send_status(child, STATUS_PROCESS, -1);
 }
 
 int op_init(struct child *child)

@@ -75,6 +75,16 @@ static int take_signals(int floor)
 	return place_above(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), floor);
 }
 
+/* A directory of the engine's: the monitor's alone from here on, the child never has it. */
+static int take_over(int fd, int floor)
+{
+	if (fd < PROGRAM_FIRST_FD) {
+		errno = EBADF;
+		return -1;
+	}
+	return place_above(fd, floor);
+}
+
 static int run_monitor_operation(const struct operation *op, struct child *child, int floor)
 {
 	uint32_t sequence, files;
@@ -84,7 +94,7 @@ static int run_monitor_operation(const struct operation *op, struct child *child
 	case OP_log:
 		if (unsigned32(op->arg[1].number, &sequence) < 0 || unsigned32(op->arg[3].number, &files) < 0)
 			return -1;
-		directory = place_above(dup((int)op->arg[0].number), floor);
+		directory = take_over((int)op->arg[0].number, floor);
 		if (directory < 0 || log_open(&monitor.log, directory, sequence, (uint64_t)op->arg[2].number, files) < 0)
 			return -1;
 		monitor.log.file = place_above(monitor.log.file, floor);
@@ -92,7 +102,7 @@ static int run_monitor_operation(const struct operation *op, struct child *child
 		monitor.clients[0].hold = monitor.log.held = sequence;
 		return monitor.log.file < 0 ? -1 : 0;
 	case OP_rundir:
-		monitor.rundir = place_above(dup((int)op->arg[0].number), floor);
+		monitor.rundir = take_over((int)op->arg[0].number, floor);
 		if (monitor.rundir < 0)
 			return -1;
 		monitor.listener = place_above(listen_in(monitor.rundir), floor);
@@ -143,13 +153,17 @@ static int make_stdio(struct child *child, const struct program *program)
 
 static int make_status(struct child *child, int floor)
 {
+	static const int on = 1;
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
 	monitor.status = place_above(ends[0], floor);
 	child->status = place_above(ends[1], floor);
-	return monitor.status < 0 || child->status < 0 ? -1 : 0;
+	if (monitor.status < 0 || child->status < 0)
+		return -1;
+	/* For STATUS_PROCESS: the kernel tells the sender's pid as it is in this pid namespace. */
+	return setsockopt(monitor.status, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
 }
 
 static long clone_child(const struct operation *op)
@@ -222,7 +236,6 @@ static int run_first_part(struct child *child, struct program *program, char **a
 		if (pid < 0)
 			return fail((int32_t)op.index, errno, "");
 		if (pid == 0) {
-			close(monitor.status);
 			child->title = argv[0];
 			child->title_length = argv[1] ? (size_t)(argv[1] - argv[0]) + strlen(argv[1]) + 1 : strlen(argv[0]) + 1;
 			child_run(child, cursor);
@@ -246,6 +259,8 @@ int main(int argc, char **argv)
 		monitor.clients[i].fd = -1;
 	if (argc < 1 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || clean_up_fds() < 0)
 		return 2;
+	/* execve has named the process after the number of an fd. */
+	prctl(PR_SET_NAME, "tsdocker-mon", 0, 0, 0);
 	umask(0077);
 	/* Fails for a group leader, which is then in a session of its own already. */
 	setsid();

@@ -36,15 +36,57 @@ static void started(struct monitor *monitor)
 	clients_started(monitor);
 }
 
-/* The master comes as SCM_RIGHTS; made non-blocking here, where its only reader and writer is. */
-static void take_master(struct monitor *monitor, struct msghdr *packet)
-{
-	struct cmsghdr *header = CMSG_FIRSTHDR(packet);
-	int master;
+struct status_packet {
+	struct status_message message;
+	size_t detail_length;
+	int attached; /* fd, or -1 */
+	pid_t sender;
+};
 
-	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
+static void read_control(struct msghdr *header, struct status_packet *packet)
+{
+	struct ucred sender;
+
+	packet->attached = -1;
+	packet->sender = 0;
+	for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control; control = CMSG_NXTHDR(header, control)) {
+		if (control->cmsg_level != SOL_SOCKET)
+			continue;
+		if (control->cmsg_type == SCM_RIGHTS && control->cmsg_len == CMSG_LEN(sizeof(int))) {
+			memcpy(&packet->attached, CMSG_DATA(control), sizeof(int));
+		} else if (control->cmsg_type == SCM_CREDENTIALS && control->cmsg_len == CMSG_LEN(sizeof(sender))) {
+			memcpy(&sender, CMSG_DATA(control), sizeof(sender));
+			packet->sender = sender.pid;
+		}
+	}
+}
+
+/* Returns 1 with a packet, 0 at the end of the socket, -1 when there is nothing now. */
+static int receive_status(int fd, struct status_packet *packet)
+{
+	struct iovec part = {.iov_base = &packet->message, .iov_len = sizeof(packet->message)};
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	const size_t fixed = offsetof(struct status_message, detail);
+	ssize_t length = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (length < 0 && (errno == EAGAIN || errno == EINTR))
+		return -1;
+	if (length < (ssize_t)fixed)
+		return 0;
+	packet->detail_length = (size_t)length - fixed;
+	read_control(&header, packet);
+	return 1;
+}
+
+/* Made non-blocking here, where the master's only reader and writer is. */
+static void take_master(struct monitor *monitor, int master)
+{
+	if (master < 0)
 		return;
-	memcpy(&master, CMSG_DATA(header), sizeof(master));
 	if (!monitor->is_terminal || monitor->output[0] >= 0) {
 		close(master);
 		return;
@@ -53,36 +95,51 @@ static void take_master(struct monitor *monitor, struct msghdr *packet)
 	terminal_arrived(monitor, master);
 }
 
+static void take_status(struct monitor *monitor, const struct status_packet *packet)
+{
+	const struct status_message *message = &packet->message;
+
+	switch (message->kind) {
+	case STATUS_MASTER:
+		take_master(monitor, packet->attached);
+		return;
+	case STATUS_PROCESS:
+		/* The one before it may have been reaped by now. */
+		monitor->child = packet->sender;
+		monitor->has_exited = false;
+		return;
+	case STATUS_EXEC:
+		monitor->announced_exec = true;
+		return;
+	case STATUS_FAILED:
+		fail_start(monitor, message->index, message->error, message->detail, packet->detail_length);
+		return;
+	default:
+		return;
+	}
+}
+
+/* All that is there: a process whose end is reaped next must have been made known before. */
 static void read_status(struct monitor *monitor)
 {
 	static const char early[] = "the process ended before execve";
-	struct status_message message;
-	struct iovec part = {.iov_base = &message, .iov_len = sizeof(message)};
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-	ssize_t length = recvmsg(monitor->status, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	const size_t fixed = offsetof(struct status_message, detail);
+	struct status_packet packet;
 
-	if (length < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (length <= 0) {
-		if (monitor->announced_exec)
-			started(monitor);
-		else
-			fail_start(monitor, -1, ECHILD, early, sizeof(early) - 1);
-		return;
+	while (!monitor->has_failed) {
+		switch (receive_status(monitor->status, &packet)) {
+		case 1:
+			take_status(monitor, &packet);
+			break;
+		case 0:
+			if (monitor->announced_exec)
+				started(monitor);
+			else
+				fail_start(monitor, -1, ECHILD, early, sizeof(early) - 1);
+			return;
+		default:
+			return;
+		}
 	}
-	if ((size_t)length < fixed)
-		return;
-	if (message.kind == STATUS_MASTER)
-		take_master(monitor, &packet);
-	else if (message.kind == STATUS_EXEC)
-		monitor->announced_exec = true;
-	else if (message.kind == STATUS_FAILED)
-		fail_start(monitor, message.index, message.error, message.detail, (size_t)length - fixed);
 }
 
 /* Being the subreaper, the monitor also inherits what daemonises in a container without a pid namespace of its own. */

@@ -43,6 +43,8 @@ const applets = [
   'true',
   'grep',
   'readlink',
+  'mkfifo',
+  'mknod',
   'dd',
 ];
 
@@ -141,7 +143,7 @@ export class LaunchFixture implements Disposable {
     return this.launchOps(this.ops(options), options.holdLog ? (options.firstSeq ?? 1) : undefined);
   }
 
-  async launchOps(ops: readonly Op[], holdLogFrom?: number): Promise<MonitorClient> {
+  async launchOps(ops: readonly Op[], holdLogFrom?: number, moreFds: readonly number[] = []): Promise<MonitorClient> {
     if (this.#runs++ > 0) this.#clearRunDir();
     const fds = [this.logDir, this.runDir].map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
     try {
@@ -149,7 +151,7 @@ export class LaunchFixture implements Disposable {
         id: 'fixture',
         runDir: this.runDir,
         program: { ops },
-        fds,
+        fds: [...fds, ...moreFds],
         ...(holdLogFrom === undefined ? {} : { holdLogFrom }),
       });
       this.#clients.push(client);
