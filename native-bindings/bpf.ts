@@ -1,5 +1,5 @@
 // bpf(2), as far as device rules on cgroup v2 need it: load a program and attach it to a cgroup.
-import { addressOf } from './call.ts';
+import { addressOf, keepAlive } from './call.ts';
 import { systemError, trySyscall } from './libc.ts';
 
 const CMD = { PROG_LOAD: 5, PROG_ATTACH: 8 } as const;
@@ -22,6 +22,7 @@ export function loadDeviceProgram(instructions: Uint8Array): number {
   attr.writeBigUInt64LE(addressOf(license), 16);
   attr.write('tsdocker_dev', 48);
   const fd = trySyscall('bpf', CMD.PROG_LOAD, attr, attr.length);
+  keepAlive(instructions, license);
   if (fd >= 0) return fd;
   // Only now with the log: a log that does not fit would make a good program fail.
   const log = Buffer.alloc(LOG_BYTES);
@@ -29,9 +30,10 @@ export function loadDeviceProgram(instructions: Uint8Array): number {
   attr.writeUInt32LE(log.length, 28);
   attr.writeBigUInt64LE(addressOf(log), 32);
   const again = trySyscall('bpf', CMD.PROG_LOAD, attr, attr.length);
+  keepAlive(instructions, license, log);
   if (again >= 0) return again;
   const error = systemError('bpf', -again, {
-    args: { command: 'BPF_PROG_LOAD', instructions: instructions.byteLength / 8, licenseBytes: license.length },
+    args: { command: 'BPF_PROG_LOAD', instructions: instructions.byteLength / 8 },
     operand: 'BPF_PROG_LOAD of device rules',
   });
   const end = log.indexOf(0);

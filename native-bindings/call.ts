@@ -21,7 +21,11 @@ for (let i = 0; i < MAX_ARGS; i++) ref.writePointer(argPointers, i * 8, slots.su
 const arena = Buffer.alloc(ARENA_BYTES);
 const arenaAddress = ref.address(arena);
 /** Keeps what the current call points to from being collected before it returns. */
-const pinned: { args: readonly NativeArg[]; strings: Buffer[] } = { args: [], strings: [] };
+const pinned: { args: readonly NativeArg[]; strings: Buffer[]; kept: readonly unknown[] } = {
+  args: [],
+  strings: [],
+  kept: [],
+};
 /** Surplus arguments are harmless in the calling conventions of x86-64 and arm64, so one call interface serves every function. */
 const callInterface = ffi.CIF(ref.types.long, new Array(MAX_ARGS).fill(ref.types.long));
 
@@ -77,7 +81,21 @@ export function nativeFunction(library: { get(symbol: string): Buffer }, symbol:
   };
 }
 
-/** The address of a buffer, for structs that hold pointers. The caller keeps the buffer referenced until the call is over. */
+/** The same for a function that returns a C int: the upper half of the register means nothing then. */
+export function nativeIntFunction(library: { get(symbol: string): Buffer }, symbol: string): NativeFunction {
+  const call = nativeFunction(library, symbol);
+  return (args) => {
+    call(args);
+    return resultWords[0] as number;
+  };
+}
+
+/** The address of a buffer, for structs that hold pointers. Name the buffer in `keepAlive` behind the call. */
 export function addressOf(buffer: Uint8Array): bigint {
   return BigInt(ref.address(buffer));
+}
+
+/** Called after a native call with buffers that it knew by address only: until then they cannot be collected. */
+export function keepAlive(...buffers: readonly unknown[]): void {
+  pinned.kept = buffers;
 }

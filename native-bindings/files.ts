@@ -147,6 +147,17 @@ export function fcntlDupfdCloexec(fd: number, min = 0): number {
   }));
 }
 
+const CLOSE_RANGE_CLOEXEC = 4;
+const LAST_FD = 0xffffffff;
+
+/** Makes every open fd from `first` on close-on-exec: what this process inherited must not go on to its children. */
+export function setCloseOnExecFrom(first: number): void {
+  syscall('close_range', [first, LAST_FD, CLOSE_RANGE_CLOEXEC], () => ({
+    args: { first },
+    operand: `from fd ${first}`,
+  }));
+}
+
 /** fcntl(2) with an integer: F.GETFD, F.SETFD, F.GETFL, F.SETFL, F.SETPIPE_SZ … */
 export function fcntl(fd: number, command: number, value = 0): number {
   return syscall('fcntl', [fd, command, value], () => ({

@@ -1,18 +1,18 @@
 // Starts a process with given open files, by posix_spawn(3), which shares the parent's memory until execve: Node's own spawn forks, and
 // copying the page tables of a daemon takes longer than everything the child then does. Also what goes with it: socketpair, waitpid.
 import { closeSync } from 'node:fs';
-import { addressOf, lastErrno, nativeFunction } from './call.ts';
+import { addressOf, keepAlive, lastErrno, nativeIntFunction } from './call.ts';
 import { SystemError } from './errno.ts';
 import { fcntlDupfdCloexec } from './files.ts';
 import { openLibrary } from './load.ts';
 
 const libc = openLibrary(null);
-const posixSpawn = nativeFunction(libc, 'posix_spawn');
-const actionsInit = nativeFunction(libc, 'posix_spawn_file_actions_init');
-const actionsDestroy = nativeFunction(libc, 'posix_spawn_file_actions_destroy');
-const actionsAddDup2 = nativeFunction(libc, 'posix_spawn_file_actions_adddup2');
-const libcSocketpair = nativeFunction(libc, 'socketpair');
-const libcWaitpid = nativeFunction(libc, 'waitpid');
+const posixSpawn = nativeIntFunction(libc, 'posix_spawn');
+const actionsInit = nativeIntFunction(libc, 'posix_spawn_file_actions_init');
+const actionsDestroy = nativeIntFunction(libc, 'posix_spawn_file_actions_destroy');
+const actionsAddDup2 = nativeIntFunction(libc, 'posix_spawn_file_actions_adddup2');
+const libcSocketpair = nativeIntFunction(libc, 'socketpair');
+const libcWaitpid = nativeIntFunction(libc, 'waitpid');
 
 /** sizeof(posix_spawn_file_actions_t) is 80 with glibc and musl alike. */
 const FILE_ACTIONS_BYTES = 256;
@@ -39,6 +39,7 @@ export function spawnWithFds(path: string, argv: readonly string[], fds: readonl
     const words = argv.map((word) => Buffer.from(`${word}\0`));
     const pid = Buffer.alloc(4);
     check('posix_spawn', posixSpawn([pid, path, actions, null, pointers(words), pointers([])]), JSON.stringify(path));
+    keepAlive(words);
     return pid.readInt32LE(0);
   } finally {
     actionsDestroy([actions]);

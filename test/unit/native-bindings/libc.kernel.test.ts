@@ -44,6 +44,7 @@ import { syscall, trySyscall } from '../../../native-bindings/libc.ts';
 import * as mounts from '../../../native-bindings/mount-api.ts';
 import * as namespaces from '../../../native-bindings/namespaces.ts';
 import * as processes from '../../../native-bindings/process.ts';
+import { reapChild, socketPair, spawnWithFds } from '../../../native-bindings/spawn.ts';
 import * as xattrs from '../../../native-bindings/xattrs.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -405,5 +406,28 @@ describe('processes', () => {
   it('know whether a file is a terminal', () => {
     expect(processes.getWindowSize(dirfd)).toBeUndefined();
     expect(() => readSync(dirfd, Buffer.alloc(1))).toThrow('EISDIR');
+  });
+});
+
+describe('starting a process', () => {
+  it('gives it the files as 0, 1, 2 and no others, and reports what execve says', async () => {
+    const inherited = openSync(directory, 'r');
+    files.fcntl(inherited, F.SETFD, 0);
+    files.setCloseOnExecFrom(3);
+    const [ours, theirs] = socketPair();
+    const nothing = openSync('/dev/null', 'r+');
+    const script = 'cd /proc/self/fd; echo *; read line; echo "$line $0 $1"';
+    const pid = spawnWithFds('/bin/sh', ['name', '-c', script, 'zero', 'one'], [theirs, theirs, nothing]);
+    for (const fd of [theirs, nothing, inherited]) closeSync(fd);
+    writeSync(ours, 'hello\n');
+    const text = readFileSync(ours, 'utf8');
+    closeSync(ours);
+    // 3 is the directory that the shell reads to expand the star.
+    expect(text).toBe('0 1 2 3\nhello zero one\n');
+    for (let i = 0; i < 200 && !reapChild(pid); i++) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+    expect(errorOf(() => spawnWithFds('/nowhere', [], []))).toMatchObject({
+      message: 'posix_spawn "/nowhere": ENOENT (no such file or directory)',
+    });
   });
 });
