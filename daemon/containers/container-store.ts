@@ -50,8 +50,9 @@ export class ContainerStore {
     return container;
   }
 
-  saveState(container: Container): void {
-    this.#db.run('UPDATE containers SET state = ? WHERE id = ?', JSON.stringify(container.state), container.id);
+  /** `state` when the stored one is to be ahead of the one in memory. */
+  saveState(container: Container, state: ContainerState = container.state): void {
+    this.#db.run('UPDATE containers SET state = ? WHERE id = ?', JSON.stringify(state), container.id);
   }
 
   saveRecord(container: Container): void {

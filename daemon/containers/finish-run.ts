@@ -71,7 +71,12 @@ export async function concludeRun(services: Services, container: Container, code
     startedNs: startedNs.toString(),
     finishedNs: finishedNs.toString(),
   };
-  store.saveState(container);
+  try {
+    store.saveState(container);
+  } catch (error) {
+    // A full disk must not hide that it ended; the next start of the daemon finds the same.
+    services.log.error({ err: error, container: container.id }, 'store the end of a container');
+  }
 
   if (container.state.oomKilled) publishContainerEvent(services, container, 'oom');
   publishContainerEvent(services, container, 'die', {

@@ -2,7 +2,7 @@
 // failed start leaves nothing but its reason in the state.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, rmSync } from 'node:fs';
+import { close, mkdirSync, rmSync } from 'node:fs';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { openContainerProgram } from '../runtime/container-program.ts';
@@ -13,6 +13,7 @@ import { wallClockNs } from '../state/event-log.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent, publishNetworkEvent } from './container-events.ts';
+import type { ContainerState } from './container-record.ts';
 import { watchMonitor } from './finish-run.ts';
 import { planNamespaces } from './join-namespaces.ts';
 import { launchFailure, launchProgram } from './launch-failure.ts';
@@ -21,6 +22,9 @@ import { parseLogConfig } from './log-options.ts';
 import { removeLocked } from './remove-container.ts';
 import type { Services } from './services.ts';
 import { writeManagedFiles } from './write-managed-files.ts';
+
+/** What a start changes in the state, apart from the pid. */
+type RunState = Omit<ContainerState, 'pid' | 'finishedNs' | 'stoppedByUser' | 'restartCount' | 'restartDelayMs'>;
 
 /** Throws 'not-modified' when it runs already, 'conflict' when its state forbids a start. */
 export function startContainer(services: Services, container: Container): Promise<void> {
@@ -43,19 +47,16 @@ export function startContainer(services: Services, container: Container): Promis
 export async function startLocked(services: Services, container: Container): Promise<void> {
   const undo: (() => void | Promise<void>)[] = [];
   try {
-    const monitor = await launch(services, container, undo);
-    const { state } = container;
-    container.state = {
-      ...state,
+    const run: RunState = {
       status: 'running',
-      pid: monitor.pid,
       exitCode: 0,
       error: '',
       oomKilled: false,
       startedNs: wallClockNs().toString(),
       ...newNetworkIds(),
     };
-    services.store.saveState(container);
+    const monitor = await launch(services, container, run, undo);
+    container.state = { ...container.state, ...run, pid: monitor.pid };
     watchMonitor(services, container, monitor);
     publishNetworkEvent(services, container, 'connect');
     publishContainerEvent(services, container, 'start');
@@ -77,6 +78,7 @@ export async function startLocked(services: Services, container: Container): Pro
 async function launch(
   services: Services,
   container: Container,
+  run: RunState,
   undo: (() => void | Promise<void>)[],
 ): Promise<MonitorClient> {
   const { paths, cgroups } = services;
@@ -122,9 +124,24 @@ async function launch(
       init: hostConfig.Init ?? false,
     });
     const hold = container.hasStartListeners ? { holdLogFrom: logStart.seq } : {};
-    return await launchProgram(services.launcher, open, { id, runDir, ...hold }, 'create');
+    const launching = launchProgram(services.launcher, open, { id, runDir, ...hold }, 'create');
+    // Written while the launcher works. The pid is not needed: recovery asks the monitor.
+    await saveWhile(launching, () => services.store.saveState(container, { ...container.state, ...run, pid: 0 }));
+    return await launching;
   } finally {
-    closeSync(rootFd);
+    // Off the main thread: the kernel takes its time over a file that a mount hangs on.
+    close(rootFd, () => undefined);
+  }
+}
+
+/** What fails here fails the start, but only after the launch is over: till then there is nothing that could be undone. */
+async function saveWhile(launching: Promise<unknown>, save: () => void): Promise<void> {
+  launching.catch(() => undefined);
+  try {
+    save();
+  } catch (error) {
+    await launching.catch(() => undefined);
+    throw error;
   }
 }
 
