@@ -42,6 +42,11 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
   const masks = prepareMasks(builder, spec, handles);
   builder.add('move_mount', [handles.rootFd, handles.stagingDir, 0], "the container's root");
   builder.add('pivot_root', [handles.rootFd], 'the host is gone');
+  if (handles.joined.pid !== undefined) {
+    // Not earlier: the other container sees the process at once, and through /proc what its root is (CVE-2016-9962).
+    builder.add('setns', [handles.joined.pid, CLONE.NEWPID], 'join the processes');
+    builder.add('fork', [], 'the first process in the pid namespace goes on');
+  }
 
   let slaveFd = -1;
   if (!spec.mounts.some(isProcfs)) compileSysctlsApart(builder, spec);
@@ -69,7 +74,6 @@ function isProcfs({ destination, type }: OciMount): boolean {
 
 function compileClone(builder: ProgramBuilder, namespaces: readonly OciNamespace[], handles: ContainerHandles): void {
   const { joined } = handles;
-  if (joined.pid !== undefined) builder.add('setns', [joined.pid, CLONE.NEWPID], 'for the child: join its processes');
   let flags = 0;
   for (const { type, path } of namespaces) if (path === undefined) flags |= CLONE_FLAGS.get(type) ?? 0;
   // The other container's mounts are visited first: see compileJoinedShm.

@@ -56,12 +56,13 @@ export function execProcess({ config, hostConfig, exec, host }: ExecProgramInput
 export function compileExec(process: OciProcess, handles: ExecHandles): Program {
   const builder = new ProgramBuilder(handles.firstFreeFd);
   compileMonitor(builder, process, handles);
-  builder.add('setns', [handles.pidFd, CLONE.NEWPID], "for the child: the container's processes");
   builder.add('clone3', [0, handles.cgroupFd]);
   compileCgroups(builder, handles);
   const time = handles.timeNamespaces ? CLONE.NEWTIME : 0;
-  const all = CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | CLONE.NEWCGROUP | time;
-  builder.add('setns', [handles.pidFd, all], "into all the container's other namespaces and its root");
+  const all = CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | CLONE.NEWCGROUP | CLONE.NEWPID | time;
+  builder.add('setns', [handles.pidFd, all], "into all the container's namespaces and its root");
+  // Only now is there a process that the container can see: before, its root was still the host's (CVE-2016-9962).
+  builder.add('fork', [], 'the first process in the pid namespace goes on');
   let slaveFd = -1;
   if (process.terminal) {
     const ptsFd = builder.newFd();

@@ -169,6 +169,10 @@ export class KernelContainer implements AsyncDisposable {
     return this.#finished(name);
   }
 
+  async ended(): Promise<void> {
+    await this.#client?.ended;
+  }
+
   /** What the first process has written so far. */
   output(): string {
     return readOutput(path.join(this.directory, 'main', 'log'));

@@ -1,0 +1,54 @@
+/*
+ * Runs in a container with CAP_SYS_PTRACE and looks at every process that appears in /proc: its root, its working directory and its
+ * descriptors must belong to the container. Prints what does not. Ends when /stop appears.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct stat root;
+
+static void check(const char *process, const char *name)
+{
+	char path[300];
+	struct stat found;
+
+	snprintf(path, sizeof(path), "/proc/%s/%s", process, name);
+	if (stat(path, &found) == 0 && S_ISDIR(found.st_mode) && found.st_dev != root.st_dev)
+		printf("%s is of device %lx\n", name, (unsigned long)found.st_dev);
+}
+
+int main(void)
+{
+	unsigned long seen = 0;
+
+	setvbuf(stdout, NULL, _IONBF, 0);
+	stat("/", &root);
+	while (access("/stop", F_OK) < 0) {
+		DIR *all = opendir("/proc");
+		struct dirent *entry;
+
+		while (all && (entry = readdir(all))) {
+			if (!isdigit(entry->d_name[0]) || atoi(entry->d_name) == 1)
+				continue;
+			seen++;
+			check(entry->d_name, "root");
+			check(entry->d_name, "cwd");
+			for (int fd = 3; fd < 32; fd++) {
+				char name[16];
+
+				snprintf(name, sizeof(name), "fd/%d", fd);
+				check(entry->d_name, name);
+			}
+		}
+		if (all)
+			closedir(all);
+	}
+	printf("looked %s\n", seen > 0 ? "at processes" : "at nothing");
+	return 0;
+}
