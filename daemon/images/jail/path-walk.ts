@@ -121,7 +121,8 @@ class Walk {
       return;
     }
     fchdir(this.#fds.at(-1) as number);
-    const fd = this.#open(part);
+    const fd = this.#open(part, rest);
+    if (fd === undefined) return;
     let stats: Stats;
     try {
       stats = fstatSync(fd);
@@ -139,13 +140,19 @@ class Walk {
     this.names.push(part);
   }
 
-  #open(part: string): number {
+  /** Undefined when the part does not exist but is left again at once: "missing/../x" is "x", as other engines read it. */
+  #open(part: string, rest: string[]): number | undefined {
     const name = fromBytes(part);
     try {
       return openSync(name, OPEN_HANDLE);
     } catch (error) {
-      const mode = this.#options.createMode;
-      if (mode === undefined || !isCode(error, 'ENOENT')) throw error;
+      if (!isCode(error, 'ENOENT')) throw error;
+      while (rest.at(-1) === '' || rest.at(-1) === '.') rest.pop();
+      if (rest.at(-1) === '..') {
+        rest.pop();
+        return undefined;
+      }
+      if (this.#options.createMode === undefined) throw error;
     }
     mkdirSync(name, this.#options.createMode);
     return openSync(name, OPEN_HANDLE);

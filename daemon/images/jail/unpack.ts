@@ -20,14 +20,22 @@ export interface UnpackOptions {
 }
 
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-/** Zeros of this length and alignment become holes. */
+/** So many zeros become a hole: shorter runs are not worth an extent of their own. */
 const HOLE_BYTES = 64 * 1024;
+const PAGE_BYTES = 4096;
 const zeros = Buffer.alloc(HOLE_BYTES);
+
+interface OpenFile {
+  readonly fd: number;
+  readonly entry: TarEntry;
+  /** From here on only zeros came, and none of them is written. */
+  zerosFrom: number;
+}
 
 export class Unpacker implements TarSink {
   readonly #options: UnpackOptions;
   #parent: { key: string; directory: HeldDirectory } | undefined;
-  #file: { fd: number; entry: TarEntry; hasHoleAtEnd: boolean } | undefined;
+  #file: OpenFile | undefined;
   /** Directories get their times last: making their entries changes them. */
   readonly #directoryTimes = new Map<string, number>();
   /** Bytes of all files. */
@@ -60,24 +68,14 @@ export class Unpacker implements TarSink {
     const file = this.#file;
     if (file === undefined) return;
     for (let at = 0; at < bytes.length; ) {
-      const toBoundary = HOLE_BYTES - ((offset + at) % HOLE_BYTES);
-      const size = Math.min(toBoundary, bytes.length - at);
-      const isHole = size === HOLE_BYTES && bytes.compare(zeros, 0, HOLE_BYTES, at, at + size) === 0;
-      if (isHole) {
-        file.hasHoleAtEnd = true;
-        at += size;
-        continue;
-      }
-      let end = at + size;
-      while (end < bytes.length) {
-        const next = Math.min(HOLE_BYTES, bytes.length - end);
-        if (next === HOLE_BYTES && bytes[end] === 0 && bytes.compare(zeros, 0, HOLE_BYTES, end, end + next) === 0)
-          break;
-        end += next;
-      }
-      writeAll(file.fd, bytes, at, end - at, offset + at);
-      file.hasHoleAtEnd = false;
-      at = end;
+      const end = Math.min(bytes.length, at + PAGE_BYTES - ((offset + at) % PAGE_BYTES));
+      if (!isZero(bytes, at, end)) {
+        const stop = endOfData(bytes, end, offset);
+        writeHeldZeros(file, offset + at);
+        writeAll(file.fd, bytes, at, stop - at, offset + at);
+        file.zerosFrom = offset + stop;
+        at = stop;
+      } else at = end;
     }
   }
 
@@ -87,7 +85,7 @@ export class Unpacker implements TarSink {
     this.#file = undefined;
     const { fd, entry } = file;
     try {
-      if (file.hasHoleAtEnd || entry.extents !== undefined) ftruncateSync(fd, entry.sizeBytes);
+      if (file.zerosFrom < entry.sizeBytes) ftruncateSync(fd, entry.sizeBytes);
       this.#finish(fd, entry);
     } finally {
       closeSync(fd);
@@ -152,7 +150,7 @@ export class Unpacker implements TarSink {
   #createFile(entry: TarEntry, name: Buffer): boolean {
     try {
       const fd = openSync(name, CREATE, 0o600);
-      this.#file = { fd, entry, hasHoleAtEnd: false };
+      this.#file = { fd, entry, zerosFrom: 0 };
       return true;
     } catch (error) {
       if (isCode(error, 'EEXIST') || isCode(error, 'ELOOP')) return false;
@@ -225,6 +223,27 @@ function setDirectoryTime(seconds: number): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Writes the zeros that were held back before `until`, unless there are enough for a hole. */
+function writeHeldZeros(file: OpenFile, until: number): void {
+  const count = until - file.zerosFrom;
+  if (count > 0 && count < HOLE_BYTES) writeAll(file.fd, zeros, 0, count, file.zerosFrom);
+}
+
+/** Where the pages that are not all zeros end. `at` is the end of one, or of the bytes. */
+function endOfData(bytes: Buffer, at: number, offset: number): number {
+  let end = at;
+  while (end < bytes.length) {
+    const next = Math.min(bytes.length, end + PAGE_BYTES - ((offset + end) % PAGE_BYTES));
+    if (isZero(bytes, end, next)) break;
+    end = next;
+  }
+  return end;
+}
+
+function isZero(bytes: Buffer, from: number, to: number): boolean {
+  return bytes[from] === 0 && bytes.compare(zeros, 0, to - from, from, to) === 0;
 }
 
 function writeAll(fd: number, bytes: Buffer, at: number, length: number, position: number): void {

@@ -26,7 +26,11 @@ export function parsePax(bytes: Buffer): PaxRecords {
     const value = text.slice(equals + 1, end - 1);
     if (key === '' || key.includes('\0')) throw malformed();
     if (value.includes('\0') && !key.startsWith(XATTR_PREFIX)) throw malformed();
-    if (value === '' && !key.startsWith(XATTR_PREFIX)) records.delete(key);
+    // Sparse format 0.0 repeats two keys for each part of the file: joined they are format 0.1's map.
+    if (key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes') {
+      const map = records.get('GNU.sparse.map');
+      records.set('GNU.sparse.map', map === undefined ? value : `${map},${value}`);
+    } else if (value === '' && !key.startsWith(XATTR_PREFIX)) records.delete(key);
     else records.set(key, value);
     at = end;
   }

@@ -36,7 +36,8 @@ export function decodeHeader(block: Buffer): RawHeader {
   const prefix = isUstar ? text(block, 345, 155) : '';
   const name = text(block, 0, 100);
   const hasDevices = block.toString('latin1', 257, 262) === 'ustar';
-  const size = header.size ?? (isBlank(block, 124, 12) ? 0 : Number.NaN);
+  // Not the package's: it takes a name that was cut off behind a slash for a directory's, and then says 0.
+  const size = number(block, 124, 12);
   if (!Number.isSafeInteger(size))
     throw new EngineError('invalid', 'read tar: invalid tar header: the size is no number');
   return {
@@ -48,8 +49,8 @@ export function decodeHeader(block: Buffer): RawHeader {
     gid: header.gid ?? 0,
     sizeBytes: size,
     mtimeSeconds: header.mtime === undefined ? 0 : header.mtime.getTime() / 1000,
-    devMajor: hasDevices ? number(block, 329) : 0,
-    devMinor: hasDevices ? number(block, 337) : 0,
+    devMajor: hasDevices ? number(block, 329, 8) : 0,
+    devMinor: hasDevices ? number(block, 337, 8) : 0,
   };
 }
 
@@ -138,16 +139,17 @@ function text(block: Buffer, at: number, width: number): string {
   return end < 0 ? raw : raw.slice(0, end);
 }
 
-function isBlank(block: Buffer, at: number, width: number): boolean {
-  return text(block, at, width).trim() === '';
-}
-
-/** An eight-byte number field: octal text or base 256. NaN when it is neither. */
-function number(block: Buffer, at: number): number {
+/** A number field: octal text or base 256. NaN when it is neither, or negative, or not exact. */
+function number(block: Buffer, at: number, width: 8 | 12): number {
   const first = block[at] as number;
-  if (first === 0x80) return Number(block.readBigUInt64BE(at) & 0xffffffffffffffn);
+  if (first === 0x80) {
+    const high = width === 12 ? block.readUInt32BE(at) & 0x7fffffff : 0;
+    const low = block.readBigUInt64BE(at + width - 8);
+    const value = Number(width === 12 ? low : low & 0xffffffffffffffn);
+    return high === 0 && Number.isSafeInteger(value) ? value : Number.NaN;
+  }
   if (first & 0x80) return Number.NaN;
-  const digits = text(block, at, 8).trim();
+  const digits = text(block, at, width).trim();
   if (digits === '') return 0;
   return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
 }
