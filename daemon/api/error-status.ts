@@ -26,7 +26,11 @@ export interface ErrorAnswer {
 
 /** `log` gets errors that are the engine's own fault. */
 export function errorAnswer(error: unknown, log: ApiLog): ErrorAnswer {
-  if (isEngineError(error)) return { status: statusOf[error.code], message: fullMessage(error) };
+  if (isEngineError(error)) {
+    // What a user did wrong is said in Docker's words, whole; what the host did wrong is explained down to its cause.
+    const message = error.code === 'system' ? fullMessage(error) : error.message;
+    return { status: statusOf[error.code], message };
+  }
   if (error instanceof Error && error.name === 'SystemError') return { status: 500, message: fullMessage(error) };
   if (clientLeft.has(String((error as NodeJS.ErrnoException).code))) {
     return { status: 400, message: 'request body was cut off' };
