@@ -1,10 +1,12 @@
 // diff, export, cp: a container's files, through the jail. A running container is seen with its mounts from the inside; a stopped one gets
 // its root mounted for as long as the operation takes, under the container's lock.
+import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { ContainerPathStat, FilesystemChange } from '../api/types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { RootView } from '../images/image-service.ts';
+import { resolveUser } from '../runtime/user-database.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import type { PutArchiveOptions } from './container-service.ts';
@@ -55,9 +57,25 @@ export async function putArchive(
   await withView(services, container, ref, (view) =>
     services.archive.put(view, path, tar, {
       noOverwriteDirNonDir: options.noOverwriteDirNonDir,
-      ...(options.copyUidGid ? {} : { owner: { uid: 0, gid: 0 } }),
+      ...(options.copyUidGid ? ownerFor(container, view) : {}),
     }),
   );
+}
+
+/** With copyUIDGID what comes in belongs to the container's user, when it has one; else the archive's owners stay (measured: dockerd 20.10). */
+function ownerFor(container: Container, view: RootView): { owner?: { uid: number; gid: number } } {
+  const { User } = container.record.config;
+  if (!User) return {};
+  const fd = view.kind === 'stopped' ? view.rootFd : openSync(`/proc/${view.pid}/root`, 'r');
+  try {
+    const { uid, gid } = resolveUser(fd, User, []);
+    if (view.kind === 'running') closeSync(fd);
+    return { owner: { uid, gid } };
+  } catch (error) {
+    // A stopped view's root is closed by the archive job, which is not begun now.
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /** Runs `work` on the container's files; a stopped container cannot start meanwhile: two overlays on one upper directory lose data. */

@@ -64,7 +64,9 @@ export class TestDaemon implements EnginePlace {
   }
 
   get isRunning(): boolean {
-    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+    const { child } = this;
+    // The kernel knows first: this process may not have been told yet.
+    return child !== undefined && child.exitCode === null && child.signalCode === null && isAlive(child.pid ?? 0);
   }
 
   commandLine(): string[] {

