@@ -22,8 +22,9 @@ export async function pruneImages(store: LocalImageStore, filters: Filters): Pro
     if (until !== undefined && createdSeconds(config.created) >= until) continue;
     if (!matchLabels(filters, config.config?.Labels)) continue;
     const names = tables.namesOf(id);
-    const isUsed = usersOf(id).length > 0 || tables.childrenOf(id).length > 0;
-    if (isUsed || (danglingOnly && names.length > 0)) continue;
+    if (usersOf(id).length > 0 || (danglingOnly && names.length > 0)) continue;
+    // A parent goes with the last of its children; its names go now.
+    if (names.length === 0 && tables.childrenOf(id).length > 0) continue;
     if (names.length === 0) deleted.push(...deleteUnused(store, id));
     for (const name of names) {
       const ref = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });

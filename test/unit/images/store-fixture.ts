@@ -1,0 +1,131 @@
+// A whole image store on a data root of its own, with containers as directories: no daemon.
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { CommitImageOptions, ImageUser, RootView, ViewMount } from '../../../daemon/images/image-service.ts';
+import type { ImageEvent } from '../../../daemon/images/image-store.ts';
+import { type Images, openImages } from '../../../daemon/images/open-images.ts';
+import { Database } from '../../../daemon/state/database.ts';
+import { makeDevice, mknodat } from '../../../native-bindings/files.ts';
+import { fchdir } from '../../../native-bindings/namespaces.ts';
+import { setxattr } from '../../../native-bindings/xattrs.ts';
+import { type RawEntry, rawTarStream } from './raw-tar.ts';
+
+export class StoreFixture {
+  readonly path = mkdtempSync(join(tmpdir(), 'tsdocker-images-'));
+  readonly users = new Map<string, ImageUser[]>();
+  readonly events: ImageEvent[] = [];
+  readonly errors: unknown[] = [];
+  database: Database;
+  images: Images;
+
+  constructor() {
+    this.database = Database.open(join(this.path, 'state.db'));
+    this.images = this.#open();
+  }
+
+  get store() {
+    return this.images.store;
+  }
+
+  get containers() {
+    return this.images.containerLayers;
+  }
+
+  /** As after a restart of the daemon. */
+  async restart(): Promise<void> {
+    await this.images.close();
+    this.database.close();
+    this.database = Database.open(join(this.path, 'state.db'));
+    this.images = this.#open();
+  }
+
+  async close(): Promise<void> {
+    await this.images.close();
+    this.database.close();
+    rmSync(this.path, { recursive: true, force: true });
+  }
+
+  import(entries: readonly RawEntry[], name = '', changes: string[] = []): Promise<string> {
+    return this.importStream(rawTarStream(entries), name, changes);
+  }
+
+  importStream(tar: Readable, name = '', changes: string[] = []): Promise<string> {
+    const [, repo = '', tag = ''] = /^(.*?)(?::([^/:]*))?$/.exec(name) ?? [];
+    return this.store.importTar(tar, { repo, tag, message: 'imported', changes, platform: '' });
+  }
+
+  async create(imageId: string, mountPoints: { path: string; kind: 'directory' | 'file' }[] = []): Promise<string> {
+    const id = randomBytes(32).toString('hex');
+    await this.containers.create(id, imageId, mountPoints);
+    return id;
+  }
+
+  /** Runs with the container's root as the working directory: what a process in it would do, through the overlay. */
+  inRoot<T>(id: string, work: () => T): T {
+    const fd = this.containers.openRoot(id);
+    const home = process.cwd();
+    try {
+      fchdir(fd);
+      return work();
+    } finally {
+      process.chdir(home);
+      closeSync(fd);
+    }
+  }
+
+  stopped(id: string, mounts: ViewMount[] = [], readOnlyRoot = false): RootView {
+    return { kind: 'stopped', ref: 'box', rootFd: this.containers.openRoot(id), mounts, readOnlyRoot };
+  }
+
+  commit(containerId: string, imageId: string, more: Partial<CommitImageOptions> = {}): Promise<string> {
+    const containerConfig = { Cmd: ['sh', '-c', 'true'], Entrypoint: null } as CommitImageOptions['containerConfig'];
+    return this.store.commit({
+      containerId,
+      imageId,
+      containerConfig,
+      config: {},
+      changes: [],
+      author: '',
+      comment: '',
+      repo: '',
+      tag: '',
+      ...more,
+    });
+  }
+
+  #open(): Images {
+    return openImages({
+      dataRoot: this.path,
+      database: this.database,
+      usersOfImage: (id) => this.users.get(id) ?? [],
+      onEvent: (event) => this.events.push(event),
+      onError: (error) => this.errors.push(error),
+    });
+  }
+}
+
+export async function contentOf(stream: Readable): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const part of stream) parts.push(part as Buffer);
+  return Buffer.concat(parts);
+}
+
+/** Writes a file of the working directory, with its parents. */
+export function put(path: string, content: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+}
+
+export const upperTools = { lstatSync, readFileSync, symlinkSync, setxattr, mknodat, makeDevice };
