@@ -4,7 +4,7 @@ import { AT, CLONE, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../native-b
 import { compileConsole, compileDev } from './compile-dev.ts';
 import { compileMasks, prepareMasks } from './compile-masks.ts';
 import { compileMount, prepareMounts } from './compile-mounts.ts';
-import { compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
+import { CHDIR_MAKE, compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
 import { compileSysctls, compileSysctlsApart } from './compile-sysctls.ts';
 import type { OciMount, OciNamespace, OciSpec } from './oci-spec.ts';
 import type { Program } from './program.ts';
@@ -62,6 +62,7 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
   if (spec.process.terminal) slaveFd = compileConsole(builder, sources);
   compileMasks(builder, spec, masks, sources.procFd);
   if (spec.root.readonly) {
+    builder.add('chdir', [spec.process.cwd, CHDIR_MAKE], 'made while the root can be written');
     builder.add('mount_setattr', [handles.rootFd, 0, MOUNT_ATTR.RDONLY, 0, 0], 'the root is read-only');
   }
   compileProcess(builder, spec.process, handles, { slaveFd, makeWorkingDirectory: !spec.root.readonly });

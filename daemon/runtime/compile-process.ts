@@ -13,7 +13,8 @@ import { rlimitNumber } from './rlimits.ts';
 const CAP_SYS_ADMIN = capabilityMask(['CAP_SYS_ADMIN']);
 const STDIO_TTY = 1;
 const STDIO_STDIN = 2;
-const CHDIR_MAKE = 1;
+/** Of the launcher's chdir. */
+export const CHDIR_MAKE = 1;
 
 /** Operations of the monitor that come before clone3. */
 export function compileMonitor(builder: ProgramBuilder, process: OciProcess, handles: ProcessHandles): void {

@@ -148,11 +148,12 @@ describe('options', () => {
   });
 
   test('--read-only: the root is, /dev/shm and a tmpfs are not', async () => {
-    const { output } = await run('touch /x 2>&1; touch /dev/shm/x /t/x && echo ok; touch /sys/x 2>&1', {
+    const { output } = await run('pwd; touch /x 2>&1; touch /dev/shm/x /t/x && echo ok; touch /sys/x 2>&1', {
       hostConfig: { ReadonlyRootfs: true, Tmpfs: { '/t': 'size=1m' } },
+      config: { WorkingDir: '/made/dir' },
       prepare: (root) => mkdirSync(`${root}/t`),
     });
-    expect(output).toContain('touch: /x: Read-only file system');
+    expect(output).toContain('/made/dir\ntouch: /x: Read-only file system');
     expect(output).toContain('ok');
   });
 
