@@ -15,7 +15,8 @@ export async function* lineFrames(output: Output): AsyncGenerator<readonly Outpu
       const data = before === undefined ? chunk.data : Buffer.concat([before, chunk.data]);
       const left = cut(chunk.stream, data, lines);
       if (left === undefined) rest.delete(chunk.stream);
-      else rest.set(chunk.stream, left);
+      // Copied: a chunk's memory is the source's again when the next is asked for.
+      else rest.set(chunk.stream, Buffer.from(left));
     }
     yield lines;
   }

@@ -4,8 +4,8 @@ import type { Writable } from 'node:stream';
 import type { OutputChunk } from '../containers/container-service.ts';
 
 const blockBytes = 64 * 1024;
-/** Larger chunks are written as they are instead of being copied. */
-const copyLimit = 16 * 1024;
+/** Written blocks that are kept to be filled again. */
+const spareBlocks = 4;
 const headerBytes = 8;
 
 export type Output = AsyncIterable<OutputChunk | readonly OutputChunk[]>;
@@ -19,10 +19,20 @@ export interface Framing {
   canMerge: boolean;
 }
 
+/** A piece of memory that is filled once, written in one or more parts, and filled again when all of them have left. */
+interface Block {
+  readonly bytes: Buffer;
+  /** Writes that have not been called back. */
+  pending: number;
+  isFull: boolean;
+}
+
+/** INVARIANT: chunks are copied when they are pushed; whoever made them may use their memory again at once. */
 export class FrameWriter {
   readonly #sink: Writable;
   readonly #framing: Framing;
-  #block = Buffer.allocUnsafe(0);
+  readonly #spare: Block[] = [];
+  #block: Block = { bytes: Buffer.alloc(0), pending: 0, isFull: false };
   /** Bytes of the block that are on their way already, and where the next go. */
   #sent = 0;
   #used = 0;
@@ -31,7 +41,7 @@ export class FrameWriter {
   #openStream = 0;
   #flushSoon: NodeJS.Immediate | undefined;
   /** A write said that the sink is full. */
-  #isFull = false;
+  #isSinkFull = false;
 
   constructor(sink: Writable, framing: Framing) {
     this.#sink = sink;
@@ -40,29 +50,16 @@ export class FrameWriter {
 
   /** false: wait for `drained` before the next. */
   push(stream: StreamNumber, data: Buffer): boolean {
-    const isCopied = data.length <= copyLimit;
-    if (this.#used + headerBytes + (isCopied ? data.length : 0) > this.#block.length) this.#nextBlock();
+    if (this.#used + headerBytes + Math.min(data.length, blockBytes / 4) > this.#block.bytes.length) this.#nextBlock();
     if (this.#framing.isFramed) this.#frame(stream, data.length);
-    if (isCopied) {
-      this.#used += data.copy(this.#block, this.#used);
-      this.#flushSoon ??= setImmediate(() => this.flush());
-    } else {
-      this.flush();
-      this.#write(data);
+    for (let at = 0; at < data.length; ) {
+      if (this.#used === this.#block.bytes.length) this.#nextBlock();
+      const copied = data.copy(this.#block.bytes, this.#used, at);
+      this.#used += copied;
+      at += copied;
     }
-    return !this.#isFull;
-  }
-
-  #frame(stream: StreamNumber, length: number): void {
-    if (this.#open >= 0 && this.#openStream === stream) {
-      this.#block.writeUInt32BE(this.#block.readUInt32BE(this.#open + 4) + length, this.#open + 4);
-      return;
-    }
-    this.#block.writeUInt32BE(stream << 24, this.#used);
-    this.#block.writeUInt32BE(length, this.#used + 4);
-    this.#open = this.#framing.canMerge ? this.#used : -1;
-    this.#openStream = stream;
-    this.#used += headerBytes;
+    this.#flushSoon ??= setImmediate(() => this.flush());
+    return !this.#isSinkFull;
   }
 
   flush(): void {
@@ -70,14 +67,21 @@ export class FrameWriter {
     if (this.#flushSoon !== undefined) clearImmediate(this.#flushSoon);
     this.#flushSoon = undefined;
     if (this.#used === this.#sent) return;
-    const part = this.#block.subarray(this.#sent, this.#used);
+    const block = this.#block;
+    const part = block.bytes.subarray(this.#sent, this.#used);
     this.#sent = this.#used;
-    this.#write(part);
+    if (this.#sink.destroyed || this.#sink.writableEnded) return;
+    block.pending++;
+    const hasRoom = this.#sink.write(part, () => {
+      block.pending--;
+      this.#recycle(block);
+    });
+    if (!hasRoom) this.#isSinkFull = true;
   }
 
   /** Resolves when the sink has room again or is closed. */
   drained(): Promise<void> {
-    this.#isFull = false;
+    this.#isSinkFull = false;
     if (this.#sink.destroyed || !this.#sink.writableNeedDrain) return Promise.resolve();
     return new Promise((resolve) => {
       const done = () => {
@@ -88,16 +92,33 @@ export class FrameWriter {
     });
   }
 
+  #frame(stream: StreamNumber, length: number): void {
+    const { bytes } = this.#block;
+    if (this.#open >= 0 && this.#openStream === stream) {
+      bytes.writeUInt32BE(bytes.readUInt32BE(this.#open + 4) + length, this.#open + 4);
+      return;
+    }
+    bytes.writeUInt32BE(stream << 24, this.#used);
+    bytes.writeUInt32BE(length, this.#used + 4);
+    this.#open = this.#framing.canMerge ? this.#used : -1;
+    this.#openStream = stream;
+    this.#used += headerBytes;
+  }
+
   #nextBlock(): void {
     this.flush();
-    this.#block = Buffer.allocUnsafeSlow(blockBytes);
+    this.#block.isFull = true;
+    this.#recycle(this.#block);
+    this.#block = this.#spare.pop() ?? { bytes: Buffer.allocUnsafeSlow(blockBytes), pending: 0, isFull: false };
+    this.#block.isFull = false;
     this.#sent = 0;
     this.#used = 0;
   }
 
-  #write(bytes: Buffer): void {
-    if (this.#sink.destroyed || this.#sink.writableEnded) return;
-    if (!this.#sink.write(bytes)) this.#isFull = true;
+  #recycle(block: Block): void {
+    if (block.isFull && block.pending === 0 && block.bytes.length > 0 && this.#spare.length < spareBlocks) {
+      this.#spare.push(block);
+    }
   }
 }
 

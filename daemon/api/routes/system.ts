@@ -113,6 +113,7 @@ function versionOf(services: ApiServices): SystemVersion {
           GoVersion: `node ${process.version}`,
           KernelVersion: host.kernelVersion,
           MinAPIVersion: minApiVersion,
+          NodeVersion: process.version,
           Os: 'linux',
         },
       },
