@@ -16,7 +16,7 @@ import type { Attachment, OutputChunk } from './container-service.ts';
 import { Exec } from './exec.ts';
 import { writeExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
-import { FailedLaunch, launchFailure, launchProgram } from './launch-failure.ts';
+import { FailedLaunch, launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
 import { checkSize } from './resize-container.ts';
 import type { Services } from './services.ts';
 
@@ -98,7 +98,7 @@ export async function startExec(
   try {
     mkdirSync(runDir, { recursive: true, mode: 0o700 });
     mkdirSync(logDir, { recursive: true, mode: 0o700 });
-    monitor = await launchExec(services, container, exec, runDir, logDir, options.detach);
+    monitor = await launchExec(services, container, exec, runDir, logDir, options);
   } catch (error) {
     const failure = launchFailure(error);
     exec.end(failure.exitCode);
@@ -108,8 +108,6 @@ export async function startExec(
     return failedAttachment(asked.tty, failure.error.message);
   }
   writeExecFile(runDir, exec.record);
-  const size = options.consoleSize ?? exec.record.consoleSize;
-  if (asked.tty && size?.[0] && size[1]) monitor.resize(size[0], size[1]);
   exec.tellStarted(monitor);
   watchExec(services, execs, container, exec, monitor, clean);
   if (options.detach) return undefined;
@@ -191,7 +189,7 @@ async function launchExec(
   exec: Exec,
   runDir: string,
   logDir: string,
-  detach: boolean,
+  { detach, consoleSize }: ExecStartOptions,
 ): Promise<MonitorClient> {
   using open = openExecProgram({
     id: container.id,
@@ -207,7 +205,8 @@ async function launchExec(
     runDir,
   });
   const hold = detach ? {} : { holdLogFrom: 0 };
-  return launchProgram(services.launcher, open, { id: exec.id, runDir, ...hold }, 'exec');
+  const size = exec.record.options.tty ? terminalSize(consoleSize ?? exec.record.consoleSize) : {};
+  return launchProgram(services.launcher, open, { id: exec.id, runDir, ...hold, ...size }, 'exec');
 }
 
 function checkRuns(container: Container, ref: string): void {

@@ -39,6 +39,12 @@ export async function launchProgram(
   }
 }
 
+/** Docker's [rows, columns]; zeros and nothing mean that the client will tell later. */
+export function terminalSize(size: readonly number[] | null | undefined): Pick<LaunchOptions, 'terminalSize'> {
+  const [rows, columns] = size ?? [];
+  return rows && columns ? { terminalSize: { rows: Math.min(rows, 0xffff), columns: Math.min(columns, 0xffff) } } : {};
+}
+
 export function launchFailure(error: unknown): LaunchFailure {
   if (error instanceof FailedLaunch) return error;
   if (isEngineError(error)) return { error, exitCode: 128 };

@@ -16,7 +16,7 @@ import { publishContainerEvent, publishNetworkEvent } from './container-events.t
 import type { ContainerState } from './container-record.ts';
 import { watchMonitor } from './finish-run.ts';
 import { planNamespaces } from './join-namespaces.ts';
-import { launchFailure, launchProgram } from './launch-failure.ts';
+import { launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
 import { endOfLog } from './log-files.ts';
 import { parseLogConfig } from './log-options.ts';
 import { removeLocked } from './remove-container.ts';
@@ -124,7 +124,8 @@ async function launch(
       init: hostConfig.Init ?? false,
     });
     const hold = container.hasStartListeners ? { holdLogFrom: logStart.seq } : {};
-    const launching = launchProgram(services.launcher, open, { id, runDir, ...hold }, 'create');
+    const size = config.Tty ? terminalSize(hostConfig.ConsoleSize) : {};
+    const launching = launchProgram(services.launcher, open, { id, runDir, ...hold, ...size }, 'create');
     // Written while the launcher works. The pid is not needed: recovery asks the monitor.
     await saveWhile(launching, () => services.store.saveState(container, { ...container.state, ...run, pid: 0 }));
     return await launching;

@@ -6,7 +6,7 @@ import { F_SEAL, MFD } from '../../native-bindings/constants.ts';
 import { fcntlAddSeals, memfdCreate } from '../../native-bindings/files.ts';
 import { reapChild, socketPair, spawnWithFds } from '../../native-bindings/spawn.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { MonitorClient } from './monitor-client.ts';
+import { MonitorClient, type TerminalSize } from './monitor-client.ts';
 import { encodeProgram, FIRST_PROGRAM_FD, LAST_PROGRAM_FD, type Program } from './program.ts';
 
 export interface LaunchOptions {
@@ -20,6 +20,8 @@ export interface LaunchOptions {
   /** Keep the log from its first byte until `initialHold` of the client is released: for an attach before the start. The value is the
    * first sequence number of the program's `log` operation. */
   readonly holdLogFrom?: number;
+  /** Of the program's terminal, from its beginning. */
+  readonly terminalSize?: TerminalSize;
 }
 
 const EVERY_SEAL = F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE;
@@ -51,8 +53,12 @@ export class Launcher implements Disposable {
       );
     }
     const socket = this.#spawn(options);
-    const hold = options.holdLogFrom === undefined ? {} : { holdSeq: options.holdLogFrom };
-    return MonitorClient.adopt(socket, options.runDir, { program: options.program, ...hold });
+    const { program, holdLogFrom, terminalSize } = options;
+    return MonitorClient.adopt(socket, options.runDir, {
+      program,
+      ...(holdLogFrom === undefined ? {} : { holdSeq: holdLogFrom }),
+      ...(terminalSize === undefined ? {} : { terminalSize }),
+    });
   }
 
   [Symbol.dispose](): void {

@@ -60,6 +60,11 @@ const MAX_PAYLOAD_BYTES = 64 * 1024;
 const MAX_SOCKET_PATH_BYTES = 107;
 const NO_HOLD = 0xffffffff;
 
+export interface TerminalSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 export class MonitorClient {
   /** The container's first process, in the daemon's pid namespace. Reading it is safe while `ended` is pending. */
   readonly pid: number;
@@ -95,8 +100,10 @@ export class MonitorClient {
   static async adopt(
     socket: Socket,
     runDir: string,
-    options: { program: Program; holdSeq?: number },
+    options: { program: Program; holdSeq?: number; terminalSize?: TerminalSize },
   ): Promise<MonitorClient> {
+    // Known before the terminal is there: its first process never sees it without a size.
+    if (options.terminalSize !== undefined) socket.write(message('R', sizePayload(options.terminalSize)));
     const client = new MonitorClient(await awaitStart(socket, options.program), runDir, options.holdSeq);
     if (options.holdSeq === undefined) client.#sendHold();
     return client;
@@ -125,10 +132,7 @@ export class MonitorClient {
   }
 
   resize(rows: number, columns: number): void {
-    const payload = Buffer.alloc(4);
-    payload.writeUInt16LE(rows, 0);
-    payload.writeUInt16LE(columns, 2);
-    this.#send('R', payload);
+    this.#send('R', sizePayload({ rows, columns }));
   }
 
   /** Signals the container's first process: the monitor is its parent, so the pid cannot be another's. */
@@ -178,6 +182,13 @@ export class MonitorClient {
   #send(type: string, payload: Buffer): void {
     if (this.#socket.writable) this.#socket.write(message(type, payload));
   }
+}
+
+function sizePayload({ rows, columns }: TerminalSize): Buffer {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt16LE(rows, 0);
+  payload.writeUInt16LE(columns, 2);
+  return payload;
 }
 
 class StdinConnection implements StdinStream {
