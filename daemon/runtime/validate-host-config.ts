@@ -22,7 +22,7 @@ export interface ValidatedHostConfig {
 
 const RESTART_POLICIES: ReadonlySet<string> = new Set(['', 'no', 'always', 'on-failure', 'unless-stopped']);
 const MAX_LIST = 1024;
-const RUNTIMES: ReadonlySet<string> = new Set(['', 'runc', 'tsdocker']);
+const RUNTIMES: ReadonlySet<string> = new Set(['', 'runc', 'io.containerd.runc.v2', 'tsdocker']);
 
 /** Throws EngineError 'invalid' or 'not-implemented'. Reads the host for devices and for sources of --mount. */
 export function validateHostConfig(

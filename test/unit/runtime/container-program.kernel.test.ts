@@ -1,5 +1,6 @@
 // What a container is, seen from inside it: every program is compiled, launched and looked at by busybox.
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -200,6 +201,15 @@ describe('options', () => {
     const { output, code } = await run('echo $$; cat /proc/1/comm; exit 3', { init: true });
     expect(output).toBe('2\ntsdocker-init\n');
     expect(code).toBe(3);
+  });
+
+  test('--init in the host’s pid namespace: the command dies with it', async () => {
+    await using container = new KernelContainer('sleep 61', { init: true, namespaces: { pid: 'host' } });
+    await container.start();
+    const [command] = readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, 'latin1').trim().split(' ');
+    process.kill(container.pid, 'SIGKILL');
+    await container.ended();
+    await expect.poll(() => existsSync(`/proc/${command}`)).toBe(false);
   });
 
   test('a terminal is stdin, stdout, stderr and /dev/console', async () => {
