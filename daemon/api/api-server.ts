@@ -9,7 +9,7 @@ import { type App, sendJson } from './app.ts';
 import { compileBody } from './body-schema.ts';
 import { errorAnswer } from './error-status.ts';
 import { type HijackTarget, type Sessions, serveUpgrade, wantsHijack } from './hijack.ts';
-import { createHttpServer, type ServerHandlers } from './http-server.ts';
+import { createHttpServer, type HeaderTimeout, type ServerHandlers } from './http-server.ts';
 import { type ListenOptions, openListener } from './listeners.ts';
 import { OpenApiDocument } from './openapi.ts';
 import { compileQuery } from './query.ts';
@@ -66,8 +66,8 @@ export class ApiServer {
   }
 
   /** A server that is not listening yet, for tests. */
-  createServer(): Server {
-    return createHttpServer(this.#handlers);
+  createServer(timeout: HeaderTimeout): Server {
+    return createHttpServer(this.#handlers, undefined, timeout);
   }
 
   async close(): Promise<void> {

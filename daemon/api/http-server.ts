@@ -3,6 +3,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer, type Server, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { EngineError } from '../errors/engine-error.ts';
@@ -32,15 +33,27 @@ const options = {
   keepAlive: true,
 };
 
+export interface HeaderTimeout {
+  /** How long the headers of a request may take. */
+  headersTimeout: number;
+  /** How often that is looked at. */
+  connectionsCheckingInterval: number;
+}
+
 /** With `tls`: mutual TLS only. */
-export function createHttpServer(handlers: ServerHandlers, tls?: SecureContextOptions): Server {
+export function createHttpServer(
+  handlers: ServerHandlers,
+  tls?: SecureContextOptions,
+  timeout?: HeaderTimeout,
+): Server {
   const shouldUpgradeCallback = handlers.wantsUpgrade;
   const server =
     tls === undefined
-      ? createServer({ ...options, shouldUpgradeCallback }, handlers.request)
+      ? createServer({ ...options, ...timeout, shouldUpgradeCallback }, handlers.request)
       : createTlsServer(
           {
             ...options,
+            ...timeout,
             shouldUpgradeCallback,
             ...tls,
             minVersion: 'TLSv1.2',
@@ -57,7 +70,9 @@ export function createHttpServer(handlers: ServerHandlers, tls?: SecureContextOp
 }
 
 function answerBadRequest(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // A spare connection of a client's pool: an answer to nothing would be reported on its user's terminal.
+  const isUnused = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && (socket as Socket).bytesRead === 0;
+  if (isUnused || error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
   }

@@ -99,3 +99,22 @@ test('an error answer leaves the daemon ready for a client that was still sendin
   expect(await c.until('}\n')).toMatch(/^HTTP\/1.1 413 /);
   expect(await client().write(request('GET', '/_ping')).until('OK')).toMatch(/^HTTP\/1.1 200/);
 });
+
+test('a request that drips is timed out; a connection never used is closed without a word', async () => {
+  const path = `${server.path}2`;
+  const impatient = server.api.createServer({ headersTimeout: 150, connectionsCheckingInterval: 50 }).listen(path);
+  await new Promise((resolve) => impatient.once('listening', resolve));
+  const unused = new WireClient(path);
+  const dripping = new WireClient(path).write('GET /info HTTP/1.1\r\nHost: x\r\nX-a: ');
+  const used = new WireClient(path).write(request('GET', '/_ping'));
+  clients.push(unused, dripping, used);
+  await unused.until('end');
+  expect(unused.text).toBe('');
+  expect(await dripping.until('end')).toMatch(/^HTTP\/1.1 408 /);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(used.text).toMatch(/^HTTP\/1.1 200 /);
+  used.write(request('GET', '/v1.43/_ping'));
+  await used.until(/OK[\s\S]*OK$/);
+  impatient.closeAllConnections();
+  impatient.close();
+});
