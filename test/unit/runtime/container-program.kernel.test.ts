@@ -209,7 +209,7 @@ describe('options', () => {
     const [command] = readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, 'latin1').trim().split(' ');
     process.kill(container.pid, 'SIGKILL');
     await container.ended();
-    await expect.poll(() => existsSync(`/proc/${command}`)).toBe(false);
+    await expect.poll(() => existsSync(`/proc/${command}/exe`)).toBe(false);
   });
 
   test('a terminal is stdin, stdout, stderr and /dev/console', async () => {
