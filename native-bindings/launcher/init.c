@@ -93,5 +93,7 @@ int op_init(struct child *child)
 		return -1;
 	if (pid > 0)
 		serve(child, (pid_t)pid, &all);
+	/* Without a pid namespace of its own nothing else ends the command when this init is killed. A filter may refuse it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	return become_foreground();
 }
