@@ -1,9 +1,8 @@
 // The daemon as a process: run in the foreground (`tsdocker daemon`), or started in the background when nobody listens.
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync, realpathSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { CliError } from './errors.ts';
 import type { Output } from './terminal/output.ts';
 
@@ -12,9 +11,9 @@ const startTimeoutMs = 20_000;
 const pollMs = 10;
 const logPath = '/var/log/tsdockerd.log';
 
-/** bin/tsdockerd of this installation, found from the bundle or from the source file. */
+/** bin/tsdockerd of this installation, found from the script that runs: the bundle or the source file. */
 function daemonBinary(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
+  let directory = dirname(realpathSync(process.argv[1] ?? '.'));
   for (let level = 0; level < 4; level++, directory = dirname(directory)) {
     const candidate = join(directory, 'bin', 'tsdockerd');
     if (existsSync(candidate)) return candidate;

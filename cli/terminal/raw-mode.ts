@@ -3,8 +3,8 @@ import { CliError } from '../errors.ts';
 import { isTerminal } from './output.ts';
 
 /**
- * Node restores the terminal's first settings itself when it exits or dies of a signal it handles. Its own raw mode keeps
- * output processing, which would turn the container's line feeds into CR LF a second time, so `stty` switches that off.
+ * Node's own raw mode keeps output processing, which would turn the container's line feeds into CR LF a second time, so
+ * `stty` switches that off. Node gives all settings back, those included.
  * @returns gives the terminal back; may be called more than once.
  */
 export function enterRawMode(): () => void {
@@ -18,10 +18,30 @@ export function enterRawMode(): () => void {
     isRaw = false;
     stdin.setRawMode(false);
     process.off('exit', restore);
+    for (const signal of deadly) process.off(signal, die);
+  };
+  const die = (signal: NodeJS.Signals) => {
+    // Where signals are passed on to the container, this program lives on.
+    if (process.listenerCount(signal) > 1) return;
+    restore();
+    process.kill(process.pid, signal);
   };
   process.on('exit', restore);
+  for (const signal of deadly) process.on(signal, die);
   return restore;
 }
+
+/** Signals that end a program and come from outside: in raw mode no key makes one. */
+const deadly: readonly NodeJS.Signals[] = [
+  'SIGHUP',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGTERM',
+  'SIGALRM',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGXCPU',
+];
 
 function stty(setting: string): void {
   const { spawnSync } = process.getBuiltinModule('node:child_process');
