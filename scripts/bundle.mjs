@@ -1,5 +1,5 @@
-// Bundles the daemon, its jail worker and the command line into dist/, aside first and then renamed, so that a running
-// engine never reads a half-written file. Only the native FFI packages stay outside: they carry prebuilt binaries.
+// Bundles the daemon, its jail worker and the command line into dist/, aside first and then renamed, so that nobody
+// reads a half-written file. Only the native FFI packages stay outside: they carry prebuilt binaries.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -70,14 +70,34 @@ async function bundle() {
   chmodSync(`${aside}/tsdocker-launcher`, 0o755);
 }
 
+/** Entries last: what they refer to is there before them. Each file is replaced in one step, so a build harms no running command. */
+function install() {
+  const made = readdirSync(aside, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath}/${entry.name}`.slice(aside.length + 1))
+    .sort((a, b) => Number(isEntry(a)) - Number(isEntry(b)));
+  for (const name of made) {
+    mkdirSync(dirname(`${target}/${name}`), { recursive: true });
+    renameSync(`${aside}/${name}`, `${target}/${name}`);
+  }
+  const kept = new Set(made);
+  for (const entry of readdirSync(target, { recursive: true, withFileTypes: true })) {
+    const path = `${entry.parentPath}/${entry.name}`;
+    if (entry.isFile() && !kept.has(path.slice(target.length + 1))) rmSync(path);
+  }
+}
+
+/** @param {string} name */
+function isEntry(name) {
+  return /(^|\/)(main|tsdockerd|jail-worker)\.mjs$/.test(name);
+}
+
 try {
   await bundle();
-  const old = `${root}build/dist.old-${process.pid}`;
-  if (existsSync(target)) renameSync(target, old);
-  renameSync(aside, target);
-  rmSync(old, { recursive: true, force: true });
+  install();
 } catch (error) {
+  if (error instanceof Error && 'errors' in error) process.exitCode = 1;
+  else throw error;
+} finally {
   rmSync(aside, { recursive: true, force: true });
-  if (error instanceof Error && 'errors' in error) process.exit(1);
-  throw error;
 }

@@ -20,7 +20,10 @@ export async function removeContainer(
   checkRemovable(container, options.force);
   container.isRemoving = true;
   try {
-    if (container.isRunning) await killAndWait(services, container);
+    if (container.isRunning) {
+      publishContainerEvent(services, container, 'kill', { signal: '9' });
+      await killAndWait(services, container);
+    }
     await container.lock.run(async () => {
       // It may have been started between the check and the lock.
       if (container.isRunning) throw new StillRunning();

@@ -66,7 +66,7 @@ describe.each(cliNames)('%s', (name: CliName) => {
     expect(id).toMatch(/^[0-9a-f]{64}$/);
     await eventually('it said hello', async () => (await ok('logs', 'web')) === 'hello\n');
     const row = (await ok('ps')).split('\n')[1] ?? '';
-    expect(row).toMatch(new RegExp(`^${id.slice(0, 12)}\\s+busybox\\s+"sh -c 'echo hello; s…"\\s+.*Up .*\\s+web$`));
+    expect(row).toMatch(new RegExp(`^${id.slice(0, 12)}\\s+busybox\\s+"sh -c 'echo hello; …"\\s+.*Up .*\\s+web$`));
     expect(await ok('ps', '-q', '--no-trunc')).toBe(`${id}\n`);
     expect(await ok('ps', '--format', '{{.Names}}: {{.Image}} {{.State}}')).toBe('web: busybox running\n');
     expect(await ok('ps', '-a', '--filter', 'name=web', '--format', '{{.ID}}')).toBe(`${id.slice(0, 12)}\n`);
@@ -303,16 +303,17 @@ describe.each(cliNames)('%s', (name: CliName) => {
   });
 
   test('top, stats, events, update, pause, unpause', async () => {
-    await ok('run', '-d', '--name', 'busy', 'busybox', 'sh', '-c', 'while :; do :; done');
-    expect(await ok('top', 'busy')).toContain('while :');
-    const stats = await ok('stats', '--no-stream', '--format', '{{.Name}} {{.CPUPerc}} {{.PIDs}}', 'busy');
-    expect(stats).toMatch(/^busy [\d.]+% 1\n$/);
-    await ok('update', '-m', '128m', '--memory-swap', '-1', 'busy');
-    expect(await ok('inspect', '-f', '{{.HostConfig.Memory}}', 'busy')).toBe(`${128 << 20}\n`);
-    expect(await ok('pause', 'busy')).toBe('busy\n');
+    const busy = `busy-${name}`;
+    await ok('run', '-d', '--name', busy, 'busybox', 'sh', '-c', 'while :; do :; done');
+    expect(await ok('top', busy)).toContain('while :');
+    const stats = await ok('stats', '--no-stream', '--format', '{{.Name}} {{.CPUPerc}} {{.PIDs}}', busy);
+    expect(stats).toMatch(new RegExp(`^${busy} [\\d.]+% 1\\n$`));
+    await ok('update', '-m', '128m', '--memory-swap', '-1', busy);
+    expect(await ok('inspect', '-f', '{{.HostConfig.Memory}}', busy)).toBe(`${128 << 20}\n`);
+    expect(await ok('pause', busy)).toBe('busy\n');
     expect(await ok('ps', '--format', '{{.Status}}')).toMatch(/\(Paused\)\n$/);
-    expect(await ok('unpause', 'busy')).toBe('busy\n');
-    await ok('rm', '-f', 'busy');
+    expect(await ok('unpause', busy)).toBe('busy\n');
+    await ok('rm', '-f', busy);
     const events = await ok(
       'events',
       '--since',
@@ -320,7 +321,7 @@ describe.each(cliNames)('%s', (name: CliName) => {
       '--until',
       '0s',
       '--filter',
-      'container=busy',
+      `container=${busy}`,
       '--format',
       '{{.Action}}',
     );

@@ -71,6 +71,7 @@ export interface ContainerOptions {
   /** Of the pipes or the terminal. */
   owner?: number;
   holdLog?: boolean;
+  terminalSize?: { rows: number; columns: number };
   dieWithMonitor?: boolean;
 }
 
@@ -140,10 +141,20 @@ export class LaunchFixture implements Disposable {
   }
 
   async launch(options: ContainerOptions = {}): Promise<MonitorClient> {
-    return this.launchOps(this.ops(options), options.holdLog ? (options.firstSeq ?? 1) : undefined);
+    return this.launchOps(
+      this.ops(options),
+      options.holdLog ? (options.firstSeq ?? 1) : undefined,
+      [],
+      options.terminalSize,
+    );
   }
 
-  async launchOps(ops: readonly Op[], holdLogFrom?: number, moreFds: readonly number[] = []): Promise<MonitorClient> {
+  async launchOps(
+    ops: readonly Op[],
+    holdLogFrom?: number,
+    moreFds: readonly number[] = [],
+    terminalSize?: { rows: number; columns: number },
+  ): Promise<MonitorClient> {
     if (this.#runs++ > 0) this.#clearRunDir();
     const fds = [this.logDir, this.runDir].map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
     try {
@@ -153,6 +164,7 @@ export class LaunchFixture implements Disposable {
         program: { ops },
         fds: [...fds, ...moreFds],
         ...(holdLogFrom === undefined ? {} : { holdLogFrom }),
+        ...(terminalSize === undefined ? {} : { terminalSize }),
       });
       this.#clients.push(client);
       return client;
@@ -171,7 +183,7 @@ export class LaunchFixture implements Disposable {
   async output(): Promise<{ stdout: string; stderr: string }> {
     const streams: Record<1 | 2, Buffer[]> = { 1: [], 2: [] };
     const reader = openLogReader(this.logDir, { from: 'start', signal: new AbortController().signal });
-    for await (const { stream, data } of reader) streams[stream].push(data);
+    for await (const { stream, data } of reader) streams[stream].push(Buffer.from(data));
     return { stdout: Buffer.concat(streams[1]).toString(), stderr: Buffer.concat(streams[2]).toString() };
   }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type LogLine, splitLines } from '../../../daemon/runtime/log-lines.ts';
+import { splitLines } from '../../../daemon/runtime/log-lines.ts';
 import { type LogReaderOptions, openLogReader } from '../../../daemon/runtime/log-reader.ts';
 import { decodeRecords } from '../../../daemon/runtime/log-record.ts';
 
@@ -45,7 +45,7 @@ function open(options: Partial<LogReaderOptions> = {}) {
 }
 
 async function text(options: Partial<LogReaderOptions> = {}): Promise<string> {
-  return (await Array.fromAsync(open(options))).map(({ data }) => data.toString()).join('');
+  return (await Array.fromAsync(open(options), ({ data }) => data.toString())).join('');
 }
 
 describe('reading', () => {
@@ -130,8 +130,7 @@ describe('the last lines', () => {
 
 describe('splitLines', () => {
   async function split(): Promise<[number, string, boolean][]> {
-    const found: LogLine[] = await Array.fromAsync(splitLines(open()));
-    return found.map(({ stream, data, startsLine }) => [stream, data.toString(), startsLine]);
+    return Array.fromAsync(splitLines(open()), ({ stream, data, startsLine }) => [stream, data.toString(), startsLine]);
   }
 
   test('joins pieces of each stream, and gives each line its first time', async () => {

@@ -26,7 +26,7 @@ async function readAll(options: Partial<LogReaderOptions>, onBatch?: () => Promi
     signal: neverAborted,
     ...options,
   }).batches()) {
-    for (const { data } of batch) parts.push(data);
+    for (const { data } of batch) parts.push(Buffer.from(data));
     await onBatch?.();
   }
   return Buffer.concat(parts).toString();
@@ -86,7 +86,7 @@ describe('rotation', () => {
     await client.ended;
     expect(readExitRecord(fixture.runDir)?.code).toBe(0);
     let last = Buffer.alloc(0);
-    for (let next = await reader.next(); !next.done; next = await reader.next()) last = next.value.data;
+    for (let next = await reader.next(); !next.done; next = await reader.next()) last = Buffer.from(next.value.data);
     expect(last.toString()).toMatch(/\n200000\n$/);
   });
 
@@ -206,7 +206,10 @@ describe('a full disk', () => {
     await stdin.write(Buffer.from('go\n'));
     await client.ended;
     expect(readExitRecord(full.runDir)?.code).toBe(8);
-    const chunks = await Array.fromAsync(openLogReader(disk, { from: 'start', signal: neverAborted }));
+    const chunks = await Array.fromAsync(
+      openLogReader(disk, { from: 'start', signal: neverAborted }),
+      ({ data, dropped }) => ({ data: Buffer.from(data), dropped }),
+    );
     expect(chunks.at(-1)?.data.toString()).toBe('more\n');
     const firstAfter = chunks.findIndex(({ dropped }) => dropped);
     expect(firstAfter).toBeGreaterThan(0);

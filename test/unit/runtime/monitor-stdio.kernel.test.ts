@@ -61,7 +61,7 @@ describe('stdin', () => {
       from: 'start',
       signal: new AbortController().signal,
     })) {
-      chunks.push(data);
+      chunks.push(Buffer.from(data));
     }
     expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
   });
@@ -127,6 +127,14 @@ describe('a terminal', () => {
     await client.ended;
     expect((await fixture.output()).stdout).toMatch(/got word\r\n40 132\r\n\^Cint\r\n$/);
     expect(readExitRecord(fixture.runDir)?.code).toBe(6);
+  });
+
+  test('has its size from the beginning', async () => {
+    for (let round = 0; round < 10; round++) {
+      fixture.clearLog();
+      const { stdout } = await fixture.run({ tty: true, terminalSize: { rows: 33, columns: 99 }, script: 'stty size' });
+      expect(stdout).toBe('33 99\r\n');
+    }
   });
 
   test('gives all of its output although the process ends at once', async () => {
