@@ -6,7 +6,7 @@ import { F_SEAL, MFD } from '../../native-bindings/constants.ts';
 import { fcntlAddSeals, memfdCreate } from '../../native-bindings/files.ts';
 import { reapChild, socketPair, spawnWithFds } from '../../native-bindings/spawn.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { MonitorClient, type TerminalSize } from './monitor-client.ts';
+import { MonitorClient, resizeMessage, type TerminalSize } from './monitor-client.ts';
 import { encodeProgram, FIRST_PROGRAM_FD, LAST_PROGRAM_FD, type Program } from './program.ts';
 
 export interface LaunchOptions {
@@ -53,11 +53,10 @@ export class Launcher implements Disposable {
       );
     }
     const socket = this.#spawn(options);
-    const { program, holdLogFrom, terminalSize } = options;
+    const { program, holdLogFrom } = options;
     return MonitorClient.adopt(socket, options.runDir, {
       program,
       ...(holdLogFrom === undefined ? {} : { holdSeq: holdLogFrom }),
-      ...(terminalSize === undefined ? {} : { terminalSize }),
     });
   }
 
@@ -67,13 +66,15 @@ export class Launcher implements Disposable {
   }
 
   /** By /proc/PID of the daemon: in the child other files lie at the numbers that were free here. */
-  #spawn({ id, fds, program }: LaunchOptions): Socket {
+  #spawn({ id, fds, program, terminalSize }: LaunchOptions): Socket {
     const programFd = sealedMemfd('tsdocker-program', encodeProgram(program), false);
     const opened = [programFd];
     try {
       const [ours, theirs] = socketPair();
       opened.push(theirs);
       const socket = new Socket({ fd: ours, readable: true, writable: true });
+      // Before there is a monitor: it reads what is there before the child may go, so no process sees its terminal without a size.
+      if (terminalSize !== undefined) socket.write(resizeMessage(terminalSize));
       try {
         const path = `/proc/${process.pid}/fd/${this.#binary}`;
         this.#children.add(spawnWithFds(path, ['tsdocker-monitor', id], [programFd, theirs, this.#nullDevice, ...fds]));

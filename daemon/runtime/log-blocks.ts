@@ -6,14 +6,17 @@ import { decodeRecords, type LogRecord } from './log-record.ts';
 
 const readFd = promisify(read);
 
-/** Larger than the largest record, so that every block has a whole one. */
-const BLOCK_BYTES = 1024 * 1024;
+/** Larger than the largest record, so that every block has a whole one. More would only be more memory for each reader. */
+const BLOCK_BYTES = 256 * 1024;
+/** A reader of an idle container needs no more. */
+const SMALL_BLOCK_BYTES = 4 * 1024;
 
 export interface LogPlace {
   readonly seq: number;
   readonly offset: number;
 }
 
+/** Valid until the next is asked for: its memory is used again. */
 export interface LogBlock {
   readonly seq: number;
   /** Where the block begins in its file. */
@@ -31,6 +34,7 @@ export class LogBlocks implements Disposable {
   /** Opened ahead, by sequence number. */
   readonly #ahead = new Map<number, number>();
   #isWhole = false;
+  #buffer = Buffer.alloc(0);
   #fd: number | undefined;
   #seq: number;
   #offset: number;
@@ -87,9 +91,11 @@ export class LogBlocks implements Disposable {
   async #readBlock(fd: number): Promise<LogBlock | undefined> {
     const size = Math.min(fstatSync(fd).size - this.#offset, BLOCK_BYTES);
     if (size <= 0) return undefined;
-    const buffer = Buffer.allocUnsafeSlow(size);
-    const { bytesRead } = await readFd(fd, buffer, 0, size, this.#offset);
-    const { chunks, used } = decodeRecords(buffer.subarray(0, bytesRead));
+    if (this.#buffer.length < size) {
+      this.#buffer = Buffer.allocUnsafeSlow(size <= SMALL_BLOCK_BYTES ? SMALL_BLOCK_BYTES : BLOCK_BYTES);
+    }
+    const { bytesRead } = await readFd(fd, this.#buffer, 0, size, this.#offset);
+    const { chunks, used } = decodeRecords(this.#buffer.subarray(0, bytesRead));
     if (chunks.length === 0) return undefined;
     const block = { seq: this.#seq, offset: this.#offset, chunks };
     this.#offset += used;

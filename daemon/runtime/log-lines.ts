@@ -7,7 +7,7 @@ export interface LogLine {
   readonly stream: 1 | 2;
   /** When its first byte was read. */
   readonly timeNs: bigint;
-  /** With its newline, except at the end of the log and where a very long line is given in parts. */
+  /** With its newline, except at the end of the log and where a very long line is given in parts. Valid until the next line is asked for. */
   readonly data: Buffer;
   /** False for the later parts of a very long line. */
   readonly startsLine: boolean;
@@ -58,7 +58,8 @@ function* linesOf(chunk: LogChunk, partials: Map<1 | 2, Partial>): Generator<Log
 }
 
 function append(partial: Partial, piece: Buffer): Partial {
-  partial.parts.push(piece);
+  // Copied: the reader uses the memory of a batch again for the next.
+  partial.parts.push(Buffer.from(piece));
   partial.bytes += piece.length;
   return partial;
 }

@@ -20,7 +20,8 @@ export interface LogReaderOptions {
 }
 
 export interface LogReader extends AsyncIterable<LogChunk> {
-  /** The same chunks, as many at once as one read gave: for those who read much. */
+  /** The same chunks, as many at once as one read gave: for those who read much. Their data is valid until the next batch is asked for,
+   * that of single chunks until the next chunk. */
   batches(): AsyncIterable<readonly LogChunk[]>;
 }
 

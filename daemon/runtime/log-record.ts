@@ -7,7 +7,7 @@ export interface LogChunk {
   readonly stream: 1 | 2;
   /** When the monitor read it: nanoseconds since 1970. */
   readonly timeNs: bigint;
-  /** Valid as long as it is referenced; shares memory with its neighbours. */
+  /** Of a reader: valid until its next batch is asked for. */
   readonly data: Buffer;
   /** Output was lost just before this chunk, because the disk was full. */
   readonly dropped: boolean;

@@ -100,10 +100,8 @@ export class MonitorClient {
   static async adopt(
     socket: Socket,
     runDir: string,
-    options: { program: Program; holdSeq?: number; terminalSize?: TerminalSize },
+    options: { program: Program; holdSeq?: number },
   ): Promise<MonitorClient> {
-    // Known before the terminal is there: its first process never sees it without a size.
-    if (options.terminalSize !== undefined) socket.write(message('R', sizePayload(options.terminalSize)));
     const client = new MonitorClient(await awaitStart(socket, options.program), runDir, options.holdSeq);
     if (options.holdSeq === undefined) client.#sendHold();
     return client;
@@ -132,7 +130,7 @@ export class MonitorClient {
   }
 
   resize(rows: number, columns: number): void {
-    this.#send('R', sizePayload({ rows, columns }));
+    if (this.#socket.writable) this.#socket.write(resizeMessage({ rows, columns }));
   }
 
   /** Signals the container's first process: the monitor is its parent, so the pid cannot be another's. */
@@ -184,11 +182,11 @@ export class MonitorClient {
   }
 }
 
-function sizePayload({ rows, columns }: TerminalSize): Buffer {
+export function resizeMessage({ rows, columns }: TerminalSize): Buffer {
   const payload = Buffer.alloc(4);
   payload.writeUInt16LE(rows, 0);
   payload.writeUInt16LE(columns, 2);
-  return payload;
+  return message('R', payload);
 }
 
 class StdinConnection implements StdinStream {

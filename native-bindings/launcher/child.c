@@ -41,6 +41,13 @@ int announce_exec(struct child *child)
 	return send_status(child, STATUS_EXEC, -1);
 }
 
+bool await_go(const struct child *child)
+{
+	char go;
+
+	return recv(child->status, &go, 1, 0) == 1 && go == STATUS_GO;
+}
+
 static _Noreturn void fail(const struct child *child, uint32_t index, int error)
 {
 	struct status_message message = {.kind = STATUS_FAILED, .index = (int32_t)index, .error = error};
@@ -267,14 +274,13 @@ static void close_monitors(const struct child *child, int floor)
 _Noreturn void child_run(struct child *child, struct cursor cursor)
 {
 	struct operation op;
-	char go;
 
 	/* The monitor's control socket and program must not be seen by anything that runs here. */
 	if (dup2(2, 0) < 0 || dup2(2, 1) < 0)
 		_exit(1);
 	close_monitors(child, child->program->highest_fd);
 	/* The end of the socket without a word: the monitor has died or given up. */
-	if (recv(child->status, &go, 1, 0) != 1 || go != STATUS_GO)
+	if (!await_go(child))
 		_exit(1);
 	reset_signals();
 	umask(0);

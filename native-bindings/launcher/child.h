@@ -11,7 +11,7 @@ enum {
 	STATUS_MASTER = 'M', /* with the pty's master as SCM_RIGHTS */
 	STATUS_EXEC = 'X',   /* when the socket closes without a failure after this, execve has succeeded */
 	STATUS_PROCESS = 'P', /* from op_fork: its sender, as the kernel says who that is, is the child now */
-	STATUS_GO = 'G',      /* monitor to child */
+	STATUS_GO = 'G',      /* monitor to child: at the beginning, and when the master has been taken and sized */
 	STATUS_DETAIL_MAX = 4096,
 };
 
@@ -73,6 +73,9 @@ int op_fork(const struct child *child);
 int op_execve(struct child *child, const struct operation *op);
 
 int send_status(const struct child *child, int32_t kind, int attached_fd);
+
+/* Waits for the monitor's STATUS_GO. False: the monitor has died or given up. */
+bool await_go(const struct child *child);
 
 /* Tells the monitor that the socket's closing without a failure means success from here on. Once. */
 int announce_exec(struct child *child);

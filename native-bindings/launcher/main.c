@@ -181,19 +181,20 @@ static long clone_child(const struct operation *op)
 	return syscall(SYS_clone3, &args, sizeof(args));
 }
 
-/* The daemon died before the child got its word: nobody would know of this container. */
-static bool daemon_is_gone(void)
+/*
+ * What the daemon sent ahead (the size of the terminal) takes effect before the process begins. False when the daemon has died: nobody
+ * would know of this container.
+ */
+static bool hear_daemon(void)
 {
-	char byte;
-	ssize_t count = recv(monitor.clients[0].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
+	client_readable(&monitor, &monitor.clients[0]);
+	return monitor.clients[0].fd >= 0;
 }
 
 /* After clone3, in the monitor: gives back everything that was only for the child. */
 static int let_go(struct child *child, const struct program *program)
 {
-	static const int32_t go = STATUS_GO;
+	static const char go = STATUS_GO;
 
 	if (program->highest_fd >= PROGRAM_FIRST_FD)
 		syscall(SYS_close_range, (unsigned)PROGRAM_FIRST_FD, (unsigned)program->highest_fd, 0U);
@@ -203,7 +204,7 @@ static int let_go(struct child *child, const struct program *program)
 	}
 	close(child->status);
 	munmap((void *)(uintptr_t)program->bytes, program->length);
-	if (daemon_is_gone()) {
+	if (!hear_daemon()) {
 		kill(monitor.child, SIGKILL);
 		return -1;
 	}

@@ -73,6 +73,9 @@ static int receive_status(int fd, struct status_packet *packet)
 	const size_t fixed = offsetof(struct status_message, detail);
 	ssize_t length = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	/* The other end was closed with something of ours unread; what it has sent is still here. */
+	if (length < 0 && errno == ECONNRESET)
+		length = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return -1;
 	if (length < (ssize_t)fixed)
@@ -85,6 +88,8 @@ static int receive_status(int fd, struct status_packet *packet)
 /* Made non-blocking here, where the master's only reader and writer is. */
 static void take_master(struct monitor *monitor, int master)
 {
+	static const char go = STATUS_GO;
+
 	if (master < 0)
 		return;
 	if (!monitor->is_terminal || monitor->output[0] >= 0) {
@@ -93,6 +98,7 @@ static void take_master(struct monitor *monitor, int master)
 	}
 	fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
 	terminal_arrived(monitor, master);
+	send(monitor->status, &go, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void take_status(struct monitor *monitor, const struct status_packet *packet)

@@ -53,7 +53,12 @@ int op_pty(struct child *child, const struct operation *op)
 		return close_and_fail(master, errno);
 	/* Before the slave is placed: the master may have taken the number that is meant for it. */
 	close(master);
-	return place_fd(slave, (int)op->arg[1].number) < 0 ? -1 : 0;
+	if (place_fd(slave, (int)op->arg[1].number) < 0)
+		return -1;
+	/* The process must never see its terminal without the size that is known for it. */
+	if (!await_go(child))
+		_exit(1);
+	return 0;
 }
 
 /*
