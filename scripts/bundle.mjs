@@ -1,7 +1,8 @@
 // Bundles the daemon, its jail worker and the command line into dist/, aside first and then renamed, so that nobody
 // reads a half-written file. Only the native FFI packages stay outside: they carry prebuilt binaries.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { build } from 'esbuild';
 import { writeCodeCache } from './code-cache.mjs';
 
@@ -89,7 +90,7 @@ function install() {
 
 /** @param {string} name */
 function isEntry(name) {
-  return /(^|\/)(main|tsdockerd|jail-worker)\.mjs$/.test(name);
+  return /(^|\/)(main\.cjs|tsdockerd\.mjs|jail-worker\.mjs)$/.test(name);
 }
 
 try {

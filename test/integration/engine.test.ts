@@ -211,7 +211,7 @@ describe('on a host that is not as it should be', () => {
     try {
       await runCommand('sh', [
         '-c',
-        `mkdir -p ${dir}/p/bin ${dir}/p/dist/cli ${dir}/path && cp ${projectRoot}bin/* ${dir}/p/bin/ && touch ${dir}/p/dist/tsdockerd.mjs ${dir}/p/dist/cli/main.mjs`,
+        `mkdir -p ${dir}/p/bin ${dir}/p/dist/cli ${dir}/path && cp ${projectRoot}bin/* ${dir}/p/bin/ && touch ${dir}/p/dist/tsdockerd.mjs ${dir}/p/dist/cli/main.cjs`,
       ]);
       writeFileSync(`${dir}/path/node`, '#!/bin/sh\necho 20\n', { mode: 0o755 });
       const env = { PATH: `${dir}/path:/usr/bin:/bin` };
