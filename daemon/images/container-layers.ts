@@ -12,6 +12,7 @@ import type { MountPointSpec } from './jail/messages.ts';
 import type { Jail } from './jail.ts';
 import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
 import { holdTree, mountLayers, mountOverlay } from './overlay.ts';
+import { SpareLayers } from './spare-layers.ts';
 
 /** In every container, in the form that Docker has them. */
 const alwaysThere: readonly MountPointSpec[] = [
@@ -29,6 +30,7 @@ export class ContainerLayerStore implements ContainerLayers {
   readonly #layers: LayerStore;
   readonly #trash: Trash;
   readonly #jail: Jail;
+  readonly #spares: SpareLayers;
   readonly #topLayerOf: (imageId: string) => number | undefined;
   /** The init layer of each container, held while the container is there. */
   readonly #inits = new Map<string, LayerHold>();
@@ -45,6 +47,7 @@ export class ContainerLayerStore implements ContainerLayers {
     this.#layers = layers;
     this.#trash = trash;
     this.#jail = jail;
+    this.#spares = new SpareLayers(root.spare, trash);
     this.#topLayerOf = topLayerOf;
     for (const id of readdirSync(root.containers)) {
       const number = this.#initOf(id);
@@ -57,6 +60,10 @@ export class ContainerLayerStore implements ContainerLayers {
     const top = this.#topLayerOf(imageId);
     const init = this.#known(top, mountPoints) ?? (await this.#makeInit(top, mountPoints));
     const directory = join(this.#root.containers, id);
+    if (this.#spares.place(init.layer, directory)) {
+      this.#inits.set(id, init);
+      return;
+    }
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       mkdirSync(join(directory, 'work'), { mode: 0o700 });
@@ -118,8 +125,9 @@ export class ContainerLayerStore implements ContainerLayers {
 
   remove(id: string): void {
     checkId(id);
-    this.#trash.discard(join(this.#root.containers, id));
     const init = this.#inits.get(id);
+    const directory = join(this.#root.containers, id);
+    if (init === undefined || !this.#spares.keep(directory, init.layer)) this.#trash.discard(directory);
     if (init === undefined) return;
     this.#inits.delete(id);
     init[Symbol.dispose]();

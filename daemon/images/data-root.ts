@@ -13,6 +13,8 @@ export interface DataRoot {
   /** What is being made; emptied at start. */
   readonly staging: string;
   readonly trash: string;
+  /** Directories of containers that can be used again. */
+  readonly spare: string;
 }
 
 /** Makes the directories that are missing. Nobody but root may pass: images hold programs that are set-uid. */
@@ -23,6 +25,7 @@ export function openDataRoot(path: string): DataRoot {
     containers: join(path, 'containers'),
     staging: join(path, 'staging'),
     trash: join(path, 'trash'),
+    spare: join(path, 'spare'),
   };
   for (const directory of Object.values(root)) mkdirSync(directory, { recursive: true, mode: 0o700 });
   return root;
@@ -36,7 +39,8 @@ export class Trash {
   readonly #jail: Jail;
   #timer: NodeJS.Timeout | undefined;
   #emptying: Promise<void> | undefined;
-  #onError: (error: unknown) => void;
+  readonly #onError: (error: unknown) => void;
+  #isClosed = false;
 
   constructor(path: string, jail: Jail, onError: (error: unknown) => void) {
     this.#path = path;
@@ -63,24 +67,28 @@ export class Trash {
   emptySoon(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.empty().catch(this.#onError);
+      void this.empty();
     }, EMPTY_AFTER_MS).unref();
   }
 
   /** Deletes what is there now, in a jail. One at a time. */
   async empty(): Promise<void> {
     await this.#emptying;
-    if (readdirSync(this.#path).length === 0) return;
+    if (this.#isClosed || readdirSync(this.#path).length === 0) return;
     const fd = holdTree(this.#path);
     this.#emptying = this.#jail
       .run<'empty'>({ do: 'empty', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd])
-      .catch(this.#onError);
+      .catch((error: unknown) => {
+        // The jail ends in the middle of this when the engine stops.
+        if (!this.#isClosed) this.#onError(error);
+      });
     await this.#emptying;
     this.#emptying = undefined;
   }
 
   /** Stops the timer; what is left is deleted at the next start. */
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
   }
 }

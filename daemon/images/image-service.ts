@@ -125,7 +125,7 @@ export interface ContainerLayers {
   changes(id: string): Promise<Change[]>;
   /** Bytes of the files that the container wrote. */
   sizeBytes(id: string): Promise<number>;
-  /** Forgets the layer and moves its directories to the trash, which is emptied later. Idempotent. */
+  /** Forgets the layer and takes the container's whole directory away, with all that others put there. Idempotent. */
   remove(id: string): void;
   /** The layers below the container, highest first: for `explain` and inspect's GraphDriver. */
   layerDirs(id: string): { lower: string[]; upper: string; work: string };

@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { fgetxattr, lgetxattr } from '../../../native-bindings/xattrs.ts';
+import { fgetxattr, lgetxattr, setxattr } from '../../../native-bindings/xattrs.ts';
 import { dir, file, hardlink, rawTar, rawTarStream, symlink } from './raw-tar.ts';
 import { put, StoreFixture } from './store-fixture.ts';
 
@@ -309,17 +309,13 @@ describe('commit', () => {
   });
 
   test('the same changes make the same layer, a renamed directory too', async () => {
+    const { utimesSync } = await import('node:fs');
     const change = (): void => {
       put('same/file', 'content');
       renameSync('same', 'moved');
-      for (const path of ['moved/file', 'moved', '.']) statSync(path), 0;
-    };
-    const { utimesSync } = await import('node:fs');
-    const at = (work: () => void) => () => {
-      work();
       for (const path of ['moved/file', 'moved']) utimesSync(path, 5, 5);
     };
-    const [one, two] = [await committed(at(change)), await committed(at(change))];
+    const [one, two] = [await committed(change), await committed(change)];
     expect(fixture.store.inspect(two).RootFS).toEqual(fixture.store.inspect(one).RootFS);
   });
 
@@ -523,5 +519,50 @@ describe('after a kill', () => {
     await fixture.restart();
     writeFileSync(join(fixture.path, 'content/blobs/sha256', id.slice(7)), '{}');
     expect(() => fixture.store.get('damaged:1')).toThrow(/it is damaged/);
+  });
+});
+
+describe('directories of removed containers', () => {
+  test('are used again when nothing was changed in them, without what others left there', async () => {
+    const id = await fixture.import([dir('.', 0o751), file('spare', '1')], 'spare:1');
+    const box = await fixture.create(id);
+    const directory = join(fixture.path, 'containers', box);
+    put(join(directory, 'log/log.1'), 'old lines');
+    put(join(directory, 'hosts'), 'old hosts');
+    const { ino } = statSync(fixture.containers.upperDir(box));
+    fixture.inRoot(box, () => readFileSync('spare'));
+    fixture.containers.remove(box);
+    expect(existsSync(directory)).toBe(false);
+    const soon = await fixture.create(id);
+    expect(statSync(fixture.containers.upperDir(soon)).ino).not.toBe(ino);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    const later = await fixture.create(id);
+    expect(statSync(fixture.containers.upperDir(later)).ino).toBe(ino);
+    expect(readdirSync(join(fixture.path, 'containers', later)).sort()).toEqual(['init', 'log', 'upper', 'work']);
+    expect(readdirSync(join(fixture.path, 'containers', later, 'log'))).toEqual([]);
+    expect(fixture.inRoot(later, () => statSync('.').mode & 0o777)).toBe(0o751);
+  });
+
+  const touches: [string, () => void][] = [
+    ['a file was made', () => writeFileSync('made', 'x')],
+    ['a file was made and deleted again', () => put('etc/made', 'x')],
+    ['the root has another mode', () => chmodSync('.', 0o700)],
+    ['the root has another owner', () => chownSync('.', 1, 1)],
+    ['the root has an attribute', () => setxattr('.', 'user.mine', Buffer.from('x'))],
+  ];
+  test('are deleted when anything about them is not as it was', async () => {
+    const id = fixture.store.get('spare:1').id;
+    const inodes = new Set<number>();
+    for (const [, touch] of touches) {
+      const box = await fixture.create(id);
+      fixture.inRoot(box, touch);
+      inodes.add(statSync(fixture.containers.upperDir(box)).ino);
+      fixture.containers.remove(box);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    for (let i = 0; i < 10; i++) {
+      const box = await fixture.create(id);
+      expect(inodes.has(statSync(fixture.containers.upperDir(box)).ino)).toBe(false);
+    }
   });
 });

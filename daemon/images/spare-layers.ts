@@ -1,0 +1,75 @@
+// Directories of removed containers that changed nothing, kept for containers to come: making directories is the slowest part of making a
+// container (ext4 searches past what was deleted lately), renaming one is not.
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { isErrno } from '../../native-bindings/errno.ts';
+import { llistxattr } from '../../native-bindings/xattrs.ts';
+import type { Trash } from './data-root.ts';
+import type { Layer } from './layer-store.ts';
+
+/** What stays in a directory that is kept; of `log` only the empty directory. */
+const kept: ReadonlySet<string> = new Set(['upper', 'work', 'init', 'log']);
+const MAX_SPARES = 64;
+/** The kernel ends a container's mounts a little after its last process. */
+const REST_MS = 1000;
+
+interface Spare {
+  path: string;
+  init: number;
+  sinceMs: number;
+}
+
+export class SpareLayers {
+  readonly #path: string;
+  readonly #trash: Trash;
+  readonly #spares: Spare[] = [];
+
+  constructor(path: string, trash: Trash) {
+    this.#path = path;
+    this.#trash = trash;
+    trash.discardAllBelow(path);
+  }
+
+  /** Puts a spare directory with this init layer at `path`. False when there is none, or when something is there already. */
+  place(init: Layer, path: string): boolean {
+    const now = performance.now();
+    const index = this.#spares.findIndex((spare) => spare.init === init.number && now - spare.sinceMs >= REST_MS);
+    const spare = this.#spares[index];
+    if (spare === undefined) return false;
+    try {
+      renameSync(spare.path, path);
+    } catch (error) {
+      if (isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) return false;
+      throw error;
+    }
+    this.#spares.splice(index, 1);
+    return true;
+  }
+
+  /** Takes a container's directory away, as `discard` does, but keeps it when its upper directory is as it was made. */
+  keep(directory: string, init: Layer): boolean {
+    if (!isUntouched(join(directory, 'upper'), join(directory, 'init'))) return false;
+    const path = join(this.#path, randomBytes(8).toString('hex'));
+    renameSync(directory, path);
+    for (const name of readdirSync(path)) if (!kept.has(name)) this.#trash.discard(join(path, name));
+    if (readdirSync(path).includes('log')) this.#trash.discardAllBelow(join(path, 'log'));
+    this.#spares.push({ path, init: init.number, sinceMs: performance.now() });
+    if (this.#spares.length > MAX_SPARES) this.#trash.discard((this.#spares.shift() as Spare).path);
+    return true;
+  }
+}
+
+/** Empty, without attributes but the identity that overlayfs gives it, and it looks like the root of its image: that is what a new one is. */
+function isUntouched(upper: string, init: string): boolean {
+  try {
+    const [mine, root] = [lstatSync(upper), lstatSync(`${init}/`)];
+    const looksSame = mine.mode === root.mode && mine.uid === root.uid && mine.gid === root.gid;
+    return (
+      looksSame && readdirSync(upper).length === 0 && llistxattr(upper).every((name) => name === 'trusted.overlay.uuid')
+    );
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    throw error;
+  }
+}
