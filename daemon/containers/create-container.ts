@@ -27,8 +27,8 @@ export async function createContainer(
   const id = randomBytes(32).toString('hex');
   const record = makeRecord(id, name, plan);
   try {
-    mkdirSync(paths.logs(id), { recursive: true, mode: 0o700 });
     await layers.create(id, plan.image.id, plan.mountPoints);
+    mkdirSync(paths.logs(id), { recursive: true, mode: 0o700 });
     const container = store.insert(record, newState());
     publishContainerEvent(services, container, 'create');
   } catch (error) {
