@@ -122,8 +122,6 @@ export interface ExecOptions {
   user: ResolvedUser;
   /** Empty: the container's. */
   workingDir: string;
-  /** Of the terminal when the process starts; unknown or 0 0 leaves it to resize. */
-  consoleSize?: { height: number; width: number } | undefined;
 }
 
 export interface ExecProgramInput {

@@ -36,7 +36,6 @@ export function execProcess({ config, hostConfig, exec, host }: ExecProgramInput
       );
   return {
     terminal: exec.tty,
-    ...(exec.tty && exec.consoleSize ? { consoleSize: exec.consoleSize } : {}),
     user: { uid: exec.user.uid, gid: exec.user.gid, umask: 0o022, additionalGids: [...exec.user.additionalGids] },
     args: [...exec.args],
     env: environment({
