@@ -58,7 +58,7 @@ describe('capabilities', () => {
 });
 
 describe('ulimits', () => {
-  const of = (Ulimits: HostConfig['Ulimits'], capabilities = ALL) =>
+  const of = (Ulimits: NonNullable<HostConfig['Ulimits']>, capabilities = ALL) =>
     resolveUlimits({ Ulimits }, { ...facts, capabilities });
 
   test('become rlimits', () => {
