@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { splitLines } from '../../../daemon/runtime/log-lines.ts';
 import { type LogReaderOptions, openLogReader } from '../../../daemon/runtime/log-reader.ts';
 import { decodeRecords } from '../../../daemon/runtime/log-record.ts';
+import { collect } from './collect.ts';
 
 let dir: string;
 
@@ -45,7 +46,7 @@ function open(options: Partial<LogReaderOptions> = {}) {
 }
 
 async function text(options: Partial<LogReaderOptions> = {}): Promise<string> {
-  return (await Array.fromAsync(open(options), ({ data }) => data.toString())).join('');
+  return (await collect(open(options), ({ data }) => data.toString())).join('');
 }
 
 describe('reading', () => {
@@ -68,7 +69,7 @@ describe('reading', () => {
 
   test('tells stream, time and loss', async () => {
     write(1, { text: 'a', stream: 2, timeNs: 1_700_000_000_123_456_789n, flags: 1 });
-    const [chunk] = await Array.fromAsync(open());
+    const [chunk] = await collect(open(), ({ stream, timeNs, dropped }) => ({ stream, timeNs, dropped }));
     expect(chunk).toMatchObject({ stream: 2, timeNs: 1_700_000_000_123_456_789n, dropped: true });
   });
 
@@ -130,7 +131,7 @@ describe('the last lines', () => {
 
 describe('splitLines', () => {
   async function split(): Promise<[number, string, boolean][]> {
-    return Array.fromAsync(splitLines(open()), ({ stream, data, startsLine }) => [stream, data.toString(), startsLine]);
+    return collect(splitLines(open()), ({ stream, data, startsLine }) => [stream, data.toString(), startsLine]);
   }
 
   test('joins pieces of each stream, and gives each line its first time', async () => {
@@ -142,7 +143,7 @@ describe('splitLines', () => {
       [2, 'y', true],
       [1, 'd', true],
     ]);
-    const times = (await Array.fromAsync(splitLines(open()))).map(({ timeNs }) => timeNs);
+    const times = await collect(splitLines(open()), ({ timeNs }) => timeNs);
     expect(times.slice(1, 3)).toEqual([5n, 9n]);
   });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readExitRecord } from '../../../daemon/runtime/exit-record.ts';
 import { type LogReaderOptions, openLogReader } from '../../../daemon/runtime/log-reader.ts';
+import { collect } from './collect.ts';
 import { LaunchFixture } from './launch-fixture.ts';
 
 let fixture: LaunchFixture;
@@ -206,10 +207,10 @@ describe('a full disk', () => {
     await stdin.write(Buffer.from('go\n'));
     await client.ended;
     expect(readExitRecord(full.runDir)?.code).toBe(8);
-    const chunks = await Array.fromAsync(
-      openLogReader(disk, { from: 'start', signal: neverAborted }),
-      ({ data, dropped }) => ({ data: Buffer.from(data), dropped }),
-    );
+    const chunks = await collect(openLogReader(disk, { from: 'start', signal: neverAborted }), ({ data, dropped }) => ({
+      data: Buffer.from(data),
+      dropped,
+    }));
     expect(chunks.at(-1)?.data.toString()).toBe('more\n');
     const firstAfter = chunks.findIndex(({ dropped }) => dropped);
     expect(firstAfter).toBeGreaterThan(0);
