@@ -75,6 +75,10 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
   const launcher = Launcher.open(launcherPath());
   cleanups.push(() => launcher[Symbol.dispose]());
   const cgroups = openCgroups();
+  // The parent group is only for containers: without any it goes with the daemon.
+  cleanups.push(async () => {
+    if (cgroups.children(options.cgroupParent).length === 0) await cgroups.remove(options.cgroupParent);
+  });
   const store = new ContainerStore(database);
   const images = openImages({
     dataRoot: paths.dataRoot,

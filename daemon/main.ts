@@ -1,5 +1,6 @@
 // tsdockerd: options, log, engine, signals. Ends on SIGTERM and SIGINT; the containers go on without it.
 import { readFileSync } from 'node:fs';
+import { setCloseOnExecFrom } from '../native-bindings/files.ts';
 import type { Log } from './containers/services.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { EngineError } from './errors/engine-error.ts';
@@ -20,6 +21,8 @@ async function run(options: DaemonOptions): Promise<void> {
   if (process.getuid?.() !== 0) {
     throw new EngineError('forbidden', 'tsdockerd needs to be started with root privileges: try sudo');
   }
+  // What was inherited open would be held by every monitor for ever.
+  setCloseOnExecFrom(3);
   process.title = 'tsdockerd';
   process.umask(0o022);
   const { log } = await openLog(options.logLevel);

@@ -1,7 +1,6 @@
 // POST /containers/create: everything is checked first, then the layer is made, and the row last: what has no row does not exist, and is
 // cleaned away at the next start.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import type { ContainerCreateRequest, ContainerCreateResponse } from '../api/types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { wallClockNs } from '../state/event-log.ts';
@@ -20,7 +19,7 @@ export async function createContainer(
   body: ContainerCreateRequest,
   options: { name?: string; platform?: string },
 ): Promise<ContainerCreateResponse> {
-  const { store, layers, paths } = services;
+  const { store, layers } = services;
   const name = options.name ? checkName(options.name) : generateName((candidate) => store.isNameTaken(candidate));
   const plan = planContainer(services, body, options.platform);
   store.checkNameIsFree(name);
@@ -28,7 +27,6 @@ export async function createContainer(
   const record = makeRecord(id, name, plan);
   try {
     await layers.create(id, plan.image.id, plan.mountPoints);
-    mkdirSync(paths.logs(id), { recursive: true, mode: 0o700 });
     const container = store.insert(record, newState());
     publishContainerEvent(services, container, 'create');
   } catch (error) {

@@ -1,6 +1,9 @@
 // Where a container's files are. Ids in paths are the engine's own 64 hex digits, never what a client sent.
 import { join } from 'node:path';
 
+export const managedFileNames = ['hosts', 'hostname', 'resolv.conf'] as const;
+export type ManagedFileName = (typeof managedFileNames)[number];
+
 /** Docker's names: `dataRoot` survives a reboot, `execRoot` does not. */
 export class EnginePaths {
   readonly dataRoot: string;
@@ -19,16 +22,14 @@ export class EnginePaths {
     return join(this.dataRoot, 'containers', id);
   }
 
+  /** The directory of log.<n>: the container's own, since every further directory costs a create a millisecond on some disks. */
   logs(id: string): string {
-    return join(this.dataRoot, 'containers', id, 'log');
+    return this.container(id);
   }
 
-  managedFile(id: string, name: 'hosts' | 'hostname' | 'resolv.conf'): string {
-    return join(this.dataRoot, 'containers', id, name);
-  }
-
-  execs(id: string): string {
-    return join(this.dataRoot, 'containers', id, 'exec');
+  /** Written anew at each start, so they need not survive the run. */
+  managedFile(id: string, name: ManagedFileName): string {
+    return join(this.execRoot, 'containers', id, name);
   }
 
   execLogs(id: string, execId: string): string {
@@ -39,7 +40,7 @@ export class EnginePaths {
     return join(this.execRoot, 'containers');
   }
 
-  /** The monitor's socket and records. */
+  /** The monitor's socket and records, and the managed files. */
   run(id: string): string {
     return join(this.execRoot, 'containers', id);
   }

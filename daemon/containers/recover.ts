@@ -123,7 +123,7 @@ async function connect(services: Services, runDir: string): Promise<MonitorClien
   try {
     return await MonitorClient.connect(runDir);
   } catch (error) {
-    services.log.debug({ err: error, runDir }, 'no monitor answers');
+    services.log.debug({ runDir, why: error instanceof Error ? error.message : error }, 'no monitor answers');
     return undefined;
   }
 }

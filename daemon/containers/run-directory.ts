@@ -1,13 +1,14 @@
-// The directory of a run: what the monitor leaves there goes when the run is concluded.
+// The directory of a run: what the monitor and the start left there goes when the run is concluded.
 import { rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { managedFileNames } from './paths.ts';
 
-const monitorFiles = ['monitor.sock', 'started', 'exit'];
+const knownFiles = ['monitor.sock', 'started', 'exit', ...managedFileNames];
 
 /** By name first, which is ten times faster than looking; anything else that lies there (execs) is looked for. */
 export function removeRunDir(runDir: string): void {
   try {
-    for (const name of monitorFiles) unlinkIfThere(join(runDir, name));
+    for (const name of knownFiles) unlinkIfThere(join(runDir, name));
     rmdirSync(runDir);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
