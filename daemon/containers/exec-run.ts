@@ -220,7 +220,13 @@ function checkRuns(container: Container, ref: string): void {
 }
 
 function lookUpUser(container: Container, user: string): ResolvedUser {
-  const root = openSync(`/proc/${container.state.pid}/root`, O_PATH | constants.O_DIRECTORY);
+  let root: number;
+  try {
+    root = openSync(`/proc/${container.state.pid}/root`, O_PATH | constants.O_DIRECTORY);
+  } catch (error) {
+    // It ended a moment ago, and the monitor has not said so yet.
+    throw new EngineError('conflict', `Container ${container.id} is not running`, { cause: error });
+  }
   try {
     return resolveUser(root, user, container.record.hostConfig.GroupAdd ?? []);
   } finally {

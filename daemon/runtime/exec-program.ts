@@ -1,7 +1,9 @@
 // `exec`: another process in a running container, with the same posture as its first one. It enters the namespaces through one pidfd,
 // then goes through the same last steps as run does.
 import { AT, CLONE, O, RESOLVE } from '../../native-bindings/constants.ts';
+import { isErrno } from '../../native-bindings/errno.ts';
 import { pidfdOpen } from '../../native-bindings/process.ts';
+import { EngineError } from '../errors/engine-error.ts';
 import { specSeccomp } from './build-spec.ts';
 import { capabilityNames, capabilitySets, effectiveCapabilities } from './capabilities.ts';
 import { compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
@@ -74,7 +76,7 @@ export function compileExec(process: OciProcess, handles: ExecHandles): Program 
   return builder.program;
 }
 
-/** Throws SystemError ESRCH when the container has ended. The caller makes sure that `pid` is still the container's. */
+/** Throws EngineError 'conflict' when the container has ended. The caller makes sure that `pid` is still the container's. */
 export function openExecProgram(input: ExecProgramInput): OpenProgram {
   const { host, logOptions, nextLogSeq } = input;
   const process = execProcess(input);
@@ -95,7 +97,7 @@ export function openExecProgram(input: ExecProgramInput): OpenProgram {
     const handles: ExecHandles = {
       logFd: descriptors.openDirectory(input.logDir),
       runFd: descriptors.openDirectory(input.runDir),
-      pidFd: descriptors.own(pidfdOpen(input.pid)),
+      pidFd: descriptors.own(openProcess(input)),
       cgroupFd: input.cgroup.v2Dir === undefined ? -1 : descriptors.openDirectory(input.cgroup.v2Dir),
       log: { nextSeq: nextLogSeq, ...logOptions },
       openStdin: input.exec.openStdin,
@@ -112,5 +114,14 @@ export function openExecProgram(input: ExecProgramInput): OpenProgram {
   } catch (error) {
     descriptors[Symbol.dispose]();
     throw error;
+  }
+}
+
+function openProcess({ id, pid }: ExecProgramInput): number {
+  try {
+    return pidfdOpen(pid);
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+    throw new EngineError('conflict', `Container ${id} is not running`, { cause: error });
   }
 }
