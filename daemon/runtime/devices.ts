@@ -11,9 +11,6 @@ export interface ResolvedDevice extends OciDevice {
   permissions: string;
 }
 
-/** "*" for minor or major stands for all; what the device filter is told for --device. */
-export type DeviceIdentity = Pick<OciDevice, 'type' | 'major' | 'minor'>;
-
 const S_IFMT = 0o170000;
 const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;

@@ -55,7 +55,7 @@ function standardMounts({ hostConfig, namespaces, cgroupVersion }: SpecInput): O
     const bytes = hostConfig.ShmSize || DEFAULT_SHM_BYTES;
     list.push(mount('/dev/shm', 'tmpfs', 'shm', `nosuid,noexec,nodev,mode=1777,size=${bytes}`));
   } else {
-    // With a joined namespace this is that container's directory: see compile-shm.ts.
+    // With a joined namespace this is that container's directory: see compileJoinedShm.
     list.push(mount('/dev/shm', 'bind', '/dev/shm', 'bind,rprivate,nosuid,noexec,nodev'));
   }
   return list;
