@@ -29,6 +29,8 @@ export const create = defineCommand({
   },
 });
 
+const windowsFlags = ['cpu-count', 'cpu-percent', 'io-maxbandwidth', 'io-maxiops'];
+
 /** The body of the request from flags and operands. */
 export function requestFromFlags(
   cli: Cli,
@@ -36,6 +38,11 @@ export function requestFromFlags(
   [image = '', ...command]: readonly string[],
   changed: ReadonlySet<string>,
 ) {
+  const foreign = windowsFlags.filter((name) => changed.has(name));
+  if (foreign.length > 0) {
+    const lines = foreign.map((name) => `"--${name}" is only supported on a Docker daemon running on windows`);
+    throw new CliError(lines.map((line) => `${line}, but the Docker daemon is running on linux`).join('\n'));
+  }
   const extraEnvironment = proxyEnvironment(cli.config(), cli.options.host, flags.env);
   return containerRequest({ flags, changed, image, command, extraEnvironment });
 }

@@ -12,9 +12,9 @@ export const tag = defineCommand({
   async run({ cli, args: [source = '', target = ''] }) {
     let query: { repo: string; tag: string | undefined };
     try {
-      const { familiarName, name, tag: given, digest } = parseReference(target);
+      const { name, tag: given, digest } = parseReference(target);
       if (digest !== undefined) throw new Error('refusing to create a tag with a digest reference');
-      query = { repo: name === `docker.io/${familiarName}` ? name : familiarName, tag: given };
+      query = { repo: name, tag: given };
     } catch (error) {
       const invalid = messageOf(error).startsWith('refusing');
       throw new CliError(

@@ -50,6 +50,15 @@ export function containerRequest(input: RequestInput): ContainerCreateRequest {
   };
 }
 
+/** With the prefix that the kernel's names have, each once, sorted. */
+function capabilities(names: readonly string[]): string[] {
+  const full = names.map((name) => {
+    const upper = name.trim().toUpperCase();
+    return upper === 'ALL' || upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
+  });
+  return full.includes('ALL') ? ['ALL'] : [...new Set(full)].sort();
+}
+
 function check({ flags, changed }: RequestInput): void {
   const fail = (message: string) => new CliError(message);
   if (flags.macAddress !== '' && !isMacAddress(flags.macAddress)) {
@@ -95,7 +104,6 @@ function containerConfig(input: RequestInput, exposed: Record<string, object>, v
     Volumes: volumes,
     WorkingDir: flags.workdir,
     Entrypoint: changed.has('entrypoint') ? [flags.entrypoint] : null,
-    ...(flags.macAddress === '' ? {} : { MacAddress: flags.macAddress }),
     OnBuild: null,
     Labels: collectLabels(flags.labelFile, flags.label),
     ...(changed.has('stop-signal') ? { StopSignal: flags.stopSignal } : {}),
@@ -147,8 +155,8 @@ function hostConfig(
     VolumesFrom: orNull(flags.volumesFrom),
     ConsoleSize: [0, 0],
     ...(flags.annotation.length > 0 ? { Annotations: toMap(flags.annotation) } : {}),
-    CapAdd: orNull(flags.capAdd),
-    CapDrop: orNull(flags.capDrop),
+    CapAdd: orNull(capabilities(flags.capAdd)),
+    CapDrop: orNull(capabilities(flags.capDrop)),
     CgroupnsMode: flags.cgroupns,
     Dns: flags.dns,
     DnsOptions: [...flags.dnsOpt, ...flags.dnsOption],
@@ -167,7 +175,7 @@ function hostConfig(
     UTSMode: flags.uts,
     UsernsMode: flags.userns,
     ShmSize: flags.shmSize,
-    Sysctls: toMap(flags.sysctl),
+    ...(flags.sysctl.length > 0 ? { Sysctls: toMap(flags.sysctl) } : {}),
     ...(flags.runtime === '' ? {} : { Runtime: flags.runtime }),
     Isolation: flags.isolation,
     ...resources(flags),
@@ -190,7 +198,7 @@ function securityAndStorage(flags: ContainerFlagValues) {
 
 function resources(flags: ContainerFlagValues): HostConfig {
   const cdi = flags.device.filter(isCdiDevice);
-  const devices = flags.device.filter((device) => !isCdiDevice(device)).flatMap(parseDevice);
+  const devices = flags.device.filter((device) => !isCdiDevice(device)).map(parseDevice);
   const cdiRequest = { Driver: 'cdi', Count: 0, DeviceIDs: cdi, Capabilities: null, Options: null };
   const ulimits = [...new Map(flags.ulimit.map((ulimit) => [ulimit.Name, ulimit])).values()];
   return {

@@ -1,5 +1,4 @@
 // Devices of a container and limits on its block devices.
-import { globSync } from 'node:fs';
 import { posix } from 'node:path';
 import { CliError } from '../errors.ts';
 import { parseSizeBytes } from '../flags/size.ts';
@@ -13,8 +12,8 @@ export interface DeviceMapping {
 
 const isMode = (text: string) => /^[rwm]{1,3}$/.test(text) && new Set(text).size === text.length;
 
-/** `/dev/a[:/dev/b][:rwm]`; a trailing `*` in the first path stands for all that match. */
-export function parseDevice(text: string): DeviceMapping[] {
+/** `/dev/a[:/dev/b][:rwm]`. */
+export function parseDevice(text: string): DeviceMapping {
   const parts = text.split(':');
   const [source = ''] = parts;
   if (parts.length > 3 || source === '') throw new CliError(`bad format for path: ${text}`);
@@ -27,14 +26,8 @@ export function parseDevice(text: string): DeviceMapping[] {
   } else if (parts.length === 2 && isMode(parts[1] ?? '')) permissions = parts[1] ?? '';
   else if (parts.length === 2) inside = parts[1] ?? '';
   if (!inside.startsWith('/')) throw new CliError(`${inside} is not an absolute path`);
-  if (source.endsWith('*')) {
-    if (inside !== source) throw new CliError(`device with * suffix can't have dst: ${text}`);
-    return globSync(source)
-      .sort()
-      .map((path) => ({ PathOnHost: path, PathInContainer: path, CgroupPermissions: permissions }));
-  }
   const clean = parts.length === 3 ? inside : posix.normalize(inside).replace(/(.)\/$/, '$1');
-  return [{ PathOnHost: inside === source ? clean : source, PathInContainer: clean, CgroupPermissions: permissions }];
+  return { PathOnHost: inside === source ? clean : source, PathInContainer: clean, CgroupPermissions: permissions };
 }
 
 /** `vendor.com/class=name`: a device of the Container Device Interface. */

@@ -8,13 +8,17 @@ export function validateFilter(text: string): string {
 
 /** Undefined without filters. Values of one key are alternatives. */
 export function filtersQuery(filters: readonly string[]): string | undefined {
-  const query: Record<string, Record<string, boolean>> = Object.create(null);
+  const query = new Map<string, Set<string>>();
   for (const filter of filters) {
     if (filter === '') continue;
     const at = filter.indexOf('=');
     const key = filter.slice(0, at).trim().toLowerCase();
-    query[key] ??= Object.create(null) as Record<string, boolean>;
-    query[key][filter.slice(at + 1).trim()] = true;
+    const values = query.get(key) ?? new Set();
+    query.set(key, values.add(filter.slice(at + 1).trim()));
   }
-  return Object.keys(query).length > 0 ? JSON.stringify(query) : undefined;
+  const fields = [...query.keys()].sort().map((key) => {
+    const values = [...(query.get(key) ?? [])].sort().map((value) => `${JSON.stringify(value)}:true`);
+    return `${JSON.stringify(key)}:{${values.join(',')}}`;
+  });
+  return fields.length > 0 ? `{${fields.join(',')}}` : undefined;
 }

@@ -21,7 +21,7 @@ interface MountParts {
 
 interface VolumeOptions {
   NoCopy?: boolean;
-  Labels: Record<string, string>;
+  Labels?: Record<string, string>;
   Subpath?: string;
   DriverConfig: { Name?: string; Options?: Record<string, string> };
 }
@@ -54,7 +54,7 @@ const setters = new Map<string, Setter>([
   ['bind-create-src', (mount, value, key) => Object.assign(bind(mount), { CreateMountpoint: bool(value, key) })],
   ['volume-subpath', (mount, value) => Object.assign(volume(mount), { Subpath: value })],
   ['volume-nocopy', (mount, value, key) => Object.assign(volume(mount), { NoCopy: bool(value, key) })],
-  ['volume-label', (mount, value) => setPair(volume(mount).Labels, value)],
+  ['volume-label', (mount, value) => setLabel(volume(mount), value)],
   ['volume-driver', (mount, value) => Object.assign(volume(mount).DriverConfig, { Name: value })],
   [
     'volume-opt',
@@ -125,7 +125,7 @@ function bind(mount: MountParts) {
 }
 
 function volume(mount: MountParts): VolumeOptions {
-  mount.VolumeOptions ??= { Labels: Object.create(null) as Record<string, string>, DriverConfig: {} };
+  mount.VolumeOptions ??= { DriverConfig: {} };
   return mount.VolumeOptions;
 }
 
@@ -142,6 +142,11 @@ function bindRecursive(mount: MountParts, value: string, key: string): void {
   else if (value !== 'enabled') {
     throw new Error(`invalid value for ${key}: ${value} (must be "enabled", "disabled", "writable", or "readonly")`);
   }
+}
+
+function setLabel(options: VolumeOptions, text: string): void {
+  options.Labels ??= Object.create(null) as Record<string, string>;
+  setPair(options.Labels, text);
 }
 
 function setPair(target: Record<string, string>, text: string): void {

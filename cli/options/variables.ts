@@ -32,7 +32,7 @@ export function collectVariables(files: readonly string[], single: readonly stri
 
 export function collectLabels(files: readonly string[], single: readonly string[]): Record<string, string> {
   const labels: Record<string, string> = Object.create(null);
-  for (const text of [...files.flatMap((file) => readVariableFile('label file', file, (name) => name)), ...single]) {
+  for (const text of [...files.flatMap((file) => readVariableFile('label file', file, () => undefined)), ...single]) {
     const [key, value = ''] = cut(text, '=');
     labels[key] = value;
   }

@@ -242,7 +242,8 @@ class Evaluation {
         throw this.#error(pipe, error instanceof Error ? error.message : String(error), shown);
       }
     }
-    if (value === null || value === undefined) {
+    if (value === undefined) return undefined;
+    if (value === null) {
       throw this.#error(pipe, `nil pointer evaluating interface {}.${name}`, shown);
     }
     throw this.#error(pipe, `can't evaluate field ${name} in type ${typeName(value)}`, shown);

@@ -42,7 +42,9 @@ const maps = new Set(
   'Volumes ExposedPorts Labels Tmpfs Sysctls StorageOpt Annotations PortBindings DriverOpts Options Data'.split(' '),
 );
 /** Maps whose keys are the user's: one that is missing has no value rather than being a mistake. */
-const freeMaps = new Set('Labels Annotations Sysctls StorageOpt Options DriverOpts Tmpfs'.split(' '));
+const freeMaps = new Set(
+  'Labels Annotations Sysctls StorageOpt Options DriverOpts Tmpfs Networks Ports PortBindings'.split(' '),
+);
 
 export const inspectRules: Omit<EvaluationOptions, 'functions'> = {
   missingKey(key, path) {
