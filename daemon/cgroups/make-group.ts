@@ -44,7 +44,13 @@ function makeLeaf(files: GroupFiles, root: string, path: string, onNewParent: (p
   }
   for (const parent of parentPaths(path)) {
     if (files.exists(`${root}${parent}`)) continue;
-    files.makeDirectory(`${root}${parent}`);
+    try {
+      files.makeDirectory(`${root}${parent}`);
+    } catch (error) {
+      // Another engine made it meanwhile.
+      if (isErrno(error, 'EEXIST')) continue;
+      throw error;
+    }
     onNewParent(parent);
   }
   files.makeDirectory(directory);

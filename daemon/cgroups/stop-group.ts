@@ -77,8 +77,10 @@ export async function killGroup(
   const killAll = killFile(hierarchies, files, path);
   const isEmpty = () => {
     if (groupPids(hierarchies, files, path).length === 0) return true;
-    if (killAll !== undefined) files.write(killAll, '1');
-    else killMembers(hierarchies, files, path, sendSignal);
+    if (killAll !== undefined) {
+      files.write(killAll, '1');
+      thawV1(hierarchies, files, path);
+    } else killMembers(hierarchies, files, path, sendSignal);
     return groupPids(hierarchies, files, path).length === 0;
   };
   if (await waitFor(KILL_TIMEOUT_MS, isEmpty)) return;
@@ -87,6 +89,19 @@ export async function killGroup(
     'system',
     `kill cgroup ${path}: processes are still there after ${KILL_TIMEOUT_MS / 1000} s: ${left}`,
   );
+}
+
+/**
+ * What the freezer of v1 holds does not even act on SIGKILL (that of v2 lets it through). A container that may write its cgroups can have
+ * frozen groups of its own.
+ */
+function thawV1(hierarchies: Hierarchies, files: GroupFiles, path: string): void {
+  const freezer = v1Hierarchy(hierarchies, 'freezer');
+  if (freezer === undefined) return;
+  for (const group of groupsDeepestFirst(files, `${freezer.dir}${path}`)) {
+    const state = `${group}/freezer.state`;
+    if (files.exists(state)) files.write(state, 'THAWED');
+  }
 }
 
 /** cgroup.kill of v2 (Linux 5.14) takes them all at once, forks included. */
@@ -104,14 +119,10 @@ function killMembers(
 ): void {
   const freezer = v1Hierarchy(hierarchies, 'freezer');
   const state = freezer && `${freezer.dir}${path}/freezer.state`;
-  if (state !== undefined && files.exists(state)) {
-    files.write(state, 'FROZEN');
-    try {
-      for (const pid of groupPids(hierarchies, files, path)) sendSignal(pid, SIGKILL);
-    } finally {
-      files.write(state, 'THAWED');
-    }
-    return;
+  if (state !== undefined && files.exists(state)) files.write(state, 'FROZEN');
+  try {
+    for (const pid of groupPids(hierarchies, files, path)) sendSignal(pid, SIGKILL);
+  } finally {
+    thawV1(hierarchies, files, path);
   }
-  for (const pid of groupPids(hierarchies, files, path)) sendSignal(pid, SIGKILL);
 }

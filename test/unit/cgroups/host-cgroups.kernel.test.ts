@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { CgroupManager } from '../../../daemon/cgroups/cgroup-manager.ts';
 import { attachDeviceRules } from '../../../daemon/cgroups/device-program.ts';
 import { kernelFiles } from '../../../daemon/cgroups/group-files.ts';
+import { findHierarchies } from '../../../daemon/cgroups/hierarchies.ts';
 import { HostCgroups } from '../../../daemon/cgroups/host-cgroups.ts';
 import { openCgroups } from '../../../daemon/cgroups/open-cgroups.ts';
 import { resourcesFromHostConfig } from '../../../daemon/cgroups/resources.ts';
@@ -26,7 +27,7 @@ async function runIn(
   cgroups: CgroupManager,
   script: string,
 ): Promise<{ child: ChildProcess; output: Promise<string> }> {
-  const child = spawn('/bin/sh', ['-c', `read go; ${script}`], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn('/bin/sh', ['-c', `read go; ${script}`], { stdio: ['pipe', 'pipe', 'ignore'] });
   children.push(child);
   const { tasksFiles, v2Dir: directory } = cgroups.placement(PATH);
   for (const file of tasksFiles) writeFileSync(file, `${child.pid}`);
@@ -235,6 +236,27 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
       expect(cgroups.oomKills(PATH)).toBe(1);
     });
 
+    it('can be had below parents that did not exist', async () => {
+      const deep = `${PARENT}/a/b/c`;
+      cgroups.create(deep, { cpusetCpus: '0' });
+      expect(readFileSync(`/sys/fs/cgroup/cpuset${PARENT}/a/b/cpuset.cpus`, 'utf8').trim()).toBe(
+        cgroups.features().cpus,
+      );
+      expect(readFileSync(`/sys/fs/cgroup/cpuset${deep}/cpuset.cpus`, 'utf8').trim()).toBe('0');
+      expect(readFileSync(`/sys/fs/cgroup/cpuset${deep}/cpuset.mems`, 'utf8').trim()).toBe(cgroups.features().mems);
+    });
+
+    it('do not save a group that the container froze by itself from being killed', async () => {
+      cgroups.create(PATH, {});
+      const { child } = await runIn(cgroups, 'sleep 100');
+      const inner = `/sys/fs/cgroup/freezer${PATH}/inner`;
+      kernelFiles.makeDirectory(inner);
+      writeFileSync(`${inner}/cgroup.procs`, `${child.pid}`);
+      writeFileSync(`${inner}/freezer.state`, 'FROZEN');
+      await cgroups.kill(PATH);
+      expect(cgroups.pids(PATH)).toEqual([]);
+    });
+
     it('name the file that refuses a value', () => {
       expect(() => cgroups.create(PATH, { cpusetCpus: '4000' })).toThrow(
         /^set cpuset.cpus to 4000: write "4000" to ".*"/,
@@ -257,15 +279,23 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
   });
 });
 
-describe.skipIf(!isRoot || v2Dir === undefined)('cgroup v2 of this host', () => {
-  behavesAsAManager(() => {
-    const controllers = new Set(readFileSync(`${v2Dir}/cgroup.controllers`, 'utf8').trim().split(' '));
-    return new HostCgroups({
-      hierarchies: { v1: [], v2: { dir: v2Dir as string, controllers } },
-      files: kernelFiles,
-      processId: process.pid,
-      attachDeviceRules,
-      hostStats: () => ({ systemCpuNs: 1, onlineCpus: 1, memoryBytes: 1 }),
-    });
+/** A manager with the host's v2 hierarchy, and with its v1 hierarchies too when asked for. */
+function openWithV2(withV1: boolean): CgroupManager {
+  const controllers = new Set(readFileSync(`${v2Dir}/cgroup.controllers`, 'utf8').trim().split(' '));
+  const { v1 } = findHierarchies(mountinfo, () => '');
+  return new HostCgroups({
+    hierarchies: { v1: withV1 ? v1 : [], v2: { dir: v2Dir as string, controllers } },
+    files: kernelFiles,
+    processId: process.pid,
+    attachDeviceRules,
+    hostStats: () => ({ systemCpuNs: 1, onlineCpus: 1, memoryBytes: 1 }),
   });
+}
+
+describe.skipIf(!isRoot || v2Dir === undefined)('cgroup v2 of this host', () => {
+  behavesAsAManager(() => openWithV2(false));
+});
+
+describe.skipIf(!isRoot || v2Dir === undefined || !hasV1)('both versions of this host together', () => {
+  behavesAsAManager(() => openWithV2(true));
 });
