@@ -6,7 +6,8 @@ import { F_SEAL, MFD } from '../../native-bindings/constants.ts';
 import { fcntlAddSeals, memfdCreate } from '../../native-bindings/files.ts';
 import { reapChild, socketPair, spawnWithFds } from '../../native-bindings/spawn.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { MonitorClient, resizeMessage, type TerminalSize } from './monitor-client.ts';
+import { MonitorClient } from './monitor-client.ts';
+import { resizeMessage, type TerminalSize } from './monitor-connection.ts';
 import { encodeProgram, FIRST_PROGRAM_FD, LAST_PROGRAM_FD, type Program } from './program.ts';
 
 export interface LaunchOptions {

@@ -2,7 +2,7 @@
 // (its CLI makes the exit status 125, 126 or 127 out of them), otherwise the system call, its operand and its errno.
 import { describeErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { LaunchError } from './monitor-client.ts';
+import type { LaunchError } from './launch-error.ts';
 import type { OciProcess } from './oci-spec.ts';
 import type { Op, Program } from './program.ts';
 

@@ -155,8 +155,11 @@ void client_accept(struct monitor *monitor)
 	socklen_t length = sizeof(peer);
 	int fd = accept4(monitor->listener, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		/* Out of files, maybe: the connection waits, and so do we rather than be told of it again at once. */
+		monitor->listener_rests = true;
 		return;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || (peer.uid != 0 && peer.uid != geteuid())) {
 		close(fd);
 		return;

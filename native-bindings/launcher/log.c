@@ -34,14 +34,20 @@ static uint32_t big32(const uint8_t *at)
 /* Where the last whole record ends: a power cut or a killed monitor may have left a part, after which nothing could be read. */
 static int64_t end_of_records(int fd)
 {
-	uint8_t header[RECORD_HEADER];
-	int64_t end = lseek(fd, 0, SEEK_END), at = 0;
+	static uint8_t window[64 * 1024];
+	int64_t end = lseek(fd, 0, SEEK_END), at = 0, begin = 0, have = 0;
 
 	while (end - at >= RECORD_HEADER) {
+		const uint8_t *header;
 		uint32_t length;
 
-		if (pread(fd, header, sizeof(header), at) != (ssize_t)sizeof(header))
-			return -1;
+		if (at + RECORD_HEADER > begin + have) {
+			begin = at;
+			have = pread(fd, window, sizeof(window), at);
+			if (have < RECORD_HEADER)
+				return -1;
+		}
+		header = window + (at - begin);
 		length = big32(header + 4);
 		if ((header[0] != 1 && header[0] != 2) || length > PAYLOAD_MAX || length > end - at - RECORD_HEADER)
 			break;

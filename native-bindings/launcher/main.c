@@ -255,7 +255,7 @@ int main(int argc, char **argv)
 	int status;
 
 	monitor = (struct monitor){
-	    .signals = -1, .listener = -1, .status = -1, .rundir = -1, .output = {-1, -1}, .input = -1, .log = {.directory = -1, .held = NO_HOLD}, .oom = {.fd = -1}};
+	    .signals = -1, .listener = -1, .status = -1, .rundir = -1, .output = {-1, -1}, .input = -1, .exit_file = -1, .log = {.directory = -1, .held = NO_HOLD}, .oom = {.fd = -1}};
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		monitor.clients[i].fd = -1;
 	if (argc < 1 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || clean_up_fds() < 0)

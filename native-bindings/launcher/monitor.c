@@ -15,6 +15,8 @@
 
 enum { POLL_SIGNALS, POLL_STATUS, POLL_LISTENER, POLL_OUTPUT, POLL_INPUT = POLL_OUTPUT + 2, POLL_CLIENTS, POLL_COUNT = POLL_CLIENTS + MAX_CLIENTS };
 
+enum { REST_MS = 250 };
+
 static void fail_start(struct monitor *monitor, int32_t index, int32_t error, const char *detail, size_t length)
 {
 	monitor->has_failed = true;
@@ -183,9 +185,9 @@ static void fill(struct monitor *monitor, struct pollfd *polls)
 
 	polls[POLL_SIGNALS] = watch(monitor->signals, POLLIN);
 	polls[POLL_STATUS] = watch(monitor->status, POLLIN);
-	polls[POLL_LISTENER] = watch(monitor->listener, client_has_slot(monitor) ? POLLIN : 0);
+	polls[POLL_LISTENER] = watch(monitor->listener, client_has_slot(monitor) && !monitor->listener_rests ? POLLIN : 0);
 	for (int i = 0; i < 2; i++)
-		polls[POLL_OUTPUT + i] = watch(monitor->output[i], has_room ? POLLIN : 0);
+		polls[POLL_OUTPUT + i] = watch(monitor->output[i], has_room && !monitor->terminal_rests ? POLLIN : 0);
 	polls[POLL_INPUT] = watch(monitor->input, has_input ? POLLOUT : 0);
 	for (int i = 0; i < MAX_CLIENTS; i++) {
 		struct client *client = &monitor->clients[i];
@@ -239,13 +241,16 @@ static int end(struct monitor *monitor)
 int monitor_run(struct monitor *monitor)
 {
 	struct pollfd polls[POLL_COUNT];
+	int ready;
 
 	for (;;) {
 		/* A process may end while its last words about the start are still to be read. */
 		if (monitor->has_failed || (monitor->has_exited && monitor->status < 0))
 			return end(monitor);
 		fill(monitor, polls);
-		if (poll(polls, POLL_COUNT, -1) > 0)
+		ready = poll(polls, POLL_COUNT, monitor->listener_rests || monitor->terminal_rests ? REST_MS : -1);
+		monitor->listener_rests = monitor->terminal_rests = false;
+		if (ready > 0)
 			serve(monitor, polls);
 	}
 }

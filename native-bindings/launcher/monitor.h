@@ -69,6 +69,8 @@ struct monitor {
 	pid_t child;
 	bool has_exited;
 	bool announced_exec, is_started, has_failed;
+	bool listener_rests, terminal_rests; /* not watched for REST_MS: there is nothing to be had at the moment */
+	int exit_file; /* made at the start, so that a full disk cannot keep the end from being recorded */
 	int wait_status;
 	struct winsize size;
 	bool has_size;
@@ -109,7 +111,7 @@ uint64_t now_ns(void);
 int listen_in(int directory);
 int oom_open(struct oom_counter *counter, const char *path, const char *key);
 bool oom_happened(const struct oom_counter *counter);
-int write_started(const struct monitor *monitor);
+int write_started(struct monitor *monitor);
 int write_exit(const struct monitor *monitor);
 
 #endif

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RECORD_MAX = 512, COUNTER_MAX = 4096, LISTEN_BACKLOG = 128 };
+enum { RECORD_MAX = 512, EXIT_BYTES = 256, COUNTER_MAX = 4096, LISTEN_BACKLOG = 128 };
 
 /* A text that grows to a fixed size; every caller's fits by construction. */
 struct text {
@@ -82,27 +82,40 @@ int listen_in(int directory)
 	return fd;
 }
 
-/* Written aside, synced, renamed, directory synced: after a power cut there is the whole record or none. */
-static int write_whole(int directory, const char *name, const char *aside, const struct text *text)
+/* Synced, renamed, directory synced: after a power cut there is the whole record or none. */
+static int put_in_place(int directory, int fd, const char *aside, const char *name)
 {
-	int fd = openat(directory, aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool is_written;
-
-	if (fd < 0)
-		return -1;
-	is_written = write(fd, text->at, text->length) == (ssize_t)text->length && fsync(fd) == 0;
-	close(fd);
-	if (!is_written || renameat(directory, aside, directory, name) < 0)
+	if (fsync(fd) < 0 || renameat(directory, aside, directory, name) < 0)
 		return -1;
 	return fsync(directory);
 }
 
-int write_started(const struct monitor *monitor)
+static int create(int directory, const char *name)
+{
+	return openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* Blanks, which a JSON text may end with: the record's blocks and its name are allocated while there is still room. */
+static int reserve_exit(struct monitor *monitor)
+{
+	char blanks[EXIT_BYTES];
+
+	memset(blanks, ' ', sizeof(blanks));
+	monitor->exit_file = create(monitor->rundir, "exit.new");
+	if (monitor->exit_file < 0)
+		return -1;
+	return write(monitor->exit_file, blanks, sizeof(blanks)) == sizeof(blanks) ? 0 : -1;
+}
+
+int write_started(struct monitor *monitor)
 {
 	struct text text = {.length = 0};
+	int fd, result = -1;
 
 	if (monitor->rundir < 0)
 		return 0;
+	if (reserve_exit(monitor) < 0)
+		return -1;
 	add(&text, "{\"pid\":");
 	add_number(&text, (uint64_t)monitor->child);
 	add(&text, ",\"monitor\":");
@@ -110,7 +123,13 @@ int write_started(const struct monitor *monitor)
 	add(&text, ",\"startedNs\":\"");
 	add_number(&text, monitor->started_ns);
 	add(&text, "\"}\n");
-	return write_whole(monitor->rundir, "started", "started.new", &text);
+	fd = create(monitor->rundir, "started.new");
+	if (fd < 0)
+		return -1;
+	if (write(fd, text.at, text.length) == (ssize_t)text.length)
+		result = put_in_place(monitor->rundir, fd, "started.new", "started");
+	close(fd);
+	return result;
 }
 
 int write_exit(const struct monitor *monitor)
@@ -132,7 +151,9 @@ int write_exit(const struct monitor *monitor)
 	add(&text, "\",\"oomKilled\":");
 	add(&text, oom_happened(&monitor->oom) ? "true" : "false");
 	add(&text, "}\n");
-	return write_whole(monitor->rundir, "exit", "exit.new", &text);
+	if (pwrite(monitor->exit_file, text.at, text.length, 0) != (ssize_t)text.length)
+		return -1;
+	return put_in_place(monitor->rundir, monitor->exit_file, "exit.new", "exit");
 }
 
 /* The number after `key` and a space at the start of a line; 0 when the kernel has no such counter. */

@@ -19,8 +19,6 @@ static uint8_t input_bytes[INPUT_MAX];
 static void close_output(struct monitor *monitor, int which)
 {
 	close(monitor->output[which]);
-	if (monitor->is_terminal)
-		monitor->input = -1;
 	monitor->output[which] = -1;
 }
 
@@ -47,8 +45,12 @@ void output_readable(struct monitor *monitor, int which)
 
 	if (count > 0)
 		clients_log_grew(monitor);
-	/* While the container is being set up nobody has the slave open at times: EIO then is no end. */
-	if (count < 0 && !(monitor->is_terminal && !monitor->is_started))
+	if (count >= 0)
+		return;
+	/* Nobody has the slave open just now; an init system may open /dev/console again, so this is no end before its process's. */
+	if (monitor->is_terminal)
+		monitor->terminal_rests = true;
+	else
 		close_output(monitor, which);
 }
 

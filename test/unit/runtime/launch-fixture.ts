@@ -80,19 +80,20 @@ export class LaunchFixture implements Disposable {
   readonly rootDir = join(this.dir, 'root');
   readonly logDir: string;
   readonly runDir: string;
+  readonly binary = launcherBinary();
   readonly launcher: Launcher;
   readonly #clients: MonitorClient[] = [];
   #runs = 0;
 
-  constructor(logDir?: string) {
+  constructor({ logDir, runDir = 'run' }: { logDir?: string; runDir?: string } = {}) {
     this.logDir = logDir ?? join(this.dir, 'log');
-    this.runDir = join(this.dir, 'run');
-    for (const name of ['root', 'root/bin', 'root/proc', 'root/dev', 'root/tmp', 'run', 'log'])
+    this.runDir = join(this.dir, runDir);
+    for (const name of ['root', 'root/bin', 'root/proc', 'root/dev', 'root/tmp', runDir, 'log'])
       mkdirSync(join(this.dir, name));
     copyFileSync('/bin/busybox', join(this.rootDir, 'bin/busybox'));
     chmodSync(join(this.rootDir, 'bin/busybox'), 0o755);
     for (const applet of applets) symlinkSync('busybox', join(this.rootDir, 'bin', applet));
-    this.launcher = Launcher.open(launcherBinary());
+    this.launcher = Launcher.open(this.binary);
   }
 
   [Symbol.dispose](): void {

@@ -1,12 +1,35 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readExitRecord, readStartedRecord } from '../../../daemon/runtime/exit-record.ts';
-import { LaunchError, MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
+import { LaunchError } from '../../../daemon/runtime/launch-error.ts';
+import { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
+import { encodeProgram } from '../../../daemon/runtime/program.ts';
 import { CLONE } from '../../../native-bindings/constants.ts';
+import { memfdCreate } from '../../../native-bindings/files.ts';
+import { reapChild, socketPair, spawnWithFds } from '../../../native-bindings/spawn.ts';
 import { eventually, LaunchFixture, NAMESPACES } from './launch-fixture.ts';
 
 let fixture: LaunchFixture;
+
+function isChildOf(name: string, parent: number): boolean {
+  try {
+    return /^\d+$/.test(name) && readFileSync(`/proc/${name}/status`, 'utf8').includes(`\nPPid:\t${parent}\n`);
+  } catch {
+    return false;
+  }
+}
 
 beforeEach(() => {
   fixture = new LaunchFixture();
@@ -242,7 +265,7 @@ describe('the monitor', () => {
     const targets = readdirSync(`/proc/${monitor}/fd`).map((fd) => readlinkSync(`/proc/${monitor}/fd/${fd}`));
     expect(targets.filter((target) => target === '/dev/null')).toHaveLength(3);
     expect(targets.filter((target) => target.startsWith('pipe:'))).toHaveLength(2);
-    expect(targets).toHaveLength(11);
+    expect(targets).toHaveLength(12);
     expect(readlinkSync(`/proc/${monitor}/exe`)).toMatch(/^\/memfd:tsdocker/);
     client.signal(9);
     await client.ended;
@@ -306,6 +329,52 @@ describe('the monitor', () => {
     expect(readExitRecord(fixture.runDir)).toMatchObject({ code: 0, oomKilled: true });
     await (await fixture.launch({ oom: { file, key: 'oom_kill' }, script: 'kill -9 $$; sleep 1' })).ended;
     expect(readExitRecord(fixture.runDir)?.oomKilled).toBe(false);
+  });
+});
+
+describe('when things go wrong around it', () => {
+  test('a launcher whose daemon dies before the start leaves nothing', async () => {
+    const program = memfdCreate('program');
+    writeSync(program, encodeProgram({ ops: fixture.ops({ argv: ['sleep', '30'] }) }));
+    const directories = [fixture.logDir, fixture.runDir].map((path) => openSync(path, 'r'));
+    const devNull = openSync('/dev/null', 'r+');
+    const [ours, theirs] = socketPair();
+    closeSync(ours);
+    const pid = spawnWithFds(fixture.binary, ['tsdocker-monitor', 'x'], [program, theirs, devNull, ...directories]);
+    for (const fd of [program, theirs, devNull, ...directories]) closeSync(fd);
+    await eventually('the launcher ends', () => reapChild(pid));
+    expect(readStartedRecord(fixture.runDir)).toBeUndefined();
+    expect(readdirSync('/proc').filter((name) => isChildOf(name, pid))).toEqual([]);
+  });
+
+  test('the end is recorded although the disk of the run directory is full', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', fixture.runDir]);
+    try {
+      const client = await fixture.launch({ stdin: true, script: 'read line; exit 9' });
+      expect(() => writeFileSync(join(fixture.runDir, 'filler'), Buffer.alloc(200_000))).toThrow('ENOSPC');
+      const stdin = await client.openStdin();
+      await stdin.write(Buffer.from('go\n'));
+      await client.ended;
+      expect(readExitRecord(fixture.runDir)).toMatchObject({ code: 9 });
+    } finally {
+      execFileSync('umount', ['-l', fixture.runDir]);
+    }
+  });
+
+  test('a monitor that has ended is not found, whatever it left', async () => {
+    await fixture.run();
+    await expect(MonitorClient.connect(fixture.runDir)).rejects.toMatchObject({ code: 'not-found' });
+    await expect(MonitorClient.connect(`${fixture.dir}/${'x'.repeat(200)}`)).rejects.toMatchObject({
+      code: 'not-found',
+    });
+  });
+
+  test('run directories may have long names', async () => {
+    using long = new LaunchFixture({ runDir: `run-${'x'.repeat(150)}` });
+    const client = await long.launch({ argv: ['sleep', '30'] });
+    const second = await MonitorClient.connect(long.runDir);
+    expect(second.pid).toBe(client.pid);
+    second.close();
   });
 });
 

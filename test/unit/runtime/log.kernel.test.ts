@@ -199,7 +199,7 @@ describe('a full disk', () => {
   });
 
   test('loses output, says so, and neither stops nor blocks the container', async () => {
-    using full = new LaunchFixture(disk);
+    using full = new LaunchFixture({ logDir: disk });
     const client = await full.launch({ stdin: true, script: 'seq 1 100000; read go; echo more; exit 8' });
     await new Promise((resolve) => setTimeout(resolve, 200));
     execFileSync('mount', ['-o', 'remount,size=2m', disk]);

@@ -145,6 +145,20 @@ describe('a terminal', () => {
     }
   });
 
+  test('may be closed and opened again, as an init system does it', async () => {
+    const client = await fixture.launch({
+      tty: true,
+      script: 'exec <&- >&- 2>&-; sleep 0.6; exec >/dev/pts/0; echo again; exit 4',
+    });
+    const { monitor = 0 } = readStartedRecord(fixture.runDir) ?? {};
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = cpuTicks(monitor);
+    await client.ended;
+    expect(before).toBeLessThan(10);
+    expect((await fixture.output()).stdout).toBe('again\r\n');
+    expect(readExitRecord(fixture.runDir)?.code).toBe(4);
+  });
+
   test('keeps the end of input to the user', async () => {
     const client = await fixture.launch({ tty: true, stdin: true, script: 'cat; echo end' });
     const stdin = await client.openStdin();
