@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, checkName, containerParams as params, sendEmpty, sendJson } from '../app.ts';
+import { bodyStream } from '../body-stream.ts';
 import { flag, text } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
@@ -55,7 +56,7 @@ export function registerContainerFiles(app: App, { containers }: ApiServices): v
       const { path, noOverwriteDirNonDir, copyUIDGID } = request.query;
       const id = checkName('container', request.params.id);
       const options = { noOverwriteDirNonDir, copyUidGid: copyUIDGID };
-      await containers.putArchive(id, checkPath(path), (request.body ?? request.raw) as Readable, options);
+      await containers.putArchive(id, checkPath(path), bodyStream(request.raw), options);
       return sendEmpty(reply, 200);
     },
   );

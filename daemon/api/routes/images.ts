@@ -1,9 +1,9 @@
 // Routes of images that this engine has: list, inspect, history, tag, remove, prune, import.
-import type { Readable } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, nameParams as params, sendEmpty, sendJson } from '../app.ts';
+import { bodyStream } from '../body-stream.ts';
 import { adaptImageInspect, adaptImageSummary } from '../image-wire.ts';
 import { filters, flag, list, text } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
@@ -148,7 +148,7 @@ export function registerImages(app: App, { images }: ApiServices): void {
         if (!reply.raw.writableEnded) cancel.abort();
       };
       reply.raw.once('close', onClose);
-      const tar = (request.body ?? request.raw) as Readable;
+      const tar = bodyStream(request.raw);
       const lines = changes.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '');
       const id = await images.importTar(tar, {
         ...{ repo, tag, message, changes: lines, platform: asked },

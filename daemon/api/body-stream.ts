@@ -1,0 +1,17 @@
+// A request's body as a stream of its own. A service that gives up on a body destroys it: were it the request itself, the connection
+// would go with it, and the client would never see why.
+import type { IncomingMessage } from 'node:http';
+import { PassThrough, type Readable } from 'node:stream';
+import { EngineError } from '../errors/engine-error.ts';
+
+export function bodyStream(request: IncomingMessage): Readable {
+  const body = new PassThrough({ highWaterMark: 256 * 1024 });
+  const cut = () => {
+    if (!request.readableEnded) body.destroy(new EngineError('invalid', 'request body was cut off'));
+  };
+  request.on('error', cut).on('close', cut);
+  // Nobody reads on: what the client still sends is thrown away until it has the answer.
+  body.on('close', () => request.unpipe(body).resume());
+  body.on('error', () => {});
+  return request.pipe(body);
+}
