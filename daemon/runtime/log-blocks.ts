@@ -52,11 +52,12 @@ export class LogBlocks implements Disposable {
     return this.#seq;
   }
 
-  /** The next whole records; undefined when there are none yet, or none any more. */
-  async next(): Promise<LogBlock | undefined> {
+  /** The next whole records; undefined when there are none yet, or none any more. `newestSeq`: no later file than this is there. */
+  async next(newestSeq = Number.POSITIVE_INFINITY): Promise<LogBlock | undefined> {
     for (;;) {
       const block = this.#fd === undefined ? undefined : await this.#readBlock(this.#fd);
       if (block) return block;
+      if (this.#fd !== undefined && newestSeq <= this.#seq) return undefined;
       // Once there is a next file nothing more is appended to this one: but it may have grown before that file was made.
       const following = this.#openFollowing();
       if (!following) return undefined;

@@ -51,6 +51,8 @@ class LogSource {
   readonly #firstPosition: Promise<LogPlace | undefined>;
   #blocks: LogBlocks | undefined;
   #isRead = false;
+  /** As the monitor has told: spares looking for a next file after every block. */
+  #newestSeq: number | undefined;
 
   constructor(logDir: string, options: LogReaderOptions) {
     this.#logDir = logDir;
@@ -76,6 +78,7 @@ class LogSource {
     }
     this.#undo.push(
       follow.onLog(({ seq, size }) => {
+        this.#newestSeq = seq;
         first.resolve({ seq, offset: size });
         wake();
       }),
@@ -99,7 +102,7 @@ class LogSource {
       while (!signal.aborted) {
         // Asked for before the read: an end in between then is seen at the next round.
         const hadEnded = !follow || follow.hasEnded;
-        const block = await blocks.next();
+        const block = await blocks.next(hadEnded ? undefined : this.#newestSeq);
         if (block) {
           const { chunks, isPast } = this.#select(trim(block.chunks));
           trim = (records) => records;

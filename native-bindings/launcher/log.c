@@ -56,34 +56,41 @@ static int64_t end_of_records(int fd)
 	return at;
 }
 
-int log_open(struct log *log, int directory, uint32_t sequence, uint64_t max_bytes, uint32_t max_files)
+/* Opens the file of the current sequence number for appending; size is what is in it. */
+static int open_file(struct log *log, int create)
 {
 	char name[16];
 	int64_t end;
-	int fd;
+	int fd, saved;
 
-	file_name(name, sequence);
-	fd = openat(directory, name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	file_name(name, log->sequence);
+	fd = openat(log->directory, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | create, 0600);
 	if (fd < 0)
 		return -1;
 	end = end_of_records(fd);
 	if (end < 0 || ftruncate(fd, end) < 0) {
-		int saved = errno;
-
+		saved = errno;
 		close(fd);
 		errno = saved;
 		return -1;
 	}
+	log->file = fd;
+	log->size = (uint64_t)end;
+	return 0;
+}
+
+/* A new file waits for the first record: many containers write nothing, and making a file is the slowest part of a start on some disks. */
+int log_open(struct log *log, int directory, uint32_t sequence, uint64_t max_bytes, uint32_t max_files)
+{
 	*log = (struct log){
 	    .directory = directory,
-	    .file = fd,
+	    .file = -1,
 	    .sequence = sequence,
 	    .max_bytes = max_bytes,
 	    .max_files = max_files,
-	    .size = (uint64_t)end,
 	    .held = NO_HOLD,
 	};
-	return 0;
+	return open_file(log, 0) < 0 && errno != ENOENT ? -1 : 0;
 }
 
 /* True when a file that a client has not read yet would have to go for the next one. */
@@ -125,7 +132,8 @@ static bool rotate(struct log *log)
 	fd = openat(log->directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
-	close(log->file);
+	if (log->file >= 0)
+		close(log->file);
 	log->file = fd;
 	log->sequence++;
 	log->size = 0;
@@ -179,7 +187,7 @@ void log_append(struct log *log, uint8_t stream, uint8_t *record, size_t length)
 		return;
 	fill_header(record, stream, flags, length, now_ns());
 	log->continues[stream] = record[total - 1] != '\n';
-	if (!is_full(log))
+	if (!is_full(log) && (log->file >= 0 || open_file(log, O_CREAT) == 0))
 		written = write(log->file, record, total);
 	if (written == (ssize_t)total) {
 		log->size += total;

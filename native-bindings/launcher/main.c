@@ -97,10 +97,11 @@ static int run_monitor_operation(const struct operation *op, struct child *child
 		directory = take_over((int)op->arg[0].number, floor);
 		if (directory < 0 || log_open(&monitor.log, directory, sequence, (uint64_t)op->arg[2].number, files) < 0)
 			return -1;
-		monitor.log.file = place_above(monitor.log.file, floor);
+		if (monitor.log.file >= 0 && (monitor.log.file = place_above(monitor.log.file, floor)) < 0)
+			return -1;
 		/* Until the daemon says otherwise it needs everything: an attach from before the start loses nothing. */
 		monitor.clients[0].hold = monitor.log.held = sequence;
-		return monitor.log.file < 0 ? -1 : 0;
+		return 0;
 	case OP_rundir:
 		monitor.rundir = take_over((int)op->arg[0].number, floor);
 		if (monitor.rundir < 0)

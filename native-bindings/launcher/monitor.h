@@ -21,7 +21,7 @@ enum {
 /* The container's output on disk: DIRECTORY/log.<sequence>. */
 struct log {
 	int directory; /* -1: output is discarded */
-	int file;
+	int file;      /* -1 until there is something to write */
 	uint32_t sequence;
 	uint32_t max_files;
 	uint64_t max_bytes;

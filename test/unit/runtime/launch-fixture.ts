@@ -6,9 +6,11 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
@@ -186,6 +188,12 @@ export class LaunchFixture implements Disposable {
     const reader = openLogReader(this.logDir, { from: 'start', signal: new AbortController().signal });
     for await (const { stream, data } of reader) streams[stream].push(Buffer.from(data));
     return { stdout: Buffer.concat(streams[1]).toString(), stderr: Buffer.concat(streams[2]).toString() };
+  }
+
+  /** The first file as it is, headers and all; empty before the first output. */
+  logText(): string {
+    const path = join(this.logDir, 'log.1');
+    return existsSync(path) ? readFileSync(path, 'latin1') : '';
   }
 
   clearLog(): void {

@@ -215,9 +215,7 @@ describe('paths', () => {
     await expect(
       fixture.launch({ ops: [{ op: 'mkdirat', args: [-100, '/escape/made', 0o755] }] }),
     ).rejects.toMatchObject({ errnoName: 'ELOOP' });
-    expect(readdirSync(fixture.logDir)).toEqual(
-      [...before, 'log.1'].filter((name, index, all) => all.indexOf(name) === index),
-    );
+    expect(readdirSync(fixture.logDir)).toEqual(before);
   });
 
   test('a mount target that must not be a symlink is refused when it is one', async () => {
@@ -265,7 +263,7 @@ describe('the monitor', () => {
     const targets = readdirSync(`/proc/${monitor}/fd`).map((fd) => readlinkSync(`/proc/${monitor}/fd/${fd}`));
     expect(targets.filter((target) => target === '/dev/null')).toHaveLength(3);
     expect(targets.filter((target) => target.startsWith('pipe:'))).toHaveLength(2);
-    expect(targets).toHaveLength(12);
+    expect(targets).toHaveLength(11);
     expect(readlinkSync(`/proc/${monitor}/exe`)).toMatch(/^\/memfd:tsdocker/);
     client.signal(9);
     await client.ended;
@@ -385,7 +383,7 @@ describe('init', () => {
       script:
         'trap "echo got; exit 9" TERM; (sleep 0.05 &) ; sleep 0.2; ps | grep -c "\\[sleep\\]"; cat /proc/1/comm; ls /proc/1/fd | head -c 100; echo ready; while :; do sleep 0.05; done',
     });
-    await eventually('it is ready', () => readFileSync(join(fixture.logDir, 'log.1'), 'latin1').includes('ready'));
+    await eventually('it is ready', () => fixture.logText().includes('ready'));
     client.signal(15);
     await client.ended;
     const { stdout } = await fixture.output();

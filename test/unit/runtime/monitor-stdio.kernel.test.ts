@@ -15,10 +15,6 @@ afterEach(() => {
   fixture[Symbol.dispose]();
 });
 
-function logText(): string {
-  return readFileSync(join(fixture.logDir, 'log.1'), 'latin1');
-}
-
 function cpuTicks(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return Number(fields[11]) + Number(fields[12]);
@@ -39,7 +35,7 @@ describe('stdin', () => {
     const first = await client.openStdin();
     await first.write(Buffer.from('one\n'));
     first.close({ endOfInput: false });
-    await eventually('the first line', () => logText().includes('one'));
+    await eventually('the first line', () => fixture.logText().includes('one'));
     const second = await client.openStdin();
     await second.write(Buffer.from('two\n'));
     second.close({ endOfInput: true });
@@ -120,9 +116,9 @@ describe('a terminal', () => {
     });
     const stdin = await client.openStdin();
     client.resize(40, 132);
-    await eventually('it is ready', () => logText().includes('ready'));
+    await eventually('it is ready', () => fixture.logText().includes('ready'));
     await stdin.write(Buffer.from('word\n'));
-    await eventually('the size', () => logText().includes('40 132'));
+    await eventually('the size', () => fixture.logText().includes('40 132'));
     await stdin.write(Buffer.from('\x03'));
     await client.ended;
     expect((await fixture.output()).stdout).toMatch(/got word\r\n40 132\r\n\^Cint\r\n$/);
@@ -177,7 +173,7 @@ describe('a terminal', () => {
     });
     const stdin = await client.openStdin();
     await stdin.write(Buffer.from('word\n'));
-    await eventually('it is ready', () => logText().includes('got word'));
+    await eventually('it is ready', () => fixture.logText().includes('got word'));
     await stdin.write(Buffer.from('\x03'));
     await client.ended;
     expect(readExitRecord(fixture.runDir)?.code).toBe(6);
