@@ -60,7 +60,8 @@ function version(): string {
 
 main().catch((error: unknown) => {
   const known = error instanceof EngineError;
-  const cause = known && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  const reason = known && error.cause instanceof Error ? error.cause.message : '';
+  const cause = reason === '' || (error instanceof Error && error.message.includes(reason)) ? '' : `: ${reason}`;
   process.stderr.write(
     `tsdockerd: ${known ? error.message + cause : error instanceof Error ? error.stack : String(error)}\n`,
   );

@@ -4,6 +4,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
+import { concludeRun } from './finish-run.ts';
 import { abandonRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
 import { parseSignal } from './signals.ts';
@@ -12,6 +13,7 @@ const { SIGKILL, SIGTERM } = constants.signals;
 /** How long a killed process may take to be gone before every process of the cgroup is killed. */
 const killGraceMs = 2000;
 const killLimitMs = 20_000;
+const killedExitCode = 128 + SIGKILL;
 
 export async function killContainer(services: Services, ref: string, options: { signal?: string }): Promise<void> {
   const container = services.store.get(ref);
@@ -53,6 +55,13 @@ export async function sendSignal(services: Services, container: Container, signo
 /** Resolves when the exit is recorded. Throws 'system' when the kernel does not let go of a process. */
 export async function killAndWait(services: Services, container: Container): Promise<void> {
   markStopped(services, container);
+  if (container.monitor === undefined) {
+    // It is just ending, or nobody watches it: either way it is concluded when the lock is free.
+    await container.lock.run(() =>
+      container.isRunning ? concludeRun(services, container, killedExitCode) : undefined,
+    );
+    return;
+  }
   await sendSignal(services, container, SIGKILL);
   if (await hasExited(container, killGraceMs)) return;
   await services.cgroups.kill(cgroupPathOf(services, container));

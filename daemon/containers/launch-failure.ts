@@ -1,7 +1,7 @@
 // Why a process was not started: what the user is told, and the exit code that is recorded with it.
 import { EngineError, isEngineError } from '../errors/engine-error.ts';
-import type { Launcher, LaunchOptions } from '../runtime/launcher.ts';
 import { LaunchError } from '../runtime/launch-error.ts';
+import type { Launcher, LaunchOptions } from '../runtime/launcher.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 import type { OciProcess } from '../runtime/oci-spec.ts';
 import type { Program } from '../runtime/program.ts';

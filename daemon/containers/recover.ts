@@ -2,7 +2,7 @@
 // are concluded from their exit records, and what has no row (a create, start or remove that was cut short) is cleared away.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { readStartedRecord } from '../runtime/exit-record.ts';
+import { readStartedRecord, type StartedRecord } from '../runtime/exit-record.ts';
 import { MonitorClient } from '../runtime/monitor-client.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
@@ -32,7 +32,8 @@ export async function recover(services: Services, execs: ExecRegistry): Promise<
       try {
         await container.lock.run(() => recoverContainer(services, execs, container));
       } catch (error) {
-        log.error({ err: error, container: container.id }, 'recover a container');
+        log.error({ err: error, container: container.id }, 'recover a container: it is taken for dead');
+        await container.lock.run(() => concludeRun(services, container, unseenEnd)).catch(() => undefined);
       }
     }),
   );
@@ -50,7 +51,7 @@ async function recoverContainer(services: Services, execs: ExecRegistry, contain
   const hasRecord = existsSync(join(runDir, 'exit'));
   if (wasRunning || hasRecord) {
     // The start itself may have been cut short after the launch: its record says when it began.
-    const started = readStartedRecord(runDir);
+    const started = readStarted(services, runDir);
     if (started !== undefined) container.state = { ...container.state, startedNs: started.startedNs.toString() };
     await concludeRun(services, container, unseenEnd);
     return;
@@ -75,7 +76,7 @@ async function recoverContainer(services: Services, execs: ExecRegistry, contain
 
 function adopt(services: Services, execs: ExecRegistry, container: Container, monitor: MonitorClient): void {
   const { store, paths, log } = services;
-  const started = readStartedRecord(paths.run(container.id));
+  const started = readStarted(services, paths.run(container.id));
   const isPaused = container.state.status === 'paused';
   container.state = {
     ...container.state,
@@ -117,6 +118,16 @@ async function adoptExec(services: Services, execs: ExecRegistry, container: Con
   }
   exec.tellStarted(monitor);
   watchExec(services, execs, container, exec, monitor, clean);
+}
+
+/** A damaged record costs the time of the start, nothing more. */
+function readStarted(services: Services, runDir: string): StartedRecord | undefined {
+  try {
+    return readStartedRecord(runDir);
+  } catch (error) {
+    services.log.warn({ err: error, runDir }, 'read when a container was started');
+    return undefined;
+  }
 }
 
 async function connect(services: Services, runDir: string): Promise<MonitorClient | undefined> {

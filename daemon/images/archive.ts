@@ -52,7 +52,6 @@ export class JailedArchive implements Archive {
       const job = { do: 'put', place, path, options: { noOverwriteDirNonDir, owner } } as const;
       await this.#jail.run<'put'>(job, fds, { input, ...(signal === undefined ? {} : { signal }) });
     } catch (error) {
-      tar.destroy();
       throw writeError(error, view, path);
     }
   }

@@ -18,9 +18,12 @@ export function compressionOf(start: Uint8Array): Compression {
   return 'none';
 }
 
-/** The plain bytes of a stream. Destroying the result destroys the source; errors of either end the result. */
+/**
+ * The plain bytes of a stream. Errors of the source end the result. The source is never destroyed: it may be a request whose connection
+ * still has to carry the answer. When the result is destroyed it is just not read any further.
+ */
 export async function decompressed(source: Readable): Promise<Readable> {
-  const iterator = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const iterator = source.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
   const start: Buffer[] = [];
   let startBytes = 0;
   while (startBytes < 6) {
@@ -32,13 +35,13 @@ export async function decompressed(source: Readable): Promise<Readable> {
   }
   const compression = compressionOf(Buffer.concat(start));
   if (compression === 'bzip2' || compression === 'xz') {
-    source.destroy();
+    await iterator.return?.();
     throw new EngineError(
       'not-implemented',
       `${compression} archives cannot be read yet: use gzip, zstd or a plain tar`,
     );
   }
-  const whole = Readable.from(resumed(start, iterator, source), { objectMode: false, highWaterMark: CHUNK_BYTES });
+  const whole = Readable.from(resumed(start, iterator), { objectMode: false, highWaterMark: CHUNK_BYTES });
   if (compression === 'none') return whole;
   const decoder: Duplex =
     compression === 'gzip'
@@ -57,11 +60,12 @@ export async function decompressed(source: Readable): Promise<Readable> {
   return plain;
 }
 
-async function* resumed(start: Buffer[], iterator: AsyncIterator<Buffer>, source: Readable): AsyncGenerator<Buffer> {
+async function* resumed(start: Buffer[], iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   try {
     yield* start;
     for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
   } finally {
-    source.destroy();
+    // Lets go of the source, so that others can read what is left of it.
+    await iterator.return?.();
   }
 }

@@ -84,7 +84,7 @@ export interface ImageStore {
   tag(ref: string, repo: string, tag: string): void;
   remove(ref: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]>;
   prune(filters: Filters): Promise<ImagePruneResponse>;
-  /** Makes an image of one tar (plain, gzip or zstd). Resolves to its id. */
+  /** Makes an image of one tar (plain, gzip or zstd). Resolves to its id. When it fails the stream is left as it is, for the caller to end. */
   importTar(tar: Readable, options: ImportOptions): Promise<string>;
   /** The caller holds the container (paused or stopped) while this runs. Resolves to the new image's id. */
   commit(options: CommitImageOptions): Promise<string>;
@@ -177,7 +177,7 @@ export interface PutOptions {
 export interface Archive {
   stat(view: RootView, path: string): Promise<PathStat>;
   get(view: RootView, path: string): Promise<{ stat: PathStat; tar: Readable }>;
-  /** Unpacks a tar (plain, gzip or zstd) into the directory `path`. */
+  /** Unpacks a tar (plain, gzip or zstd) into the directory `path`. When it fails the stream is left as it is, for the caller to end. */
   put(view: RootView, path: string, tar: Readable, options: PutOptions): Promise<void>;
   /** The whole root as a tar. */
   exportTar(view: RootView): Promise<Readable>;

@@ -10,16 +10,10 @@ import { holdTree } from './overlay.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
 
 export async function importImage(store: LocalImageStore, tar: Readable, options: ImportOptions): Promise<string> {
-  let platform = hostPlatform();
-  try {
-    // Everything that can be refused is, before a byte is read.
-    if (options.repo !== '') parseTarget(options.repo, options.tag);
-    if (options.platform !== '') platform = parsePlatform(options.platform);
-    applyChanges({}, options.changes);
-  } catch (error) {
-    tar.destroy();
-    throw error;
-  }
+  // Everything that can be refused is, before a byte is read.
+  if (options.repo !== '') parseTarget(options.repo, options.tag);
+  const platform = options.platform === '' ? hostPlatform() : parsePlatform(options.platform);
+  applyChanges({}, options.changes);
   const { layers, jail, onEvent } = store.parts;
   using hold = await layers.make(undefined, async (directory) => {
     const input = await decompressed(tar);

@@ -62,7 +62,8 @@ export class Jail {
     options: RunOptions = {},
   ): Promise<JobResults[K]> {
     const release = closeOnce(fds);
-    const isStream = options.input !== undefined || options.inputPort !== undefined || options.outputPort !== undefined;
+    // Reading from another job is not waiting for a client: were it counted, jobs in pairs could wait for each other for ever.
+    const isStream = options.input !== undefined || options.outputPort !== undefined;
     try {
       options.signal?.throwIfAborted();
       const slot = await this.#take(isStream);

@@ -18,7 +18,21 @@ export class Database {
 
   /** Opens `path` (":memory:" in tests), making and migrating it as needed. The caller holds the lock of the data root. */
   static open(path: string, list: readonly Migration[] = migrations): Database {
-    const db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
+    let db: DatabaseSync | undefined;
+    try {
+      db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
+      return Database.#prepareFile(db, path, list);
+    } catch (error) {
+      db?.close();
+      if (error instanceof EngineError) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new EngineError('system', `open ${path}: ${why}: move it away to begin with an empty state`, {
+        cause: error,
+      });
+    }
+  }
+
+  static #prepareFile(db: DatabaseSync, path: string, list: readonly Migration[]): Database {
     db.exec(
       'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000; PRAGMA trusted_schema = OFF',
     );

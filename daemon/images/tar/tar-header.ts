@@ -67,7 +67,6 @@ const typeFlags: Readonly<Record<EntryType, string>> = {
 /** The blocks that stand before an entry's content: a header, and an extended header before it where that is needed. */
 export function encodeEntry(entry: TarEntry): Buffer {
   const records: PaxRecords = new Map();
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: names are bytes
   const isPlain = (name: string): boolean => name.length <= 100 && /^[\x01-\x7f]*$/.test(name);
   if (!isPlain(entry.path)) records.set('path', entry.path);
   if (!isPlain(entry.linkPath)) records.set('linkpath', entry.linkPath);
