@@ -1,0 +1,187 @@
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readExitRecord, readStartedRecord } from '../../../daemon/runtime/exit-record.ts';
+import { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
+import { encodeProgram } from '../../../daemon/runtime/program.ts';
+import { CLONE } from '../../../native-bindings/constants.ts';
+import { memfdCreate } from '../../../native-bindings/files.ts';
+import { reapChild, socketPair, spawnWithFds } from '../../../native-bindings/spawn.ts';
+import { eventually, LaunchFixture, NAMESPACES } from './launch-fixture.ts';
+
+let fixture: LaunchFixture;
+
+beforeEach(() => {
+  fixture = new LaunchFixture();
+});
+
+afterEach(() => {
+  fixture[Symbol.dispose]();
+});
+
+function isChildOf(name: string, parent: number): boolean {
+  try {
+    return /^\d+$/.test(name) && readFileSync(`/proc/${name}/status`, 'utf8').includes(`\nPPid:\t${parent}\n`);
+  } catch {
+    return false;
+  }
+}
+
+describe('the monitor', () => {
+  test('needs less than 1 MB and holds only its own files', async () => {
+    const client = await fixture.launch({ argv: ['sleep', '30'] });
+    const { monitor = 0 } = readStartedRecord(fixture.runDir) ?? {};
+    const pssKb = Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${monitor}/smaps_rollup`, 'utf8'))?.[1]);
+    if (!process.env.TSDOCKER_LAUNCHER) expect(pssKb).toBeLessThan(1024);
+    const targets = readdirSync(`/proc/${monitor}/fd`).map((fd) => readlinkSync(`/proc/${monitor}/fd/${fd}`));
+    expect(targets.filter((target) => target === '/dev/null')).toHaveLength(3);
+    expect(targets.filter((target) => target.startsWith('pipe:'))).toHaveLength(2);
+    expect(targets).toHaveLength(11);
+    expect(readlinkSync(`/proc/${monitor}/exe`)).toMatch(/^\/memfd:tsdocker/);
+    client.signal(9);
+    await client.ended;
+  });
+
+  test('takes the container with it when it is killed', async () => {
+    const client = await fixture.launch({ argv: ['sleep', '30'] });
+    const { monitor = 0, pid = 0 } = readStartedRecord(fixture.runDir) ?? {};
+    process.kill(monitor, 'SIGKILL');
+    await client.ended;
+    await eventually(
+      'the container is gone',
+      () => !existsSync(`/proc/${pid}/status`) || /State:\s+Z/.test(readFileSync(`/proc/${pid}/status`, 'utf8')),
+    );
+    expect(readExitRecord(fixture.runDir)).toBeUndefined();
+    await expect(MonitorClient.connect(fixture.runDir)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  test('is not impressed by signals that are for others', async () => {
+    const client = await fixture.launch({ argv: ['sleep', '30'] });
+    const { monitor = 0 } = readStartedRecord(fixture.runDir) ?? {};
+    for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGPIPE', 'SIGTSTP'] as const) process.kill(monitor, signal);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(client.hasEnded).toBe(false);
+  });
+
+  test('goes on without the daemon, and tells the next one everything', async () => {
+    const first = await fixture.launch({ script: 'echo one; sleep 0.3; echo two; exit 7' });
+    first.close();
+    const second = await MonitorClient.connect(fixture.runDir);
+    expect(second.pid).toBe(readStartedRecord(fixture.runDir)?.pid);
+    await second.ended;
+    expect(readExitRecord(fixture.runDir)?.code).toBe(7);
+    expect((await fixture.output()).stdout).toBe('one\ntwo\n');
+  });
+
+  test('signals the process, and records by which signal it ended', async () => {
+    const client = await fixture.launch({ argv: ['sleep', '30'], flags: NAMESPACES & ~CLONE.NEWPID, ops: [] });
+    client.signal(15);
+    await client.ended;
+    expect(readExitRecord(fixture.runDir)).toMatchObject({ code: 143, signal: 15 });
+  });
+
+  test('ends with the first process, even while another keeps the pipes open', async () => {
+    const client = await fixture.launch({
+      flags: NAMESPACES & ~CLONE.NEWPID,
+      script: 'echo before; (while :; do echo more; done) & sleep 0.1; exit 4',
+    });
+    const started = Date.now();
+    await client.ended;
+    expect(Date.now() - started).toBeLessThan(2000);
+    expect(readExitRecord(fixture.runDir)?.code).toBe(4);
+  });
+
+  test('tells an OOM kill by the counter, not by the exit status', async () => {
+    const file = join(fixture.dir, 'memory.events');
+    writeFileSync(file, 'low 0\noom_kill 2\noom_kill_x 5\n');
+    const killed = await fixture.launch({ oom: { file, key: 'oom_kill' }, script: 'sleep 0.2' });
+    writeFileSync(file, 'low 0\noom_kill 3\noom_kill_x 5\n');
+    await killed.ended;
+    expect(readExitRecord(fixture.runDir)).toMatchObject({ code: 0, oomKilled: true });
+    await (await fixture.launch({ oom: { file, key: 'oom_kill' }, script: 'kill -9 $$; sleep 1' })).ended;
+    expect(readExitRecord(fixture.runDir)?.oomKilled).toBe(false);
+  });
+});
+
+describe('when things go wrong around it', () => {
+  test('a launcher whose daemon dies before the start leaves nothing', async () => {
+    const program = memfdCreate('program');
+    writeSync(program, encodeProgram({ ops: fixture.ops({ argv: ['sleep', '30'] }) }));
+    const directories = [fixture.logDir, fixture.runDir].map((path) => openSync(path, 'r'));
+    const devNull = openSync('/dev/null', 'r+');
+    const [ours, theirs] = socketPair();
+    closeSync(ours);
+    const pid = spawnWithFds(fixture.binary, ['tsdocker-monitor', 'x'], [program, theirs, devNull, ...directories]);
+    for (const fd of [program, theirs, devNull, ...directories]) closeSync(fd);
+    await eventually('the launcher ends', () => reapChild(pid));
+    expect(readStartedRecord(fixture.runDir)).toBeUndefined();
+    expect(readdirSync('/proc').filter((name) => isChildOf(name, pid))).toEqual([]);
+  });
+
+  test('the end is recorded although the disk of the run directory is full', async () => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', fixture.runDir]);
+    try {
+      const client = await fixture.launch({ stdin: true, script: 'read line; exit 9' });
+      expect(() => writeFileSync(join(fixture.runDir, 'filler'), Buffer.alloc(200_000))).toThrow('ENOSPC');
+      const stdin = await client.openStdin();
+      await stdin.write(Buffer.from('go\n'));
+      await client.ended;
+      expect(readExitRecord(fixture.runDir)).toMatchObject({ code: 9 });
+    } finally {
+      execFileSync('umount', ['-l', fixture.runDir]);
+    }
+  });
+
+  test('a monitor that has ended is not found, whatever it left', async () => {
+    await fixture.run();
+    await expect(MonitorClient.connect(fixture.runDir)).rejects.toMatchObject({ code: 'not-found' });
+    await expect(MonitorClient.connect(`${fixture.dir}/${'x'.repeat(200)}`)).rejects.toMatchObject({
+      code: 'not-found',
+    });
+  });
+
+  test('run directories may have long names', async () => {
+    using long = new LaunchFixture({ runDir: `run-${'x'.repeat(150)}` });
+    const client = await long.launch({ argv: ['sleep', '30'] });
+    const second = await MonitorClient.connect(long.runDir);
+    expect(second.pid).toBe(client.pid);
+    second.close();
+  });
+});
+
+describe('init', () => {
+  test('reaps orphans, passes signals on and ends as its child did', async () => {
+    const client = await fixture.launch({
+      init: true,
+      script:
+        'trap "echo got; exit 9" TERM; (sleep 0.05 &) ; sleep 0.2; ps | grep -c "\\[sleep\\]"; cat /proc/1/comm; ls /proc/1/fd | head -c 100; echo ready; while :; do sleep 0.05; done',
+    });
+    await eventually('it is ready', () => fixture.logText().includes('ready'));
+    client.signal(15);
+    await client.ended;
+    const { stdout } = await fixture.output();
+    expect(stdout).toBe('0\ntsdocker-init\n0\n1\n2\nready\ngot\n');
+    expect(readExitRecord(fixture.runDir)).toMatchObject({ code: 9, signal: 0 });
+  });
+
+  test('says 128 and the signal when its child was killed', async () => {
+    expect((await fixture.run({ init: true, script: 'kill -9 $$' })).exit).toMatchObject({ code: 137, signal: 0 });
+  });
+
+  test('reports a command that is not there', async () => {
+    await expect(fixture.launch({ init: true, argv: ['nope'] })).rejects.toMatchObject({
+      op: 'execve',
+      errnoName: 'ENOENT',
+    });
+  });
+});
