@@ -42,7 +42,12 @@ function ends(container: Container, signo: number): boolean {
 export function markStopped(services: Services, container: Container): void {
   if (container.state.stoppedByUser) return;
   container.state = { ...container.state, stoppedByUser: true };
-  services.store.saveState(container);
+  try {
+    services.store.saveState(container);
+  } catch (error) {
+    // Not a reason to let it run on: on a full disk that is what fills it.
+    services.log.warn({ err: error, container: container.id }, 'store that a container is to stop');
+  }
 }
 
 export async function sendSignal(services: Services, container: Container, signo: number): Promise<void> {

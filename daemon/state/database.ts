@@ -7,6 +7,10 @@ import { type Migration, migrations } from './migrations.ts';
 export type SqlValue = SQLInputValue;
 export type Row = Record<string, unknown>;
 
+const pageBytes = 4096;
+/** Pages after which the write-ahead log is copied into the database and begun again: one megabyte. */
+const checkpointPages = 256;
+
 export class Database {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -33,17 +37,16 @@ export class Database {
   }
 
   static #prepareFile(db: DatabaseSync, path: string, list: readonly Migration[]): Database {
-    db.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 1000; PRAGMA trusted_schema = OFF',
-    );
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
     const database = new Database(db);
     database.#migrate(path, list);
+    database.#reserveSpace();
     return database;
   }
 
   /** Runs a statement that changes something; returns how many rows it changed. */
   run(sql: string, ...params: SqlValue[]): number {
-    return Number(this.#prepare(sql).run(...params).changes);
+    return this.#telling(() => Number(this.#prepare(sql).run(...params).changes));
   }
 
   get(sql: string, ...params: SqlValue[]): Row | undefined {
@@ -57,6 +60,10 @@ export class Database {
   /** Runs `work` in one transaction (synchronous: nothing may await inside). Inner transactions become part of the outer. */
   transaction<T>(work: () => T): T {
     if (this.#depth > 0) return work();
+    return this.#telling(() => this.#runTransaction(work));
+  }
+
+  #runTransaction<T>(work: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE');
     this.#depth++;
     try {
@@ -78,6 +85,30 @@ export class Database {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** A full disk in words that name it. */
+  #telling<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!isFull(error) || this.#depth > 0) throw error;
+      throw new EngineError('system', 'write the state database: no space left on device', { cause: error });
+    }
+  }
+
+  /**
+   * On a full disk stop and rm have to work: what they write must find its place. So the log is brought to the size at which it is
+   * used again from its beginning, and the database gets free pages; both keep their blocks.
+   */
+  #reserveSpace(): void {
+    this.#db.exec(`
+      PRAGMA wal_autocheckpoint = ${checkpointPages};
+      CREATE TABLE IF NOT EXISTS reserve (bytes BLOB) STRICT;
+      INSERT INTO reserve VALUES (zeroblob(${(checkpointPages + 64) * pageBytes}));
+      DELETE FROM reserve;
+      PRAGMA wal_checkpoint(RESTART);
+    `);
   }
 
   #prepare(sql: string): StatementSync {
@@ -110,6 +141,10 @@ export class Database {
       });
     }
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === 13;
 }
 
 /** True for the error of a UNIQUE or PRIMARY KEY constraint. */
