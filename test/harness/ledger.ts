@@ -91,8 +91,12 @@ export function processTraces(place: EnginePlace): string[] {
     const namespace = link(`/proc/${pid}/ns/mnt`);
     let isInside = seenNamespaces.get(namespace);
     if (isInside === undefined) {
-      // A directory that the test itself mounted shows in every namespace of the host: only overlays and binds from it count.
-      isInside = namespace !== link('/proc/self/ns/mnt') && read(`/proc/${pid}/mountinfo`).includes(`${place.dir}/`);
+      // A container's root is an overlay whose layers lie in the directory. Other mounts may have come there by propagation.
+      isInside =
+        namespace !== link('/proc/self/ns/mnt') &&
+        read(`/proc/${pid}/mountinfo`)
+          .split('\n')
+          .some((line) => line.includes(' - overlay ') && line.includes(`${place.dir}/`));
       seenNamespaces.set(namespace, isInside);
     }
     const holds = list(`/proc/${pid}/fd`).some((fd) => link(`/proc/${pid}/fd/${fd}`).startsWith(`${place.dir}/`));
