@@ -21,6 +21,7 @@ import { EngineContainers } from './containers/engine-containers.ts';
 import { ExecRegistry } from './containers/exec-registry.ts';
 import { EnginePaths } from './containers/paths.ts';
 import { recover } from './containers/recover.ts';
+import { RunDirectories } from './containers/run-directory.ts';
 import type { Log, Services } from './containers/services.ts';
 import { SystemInformation } from './containers/system-info.ts';
 import { EngineError } from './errors/engine-error.ts';
@@ -115,6 +116,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
     networks,
     host,
     paths,
+    runs: new RunDirectories(paths, log),
     defaults: {
       cgroupVersion: cgroups.version,
       shmSizeBytes: options.shmSizeBytes,
@@ -155,6 +157,7 @@ function makeRoots(paths: EnginePaths): void {
     [paths.containers, 0o700],
     [paths.execRoot, 0o711],
     [paths.runs, 0o700],
+    [paths.runTrash, 0o700],
     [paths.staging, 0o700],
   ];
   for (const [path, mode] of modes) {

@@ -9,7 +9,6 @@ import { publishContainerEvent, publishNetworkEvent } from './container-events.t
 import { beginNewFile } from './log-files.ts';
 import { removeLocked } from './remove-container.ts';
 import { planRestart } from './restart-policy.ts';
-import { removeRunDir } from './run-directory.ts';
 import { scheduleRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
 
@@ -89,7 +88,7 @@ export async function concludeRun(services: Services, container: Container, code
   else container.wake('next-exit');
 
   await cgroups.remove(cgroupPath);
-  removeRunDir(paths.run(container.id));
+  services.runs.remove(container.id);
   if (restart !== undefined) scheduleRestart(services, container, restart);
   else if (hostConfig.AutoRemove) await removeLocked(services, container);
 }

@@ -1,8 +1,7 @@
 // Where a container's files are. Ids in paths are the engine's own 64 hex digits, never what a client sent.
 import { join } from 'node:path';
 
-export const managedFileNames = ['hosts', 'hostname', 'resolv.conf'] as const;
-export type ManagedFileName = (typeof managedFileNames)[number];
+export type ManagedFileName = 'hosts' | 'hostname' | 'resolv.conf';
 
 /** Docker's names: `dataRoot` survives a reboot, `execRoot` does not. */
 export class EnginePaths {
@@ -38,6 +37,11 @@ export class EnginePaths {
 
   get runs(): string {
     return join(this.execRoot, 'containers');
+  }
+
+  /** Concluded runs whose files are being deleted. */
+  get runTrash(): string {
+    return join(this.execRoot, 'trash');
   }
 
   /** The monitor's socket and records, and the managed files. */

@@ -59,7 +59,7 @@ async function recoverContainer(services: Services, execs: ExecRegistry, contain
   // A start that was cut short before the process ran, or a container whose start failed.
   await services.cgroups.kill(cgroupPathOf(services, container));
   await services.cgroups.remove(cgroupPathOf(services, container));
-  rmSync(runDir, { recursive: true, force: true });
+  services.runs.remove(container.id);
   if (container.state.status === 'restarting') {
     scheduleRestart(services, container, { delayMs: 0, restartCount: container.state.restartCount + 1 });
   } else if (container.record.hostConfig.AutoRemove && container.state.status === 'exited') {
@@ -141,12 +141,13 @@ async function connect(services: Services, runDir: string): Promise<MonitorClien
 
 /** Directories, cgroups and monitors that belong to no row. */
 async function clearOrphans(services: Services, known: ReadonlySet<string>): Promise<void> {
-  const { paths, layers, cgroups, cgroupParent } = services;
+  const { paths, layers, cgroups, cgroupParent, runs } = services;
+  runs.emptyTrash();
   for (const id of orphans(list(paths.runs), known)) {
     const monitor = await connect(services, paths.run(id));
     monitor?.signal(killSignal);
     await monitor?.ended;
-    rmSync(paths.run(id), { recursive: true, force: true });
+    runs.remove(id);
   }
   for (const id of orphans(cgroups.children(cgroupParent), known)) {
     await cgroups.kill(join(cgroupParent, id));

@@ -1,25 +1,41 @@
-// The directory of a run: what the monitor and the start left there goes when the run is concluded.
-import { rmdirSync, rmSync, unlinkSync } from 'node:fs';
+// The directory of a run: the monitor's socket and records, the managed files. When the run is concluded it is renamed away at once and
+// deleted behind the scenes, since deleting files one by one takes milliseconds on some disks.
+import { readdirSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { managedFileNames } from './paths.ts';
+import type { EnginePaths } from './paths.ts';
+import type { Log } from './services.ts';
 
-const knownFiles = ['monitor.sock', 'started', 'exit', ...managedFileNames];
+export class RunDirectories {
+  readonly #paths: EnginePaths;
+  readonly #log: Log;
+  #serial = 0;
 
-/** By name first, which is ten times faster than looking; anything else that lies there (execs) is looked for. */
-export function removeRunDir(runDir: string): void {
-  try {
-    for (const name of knownFiles) unlinkIfThere(join(runDir, name));
-    rmdirSync(runDir);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    rmSync(runDir, { recursive: true, force: true });
+  constructor(paths: EnginePaths, log: Log) {
+    this.#paths = paths;
+    this.#log = log;
   }
-}
 
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  /** What is not there is fine. */
+  remove(id: string): void {
+    const gone = join(this.#paths.runTrash, `${process.pid}-${this.#serial++}`);
+    try {
+      renameSync(this.#paths.run(id), gone);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      throw error;
+    }
+    this.#delete(gone);
+  }
+
+  /** What a killed daemon had renamed and not deleted yet. */
+  emptyTrash(): void {
+    for (const name of readdirSync(this.#paths.runTrash)) this.#delete(join(this.#paths.runTrash, name));
+  }
+
+  #delete(path: string): void {
+    rm(path, { recursive: true, force: true }).catch((error) =>
+      this.#log.warn({ err: error, path }, 'delete the files of a run: tried again at the next start'),
+    );
   }
 }

@@ -8,6 +8,7 @@ import type { EventLog } from '../state/event-log.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { HostDefaults } from './normalise-host-config.ts';
 import type { EnginePaths } from './paths.ts';
+import type { RunDirectories } from './run-directory.ts';
 
 /** pino's signature, as far as it is used. */
 export interface Log {
@@ -28,6 +29,7 @@ export interface Services {
   readonly networks: FixedNetworks;
   readonly host: RuntimeHost;
   readonly paths: EnginePaths;
+  readonly runs: RunDirectories;
   readonly defaults: HostDefaults;
   /** Cgroup below which containers are, unless HostConfig.CgroupParent says otherwise: absolute. */
   readonly cgroupParent: string;

@@ -2,7 +2,7 @@
 // failed start leaves nothing but its reason in the state.
 
 import { randomBytes } from 'node:crypto';
-import { close, mkdirSync, rmSync } from 'node:fs';
+import { close, mkdirSync } from 'node:fs';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { openContainerProgram } from '../runtime/container-program.ts';
@@ -86,7 +86,7 @@ async function launch(
   const namespaces = planNamespaces(services, hostConfig);
   const runDir = paths.run(id);
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
-  undo.push(() => rmSync(runDir, { recursive: true, force: true }));
+  undo.push(() => services.runs.remove(id));
   const managedFiles = writeManagedFiles(services, container);
 
   const cgroupPath = cgroupPathOf(services, container);

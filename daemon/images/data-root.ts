@@ -38,7 +38,7 @@ export class Trash {
   readonly #path: string;
   readonly #jail: Jail;
   #timer: NodeJS.Timeout | undefined;
-  #emptying: Promise<void> | undefined;
+  #emptying: Promise<void> = Promise.resolve();
   readonly #onError: (error: unknown) => void;
   #isClosed = false;
 
@@ -71,19 +71,21 @@ export class Trash {
     }, EMPTY_AFTER_MS).unref();
   }
 
-  /** Deletes what is there now, in a jail. One at a time. */
-  async empty(): Promise<void> {
-    await this.#emptying;
+  /** Deletes what is there now, in a jail; one after the other. */
+  empty(): Promise<void> {
+    this.#emptying = this.#emptying.then(() => this.#emptyNow());
+    return this.#emptying;
+  }
+
+  async #emptyNow(): Promise<void> {
     if (this.#isClosed || readdirSync(this.#path).length === 0) return;
-    const fd = holdTree(this.#path);
-    this.#emptying = this.#jail
-      .run<'empty'>({ do: 'empty', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd])
-      .catch((error: unknown) => {
-        // The jail ends in the middle of this when the engine stops.
-        if (!this.#isClosed) this.#onError(error);
-      });
-    await this.#emptying;
-    this.#emptying = undefined;
+    try {
+      const fd = holdTree(this.#path);
+      await this.#jail.run<'empty'>({ do: 'empty', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+    } catch (error) {
+      // The jail ends in the middle of this when the engine stops.
+      if (!this.#isClosed) this.#onError(error);
+    }
   }
 
   /** Stops the timer; what is left is deleted at the next start. */

@@ -7,6 +7,7 @@ import { EngineError } from '../errors/engine-error.ts';
 export type Compression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
 
 const CHUNK_BYTES = 256 * 1024;
+const MAGIC_BYTES = 6;
 
 export function compressionOf(start: Uint8Array): Compression {
   const begins = (...bytes: number[]): boolean =>
@@ -18,54 +19,88 @@ export function compressionOf(start: Uint8Array): Compression {
   return 'none';
 }
 
+/** Bytes to read. Who reads them calls `release` once, whether they were read to the end or not. */
+export interface ByteSource {
+  readonly stream: Readable;
+  release(): void;
+}
+
+/** A stream that goes with its reader. */
+export function ownedSource(stream: Readable): ByteSource {
+  return { stream, release: () => stream.destroy() };
+}
+
 /**
- * The plain bytes of a stream. Errors of the source end the result. The source is never destroyed: it may be a request whose connection
- * still has to carry the answer. When the result is destroyed it is just not read any further.
+ * The plain bytes of a stream. The stream itself is never destroyed, only not read any further: it may be a request whose connection still
+ * has to carry the answer. Throws EngineError 'not-implemented' for what cannot be read yet.
  */
-export async function decompressed(source: Readable): Promise<Readable> {
-  const iterator = source.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
-  const start: Buffer[] = [];
-  let startBytes = 0;
-  while (startBytes < 6) {
-    const next = await iterator.next();
-    if (next.done) break;
-    const chunk = Buffer.isBuffer(next.value) ? next.value : Buffer.from(next.value);
-    start.push(chunk);
-    startBytes += chunk.length;
-  }
-  const compression = compressionOf(Buffer.concat(start));
+export async function decompressed(source: Readable): Promise<ByteSource> {
+  const start = await firstBytes(source);
+  const compression = compressionOf(start);
   if (compression === 'bzip2' || compression === 'xz') {
-    await iterator.return?.();
     throw new EngineError(
       'not-implemented',
       `${compression} archives cannot be read yet: use gzip, zstd or a plain tar`,
     );
   }
-  const whole = Readable.from(resumed(start, iterator), { objectMode: false, highWaterMark: CHUNK_BYTES });
-  if (compression === 'none') return whole;
-  const decoder: Duplex =
-    compression === 'gzip'
-      ? createGunzip({ chunkSize: CHUNK_BYTES })
-      : createZstdDecompress({ chunkSize: CHUNK_BYTES });
-  const plain = new PassThrough({ highWaterMark: CHUNK_BYTES });
-  whole.on('error', (error) => decoder.destroy(error));
-  decoder.on('error', (error) =>
-    plain.destroy(new EngineError('invalid', `read ${compression} archive: ${error.message}`, { cause: error })),
-  );
-  plain.on('close', () => {
-    decoder.destroy();
-    whole.destroy();
-  });
-  whole.pipe(decoder).pipe(plain);
-  return plain;
+  if (source.readableEnded) return ownedSource(decoded(Readable.from([start]), compression));
+  if (start.length > 0) source.unshift(start);
+  if (compression === 'none') return { stream: source, release: () => source.pause() };
+  const stream = decoded(source, compression);
+  return {
+    stream,
+    release: () => {
+      source.unpipe();
+      source.pause();
+      stream.destroy();
+    },
+  };
 }
 
-async function* resumed(start: Buffer[], iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    yield* start;
-    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
-  } finally {
-    // Lets go of the source, so that others can read what is left of it.
-    await iterator.return?.();
-  }
+/** The bytes that tell the compression, or all there are. The stream is paused afterwards. */
+function firstBytes(source: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const finish = (error?: Error): void => {
+      source.pause();
+      source.off('data', onData).off('end', onEnd).off('error', finish).off('close', onClose);
+      if (error === undefined) resolve(Buffer.concat(chunks));
+      else reject(error);
+    };
+    const onData = (chunk: Buffer): void => {
+      chunks.push(Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk));
+      bytes += chunk.length;
+      if (bytes >= MAGIC_BYTES) finish();
+    };
+    const onEnd = (): void => finish();
+    const onClose = (): void => finish(new EngineError('invalid', 'read archive: the stream was closed'));
+    source.on('data', onData).once('end', onEnd).once('error', finish).once('close', onClose);
+  });
+}
+
+function decoded(source: Readable, compression: Compression): Readable {
+  if (compression === 'none') return source;
+  const options = { chunkSize: CHUNK_BYTES };
+  const decoder: Duplex = compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options);
+  const plain = new PassThrough({ highWaterMark: CHUNK_BYTES });
+  const fail = (error: Error): void => {
+    plain.destroy(error);
+  };
+  const failSource = (error?: Error): void =>
+    fail(error ?? new EngineError('invalid', 'read archive: the stream was closed'));
+  const onClose = (): void => {
+    if (!source.readableEnded) failSource();
+  };
+  source.once('error', failSource).once('close', onClose);
+  decoder.once('error', (error) => {
+    fail(new EngineError('invalid', `read ${compression} archive: ${error.message}`, { cause: error }));
+  });
+  plain.once('close', () => {
+    source.off('error', failSource).off('close', onClose);
+    source.unpipe(decoder);
+    decoder.destroy();
+  });
+  source.pipe(decoder).pipe(plain);
+  return plain;
 }

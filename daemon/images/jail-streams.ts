@@ -1,65 +1,95 @@
 // Node streams on one side, chunk ports of the jail on the other, with back-pressure through both.
 import { Readable } from 'node:stream';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { ByteSource } from './decompress.ts';
 import { ChunkSender, cancelChunks, receiveToKeep } from './jail/chunk-port.ts';
 
 const GATHER_BYTES = 256 * 1024;
 
-/** Feeds a stream into a chunk port. */
-export function feedFrom(input: Readable): { port: MessagePort; stop(): void } {
+/** Feeds bytes into a chunk port. Small pieces are joined: a message between threads costs more than a copy. */
+export function feedFrom(source: ByteSource): { port: MessagePort; stop(): void } {
   const { port1, port2 } = new MessageChannel();
-  let isOver = false;
-  let wake: (() => void) | undefined;
-  const stop = (): void => {
-    isOver = true;
-    wake?.();
-  };
-  const sender = new ChunkSender(port1, { credit: () => wake?.(), cancel: stop });
-  const pump = async (): Promise<void> => {
-    try {
-      for await (const chunk of gathered(input, (bytes) => sender.take(bytes))) {
-        while (!sender.hasCredit && !isOver) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-        if (isOver) return;
-        sender.sendOwned(chunk);
-      }
-      sender.end();
-    } catch (error) {
-      sender.fail(error instanceof Error ? error.message : String(error));
-    }
-  };
-  void pump();
-  return {
-    port: port2,
-    stop: () => {
-      stop();
-      input.destroy();
-      port1.close();
-    },
-  };
+  const feeder = new Feeder(source, port1);
+  return { port: port2, stop: () => feeder.stop() };
 }
 
-/** Joins small chunks: a message between threads costs more than a copy. What is given owns its memory. */
-async function* gathered(input: Readable, take: (bytes: number) => Buffer): AsyncGenerator<Buffer> {
-  let buffer = take(GATHER_BYTES);
-  let used = 0;
-  for await (const piece of input as AsyncIterable<Buffer>) {
+class Feeder {
+  readonly #source: ByteSource;
+  readonly #port: MessagePort;
+  readonly #sender: ChunkSender;
+  /** Full ones that wait for credit. */
+  readonly #full: Buffer[] = [];
+  #buffer: Buffer;
+  #used = 0;
+  #isOver = false;
+  #isAtEnd = false;
+
+  constructor(source: ByteSource, port: MessagePort) {
+    this.#source = source;
+    this.#port = port;
+    this.#sender = new ChunkSender(port, { credit: () => this.#flush(), cancel: () => this.#leave() });
+    this.#buffer = this.#sender.take(GATHER_BYTES);
+    source.stream
+      .on('data', this.#onData)
+      .once('end', this.#onEnd)
+      .once('error', this.#onError)
+      .once('close', this.#onClose);
+  }
+
+  stop(): void {
+    this.#leave();
+    this.#port.close();
+  }
+
+  readonly #onData = (piece: Buffer | string): void => {
     const chunk = Buffer.isBuffer(piece) ? piece : Buffer.from(piece);
     for (let at = 0; at < chunk.length; ) {
-      const size = Math.min(GATHER_BYTES - used, chunk.length - at);
-      chunk.copy(buffer, used, at, at + size);
-      used += size;
-      at += size;
-      if (used < GATHER_BYTES) continue;
-      yield buffer;
-      buffer = take(GATHER_BYTES);
-      used = 0;
+      const count = chunk.copy(this.#buffer, this.#used, at);
+      this.#used += count;
+      at += count;
+      if (this.#used < GATHER_BYTES) continue;
+      this.#full.push(this.#buffer);
+      this.#buffer = this.#sender.take(GATHER_BYTES);
+      this.#used = 0;
     }
+    if (this.#full.length > 0) this.#flush();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#isAtEnd = true;
+    if (this.#used > 0) this.#full.push(this.#buffer.subarray(0, this.#used));
+    this.#flush();
+  };
+
+  readonly #onError = (error: Error): void => {
+    if (!this.#isOver) this.#sender.fail(error.message);
+    this.#leave();
+  };
+
+  readonly #onClose = (): void => {
+    if (!this.#isAtEnd) this.#onError(new Error('the stream was closed before its end'));
+  };
+
+  #flush(): void {
+    if (this.#isOver) return;
+    while (this.#full.length > 0 && this.#sender.hasCredit) this.#sender.sendOwned(this.#full.shift() as Buffer);
+    if (this.#full.length > 0) this.#source.stream.pause();
+    else if (this.#isAtEnd) {
+      this.#sender.end();
+      this.#leave();
+    } else if (this.#source.stream.isPaused()) this.#source.stream.resume();
   }
-  if (used > 0) yield buffer.subarray(0, used);
+
+  #leave(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#source.stream
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('error', this.#onError)
+      .off('close', this.#onClose);
+    this.#source.release();
+  }
 }
 
 /** The reading end of a chunk port as a stream: at most the port's window is ever in memory. */

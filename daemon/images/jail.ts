@@ -7,6 +7,7 @@ import { closeFd } from '../../native-bindings/files.ts';
 // On the main thread first: see load.ts.
 import '../../native-bindings/load.ts';
 import { EngineError, type ErrorCode } from '../errors/engine-error.ts';
+import type { ByteSource } from './decompress.ts';
 import type { PathStat } from './image-service.ts';
 import type { FromWorker, Job, JobResults, PlainError, ToWorker } from './jail/messages.ts';
 import { feedFrom, readableOf } from './jail-streams.ts';
@@ -23,8 +24,8 @@ const workerUrl = new URL(import.meta.url.endsWith('.mjs') ? './jail-worker.mjs'
 export type JobOf<K extends Job['do']> = Extract<Job, { do: K }>;
 
 export interface RunOptions {
-  /** The archive for jobs that read one. It is destroyed when the job ends early. */
-  input?: Readable;
+  /** The archive for jobs that read one. It is released when the job ends, however it ends. */
+  input?: ByteSource;
   /** Ends of a chunk stream, where two jobs talk to each other. */
   inputPort?: MessagePort;
   outputPort?: MessagePort;
@@ -70,7 +71,7 @@ export class Jail {
       const value = await this.#perform(slot, isStream, job, release, options, () => undefined);
       return value as JobResults[K];
     } catch (error) {
-      options.input?.destroy();
+      options.input?.release();
       throw error;
     } finally {
       release();

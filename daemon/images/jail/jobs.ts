@@ -155,7 +155,7 @@ function* pathChunks(packer: Packer, path: HeldPath): Generator<Buffer> {
         path.shownName === '/'
           ? ['/', '/']
           : path.shownName === '.'
-            ? ['./', '']
+            ? ['./', './']
             : [`${path.shownName}/`, `${path.shownName}/`];
       yield* packer.directory(fd, prefix as string, rootName);
     } finally {
