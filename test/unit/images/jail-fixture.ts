@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ownedSource } from '../../../daemon/images/decompress.ts';
 import { Jail } from '../../../daemon/images/jail.ts';
 import { holdTree } from '../../../daemon/images/overlay.ts';
 import { type RawEntry, rawTarStream } from './raw-tar.ts';
@@ -31,7 +32,9 @@ export class JailFixture {
   async unpackLayer(entries: readonly RawEntry[], repack = false) {
     const fd = holdTree(this.root);
     const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
-    return this.jail.run<'unpack-layer'>({ do: 'unpack-layer', place, repack }, [fd], { input: rawTarStream(entries) });
+    return this.jail.run<'unpack-layer'>({ do: 'unpack-layer', place, repack }, [fd], {
+      input: ownedSource(rawTarStream(entries)),
+    });
   }
 
   /** What is in the tripwire and what the host's most wanted files are. */

@@ -6,6 +6,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import '../../../native-bindings/load.ts';
+import { ownedSource } from '../../../daemon/images/decompress.ts';
 import { holdTree } from '../../../daemon/images/overlay.ts';
 import { JailFixture } from './jail-fixture.ts';
 import { dir, file, rawTar } from './raw-tar.ts';
@@ -59,7 +60,7 @@ async function unpack(input: Readable, signal?: AbortSignal) {
   const fd = holdTree(fixture.root);
   const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
   return fixture.jail.run<'unpack-layer'>({ do: 'unpack-layer', place, repack: false }, [fd], {
-    input,
+    input: ownedSource(input),
     ...(signal === undefined ? {} : { signal }),
   });
 }
