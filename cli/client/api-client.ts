@@ -125,8 +125,8 @@ export class ApiClient {
 
   /** True when the daemon is older than this client and the request should be sent again in its version. */
   #downgrade(response: WireResponse, error: ApiError): boolean {
-    if (this.#negotiated || error.httpStatus !== 400 || !/client version .* is too new/.test(error.detail))
-      return false;
+    // The answer to a HEAD has no words: a lower version in its headers says enough.
+    if (this.#negotiated || error.httpStatus !== 400) return false;
     this.#negotiated = true;
     return this.#useServerVersion(
       response.headers.get('api-version') ?? /supported API version is ([\d.]+)/.exec(error.detail)?.[1],
