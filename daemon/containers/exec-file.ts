@@ -7,8 +7,13 @@ const fileName = 'exec.json';
 
 export function writeExecFile(runDir: string, record: ExecRecord): void {
   const path = join(runDir, fileName);
-  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  try {
+    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    // The container ended and its run directory is gone: there is nothing left to take over.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
 }
 
 /** undefined when there is none, or none that can be read. */

@@ -100,11 +100,13 @@ export async function startExec(
     mkdirSync(logDir, { recursive: true, mode: 0o700 });
     monitor = await launchExec(services, container, exec, runDir, logDir, options);
   } catch (error) {
-    const failure = launchFailure(error);
+    // The container's first process ended meanwhile: its namespaces were not to be entered any longer.
+    const hasEnded = error instanceof FailedLaunch && error.errnoName === 'ESRCH';
+    const failure = hasEnded ? { error: notRunning(container), exitCode: killedWithMonitor } : launchFailure(error);
     exec.end(failure.exitCode);
     execs.expire(exec, clean);
     publishContainerEvent(services, container, 'exec_die', { execID: id, exitCode: String(failure.exitCode) });
-    if (!(error instanceof FailedLaunch) || options.detach) throw failure.error;
+    if (hasEnded || !(error instanceof FailedLaunch) || options.detach) throw failure.error;
     return failedAttachment(asked.tty, failure.error.message);
   }
   writeExecFile(runDir, exec.record);
@@ -216,7 +218,11 @@ function checkRuns(container: Container, ref: string): void {
   if (container.state.status === 'restarting') {
     throw new EngineError('conflict', `Container ${container.id} is restarting, wait until the container is running`);
   }
-  if (!container.isRunning) throw new EngineError('conflict', `Container ${container.id} is not running`);
+  if (!container.isRunning) throw notRunning(container);
+}
+
+function notRunning(container: Container): EngineError {
+  return new EngineError('conflict', `Container ${container.id} is not running`);
 }
 
 function lookUpUser(container: Container, user: string): ResolvedUser {

@@ -17,11 +17,14 @@ export interface LaunchFailure {
 export class FailedLaunch extends Error implements LaunchFailure {
   readonly error: EngineError;
   readonly exitCode: number;
+  /** Of the operation that failed, like 'ENOENT'. */
+  readonly errnoName: string;
 
   constructor(failure: LaunchFailure, cause: LaunchError) {
     super(failure.error.message, { cause });
     this.error = failure.error;
     this.exitCode = failure.exitCode;
+    this.errnoName = cause.errnoName;
   }
 }
 

@@ -1,5 +1,5 @@
 // POST /containers/{id}/stop and /restart: the stop signal, time to act on it, then the certain end.
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError, isEngineError } from '../errors/engine-error.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
@@ -28,7 +28,12 @@ export async function stopContainer(services: Services, ref: string, options: St
 export async function restartContainer(services: Services, ref: string, options: StopOptions): Promise<void> {
   const container = services.store.get(ref);
   await stopRun(services, container, options);
-  await startContainer(services, container);
+  try {
+    await startContainer(services, container);
+  } catch (error) {
+    // Someone else was faster with the start: it has been restarted all the same.
+    if (!isEngineError(error, 'not-modified')) throw error;
+  }
   publishContainerEvent(services, container, 'restart');
 }
 
