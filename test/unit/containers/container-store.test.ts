@@ -1,0 +1,68 @@
+import { expect, it } from 'vitest';
+import { type ContainerRecord, newState } from '../../../daemon/containers/container-record.ts';
+import { ContainerStore } from '../../../daemon/containers/container-store.ts';
+import { Database } from '../../../daemon/state/database.ts';
+
+function record(id: string, name: string): ContainerRecord {
+  const labels = JSON.parse('{"__proto__":"x"}');
+  return {
+    id,
+    name,
+    createdNs: '1',
+    imageId: 'sha256:0',
+    config: { Labels: labels } as ContainerRecord['config'],
+    hostConfig: {},
+    mounts: [],
+    endpoints: {},
+  };
+}
+
+const first = `aa${'0'.repeat(62)}`;
+const second = `ab${'0'.repeat(62)}`;
+
+function filled(): { db: Database; store: ContainerStore } {
+  const db = Database.open(':memory:');
+  const store = new ContainerStore(db);
+  store.insert(record(first, 'web'), newState());
+  store.insert(record(second, 'constructor'), newState());
+  return { db, store };
+}
+
+it('finds by full id, name, slash name and unique prefix, in this order', () => {
+  const { store } = filled();
+  expect(store.get(first).record.name).toBe('web');
+  expect(store.get('/web').id).toBe(first);
+  expect(store.get('constructor').id).toBe(second);
+  expect(store.get('aa').id).toBe(first);
+  expect(() => store.get('a')).toThrow('multiple IDs found with provided prefix: a');
+  for (const ref of ['', 'nope', '__proto__', 'toString', 'AA', `${first}0`]) {
+    expect(() => store.get(ref), ref).toThrow(`No such container: ${ref}`);
+  }
+  // A name wins over a prefix of an id.
+  store.rename(store.get('web'), 'ab');
+  expect(store.get('ab').id).toBe(first);
+});
+
+it('gives a name to one container only, and frees it with the row', () => {
+  const { store } = filled();
+  const again = record(`ac${'0'.repeat(62)}`, 'web');
+  const conflict = `Conflict. The container name "/web" is already in use by container "${first}".`;
+  expect(() => store.insert(again, newState())).toThrow(conflict);
+  expect(() => store.rename(store.get('constructor'), 'web')).toThrow(conflict);
+  expect(store.get('constructor').record.name).toBe('constructor');
+  store.delete(store.get('web'));
+  expect(store.insert(again, newState()).record.name).toBe('web');
+});
+
+it('reads back what it stored, and leaves rows alone that it cannot read', () => {
+  const { db, store } = filled();
+  const container = store.get('web');
+  container.state = { ...container.state, status: 'exited', exitCode: 7 };
+  store.saveState(container);
+  db.run("UPDATE containers SET record = '{' WHERE id = ?", second);
+  const next = new ContainerStore(db);
+  expect(next.load()).toEqual({ unreadable: [second] });
+  expect(next.get('web').state).toMatchObject({ status: 'exited', exitCode: 7 });
+  expect(Object.entries(next.get('web').record.config.Labels)).toEqual([['__proto__', 'x']]);
+  expect(db.all('SELECT id FROM containers')).toHaveLength(2);
+});
