@@ -77,6 +77,17 @@ describe('run', () => {
     expect(result.stderr).toContain(`tsdocker: Error response from daemon: ${message}\n\nRun 'tsdocker run --help'`);
   });
 
+  it('ends with 125 when the daemon is lost', async () => {
+    runnable();
+    daemon.on(`POST /containers/${id}/wait`, (_, response) => {
+      response.flushHeaders();
+      setTimeout(() => response.destroy(), 200);
+    });
+    const result = await runCli(daemon, ['run', 'image']);
+    expect(result.status).toBe(125);
+    expect(result.stderr).toContain('error waiting for container: ');
+  });
+
   it('pulls a missing image once and says what the daemon says', async () => {
     daemon.json('POST /containers/create', 404, { message: 'No such image: image:latest' });
     daemon.json('POST /images/create', 501, { message: 'pull: not there yet' });
