@@ -53,6 +53,7 @@ describe('the default profile', () => {
       ...[
         'socket_alg',
         'socket_vsock',
+        'socket_vsock_wide',
         'unshare_user',
         'clone_newuser',
         'mount',

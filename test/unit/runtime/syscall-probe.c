@@ -37,6 +37,7 @@ int main(void)
 	TRY("clone3", 435, 0, 0);
 	TRY("socket_alg", SYS_socket, 38, SOCK_SEQPACKET, 0);
 	TRY("socket_vsock", SYS_socket, 40, SOCK_STREAM, 0);
+	TRY("socket_vsock_wide", SYS_socket, 40 | 1L << 32, SOCK_STREAM, 0);
 	TRY("socket_inet", SYS_socket, AF_INET, SOCK_STREAM, 0);
 	TRY("socket_unix", SYS_socket, AF_UNIX, SOCK_STREAM, 0);
 	TRY("unshare_user", SYS_unshare, CLONE_NEWUSER);
