@@ -6,6 +6,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { closeFd } from '../../native-bindings/files.ts';
 // On the main thread first: see load.ts.
 import '../../native-bindings/load.ts';
+import { returnFreeMemory } from '../../native-bindings/memory.ts';
 import { EngineError, type ErrorCode } from '../errors/engine-error.ts';
 import type { ByteSource } from './decompress.ts';
 import type { PathStat } from './image-service.ts';
@@ -284,6 +285,7 @@ export class Jail {
     this.#slots.delete(slot);
     clearTimeout(slot.idleTimer);
     await slot.worker.terminate();
+    if (this.#slots.size === 0 && this.#starting === 0) returnFreeMemory();
   }
 }
 

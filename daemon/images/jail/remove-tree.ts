@@ -1,68 +1,90 @@
-// Deletes what is below a directory, one held directory at a time: no name is ever followed through a link.
+// Deletes what is below a directory, one component at a time: no name is ever followed through a link.
 import { closeSync, lstatSync, openSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
-import { fromBytes } from '../tar/tar-entry.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { displayName, fromBytes } from '../tar/tar-entry.ts';
 import { isCode, OPEN_DIRECTORY } from './path-walk.ts';
 
 /** Removes `name` (a byte string) of the directory `parentFd`, whatever it is. Missing is fine. The working directory ends at the parent. */
 export function removeEntry(parentFd: number, name: string): void {
   fchdir(parentFd);
-  const bytes = fromBytes(name);
-  try {
-    unlinkSync(bytes);
-    return;
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return;
-    if (!isCode(error, 'EISDIR') && !isCode(error, 'EPERM')) throw error;
-    if (!lstatSync(bytes).isDirectory()) throw error;
-  }
-  const fd = openSync(bytes, OPEN_DIRECTORY);
+  if (removeHere(name)) return;
+  const fd = openSync(fromBytes(name), OPEN_DIRECTORY);
   try {
     emptyDirectory(fd);
   } finally {
     closeSync(fd);
     fchdir(parentFd);
   }
-  rmdirSync(bytes);
+  removeDirectoryHere(name);
 }
 
-/** Removes everything in a directory, depth first, without recursion of calls: trees may be as deep as fds allow. */
+interface Level {
+  /** The name in the directory above. */
+  readonly name: string;
+  readonly identity: string;
+  readonly left: string[];
+}
+
+/**
+ * Removes everything in a directory, depth first. Nothing is held open, so that a tree of any depth can go; the way up is "..", and where
+ * that does not lead back to where we came from, somebody moves things about and it ends with an error.
+ */
 export function emptyDirectory(rootFd: number): void {
-  const stack: { fd: number; name: string; left: string[] }[] = [{ fd: rootFd, name: '', left: list(rootFd) }];
-  try {
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const name = top.left.pop();
-      if (name === undefined) {
-        stack.pop();
-        const above = stack.at(-1);
-        if (above === undefined) return;
-        closeSync(top.fd);
-        fchdir(above.fd);
-        rmdirSync(fromBytes(top.name));
-        continue;
-      }
-      const fd = removeOrOpen(name);
-      if (fd !== undefined) stack.push({ fd, name, left: list(fd) });
+  fchdir(rootFd);
+  const levels: Level[] = [enterLevel('')];
+  for (let top = levels.at(-1); top !== undefined; top = levels.at(-1)) {
+    const name = top.left.pop();
+    if (name !== undefined) {
+      if (!removeHere(name)) levels.push(enterLevel(name));
+      continue;
     }
-  } finally {
-    for (const { fd } of stack) if (fd !== rootFd) closeSync(fd);
+    levels.pop();
+    const above = levels.at(-1);
+    if (above === undefined) return;
+    goTo('..');
+    if (identityHere() !== above.identity)
+      throw new EngineError('system', `remove ${displayName(top.name)}: it was moved meanwhile`);
+    removeDirectoryHere(top.name);
   }
 }
 
-function list(fd: number): string[] {
-  fchdir(fd);
-  return readdirSync('.', { encoding: 'latin1' });
+/** What is in the working directory now. */
+function enterLevel(name: string): Level {
+  if (name !== '') goTo(fromBytes(name));
+  return { name, identity: identityHere(), left: readdirSync('.', { encoding: 'latin1' }) };
 }
 
-/** Unlinks an entry of the working directory, or opens it when it is a directory. */
-function removeOrOpen(name: string): number | undefined {
-  const bytes = fromBytes(name);
+function goTo(name: string | Buffer): void {
+  const fd = openSync(name, OPEN_DIRECTORY);
   try {
-    unlinkSync(bytes);
-    return undefined;
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined;
-    if (!isCode(error, 'EISDIR') && !isCode(error, 'EPERM')) throw error;
+    fchdir(fd);
+  } finally {
+    closeSync(fd);
   }
-  return openSync(bytes, OPEN_DIRECTORY);
+}
+
+function identityHere(): string {
+  const { dev, ino } = lstatSync('.', { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/** False for a directory, which has to be emptied first. */
+function removeHere(name: string): boolean {
+  try {
+    unlinkSync(fromBytes(name));
+    return true;
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return true;
+    if (!isCode(error, 'EISDIR') && !isCode(error, 'EPERM')) throw error;
+    return false;
+  }
+}
+
+function removeDirectoryHere(name: string): void {
+  try {
+    rmdirSync(fromBytes(name));
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error;
+  }
 }

@@ -3,15 +3,19 @@
 import { closeSync, constants, lstatSync, openSync, readdirSync, type Stats } from 'node:fs';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { fgetxattr } from '../../../native-bindings/xattrs.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 import type { Change, ChangeKind } from '../image-service.ts';
 import { displayName, fromBytes } from '../tar/tar-entry.ts';
 import { isMissing, OPEN_DIRECTORY } from './path-walk.ts';
 import { OPAQUE_XATTR } from './whiteouts.ts';
 
+/** Each level holds open files: a container must not be able to use up all that the daemon may have. */
+const MAX_DEPTH = 2000;
+
 /** Sorted by path. `lowerFd` is a directory, read only; `upperFd` too. */
 export function treeChanges(upperFd: number, lowerFd: number): Change[] {
   const found: { path: string; kind: ChangeKind }[] = [];
-  compare(upperFd, lowerFd, '', found);
+  compare(upperFd, lowerFd, '', found, 0);
   found.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   return found.map(({ path, kind }) => ({ Path: displayName(path), Kind: kind }));
 }
@@ -21,7 +25,9 @@ function compare(
   lowerFd: number | undefined,
   path: string,
   found: { path: string; kind: ChangeKind }[],
+  depth: number,
 ): void {
+  if (depth > MAX_DEPTH) throw new EngineError('system', 'compare directories: they are too deep');
   const names = list(upperFd);
   if (lowerFd !== undefined && fgetxattr(upperFd, OPAQUE_XATTR)?.toString() === 'y') {
     const kept = new Set(names);
@@ -44,7 +50,7 @@ function compare(
     try {
       const lowerChild = lower?.isDirectory() ? openLower(lowerFd as number, name) : undefined;
       try {
-        compare(upperChild, lowerChild, here, found);
+        compare(upperChild, lowerChild, here, found, depth + 1);
       } finally {
         if (lowerChild !== undefined) closeSync(lowerChild);
       }
@@ -54,11 +60,11 @@ function compare(
   }
 }
 
-/** Bytes of all files below a directory; a file with several names counts once. */
+/** Bytes of all files below a directory; a file with several names counts once, and what lies too deep to be reached does not. */
 export function treeSize(rootFd: number): number {
   const seen = new Set<string>();
   let bytes = 0;
-  const visit = (fd: number): void => {
+  const visit = (fd: number, depth: number): void => {
     for (const name of list(fd)) {
       fchdir(fd);
       const stats = lstatOrNothing(name);
@@ -66,7 +72,7 @@ export function treeSize(rootFd: number): number {
       if (stats.isDirectory()) {
         const child = openSync(fromBytes(name), OPEN_DIRECTORY);
         try {
-          visit(child);
+          if (depth < MAX_DEPTH) visit(child, depth + 1);
         } finally {
           closeSync(child);
         }
@@ -78,7 +84,7 @@ export function treeSize(rootFd: number): number {
       }
     }
   };
-  visit(rootFd);
+  visit(rootFd, 0);
   return bytes;
 }
 

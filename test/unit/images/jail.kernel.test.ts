@@ -8,6 +8,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import '../../../native-bindings/load.ts';
 import { ownedSource } from '../../../daemon/images/decompress.ts';
 import { holdTree } from '../../../daemon/images/overlay.ts';
+import { getrlimit, setrlimit } from '../../../native-bindings/process.ts';
 import { JailFixture } from './jail-fixture.ts';
 import { dir, file, rawTar } from './raw-tar.ts';
 
@@ -171,6 +172,26 @@ describe('bombs', () => {
     await unpack(Readable.from([rawTar([{ ...dir(''), pax: { path: name } }])]));
     const fd = holdTree(fixture.root);
     await fixture.jail.run<'empty'>({ do: 'empty', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+    expect(readdirSync(fixture.root)).toEqual([]);
+  });
+
+  test('trees deeper than the files that may be open are removed', async () => {
+    const limit = getrlimit('nofile');
+    const home = process.cwd();
+    process.chdir(fixture.root);
+    for (let i = 0; i < 1500; i++) {
+      mkdirSync('d');
+      process.chdir('d');
+    }
+    writeFileSync('bottom', 'x');
+    process.chdir(home);
+    setrlimit('nofile', { soft: BigInt(openFds() + 60), hard: limit.hard });
+    try {
+      const fd = holdTree(fixture.root);
+      await fixture.jail.run<'empty'>({ do: 'empty', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+    } finally {
+      setrlimit('nofile', limit);
+    }
     expect(readdirSync(fixture.root)).toEqual([]);
   });
 
