@@ -1,6 +1,6 @@
 // Where things lie below the data root, and the directory for what is to be deleted.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import type { Jail } from './jail.ts';
@@ -64,7 +64,12 @@ export class Trash {
     for (const name of readdirSync(path)) this.discard(join(path, name));
   }
 
+  /** At once when the disk is nearly full: somebody deletes to make room. */
   emptySoon(): void {
+    if (isNearlyFull(this.#path)) {
+      void this.empty();
+      return;
+    }
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       void this.empty();
@@ -93,4 +98,9 @@ export class Trash {
     this.#isClosed = true;
     clearTimeout(this.#timer);
   }
+}
+
+function isNearlyFull(path: string): boolean {
+  const { bavail, blocks, ffree, files } = statfsSync(path);
+  return bavail < blocks / 20 || ffree < files / 20;
 }
