@@ -2,6 +2,7 @@
 // are concluded from their exit records, and what has no row (a create, start or remove that was cut short) is cleared away.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { isEngineError } from '../errors/engine-error.ts';
 import { readStartedRecord, type StartedRecord } from '../runtime/exit-record.ts';
 import { MonitorClient } from '../runtime/monitor-client.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
@@ -19,6 +20,8 @@ import type { Services } from './services.ts';
 /** The exit code of a run that ended with nobody to see it: a power cut, or a monitor that was killed. */
 const unseenEnd = 255;
 const killSignal = 9;
+/** How long the start waits for one monitor. */
+const answerLimitMs = 1500;
 const idPattern = /^[0-9a-f]{64}$/;
 
 export async function recover(services: Services, execs: ExecRegistry): Promise<void> {
@@ -41,12 +44,45 @@ export async function recover(services: Services, execs: ExecRegistry): Promise<
 }
 
 async function recoverContainer(services: Services, execs: ExecRegistry, container: Container): Promise<void> {
-  const { store, paths } = services;
-  const runDir = paths.run(container.id);
+  const runDir = services.paths.run(container.id);
   if (existsSync(runDir)) {
-    const monitor = await connect(services, runDir);
+    const connecting = connect(services, runDir);
+    const monitor = await within(connecting, answerLimitMs);
+    if (monitor === 'silent') {
+      // Stopped or starved, but alive: the container is not dead, and the others do not wait for it.
+      services.log.warn(
+        { container: container.id },
+        'the monitor does not answer: the container is taken over when it does',
+      );
+      container.state = { ...container.state, status: container.state.status === 'paused' ? 'paused' : 'running' };
+      void adoptLater(services, execs, container, connecting);
+      return;
+    }
     if (monitor !== undefined) return adopt(services, execs, container, monitor);
   }
+  await settleEnded(services, container);
+}
+
+/** Goes on asking a monitor that does not answer, until it does or is gone. */
+async function adoptLater(
+  services: Services,
+  execs: ExecRegistry,
+  container: Container,
+  first: Promise<MonitorClient | 'silent' | undefined>,
+): Promise<void> {
+  let answer = await first;
+  while (answer === 'silent' && container.isRunning) answer = await connect(services, services.paths.run(container.id));
+  await container.lock.run(async () => {
+    if (!container.isRunning || answer === 'silent') return;
+    if (answer !== undefined) adopt(services, execs, container, answer);
+    else await settleEnded(services, container);
+  });
+}
+
+/** No monitor is there: the run has ended, or never began. The caller holds the lock. */
+async function settleEnded(services: Services, container: Container): Promise<void> {
+  const { store, paths } = services;
+  const runDir = paths.run(container.id);
   const wasRunning = container.isRunning;
   const hasRecord = existsSync(join(runDir, 'exit'));
   if (wasRunning || hasRecord) {
@@ -102,7 +138,8 @@ async function adoptExec(services: Services, execs: ExecRegistry, container: Con
     rmSync(logDir, { recursive: true, force: true });
   };
   const record = readExecFile(runDir);
-  const monitor = await connect(services, runDir);
+  const answer = await connect(services, runDir);
+  const monitor = answer === 'silent' ? undefined : answer;
   if (record === undefined) {
     // It was being started when the daemon went: nobody knows of it.
     monitor?.signal(killSignal);
@@ -130,13 +167,20 @@ function readStarted(services: Services, runDir: string): StartedRecord | undefi
   }
 }
 
-async function connect(services: Services, runDir: string): Promise<MonitorClient | undefined> {
+/** 'silent' when something listens but does not speak; undefined when nothing listens. */
+async function connect(services: Services, runDir: string): Promise<MonitorClient | 'silent' | undefined> {
   try {
     return await MonitorClient.connect(runDir);
   } catch (error) {
     services.log.debug({ runDir, why: error instanceof Error ? error.message : error }, 'no monitor answers');
-    return undefined;
+    return isEngineError(error, 'unavailable') ? 'silent' : undefined;
   }
+}
+
+async function within<T>(work: Promise<T>, limitMs: number): Promise<T | 'silent'> {
+  const { promise, resolve } = Promise.withResolvers<'silent'>();
+  const timer = setTimeout(() => resolve('silent'), limitMs);
+  return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
 
 /** Directories, cgroups and monitors that belong to no row. */
@@ -144,9 +188,11 @@ async function clearOrphans(services: Services, known: ReadonlySet<string>): Pro
   const { paths, layers, cgroups, cgroupParent, runs } = services;
   runs.emptyTrash();
   for (const id of orphans(list(paths.runs), known)) {
-    const monitor = await connect(services, paths.run(id));
-    monitor?.signal(killSignal);
-    await monitor?.ended;
+    const monitor = await within(connect(services, paths.run(id)), answerLimitMs);
+    if (monitor !== undefined && monitor !== 'silent') {
+      monitor.signal(killSignal);
+      await within(monitor.ended, answerLimitMs);
+    }
     runs.remove(id);
   }
   for (const id of orphans(cgroups.children(cgroupParent), known)) {

@@ -51,9 +51,11 @@ async function stopRun(services: Services, container: Container, options: StopOp
   if (!container.isRunning) return false;
   markStopped(services, container);
   publishContainerEvent(services, container, 'kill', { signal: String(signo) });
+  // Without a monitor (it does not answer) there is nobody to pass the signal on: only the certain end is left.
+  const isWatched = container.monitor !== undefined;
   await sendSignal(services, container, signo);
   if (container.state.status === 'paused') await services.cgroups.thaw(cgroupPathOf(services, container));
-  const ended = await hasExited(container, timeoutSeconds < 0 ? -1 : timeoutSeconds * 1000);
+  const ended = isWatched && (await hasExited(container, timeoutSeconds < 0 ? -1 : timeoutSeconds * 1000));
   if (!ended) {
     publishContainerEvent(services, container, 'kill', { signal: '9' });
     await killAndWait(services, container);
