@@ -7,6 +7,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import { checkVersion, commonHeaders } from './api-version.ts';
 import { type App, sendJson } from './app.ts';
 import { compileBody } from './body-schema.ts';
+import { drained } from './body-stream.ts';
 import { errorAnswer } from './error-status.ts';
 import { type HijackTarget, type Sessions, serveUpgrade, wantsHijack } from './hijack.ts';
 import { createHttpServer, type HeaderTimeout, type ServerHandlers } from './http-server.ts';
@@ -113,7 +114,8 @@ export function createApp(services: ApiServices): App {
     if (body !== 'json') return done(null, body === 'stream' ? payload : undefined);
     readJsonBody(payload, request.headers['content-type']).then((parsed) => done(null, parsed), done);
   });
-  app.setErrorHandler((error, _request, reply) => {
+  app.setErrorHandler(async (error, request, reply) => {
+    await drained(request.raw);
     const answer = errorAnswer(error, services.log);
     if (answer.status === 304) return reply.code(304).send();
     return sendJson(reply, { message: answer.message }, answer.status);

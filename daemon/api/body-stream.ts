@@ -15,3 +15,30 @@ export function bodyStream(request: IncomingMessage): Readable {
   body.on('error', () => {});
   return request.pipe(body);
 }
+
+const drainIdleMs = 100;
+const drainLimitBytes = 1024 * 1024 * 1024;
+
+/**
+ * Resolves when the client has sent all of its body, enough of it, or pauses. An answer that comes while it sends loses a race: the connection
+ * is closed, the client's write fails, and it never reads why.
+ */
+export function drained(request: IncomingMessage): Promise<void> {
+  if (request.complete !== false || request.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    let left = drainLimitBytes;
+    const end = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(end, drainIdleMs);
+    request.unpipe();
+    request.on('end', end).on('close', end).on('error', end);
+    request.on('data', (chunk: Buffer) => {
+      timer.refresh();
+      left -= chunk.length;
+      if (left < 0) end();
+    });
+    request.resume();
+  });
+}

@@ -113,6 +113,23 @@ describe.each([
   });
 });
 
+test('a refusal reaches a client that is still sending', async () => {
+  const { daemon } = fixture;
+  const id = await create(daemon, 'true');
+  const big = tarOf([{ name: 'f', data: Buffer.alloc(48 << 20, 7) }]);
+  for (let n = 0; n < 5; n++) {
+    for (const [inside, status] of [
+      ['/nosuch', 404],
+      ['/etc/passwd', 400],
+    ] as const) {
+      const answer = await put(id, inside, big);
+      expect(answer.status).toBe(status);
+    }
+    expect((await put('nosuch', '/', big)).status).toBe(404);
+    expect((await put(id, '/', Buffer.alloc(48 << 20, 1))).status).toBe(400);
+  }
+});
+
 test('binds are part of what is seen, read-only ones cannot be written', async () => {
   const { daemon } = fixture;
   for (const isRunning of [false, true]) {
