@@ -261,6 +261,12 @@ async function main() {
     );
     console.log(`${''.padEnd(58)}${'tsdocker'.padStart(12)}${'dockerd'.padStart(12)}${'ratio'.padStart(9)}`);
 
+    await sleep(3000);
+    await compare('memory of the idle daemon, PSS (dockerd: with containerd)', 'MiB', engines, 1, (engine) =>
+      daemonPids(engine)
+        .map(pssMiB)
+        .reduce((a, b) => a + b, 0),
+    );
     await compare('create + start + wait + delete, socket, no network', 'ms', engines, rounds * 3, (engine) =>
       timeMs(() => cycle(engine)),
     );
@@ -278,21 +284,21 @@ async function main() {
         timeMs(() => cli(engine, ['run', '--rm', '--network', 'none', 'busybox', 'true'], `${root}bin/tsdocker`)),
       );
     }
-    for (const engine of engines) await run(engine, ['sleep', '1000'], 'c');
+    for (const engine of engines) await run(engine, ['sleep', '1000'], 'bench-c');
     if (command('docker') !== undefined) {
       await compare('docker exec c true', 'ms', engines, rounds, (engine) =>
-        timeMs(() => cli(engine, ['exec', 'c', 'true'])),
+        timeMs(() => cli(engine, ['exec', 'bench-c', 'true'])),
       );
     }
 
     const line = 'a line of some eighty characters, as programs write them into their logs, say\n';
     const lines = Math.ceil((50 << 20) / line.length);
     await compare('50 MB of log lines: written', 'ms', engines, Math.max(3, Math.ceil(rounds / 5)), async (engine) => {
-      await call(engine, 'DELETE', '/containers/log?force=1').catch(() => undefined);
+      await call(engine, 'DELETE', '/containers/bench-log?force=1').catch(() => undefined);
       return await timeMs(async () => {
         const { Id } = JSON.parse(
           (
-            await call(engine, 'POST', '/containers/create?name=log', {
+            await call(engine, 'POST', '/containers/create?name=bench-log', {
               Image: 'busybox',
               Cmd: ['sh', '-c', `yes '${line.trim()}' | head -n ${lines}`],
               HostConfig: {
@@ -308,13 +314,13 @@ async function main() {
     });
     await compare('50 MB of log lines: read back', 'ms', engines, Math.max(3, Math.ceil(rounds / 5)), (engine) =>
       timeMs(async () => {
-        const { body } = await call(engine, 'GET', '/containers/log/logs?stdout=1');
+        const { body } = await call(engine, 'GET', '/containers/bench-log/logs?stdout=1');
         if (body.length < 50 << 20) throw new Error(`${engine.name}: only ${body.length} bytes of log`);
       }),
     );
 
     for (const engine of engines) {
-      await call(engine, 'DELETE', '/containers/log?force=1');
+      await call(engine, 'DELETE', '/containers/bench-log?force=1');
       await Promise.all(Array.from({ length: 10 }, () => run(engine, ['sleep', '1000'])));
     }
     await sleep(1000);
@@ -326,7 +332,6 @@ async function main() {
       for (const { Id } of JSON.parse((await call(engine, 'GET', '/containers/json?all=1')).body.toString()))
         await call(engine, 'DELETE', `/containers/${Id}?force=1`);
     }
-    // A daemon that has just worked is not idle: both get a fresh start.
     await sleep(3000);
     await compare('memory of the daemon after all of this, PSS', 'MiB', engines, 1, (engine) =>
       daemonPids(engine)
