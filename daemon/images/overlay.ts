@@ -1,9 +1,11 @@
 // Detached mounts of layers: an overlay that exists only as an fd, visible in no directory (fsopen(2), fsmount(2)), or one directory alone.
-import { openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import { AT, O, OPEN_TREE } from '../../native-bindings/constants.ts';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { fsconfigCreate, fsconfigString, fsmount, fsopen, openTree } from '../../native-bindings/mount-api.ts';
+import { fchdir } from '../../native-bindings/namespaces.ts';
 import { EngineError } from '../errors/engine-error.ts';
 
 export interface OverlayDirs {
@@ -29,11 +31,46 @@ const plainLayers = [
 
 /** Mounts an overlay. Returns the detached mount's fd; the caller closes it, and the mount ends with its last user. */
 export function mountOverlay(dirs: OverlayDirs): number {
+  try {
+    return mountWith(dirs, (context) => addLowerParts(context, dirs.lower));
+  } catch (error) {
+    if (!(error instanceof NoLowerParts)) throw error;
+    return mountOverlayByNames(dirs);
+  }
+}
+
+/**
+ * For kernels before 6.7, which take all lower layers as one value of 255 bytes: short names, relative to the directory that most layers are
+ * in. It is the working directory for the moment of the mount; nothing else can run on this thread meanwhile, and all other paths of the
+ * engine are absolute.
+ */
+export function mountOverlayByNames(dirs: OverlayDirs): number {
+  const base = dirname(dirs.lower[0] as string);
+  const names = dirs.lower.map((path) => relative(base, path).replace(/[:\\]/g, '\\$&')).join(':');
+  if (Buffer.byteLength(names) > MAX_OPTION_BYTES) {
+    throw new EngineError(
+      'system',
+      `mount ${dirs.lower.length} layers: too many for this kernel: use Linux 6.7 or later`,
+    );
+  }
+  const home = openSync('.', O.PATH | O.DIRECTORY);
+  const there = openSync(base, O.PATH | O.DIRECTORY);
+  try {
+    fchdir(there);
+    return mountWith(dirs, (context) => fsconfigString(context, 'lowerdir', names));
+  } finally {
+    fchdir(home);
+    closeSync(there);
+    closeSync(home);
+  }
+}
+
+function mountWith(dirs: OverlayDirs, addLower: (context: number) => void): number {
   const context = fsopen('overlay');
   try {
     fsconfigString(context, 'source', 'overlay');
     for (const [key, value] of plainLayers) fsconfigString(context, key, value);
-    addLower(context, dirs.lower);
+    addLower(context);
     if (dirs.upper !== undefined && dirs.work !== undefined) {
       checkLength(dirs.upper);
       checkLength(dirs.work);
@@ -57,36 +94,19 @@ export function holdTree(path: string, recursive = false): number {
   return openTree(AT.FDCWD, path, OPEN_TREE.CLONE | (recursive ? AT.RECURSIVE : 0));
 }
 
-export function openDirectory(path: string): number {
-  return openSync(path, O.RDONLY | O.DIRECTORY);
-}
+/** The kernel does not know `lowerdir+`. */
+class NoLowerParts extends Error {}
 
-/** One layer at a time (Linux 6.7 and later), else all in one value, which is short. */
-function addLower(context: number, lower: readonly string[]): void {
-  const [first, ...rest] = lower as readonly [string, ...string[]];
-  checkLength(first);
-  try {
-    fsconfigString(context, 'lowerdir+', first);
-  } catch (error) {
-    if (!isErrno(error, 'EINVAL')) throw error;
-    const all = lower.map(escapeColons).join(':');
-    if (all.length > MAX_OPTION_BYTES) {
-      throw new EngineError(
-        'system',
-        `mount ${lower.length} layers: this kernel takes ${MAX_OPTION_BYTES} bytes of paths: use Linux 6.7`,
-      );
-    }
-    fsconfigString(context, 'lowerdir', all);
-    return;
-  }
-  for (const path of rest) {
+function addLowerParts(context: number, lower: readonly string[]): void {
+  for (const [i, path] of lower.entries()) {
     checkLength(path);
-    fsconfigString(context, 'lowerdir+', path);
+    try {
+      fsconfigString(context, 'lowerdir+', path);
+    } catch (error) {
+      if (i === 0 && isErrno(error, 'EINVAL')) throw new NoLowerParts();
+      throw error;
+    }
   }
-}
-
-function escapeColons(path: string): string {
-  return path.replace(/[:\\]/g, '\\$&');
 }
 
 function checkLength(path: string): void {
