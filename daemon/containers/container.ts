@@ -34,6 +34,10 @@ export class Container {
   /** The removal has begun: nothing else may. */
   isRemoving = false;
   isRemoved = false;
+  /** The directory of the last run is still there. */
+  hasOldRun = false;
+  /** Restarts that have stopped it, or are about to: an end that they bring about does not remove it, whatever AutoRemove says. */
+  restartsUnderWay = 0;
   readonly #waits = new Set<PendingWait>();
   readonly #startListeners = new Set<(monitor: MonitorClient | undefined) => void>();
 

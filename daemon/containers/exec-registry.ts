@@ -4,13 +4,14 @@ import type { Container } from './container.ts';
 import type { Exec } from './exec.ts';
 
 const keptAfterEndMs = 5 * 60 * 1000;
-/** Per container: what a client creates and never starts is memory. */
+/** Per container: what a client creates and never starts is memory. Ended ones make room, the oldest first. */
 const perContainer = 4096;
 
 export class ExecRegistry {
   readonly #byId = new Map<string, { exec: Exec; container: Container }>();
 
   add(container: Container, exec: Exec): void {
+    if (container.execs.size >= perContainer) oldestEnded(container)?.forget();
     if (container.execs.size >= perContainer) {
       throw new EngineError('conflict', `container ${container.id} has ${perContainer} execs: some have to end first`);
     }
@@ -42,4 +43,9 @@ export class ExecRegistry {
     timer.unref();
     exec.onForget(finish);
   }
+}
+
+function oldestEnded(container: Container): Exec | undefined {
+  for (const exec of container.execs.values()) if (exec.status === 'ended') return exec;
+  return undefined;
 }

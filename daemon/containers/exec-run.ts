@@ -109,10 +109,21 @@ export async function startExec(
     if (hasEnded || !(error instanceof FailedLaunch) || options.detach) throw failure.error;
     return failedAttachment(asked.tty, failure.error.message);
   }
-  writeExecFile(runDir, exec.record);
+  try {
+    writeExecFile(runDir, exec.record);
+  } catch (error) {
+    // It runs: all that is lost is that the next daemon can take it over.
+    services.log.warn({ err: error, exec: id }, 'note an exec for the next start of the daemon');
+  }
   exec.tellStarted(monitor);
   watchExec(services, execs, container, exec, monitor, clean);
-  if (options.detach) return undefined;
+  if (options.detach) {
+    void exec.ended.then(clean);
+    return undefined;
+  }
+  const closed = Promise.withResolvers<void>();
+  // The record outlives its files: what was written may be a lot, and nobody reads it any more.
+  void Promise.all([exec.ended, closed.promise]).then(clean);
   const abort = new AbortController();
   const hold = monitor.initialHold;
   const stdin = attachStdin ? lazyStdin(exec.started, !asked.tty) : undefined;
@@ -130,6 +141,7 @@ export async function startExec(
       abort.abort();
       hold?.release();
       stdin?.end().catch(() => undefined);
+      closed.resolve();
     },
   };
 }

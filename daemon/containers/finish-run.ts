@@ -70,10 +70,12 @@ export async function concludeRun(services: Services, container: Container, code
     startedNs: startedNs.toString(),
     finishedNs: finishedNs.toString(),
   };
+  let isStored = true;
   try {
     store.saveState(container);
   } catch (error) {
-    // A full disk must not hide that it ended; the next start of the daemon finds the same.
+    // A full disk must not hide that it ended. The exit record stays, so that the next start of the daemon finds the same.
+    isStored = false;
     services.log.error({ err: error, container: container.id }, 'store the end of a container');
   }
 
@@ -87,10 +89,16 @@ export async function concludeRun(services: Services, container: Container, code
   if (restart === undefined) container.wake('next-exit', 'not-running');
   else container.wake('next-exit');
 
-  await cgroups.remove(cgroupPath);
-  services.runs.remove(container.id);
+  try {
+    await cgroups.remove(cgroupPath);
+  } catch (error) {
+    // What follows from the end does not depend on it, and someone may wait for that.
+    services.log.warn({ err: error, container: container.id }, 'remove the cgroup of a run');
+  }
+  if (isStored) services.runs.remove(container.id);
+  else container.hasOldRun = true;
   if (restart !== undefined) scheduleRestart(services, container, restart);
-  else if (hostConfig.AutoRemove) await removeLocked(services, container);
+  else if (hostConfig.AutoRemove && container.restartsUnderWay === 0) await removeLocked(services, container);
 }
 
 function readExit(services: Services, container: Container): ExitRecord | undefined {

@@ -14,6 +14,8 @@ const { SIGKILL, SIGTERM } = constants.signals;
 const killGraceMs = 2000;
 const killLimitMs = 20_000;
 const killedExitCode = 128 + SIGKILL;
+/** What a timer can hold: 24 days. A longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
 
 export async function killContainer(services: Services, ref: string, options: { signal?: string }): Promise<void> {
   const container = services.store.get(ref);
@@ -77,9 +79,9 @@ export async function killAndWait(services: Services, container: Container): Pro
   );
 }
 
-/** True when the run ended within the time; a negative time waits for ever. */
+/** True when the run ended within the time; a negative time, and one longer than any timer, waits for ever. */
 export async function hasExited(container: Container, limitMs: number): Promise<boolean> {
-  if (limitMs < 0) {
+  if (limitMs < 0 || limitMs > longestTimerMs) {
     await container.exited;
     return true;
   }

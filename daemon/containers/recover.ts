@@ -74,7 +74,7 @@ async function adoptLater(
   while (answer === 'silent' && container.isRunning) answer = await connect(services, services.paths.run(container.id));
   await container.lock.run(async () => {
     if (!container.isRunning || answer === 'silent') return;
-    if (answer !== undefined) adopt(services, execs, container, answer);
+    if (answer !== undefined) await adopt(services, execs, container, answer);
     else await settleEnded(services, container);
   });
 }
@@ -110,7 +110,12 @@ async function settleEnded(services: Services, container: Container): Promise<vo
   }
 }
 
-function adopt(services: Services, execs: ExecRegistry, container: Container, monitor: MonitorClient): void {
+async function adopt(
+  services: Services,
+  execs: ExecRegistry,
+  container: Container,
+  monitor: MonitorClient,
+): Promise<void> {
   const { store, paths, log } = services;
   const started = readStarted(services, paths.run(container.id));
   const isPaused = container.state.status === 'paused';
@@ -122,11 +127,23 @@ function adopt(services: Services, execs: ExecRegistry, container: Container, mo
   };
   store.saveState(container);
   watchMonitor(services, container, monitor);
+  await settleFreezer(services, container);
   log.info({ container: container.id, pid: monitor.pid }, 'took over a running container');
   const execDir = join(paths.run(container.id), 'exec');
   if (!existsSync(execDir)) return;
   for (const id of readdirSync(execDir)) {
     if (idPattern.test(id)) void adoptExec(services, execs, container, id);
+  }
+}
+
+/** A commit or a pause that was cut short has left the freezer in another state than the stored one, which is what the user was told. */
+async function settleFreezer(services: Services, container: Container): Promise<void> {
+  const cgroup = cgroupPathOf(services, container);
+  try {
+    if (container.state.status === 'paused') await services.cgroups.freeze(cgroup);
+    else await services.cgroups.thaw(cgroup);
+  } catch (error) {
+    services.log.warn({ err: error, container: container.id }, 'freeze or thaw a container as it was');
   }
 }
 
@@ -155,6 +172,7 @@ async function adoptExec(services: Services, execs: ExecRegistry, container: Con
   }
   exec.tellStarted(monitor);
   watchExec(services, execs, container, exec, monitor, clean);
+  void exec.ended.then(clean);
 }
 
 /** A damaged record costs the time of the start, nothing more. */

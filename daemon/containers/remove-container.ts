@@ -54,9 +54,15 @@ function checkRemovable(container: Container, force: boolean): void {
 export async function removeLocked(services: Services, container: Container): Promise<void> {
   container.isRemoving = true;
   container.cancelRestart?.();
-  services.store.delete(container);
+  try {
+    services.store.delete(container);
+  } catch (error) {
+    container.isRemoving = false;
+    throw error;
+  }
   container.isRemoved = true;
   try {
+    if (container.hasOldRun) services.runs.remove(container.id);
     for (const exec of container.execs.values()) exec.forget();
     services.layers.remove(container.id);
   } catch (error) {

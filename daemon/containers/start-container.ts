@@ -85,6 +85,9 @@ async function launch(
   const { id, config, hostConfig } = container.record;
   const namespaces = planNamespaces(services, hostConfig);
   const runDir = paths.run(id);
+  // Of an end that could not be stored, the record is still there.
+  if (container.hasOldRun) services.runs.remove(id);
+  container.hasOldRun = false;
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
   undo.push(() => services.runs.remove(id));
   const managedFiles = writeManagedFiles(services, container);
@@ -158,7 +161,12 @@ async function recordFailure(services: Services, container: Container, error: un
     error: failure.error.message,
     ...(state.startedNs === '0' ? {} : { finishedNs: wallClockNs().toString() }),
   };
-  services.store.saveState(container);
+  try {
+    services.store.saveState(container);
+  } catch (saveError) {
+    // Those who wait are told all the same.
+    services.log.warn({ err: saveError, container: container.id }, 'store why a container did not start');
+  }
   container.tellStarted(undefined);
   container.wake('next-exit', 'not-running');
   if (container.record.hostConfig.AutoRemove) await removeLocked(services, container);

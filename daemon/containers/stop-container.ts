@@ -27,7 +27,12 @@ export async function stopContainer(services: Services, ref: string, options: St
 
 export async function restartContainer(services: Services, ref: string, options: StopOptions): Promise<void> {
   const container = services.store.get(ref);
-  await stopRun(services, container, options);
+  container.restartsUnderWay++;
+  try {
+    await stopRun(services, container, options);
+  } finally {
+    container.restartsUnderWay--;
+  }
   try {
     await startContainer(services, container);
   } catch (error) {

@@ -1,0 +1,70 @@
+// What follows from the end of a run when the host does not play along.
+import { describe, expect, test, vi } from 'vitest';
+import { Container } from '../../../daemon/containers/container.ts';
+import { type ContainerRecord, newState } from '../../../daemon/containers/container-record.ts';
+import { concludeRun } from '../../../daemon/containers/finish-run.ts';
+import { hasExited } from '../../../daemon/containers/kill-container.ts';
+import { EnginePaths } from '../../../daemon/containers/paths.ts';
+import type { Services } from '../../../daemon/containers/services.ts';
+import { EventLog } from '../../../daemon/state/event-log.ts';
+
+const exit = { code: 3, signal: 0, startedNs: 1n, finishedNs: 2n, oomKilled: false };
+vi.mock('../../../daemon/runtime/exit-record.ts', () => ({ readExitRecord: () => exit }));
+
+function setUp(hostConfig: object) {
+  const record = { id: 'c'.repeat(64), name: 'c', config: { Image: 'i' }, hostConfig } as unknown as ContainerRecord;
+  const container = new Container(record, { ...newState(), status: 'running' });
+  const store = { saveState: vi.fn(), delete: vi.fn() };
+  const cgroups = { remove: vi.fn(async () => undefined), kill: vi.fn(async () => undefined) };
+  const runs = { remove: vi.fn() };
+  const services = {
+    ...{ store, cgroups, runs, layers: { remove: vi.fn() } },
+    paths: new EnginePaths('/nowhere/data', '/nowhere/run'),
+    events: new EventLog(),
+    networks: { idOf: () => 'n', driverOf: () => 'bridge' },
+    cgroupParent: '/p',
+    log: { warn: vi.fn(), error: vi.fn(), info: vi.fn(), debug: vi.fn() },
+  } as unknown as Services;
+  return { container, services, store, cgroups, runs };
+}
+
+describe('the end of a run', () => {
+  test('a cgroup that does not go keeps nobody waiting for the removal', async () => {
+    const { container, services, cgroups } = setUp({ AutoRemove: true });
+    cgroups.remove.mockRejectedValue(new Error('EBUSY'));
+    const removed = container.wait('removed').result;
+    await concludeRun(services, container, 255);
+    expect(await removed).toEqual({ StatusCode: 3 });
+  });
+
+  test('an end that cannot be stored leaves its record to the next daemon', async () => {
+    const { container, services, store, runs } = setUp({});
+    store.saveState.mockImplementation(() => {
+      throw new Error('database or disk is full');
+    });
+    await concludeRun(services, container, 255);
+    expect(container.state).toMatchObject({ status: 'exited', exitCode: 3 });
+    expect(runs.remove).not.toHaveBeenCalled();
+  });
+
+  test('one that is stored leaves nothing', async () => {
+    const { container, services, runs } = setUp({});
+    await concludeRun(services, container, 255);
+    expect(runs.remove).toHaveBeenCalledWith(container.id);
+  });
+
+  test('a removal that cannot be stored can be asked for again', async () => {
+    const { container, services, store } = setUp({ AutoRemove: true });
+    store.delete.mockImplementation(() => {
+      throw new Error('database or disk is full');
+    });
+    await expect(concludeRun(services, container, 255)).rejects.toThrow('full');
+    expect(container.isRemoving).toBe(false);
+  });
+});
+
+test('a wait that is longer than any timer does not end at once', async () => {
+  const { container } = setUp({});
+  container.exited = new Promise((resolve) => setTimeout(resolve, 200));
+  expect(await hasExited(container, 2 ** 31)).toBe(true);
+});
