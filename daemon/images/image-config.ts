@@ -70,11 +70,6 @@ export function isDigest(value: unknown): value is string {
   return typeof value === 'string' && DIGEST.test(value);
 }
 
-/** The OCI chain id of a layer on top of others: what identifies an unpacked stack. */
-export function chainIdInput(parentChainId: string, diffId: string): string {
-  return `${parentChainId} ${diffId}`;
-}
-
 function checkContainerConfig(key: string, value: unknown): void {
   if (value === undefined || value === null) return;
   if (!isObject(value)) throw invalid(`${key} is not an object`);

@@ -4,7 +4,7 @@ import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'nod
 import { O } from '../../../native-bindings/constants.ts';
 import type { PathStat } from '../image-service.ts';
 import { displayName, fromBytes } from '../tar/tar-entry.ts';
-import { type HeldDirectory, holdDirectory, pathError, resolvedPath, splitPath } from './path-walk.ts';
+import { type HeldDirectory, holdDirectory, resolvedPath, splitPath } from './path-walk.ts';
 
 /** A path of a container, held. Close it with `using`. */
 export interface HeldPath extends Disposable {
@@ -58,10 +58,7 @@ export function statHeld(path: HeldPath): PathStat {
 
 /** The directory that a put goes to. Throws ENOENT, or ENOTDIR when it is none. */
 export function holdTarget(text: string): HeldDirectory {
-  const path = Buffer.from(text).toString('latin1');
-  using directory = holdDirectory(path);
-  if (!fstatSync(directory.fd).isDirectory()) throw pathError('ENOTDIR', text);
-  return holdDirectory(directory.path);
+  return holdDirectory(Buffer.from(text).toString('latin1'));
 }
 
 /** Go's os.FileMode: permissions below, kinds in the high bits. */

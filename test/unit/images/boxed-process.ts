@@ -1,5 +1,5 @@
 // A process in a mount and pid namespace of its own whose root is a directory: what a container is to the archive, without an engine.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /** The root must hold a static busybox at /bin/busybox, and a directory /old. */
@@ -28,12 +28,4 @@ function stop(child: ChildProcess): Promise<void> {
     child.once('exit', () => resolve());
     child.kill('SIGKILL');
   });
-}
-
-export function hasStaticBusybox(): boolean {
-  try {
-    return execFileSync('file', ['-L', '/bin/busybox']).toString().includes('static');
-  } catch {
-    return execFileSync('sh', ['-c', 'ldd /bin/busybox 2>&1 || true']).toString().includes('not a dynamic');
-  }
 }

@@ -1,15 +1,6 @@
 // A whole image store on a data root of its own, with containers as directories: no daemon.
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -17,9 +8,7 @@ import type { CommitImageOptions, ImageUser, RootView, ViewMount } from '../../.
 import type { ImageEvent } from '../../../daemon/images/image-store.ts';
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
 import { Database } from '../../../daemon/state/database.ts';
-import { makeDevice, mknodat } from '../../../native-bindings/files.ts';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
-import { setxattr } from '../../../native-bindings/xattrs.ts';
 import { type RawEntry, rawTarStream } from './raw-tar.ts';
 
 export class StoreFixture {
@@ -127,5 +116,3 @@ export function put(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
 }
-
-export const upperTools = { lstatSync, readFileSync, symlinkSync, setxattr, mknodat, makeDevice };

@@ -1,0 +1,184 @@
+// Names, lists and removal of images, in Docker's words; and what is there after a kill.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { dir, file, symlink } from './raw-tar.ts';
+import { StoreFixture } from './store-fixture.ts';
+
+const fixture = new StoreFixture();
+afterAll(() => fixture.close());
+afterEach(() => {
+  fixture.users.clear();
+  fixture.events.length = 0;
+  expect(fixture.errors).toEqual([]);
+});
+
+const base = [
+  dir('bin'),
+  file('bin/tool', '#!', 0o4755),
+  dir('etc', 0o750),
+  file('etc/conf', 'one'),
+  dir('data'),
+  file('data/a', 'a'),
+  file('data/b', 'b'),
+  symlink('/etc', 'link'),
+];
+const imported = fixture.import(base, 'base:1');
+const everything = { all: true, filters: new Map<string, string[]>(), sharedSize: false };
+const layerDirs = (): string[] => readdirSync(join(fixture.path, 'layers')).sort();
+
+describe('names and lists', () => {
+  test('a tag moves from image to image, and the other is dangling', async () => {
+    const one = await fixture.import([file('1', '1')], 'moving:x');
+    const two = await fixture.import([file('2', '2')], 'moving:x');
+    expect(fixture.store.get('moving:x').id).toBe(two);
+    const dangling = fixture.store.list({ ...everything, filters: new Map([['dangling', ['true']]]) });
+    expect(dangling.map(({ Id }) => Id)).toContain(one);
+    expect(dangling.find(({ Id }) => Id === one)?.RepoTags).toEqual([]);
+  });
+
+  test('names such as constructor and __proto__ are only names', async () => {
+    for (const name of ['constructor', 'x/constructor', 'tostring']) {
+      fixture.store.tag('base:1', name, 'constructor');
+      expect(fixture.store.get(`${name}:constructor`).id).toBe(await imported);
+    }
+    expect(() => fixture.store.tag('base:1', '__proto__', 'x')).toThrow(/invalid reference format/);
+    expect(fixture.store.resolve('constructor')).toBeUndefined();
+    for (const name of ['constructor', 'x/constructor', 'tostring']) {
+      await fixture.store.remove(`${name}:constructor`, { force: false, noPrune: false });
+    }
+  });
+
+  test('filters', async () => {
+    const id = await fixture.import([file('f', 'f')], 'reg.example:5000/team/app:v1', ['LABEL k=v']);
+    const ids = (key: string, ...values: string[]) =>
+      fixture.store.list({ ...everything, filters: new Map([[key, values]]) }).map(({ Id }) => Id);
+    expect(ids('label', 'k=v')).toEqual([id]);
+    expect(ids('label', 'k=w')).toEqual([]);
+    expect(ids('reference', 'reg.example:5000/*/app')).toEqual([id]);
+    expect(ids('reference', '*:1')).toContain(await imported);
+    expect(ids('reference', 'ba*')).toEqual([await imported]);
+    expect(ids('until', '1h')).toEqual([]);
+    expect(() => ids('nosuch', 'x')).toThrow("invalid filter 'nosuch'");
+    expect(() => ids('before', 'missing')).toThrow('No such image: missing:latest');
+  });
+
+  test('what is not there', () => {
+    for (const [ref, shown] of [
+      ['nosuch', 'nosuch:latest'],
+      ['a/b:c', 'a/b:c'],
+      ['sha256:abc', 'sha256:abc'],
+      ['f'.repeat(64), 'f'.repeat(64)],
+    ]) {
+      expect(() => fixture.store.get(ref as string)).toThrow(`No such image: ${shown}`);
+    }
+    expect(() => fixture.store.get('Bad Name')).toThrow(/invalid reference format/);
+  });
+});
+
+describe('removal', () => {
+  const force = { force: true, noPrune: false };
+  const plain = { force: false, noPrune: false };
+
+  test('the last name takes the image and its layer along', async () => {
+    const id = await fixture.import([file('gone', 'soon')], 'gone:1');
+    const layer = fixture.store.inspect(id).GraphDriver.Data?.UpperDir as string;
+    fixture.store.tag('gone:1', 'gone', '2');
+    expect(await fixture.store.remove('gone:1', plain)).toEqual([{ Untagged: 'gone:1' }]);
+    const records = await fixture.store.remove('gone:2', plain);
+    expect(records.slice(0, 2)).toEqual([{ Untagged: 'gone:2' }, { Deleted: id }]);
+    expect(records).toHaveLength(3);
+    expect(existsSync(layer)).toBe(false);
+    expect(existsSync(join(fixture.path, 'content/blobs/sha256', id.slice(7)))).toBe(false);
+    expect(fixture.events.map(({ action }) => action)).toEqual(['tag', 'import', 'tag', 'untag', 'untag', 'delete']);
+  });
+
+  test('by id, several names of several repositories need force', async () => {
+    const id = await fixture.import([file('m', 'm')], 'many:1');
+    fixture.store.tag(id, 'other', '1');
+    const short = id.slice(7, 19);
+    await expect(fixture.store.remove(id, plain)).rejects.toThrow(
+      `conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
+    );
+    const records = await fixture.store.remove(short, force);
+    expect(records.slice(0, 3)).toEqual([{ Untagged: 'many:1' }, { Untagged: 'other:1' }, { Deleted: id }]);
+  });
+
+  test('containers stand in the way in the words of Docker', async () => {
+    const id = await fixture.import([file('u', 'u')], 'used:1');
+    const [short, box] = [id.slice(7, 19), 'c'.repeat(64)];
+    fixture.users.set(id, [{ id: box, isRunning: false }]);
+    await expect(fixture.store.remove('used:1', plain)).rejects.toThrow(
+      `conflict: unable to remove repository reference "used:1" (must force) - container cccccccccccc is using its referenced image ${short}`,
+    );
+    await expect(fixture.store.remove(short, plain)).rejects.toThrow(
+      `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container cccccccccccc`,
+    );
+    fixture.users.set(id, [{ id: box, isRunning: true }]);
+    await expect(fixture.store.remove(short, force)).rejects.toThrow(
+      `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container cccccccccccc`,
+    );
+    expect(fixture.store.get('used:1').id).toBe(id);
+  });
+
+  test('a forced removal leaves the container its layers', async () => {
+    const id = await fixture.import([file('kept', 'still here')], 'forced:1');
+    const box = await fixture.create(id);
+    fixture.users.set(id, [{ id: box, isRunning: false }]);
+    await fixture.store.remove('forced:1', force);
+    expect(fixture.store.resolve(id)).toBeUndefined();
+    expect(fixture.inRoot(box, () => readFileSync('kept', 'utf8'))).toBe('still here');
+    await fixture.restart();
+    expect(fixture.inRoot(box, () => readFileSync('kept', 'utf8'))).toBe('still here');
+    const before = layerDirs().length;
+    fixture.containers.remove(box);
+    await fixture.store.prune(new Map());
+    expect(layerDirs().length).toBeLessThan(before);
+  });
+
+  test('an image with children cannot go, and goes with the last of them', async () => {
+    const parent = await fixture.import([file('p', 'p')], 'parent:1');
+    const box = await fixture.create(parent);
+    const child = await fixture.commit(box, parent, { repo: 'child', tag: '1' });
+    fixture.containers.remove(box);
+    await expect(fixture.store.remove(parent, force)).rejects.toThrow(/image has dependent child images/);
+    expect(await fixture.store.remove('parent:1', plain)).toEqual([{ Untagged: 'parent:1' }]);
+    const records = await fixture.store.remove('child:1', plain);
+    expect(records).toContainEqual({ Deleted: child });
+    expect(records).toContainEqual({ Deleted: parent });
+  });
+
+  test('prune takes the nameless, or all that no container uses', async () => {
+    const nameless = await fixture.import([file('n', '12345')]);
+    const used = await fixture.import([file('v', 'v')], 'inuse:1');
+    fixture.users.set(used, [{ id: 'd'.repeat(64), isRunning: false }]);
+    const pruned = await fixture.store.prune(new Map());
+    expect(pruned.ImagesDeleted).toContainEqual({ Deleted: nameless });
+    expect(pruned.SpaceReclaimed).toBeGreaterThanOrEqual(5);
+    await fixture.store.prune(new Map([['dangling', ['false']]]));
+    expect(fixture.store.list(everything).map(({ Id }) => Id)).toEqual([used]);
+  });
+});
+
+describe('after a kill', () => {
+  test('half-made things are gone, whole ones are there', async () => {
+    const id = await fixture.import([file('whole', 'yes')], 'whole:1');
+    const box = await fixture.create(id);
+    mkdirSync(join(fixture.path, 'staging/half/fs'), { recursive: true });
+    mkdirSync(join(fixture.path, 'layers/9999'));
+    writeFileSync(join(fixture.path, 'trash/old'), 'x');
+    await fixture.restart();
+    expect(existsSync(join(fixture.path, 'staging/half'))).toBe(false);
+    expect(existsSync(join(fixture.path, 'layers/9999'))).toBe(false);
+    expect(fixture.containers.ids()).toContain(box);
+    expect(fixture.inRoot(box, () => readFileSync('whole', 'utf8'))).toBe('yes');
+    await expect.poll(() => readdirSync(join(fixture.path, 'trash')), { timeout: 5000 }).toEqual([]);
+  });
+
+  test('a damaged config is told, not used', async () => {
+    const id = await fixture.import([file('dam', 'age')], 'damaged:1');
+    await fixture.restart();
+    writeFileSync(join(fixture.path, 'content/blobs/sha256', id.slice(7)), '{}');
+    expect(() => fixture.store.get('damaged:1')).toThrow(/it is damaged/);
+  });
+});
