@@ -82,12 +82,12 @@ describe('a jail worker', () => {
 
   test('leaves no mount in the host and no fd behind', async () => {
     await unpack(Readable.from([rawTar([file('a', 'b')])]));
-    const [mounts, fds] = [readFileSync('/proc/self/mountinfo', 'utf8'), openFds()];
+    const fds = openFds();
     for (let i = 0; i < 20; i++) {
       await unpack(Readable.from([rawTar([dir('d'), file('d/a', 'b')])]));
       await unpack(Readable.from([rawTar([file('d/a/b', 'not a directory')])])).catch(() => undefined);
     }
-    expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(mounts);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(fixture.path);
     expect(openFds()).toBeLessThanOrEqual(fds + 2);
   });
 

@@ -55,9 +55,8 @@ describe.each(forms)('layers %s', (form, mount) => {
     const lower = layers(`written ${form}`, 2);
     const [upper, work] = ['upper', 'work'].map((name) => join(path, `written ${form}`, name)) as [string, string];
     for (const directory of [upper, work]) mkdirSync(directory);
-    const before = readFileSync('/proc/self/mountinfo', 'utf8');
     const fd = mount({ lower, upper, work });
-    expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(path);
     inside(fd, () => writeFileSync('new', 'x'));
     expect(readdirSync(upper)).toEqual(['new']);
     expect(readdirSync(lower[0] as string).sort()).toEqual(['only-0', 'which']);
