@@ -28,10 +28,26 @@ static void reap(pid_t pid)
 		_exit(1);
 }
 
+/*
+ * This process never reaches execve: nothing that close-on-exec was to close may stay open here, the status socket least of all, whose end
+ * tells the monitor that the container has started. A filter may refuse close_range: then one by one.
+ */
+static void close_all(const struct child *child)
+{
+	if (syscall(SYS_close_range, 3U, ~0U, 0U) == 0)
+		return;
+	for (int fd = PROGRAM_FIRST_FD; fd <= child->program->highest_fd; fd++)
+		close(fd);
+	for (int i = 0; i < 3; i++) {
+		if (child->stdio[i] >= 0)
+			close(child->stdio[i]);
+	}
+	close(child->status);
+}
+
 static _Noreturn void serve(struct child *child, pid_t pid, const sigset_t *all)
 {
-	/* This process never reaches execve: nothing that close-on-exec was to close may stay open here. */
-	syscall(SYS_close_range, 3U, ~0U, 0U);
+	close_all(child);
 	prctl(PR_SET_NAME, title, 0, 0, 0);
 	if (child->title_length >= sizeof(title)) {
 		memset(child->title, 0, child->title_length);

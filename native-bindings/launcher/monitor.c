@@ -150,14 +150,21 @@ static void read_status(struct monitor *monitor)
 	}
 }
 
-/* Being the subreaper, the monitor also inherits what daemonises in a container without a pid namespace of its own. */
+/*
+ * Being the subreaper, the monitor also inherits what daemonises in a container without a pid namespace of its own. Looked at before it
+ * is reaped: what a process has said on the status socket may be the only sign that it is the container's (STATUS_PROCESS).
+ */
 static void reap(struct monitor *monitor)
 {
-	int status;
-	pid_t pid;
+	for (;;) {
+		siginfo_t ended = {.si_pid = 0};
+		int status;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == monitor->child) {
+		if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) < 0 || ended.si_pid == 0)
+			return;
+		if (monitor->status >= 0)
+			read_status(monitor);
+		if (waitpid(ended.si_pid, &status, 0) == ended.si_pid && ended.si_pid == monitor->child) {
 			monitor->has_exited = true;
 			monitor->wait_status = status;
 		}
@@ -228,10 +235,11 @@ static void serve(struct monitor *monitor, const struct pollfd *polls)
 static int end(struct monitor *monitor)
 {
 	if (monitor->has_failed) {
-		/* It never became a container: whatever of it still runs goes with it. */
-		kill(monitor->child, SIGKILL);
-		if (!monitor->has_exited)
+		/* It never became a container: whatever of it still runs goes with it. Once reaped its number may be another's. */
+		if (!monitor->has_exited) {
+			kill(monitor->child, SIGKILL);
 			waitpid(monitor->child, NULL, 0);
+		}
 		return 1;
 	}
 	output_drain(monitor);

@@ -74,24 +74,31 @@ describe('a program', () => {
   });
 
   test('is filtered from its seccomp operation on', async () => {
-    // ld [nr]; jeq sethostname, errno 13, allow
-    const filter = Buffer.alloc(32);
-    const put = (index: number, code: number, jt: number, jf: number, k: number) => {
-      filter.writeUInt16LE(code, index * 8);
-      filter.writeUInt8(jt, index * 8 + 2);
-      filter.writeUInt8(jf, index * 8 + 3);
-      filter.writeUInt32LE(k, index * 8 + 4);
-    };
-    put(0, 0x20, 0, 0, 0);
-    put(1, 0x15, 0, 1, process.arch === 'x64' ? 170 : 161);
-    put(2, 0x06, 0, 0, 0x0005000d);
-    put(3, 0x06, 0, 0, 0x7fff0000);
+    const filter = refusal(process.arch === 'x64' ? 170 : 161);
     const { stderr, exit } = await fixture.run({
       script: 'hostname other',
       lastOps: [{ op: 'seccomp', args: [filter, 0] }],
     });
     expect(exit?.code).not.toBe(0);
     expect(stderr).toMatch(/denied|root/i);
+  });
+
+  test('starts under an init although its filter refuses close_range', async () => {
+    const filter = refusal(436);
+    const { stdout } = await fixture.run({
+      script: 'echo started',
+      lastOps: [{ op: 'seccomp', args: [filter, 0] }],
+      init: true,
+    });
+    expect(stdout).toMatch(/started\n$/);
+    const client = await fixture.launch({
+      argv: ['sleep', '30'],
+      lastOps: [{ op: 'seccomp', args: [filter, 0] }],
+      init: true,
+    });
+    expect(readdirSync(`/proc/${client.pid}/fd`)).toEqual(['0', '1', '2']);
+    client.signal(9);
+    await client.ended;
   });
 
   test('starts twenty at a time', async () => {
@@ -230,3 +237,19 @@ describe('paths', () => {
     ).rejects.toMatchObject({ op: 'dup_stdio', errnoName: 'ENODEV', detail: '/dev/null' });
   });
 });
+
+/** A filter that answers EACCES to one system call: ld [nr]; jeq number, errno 13, allow. */
+function refusal(number: number): Buffer {
+  const filter = Buffer.alloc(32);
+  const put = (index: number, code: number, jt: number, jf: number, k: number) => {
+    filter.writeUInt16LE(code, index * 8);
+    filter.writeUInt8(jt, index * 8 + 2);
+    filter.writeUInt8(jf, index * 8 + 3);
+    filter.writeUInt32LE(k, index * 8 + 4);
+  };
+  put(0, 0x20, 0, 0, 0);
+  put(1, 0x15, 0, 1, number);
+  put(2, 0x06, 0, 0, 0x0005000d);
+  put(3, 0x06, 0, 0, 0x7fff0000);
+  return filter;
+}

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -51,6 +51,29 @@ describe('the monitor', () => {
     client.signal(9);
     await client.ended;
   });
+
+  test.skipIf(!existsSync('/usr/bin/strace'))(
+    'knows the end of a process that it hears of late',
+    async () => {
+      // Makes every process of the launcher slow at telling who it is, and the monitor slow at reaping.
+      const slow = ['sendmsg:delay_enter=100000', 'wait4:delay_enter=200000'].flatMap((delay) => [
+        '-e',
+        `inject=${delay}`,
+      ]);
+      const script = new URL('./slow-fork.ts', import.meta.url).pathname;
+      const run = spawnSync(
+        'strace',
+        ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=sendmsg,wait4', ...slow, process.execPath, script],
+        {
+          encoding: 'utf8',
+          timeout: 20_000,
+          killSignal: 'SIGKILL',
+        },
+      );
+      expect(run.stdout).toBe('ended with 0\n');
+    },
+    30_000,
+  );
 
   test('takes the container with it when it is killed', async () => {
     const client = await fixture.launch({ argv: ['sleep', '30'] });
