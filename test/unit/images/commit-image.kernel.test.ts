@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { fgetxattr } from '../../../native-bindings/xattrs.ts';
 import { dir, file, symlink } from './raw-tar.ts';
 import { put, StoreFixture } from './store-fixture.ts';
@@ -39,6 +39,7 @@ const base = [
   symlink('/etc', 'link'),
 ];
 const imported = fixture.import(base, 'base:1');
+beforeAll(() => imported);
 
 describe('commit', () => {
   async function committed(change: () => void, more = {}): Promise<string> {

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { setxattr } from '../../../native-bindings/xattrs.ts';
 import { dir, file, symlink } from './raw-tar.ts';
 import { put, StoreFixture } from './store-fixture.ts';
@@ -36,6 +36,7 @@ const base = [
   symlink('/etc', 'link'),
 ];
 const imported = fixture.import(base, 'base:1');
+beforeAll(() => imported);
 const layerDirs = (): string[] => readdirSync(join(fixture.path, 'layers')).sort();
 
 describe('a container layer', () => {

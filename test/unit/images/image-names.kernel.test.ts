@@ -1,7 +1,7 @@
 // Names, lists and removal of images, in Docker's words; and what is there after a kill.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { dir, file, symlink } from './raw-tar.ts';
 import { StoreFixture } from './store-fixture.ts';
 
@@ -24,6 +24,7 @@ const base = [
   symlink('/etc', 'link'),
 ];
 const imported = fixture.import(base, 'base:1');
+beforeAll(() => imported);
 const everything = { all: true, filters: new Map<string, string[]>(), sharedSize: false };
 const layerDirs = (): string[] => readdirSync(join(fixture.path, 'layers')).sort();
 

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { lgetxattr } from '../../../native-bindings/xattrs.ts';
 import { dir, file, hardlink, rawTar, rawTarStream, symlink } from './raw-tar.ts';
 import { StoreFixture } from './store-fixture.ts';
@@ -27,6 +27,7 @@ const base = [
   symlink('/etc', 'link'),
 ];
 const imported = fixture.import(base, 'base:1');
+beforeAll(() => imported);
 const layerDirs = (): string[] => readdirSync(join(fixture.path, 'layers')).sort();
 
 describe('import', () => {

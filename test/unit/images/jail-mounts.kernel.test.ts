@@ -1,0 +1,63 @@
+// What a jail leaves open on the host, and what it can open in a container.
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { holdTree } from '../../../daemon/images/overlay.ts';
+import { JailFixture } from './jail-fixture.ts';
+
+const fixture = new JailFixture();
+afterAll(() => fixture.close());
+
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function statRoot(): Promise<unknown> {
+  const fd = holdTree(fixture.root);
+  return fixture.jail.run<'stat'>({ do: 'stat', place: { kind: 'tree', rootFd: fd, mounts: [] }, path: '/' }, [fd]);
+}
+
+describe('a jail', () => {
+  test('whose worker has ended holds no file open', async () => {
+    await statRoot();
+    await fixture.jail.close();
+    const { Jail } = await import('../../../daemon/images/jail.ts');
+    const count = () => openFiles().filter((name) => name === '/').length;
+    const before = count();
+    for (let round = 0; round < 3; round++) {
+      const jail = new Jail();
+      const fd = holdTree(fixture.root);
+      await jail.run<'stat'>({ do: 'stat', place: { kind: 'tree', rootFd: fd, mounts: [] }, path: '/' }, [fd]);
+      await jail.close();
+    }
+    expect(count()).toBe(before);
+  });
+
+  test('can open no device of a mount that it is given', async () => {
+    const { Jail } = await import('../../../daemon/images/jail.ts');
+    const jail = new Jail();
+    mkdirSync(join(fixture.root, 'mnt'));
+    const big = join(fixture.path, 'bound');
+    mkdirSync(big);
+    writeFileSync(join(big, 'file'), Buffer.alloc(16 << 20));
+    const rootFd = holdTree(fixture.root);
+    const fd = holdTree(big);
+    const place = { kind: 'tree', rootFd, mounts: [{ fd, target: '/mnt' }] } as const;
+    const { tar } = await jail.stream({ do: 'get', place, path: '/mnt/file' }, [rootFd, fd]);
+    const mounts = readdirSync('/proc/self/task').flatMap((task) =>
+      readFileSync(`/proc/self/task/${task}/mountinfo`, 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(' /mnt ')),
+    );
+    expect(mounts).toHaveLength(1);
+    expect(mounts[0]).toContain('nodev');
+    tar.destroy();
+    await jail.close();
+  });
+});
