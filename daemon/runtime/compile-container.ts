@@ -45,6 +45,7 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
   if (handles.joined.pid !== undefined) {
     // Not earlier: the other container sees the process at once, and through /proc what its root is (CVE-2016-9962).
     builder.add('setns', [handles.joined.pid, CLONE.NEWPID], 'join the processes');
+    closeHosts(builder, handles);
     builder.add('fork', [], 'the first process in the pid namespace goes on');
   }
 
@@ -87,6 +88,14 @@ function compileJoins(builder: ProgramBuilder, { joined }: ContainerHandles): vo
   if (joined.ipc !== undefined)
     builder.add('setns', [joined.ipc, CLONE.NEWIPC], 'join the message queues and semaphores');
   if (joined.uts !== undefined) builder.add('setns', [joined.uts, CLONE.NEWUTS], 'join the host name');
+}
+
+/** What leads out: with CAP_SYS_PTRACE the other container could take it from the process that it is about to see. */
+function closeHosts(builder: ProgramBuilder, { joined, cgroupFd }: ContainerHandles): void {
+  const { pid, network, ipc, uts, shmMount } = joined;
+  for (const fd of [pid, network, ipc, uts, shmMount?.theirs, shmMount?.own, cgroupFd]) {
+    if (fd !== undefined && fd >= 0) builder.add('close', [fd]);
+  }
 }
 
 /**

@@ -63,6 +63,8 @@ export function compileExec(process: OciProcess, handles: ExecHandles): Program 
   const time = handles.timeNamespaces ? CLONE.NEWTIME : 0;
   const all = CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | CLONE.NEWCGROUP | CLONE.NEWPID | time;
   builder.add('setns', [handles.pidFd, all], "into all the container's namespaces and its root");
+  // The container could see what the next process has open, and with CAP_SYS_PTRACE take it.
+  for (const fd of [handles.pidFd, handles.cgroupFd]) if (fd >= 0) builder.add('close', [fd]);
   // Only now is there a process that the container can see: before, its root was still the host's (CVE-2016-9962).
   builder.add('fork', [], 'the first process in the pid namespace goes on');
   let slaveFd = -1;

@@ -1,6 +1,6 @@
 /*
  * Runs in a container with CAP_SYS_PTRACE and looks at every process that appears in /proc: its root, its working directory and its
- * descriptors must belong to the container. Prints what does not. Ends when /stop appears.
+ * descriptors must belong to the container, and none may be a namespace or a process. Prints what does not. Ends when /stop appears.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -15,10 +15,15 @@ static struct stat root;
 
 static void check(const char *process, const char *name)
 {
-	char path[300];
+	char path[300], target[64];
+	ssize_t length;
 	struct stat found;
 
 	snprintf(path, sizeof(path), "/proc/%s/%s", process, name);
+	length = readlink(path, target, sizeof(target) - 1);
+	target[length < 0 ? 0 : length] = 0;
+	if (strstr(target, "mnt:[") || strstr(target, "net:[") || strstr(target, "ipc:[") || strstr(target, "pid:[") || strstr(target, "pidfd"))
+		printf("%s is %s\n", name, target);
 	if (stat(path, &found) == 0 && S_ISDIR(found.st_mode) && found.st_dev != root.st_dev)
 		printf("%s is of device %lx\n", name, (unsigned long)found.st_dev);
 }
