@@ -26,7 +26,7 @@ export const version = defineCommand({
       failure = error;
     }
     const data = { Client: clientInfo(cli), Server: server };
-    if (template) cli.out.line(template.render(data));
+    if (template) cli.out.line(template.render({ Client: withGoNames(data.Client), Server: withGoNames(data.Server) }));
     else cli.out.print(alignTable(describe(data), { minWidth: 20, padding: 1 }));
     if (failure !== undefined) throw failure;
     return 0;
@@ -39,6 +39,12 @@ function compile(source: string) {
   } catch (error) {
     throw new CliError(`template parsing error: ${messageOf(error)}`, 64);
   }
+}
+
+/** Docker's templates say APIVersion, the name of the field in Go; JSON says ApiVersion, and must not say both. */
+function withGoNames<T extends { ApiVersion?: string } | null>(info: T): T {
+  if (info !== null) Object.defineProperty(info, 'APIVersion', { value: info.ApiVersion, enumerable: false });
+  return info;
 }
 
 export function clientInfo(cli: Cli) {

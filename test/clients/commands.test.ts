@@ -314,6 +314,8 @@ describe.each(cliNames)('%s', (name: CliName) => {
     expect(await ok('ps', '--format', '{{.Status}}')).toMatch(/\(Paused\)\n$/);
     expect(await ok('unpause', busy)).toBe(`${busy}\n`);
     await ok('rm', '-f', busy);
+    // `--until 0s` goes over the wire in whole seconds.
+    await sleep(1100);
     const events = await ok(
       'events',
       '--since',
