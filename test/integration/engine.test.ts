@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 // The daemon as a program: options, configuration file, several of them, its end.
 import {
   chmodSync,
@@ -206,6 +207,27 @@ describe('tsdockerd', () => {
 });
 
 describe('on a host that is not as it should be', () => {
+  test('a mount namespace that others made while a container ran does not keep it from going', async () => {
+    const daemon = await daemonWith({ image: true });
+    const id = await runDetached(daemon, ['sleep', '1000'], { HostConfig: { Tmpfs: { '/t': '' } } });
+    const other = spawn('unshare', ['-m', 'sleep', '1000'], { stdio: 'ignore' });
+    try {
+      await eventually('it has its own', () => readFileSync(`/proc/${other.pid}/comm`, 'utf8') === 'sleep\n');
+      expect((await daemon.api.send('DELETE', `/containers/${id}?force=1`)).status).toBe(204);
+      expect(await daemon.leftovers()).toEqual([]);
+    } finally {
+      other.kill('SIGKILL');
+    }
+  });
+
+  test('the daemon’s own oom score is not the containers’', async () => {
+    const wrapper = ['sh', '-c', 'echo 200 > /proc/self/oom_score_adj; exec "$@"', 'sh'];
+    const daemon = await daemonWith({ image: true, wrapper });
+    expect(readFileSync(`/proc/${daemon.pid}/oom_score_adj`, 'utf8')).toBe('200\n');
+    const { stdout } = await run(daemon, ['probe', 'status']);
+    expect(stdout).toContain('oom_score_adj=0\n');
+  });
+
   test('another Node on the PATH does not matter; without the pinned one the commands say what is wrong', async () => {
     const dir = mkdtempSync('/tmp/tsdt-host-');
     try {
