@@ -35,7 +35,7 @@ export class JailedArchive implements Archive {
   }
 
   async get(view: RootView, path: string): Promise<{ stat: PathStat; tar: Readable }> {
-    const { place, fds } = openView(view, path);
+    const { place, fds } = openView(view, path, 'no-devices');
     try {
       const { head, tar } = await this.#jail.stream({ do: 'get', place, path }, fds);
       return { stat: head as PathStat, tar };
@@ -57,18 +57,22 @@ export class JailedArchive implements Archive {
   }
 
   async exportTar(view: RootView): Promise<Readable> {
-    const { place, fds } = openView(view.kind === 'running' ? view : { ...view, mounts: [] }, '/', true);
+    const { place, fds } = openView(view.kind === 'running' ? view : { ...view, mounts: [] }, '/', 'root-mount');
     const { tar } = await this.#jail.stream({ do: 'export', place }, fds);
     return tar;
   }
 }
 
 /** Opens everything that a job needs of the host. The fds belong to the caller. */
-function openView(view: RootView, path: string, rootMountOnly = false): OpenView {
+function openView(
+  view: RootView,
+  path: string,
+  sees: 'everything' | 'no-devices' | 'root-mount' = 'everything',
+): OpenView {
   if (view.kind === 'running') {
     checkPath(path);
     const nsFd = openMountNamespace(view.pid, view.ref);
-    return { place: { kind: 'namespace', nsFd, rootMountOnly }, fds: [nsFd] };
+    return { place: { kind: 'namespace', nsFd, sees }, fds: [nsFd] };
   }
   const fds = [view.rootFd];
   try {

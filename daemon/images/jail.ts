@@ -48,7 +48,12 @@ interface Waiting {
   isStream: boolean;
   give(slot: Slot): void;
   refuse(error: Error): void;
+  /** Runs while it is in the list. */
+  timer: NodeJS.Timeout;
 }
+
+/** Taken, and no job sent yet. */
+const noJob: Running = { settle: () => undefined, fail: () => undefined };
 
 export class Jail {
   readonly #slots = new Set<Slot>();
@@ -116,8 +121,10 @@ export class Jail {
   /** Ends all workers, whatever they do. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const waiting of this.#waiting.splice(0))
+    for (const waiting of this.#waiting.splice(0)) {
+      clearTimeout(waiting.timer);
       waiting.refuse(new EngineError('unavailable', 'the engine is stopping'));
+    }
     await Promise.all([...this.#slots].map((slot) => this.#end(slot)));
   }
 
@@ -185,18 +192,15 @@ export class Jail {
       if (this.#slots.size + this.#starting < MAX_WORKERS) return this.#reserve(await this.#start(), isStream);
     }
     return new Promise((resolve, reject) => {
-      const waiting = {
+      const waiting: Waiting = {
         isStream,
-        give: (slot: Slot) => {
-          clearTimeout(timer);
-          resolve(this.#reserve(slot, isStream));
-        },
+        give: (slot) => resolve(this.#reserve(slot, isStream)),
         refuse: reject,
+        timer: setTimeout(() => {
+          this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+          reject(new EngineError('unavailable', 'too many archive operations at once: try again'));
+        }, WAIT_MS),
       };
-      const timer = setTimeout(() => {
-        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-        reject(new EngineError('unavailable', 'too many archive operations at once: try again'));
-      }, WAIT_MS);
       this.#waiting.push(waiting);
     });
   }
@@ -209,7 +213,7 @@ export class Jail {
   #reserve(slot: Slot, isStream: boolean): Slot {
     clearTimeout(slot.idleTimer);
     if (isStream) this.#streams++;
-    slot.running = { settle: () => undefined, fail: () => undefined };
+    slot.running = noJob;
     return slot;
   }
 
@@ -230,7 +234,10 @@ export class Jail {
 
   #nextWaiting(): Waiting | undefined {
     const index = this.#waiting.findIndex(({ isStream }) => !isStream || this.#streams < MAX_STREAMS);
-    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0];
+    if (index < 0) return undefined;
+    const [next] = this.#waiting.splice(index, 1);
+    clearTimeout(next?.timer);
+    return next;
   }
 
   /** A worker was lost while others wait for one. */
@@ -260,7 +267,8 @@ export class Jail {
       trackUnmanagedFds: true,
       resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 },
     });
-    const slot: Slot = { worker, running: undefined, idleTimer: undefined };
+    // Whoever had it made takes it: it is never idle before.
+    const slot: Slot = { worker, running: noJob, idleTimer: undefined };
     return new Promise((resolve, reject) => {
       const lost = (error: Error): void => {
         this.#slots.delete(slot);

@@ -1,6 +1,6 @@
 // /etc/passwd and /etc/group of an image: who `--user` and USER name. The files are the enemy's: they are opened inside the image's
 // root without magic links, must be regular files, and are read up to a limit. No libc look-up, no NSS.
-import { fstatSync, readSync } from 'node:fs';
+import { fstatSync, openSync, readSync } from 'node:fs';
 import { O, RESOLVE } from '../../native-bindings/constants.ts';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd, openat2 } from '../../native-bindings/files.ts';
@@ -110,20 +110,24 @@ export function parseGroups(text: string): GroupEntry[] {
 
 /** The file's text; empty when the image has none. */
 function readDatabase(rootFd: number, path: string): string {
-  let fd: number;
+  let handle: number;
   try {
-    fd = openat2(rootFd, path, {
-      flags: O.RDONLY | O.NONBLOCK | O.NOCTTY,
-      resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS,
-    });
+    handle = openat2(rootFd, path, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return '';
     const why = error instanceof Error ? error.message : String(error);
     throw new EngineError('invalid', `read /${path} of the image: ${why}`, { cause: error });
   }
+  let fd: number;
+  try {
+    // Looked at before it is opened: opening a device can do something to the host (a watchdog starts).
+    if (!fstatSync(handle).isFile()) throw new EngineError('invalid', `/${path} of the image is not a regular file`);
+    fd = openSync(`/proc/self/fd/${handle}`, 'r');
+  } finally {
+    closeFd(handle);
+  }
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile()) throw new EngineError('invalid', `/${path} of the image is not a regular file`);
     if (stats.size > MAX_FILE_BYTES) {
       throw new EngineError('invalid', `/${path} of the image is larger than ${MAX_FILE_BYTES} bytes`);
     }

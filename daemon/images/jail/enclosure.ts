@@ -26,7 +26,7 @@ export interface AttachedMount {
 /** Where a job works. Fds belong to the main thread, which closes them. */
 export type Place =
   | { kind: 'tree'; rootFd: number; mounts: readonly AttachedMount[] }
-  | { kind: 'namespace'; nsFd: number; rootMountOnly: boolean };
+  | { kind: 'namespace'; nsFd: number; sees: 'everything' | 'no-devices' | 'root-mount' };
 
 const ATTACH = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH;
 
@@ -58,16 +58,19 @@ export class Enclosure {
     chroot('.');
     mkdirSync('/tree', 0o700);
     mountSetattr(tmpfs, '', AT.EMPTY_PATH, { set: MOUNT_ATTR.RDONLY });
-    this.#homeFd = tmpfs;
+    // Node's own fd, which it closes when the thread ends.
+    this.#homeFd = openSync('/', O.PATH | constants.O_DIRECTORY);
+    closeFd(tmpfs);
   }
 
   enter(place: Place): void {
     if (place.kind === 'namespace') {
       setns(place.nsFd, CLONE.NEWNS);
-      if (place.rootMountOnly) enterRootMount();
+      if (place.sees === 'no-devices') goToCopy();
+      else if (place.sees === 'root-mount') enterRootMount();
       return;
     }
-    // Devices in an image are data: in a jail nobody can open them. A container's own mounts keep their attributes.
+    // Devices in an image are data: in a jail nobody can open them.
     const attributes = MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC;
     mountSetattr(place.rootFd, '', AT.EMPTY_PATH, { set: attributes });
     moveMount(place.rootFd, '', AT.FDCWD, '/tree', MOVE_MOUNT.F_EMPTY_PATH);
@@ -87,10 +90,21 @@ export class Enclosure {
   }
 }
 
+/**
+ * The container's mounts as they are now, in a namespace of this thread's own where no device can be opened: a container may put a device in
+ * the place of the file that is just being opened, and merely opening one can do something to the host. For jobs that open files to read them.
+ */
+function goToCopy(): void {
+  unshare(CLONE.NEWNS);
+  mount('none', '/', null, MS.REC | MS.PRIVATE);
+  mountSetattr(AT.FDCWD, '/', AT.RECURSIVE, { set: MOUNT_ATTR.NODEV });
+}
+
 /** Only what the container's root holds itself, without what is mounted in it (/proc, volumes …): a copy of that one mount. */
 function enterRootMount(): void {
   const root = openTree(AT.FDCWD, '/', OPEN_TREE.CLONE);
   try {
+    mountSetattr(root, '', AT.EMPTY_PATH, { set: MOUNT_ATTR.NODEV });
     fchdir(root);
     chroot('.');
   } finally {
@@ -106,6 +120,7 @@ function goToRoot(): void {
 
 /** The mount point may be a file, so only its parent can be walked to. */
 function attach(fd: number, target: string): void {
+  mountSetattr(fd, '', AT.EMPTY_PATH | AT.RECURSIVE, { set: MOUNT_ATTR.NODEV });
   const split = splitPath(resolvedPath(Buffer.from(target).toString('latin1')));
   if (split === undefined) throw new EngineError('invalid', 'a mount at / cannot be shown');
   try {

@@ -273,10 +273,16 @@ function openOrSkip(name: string, flags: number): number | undefined {
   try {
     return openSync(fromBytes(name), flags);
   } catch (error) {
-    // Gone or replaced since it was listed.
+    // Gone or replaced since it was listed; a device in its place cannot be opened here.
     if (isMissing(error) || isCode(error, 'ELOOP') || isCode(error, 'ENXIO')) return undefined;
+    if (isCode(error, 'EACCES') && isDevice(name)) return undefined;
     throw error;
   }
+}
+
+function isDevice(name: string): boolean {
+  const stats = lstatOrSkip(name);
+  return stats !== undefined && (stats.isCharacterDevice() || stats.isBlockDevice());
 }
 
 function linkTarget(name: string): string | undefined {

@@ -28,25 +28,37 @@ interface Level {
 
 /**
  * Removes everything in a directory, depth first. Nothing is held open, so that a tree of any depth can go; the way up is "..", and where
- * that does not lead back to where we came from, somebody moves things about and it ends with an error.
+ * that does not lead back to where we came from, somebody moves things about and it ends with an error. What cannot go (an immutable file)
+ * keeps nothing else: the first such error is thrown at the end.
  */
 export function emptyDirectory(rootFd: number): void {
   fchdir(rootFd);
   const levels: Level[] = [enterLevel('')];
+  let failed: unknown;
   for (let top = levels.at(-1); top !== undefined; top = levels.at(-1)) {
     const name = top.left.pop();
     if (name !== undefined) {
-      if (!removeHere(name)) levels.push(enterLevel(name));
+      try {
+        if (!removeHere(name)) levels.push(enterLevel(name));
+      } catch (error) {
+        failed ??= error;
+        if (identityHere() !== top.identity) throw failed;
+      }
       continue;
     }
     levels.pop();
     const above = levels.at(-1);
-    if (above === undefined) return;
+    if (above === undefined) break;
     goTo('..');
     if (identityHere() !== above.identity)
       throw new EngineError('system', `remove ${displayName(top.name)}: it was moved meanwhile`);
-    removeDirectoryHere(top.name);
+    try {
+      removeDirectoryHere(top.name);
+    } catch (error) {
+      failed ??= error;
+    }
   }
+  if (failed !== undefined) throw failed;
 }
 
 /** What is in the working directory now. */

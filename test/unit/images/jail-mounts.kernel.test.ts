@@ -1,4 +1,5 @@
 // What a jail leaves open on the host, and what it can open in a container.
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -37,6 +38,28 @@ describe('a jail', () => {
       await jail.close();
     }
     expect(count()).toBe(before);
+  });
+
+  test('empties a directory although a file in it cannot go', async (context) => {
+    const { Jail } = await import('../../../daemon/images/jail.ts');
+    const full = join(fixture.path, 'full');
+    mkdirSync(join(full, 'b'), { recursive: true });
+    for (const name of ['a', 'b/kept', 'b/gone', 'c']) writeFileSync(join(full, name), '');
+    try {
+      execFileSync('chattr', ['+i', join(full, 'b/kept')], { stdio: 'pipe' });
+    } catch {
+      context.skip('immutable files');
+    }
+    const jail = new Jail();
+    try {
+      const fd = holdTree(full);
+      const job = jail.run<'empty'>({ do: 'empty', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+      await expect(job).rejects.toThrow('kept');
+      expect(readdirSync(full, { recursive: true })).toEqual(['b', 'b/kept']);
+    } finally {
+      execFileSync('chattr', ['-i', join(full, 'b/kept')]);
+      await jail.close();
+    }
   });
 
   test('can open no device of a mount that it is given', async () => {
