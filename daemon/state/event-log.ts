@@ -156,7 +156,13 @@ function matchImage(event: EventMessage, value: string): boolean {
   return event.Actor.ID === value || name === value || name.replace(/:[^:/]*$/, '') === value;
 }
 
-/** Nanoseconds since 1970, as fine as the runtime tells. */
+/** How far the two clocks may be apart: more means that the host's was set, or that the host has slept. */
+const clockToleranceMs = 2;
+
+/** Nanoseconds since 1970 by the host's clock: to a microsecond, or to a millisecond once that clock was set while this process ran. */
 export function wallClockNs(): bigint {
-  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
+  const coarseMs = Date.now();
+  const fineMs = performance.timeOrigin + performance.now();
+  const isSame = Math.abs(fineMs - coarseMs) <= clockToleranceMs;
+  return BigInt(Math.round((isSame ? fineMs : coarseMs) * 1000)) * 1000n;
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EventLog, wallClockNs } from '../../../daemon/state/event-log.ts';
 
 async function take(stream: AsyncIterable<string>, count: number): Promise<Record<string, unknown>[]> {
@@ -56,5 +56,20 @@ describe('event log', () => {
     for await (const text of log.subscribe({ sinceNs: 1n, untilNs: wallClockNs() })) {
       expect(text).toMatch(/"timeNano":\d{16}000\}$/);
     }
+  });
+});
+
+describe('the wall clock', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('follows the clock of the host when that is set, or when the host has slept', () => {
+    const hourLater = Date.now() + 3_600_000;
+    vi.spyOn(Date, 'now').mockReturnValue(hourLater);
+    expect(wallClockNs()).toBe(BigInt(hourLater) * 1_000_000n);
+  });
+
+  it('is finer than a millisecond otherwise', () => {
+    const all = Array.from({ length: 100 }, () => wallClockNs());
+    expect(all.some((ns) => ns % 1_000_000n !== 0n)).toBe(true);
   });
 });
