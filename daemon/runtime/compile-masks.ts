@@ -3,7 +3,7 @@
 import { AT, MOUNT_ATTR, OPEN_TREE } from '../../native-bindings/constants.ts';
 import { MOVE } from './compile-mounts.ts';
 import { isKernelPath, type PathKind } from './masked-paths.ts';
-import type { OciSpec } from './oci-spec.ts';
+import type { OciMount, OciSpec } from './oci-spec.ts';
 import type { ProgramBuilder } from './program-builder.ts';
 import type { ContainerHandles } from './program-handles.ts';
 
@@ -36,22 +36,37 @@ export function compileMasks(
   let isNullUsed = false;
   for (const path of spec.linux.maskedPaths) {
     const kind = kinds.get(path);
+    // What is not there needs no mask; whether it is, is only certain below the engine's own /proc and /sys.
+    const mayLack = isCovered(path, spec.mounts);
     if (kind === 'directory') {
-      if (emptyFd === undefined) {
-        emptyFd = builder.newFd();
-        const attributes = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
-        builder.add(
-          'fsmount',
-          [emptyFd, 'tmpfs', attributes, ['source=tmpfs', 'ro', 'nr_inodes=2', 'size=4k']],
-          'covers directories',
-        );
-        attach(builder, emptyFd, path);
-      } else attach(builder, copy(builder, emptyFd), path);
+      if (emptyFd === undefined || mayLack) {
+        const fd = emptyDirectory(builder);
+        if (!mayLack) emptyFd = fd;
+        attach(builder, fd, path, mayLack);
+      } else attach(builder, copy(builder, emptyFd), path, mayLack);
     } else if (kind === 'file' && nullFd !== undefined) {
-      attach(builder, isNullUsed ? copy(builder, nullFd) : nullFd, path);
+      attach(builder, isNullUsed ? copy(builder, nullFd) : nullFd, path, mayLack);
       isNullUsed = true;
     }
   }
+}
+
+function isCovered(path: string, mounts: readonly OciMount[]): boolean {
+  const root = /^\/(proc|sys)(?=\/)/.exec(path)?.[0];
+  return (
+    root !== undefined && !mounts.some(({ destination, type }) => destination === root && /^(proc|sysfs)$/.test(type))
+  );
+}
+
+function emptyDirectory(builder: ProgramBuilder): number {
+  const fd = builder.newFd();
+  const attributes = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
+  builder.add(
+    'fsmount',
+    [fd, 'tmpfs', attributes, ['source=tmpfs', 'ro', 'nr_inodes=2', 'size=4k']],
+    'covers directories',
+  );
+  return fd;
 }
 
 /** A detached tree can be attached once; copies are made of the attached one. */
@@ -61,8 +76,10 @@ function copy(builder: ProgramBuilder, fd: number): number {
   return copied;
 }
 
-function attach(builder: ProgramBuilder, fd: number, path: string): void {
-  builder.add('move_mount', [fd, path, isKernelPath(path) ? MOVE.NO_SYMLINKS : 0], 'masked');
+function attach(builder: ProgramBuilder, fd: number, path: string, mayLack: boolean): void {
+  const args = [fd, path, isKernelPath(path) ? MOVE.NO_SYMLINKS : 0];
+  if (mayLack) builder.addOptional('move_mount', args, 'masked');
+  else builder.add('move_mount', args, 'masked');
 }
 
 /** A read-only copy of a path over itself. Paths of /proc are taken from the engine's own procfs, whatever lies at /proc. */
