@@ -54,6 +54,8 @@ function compileDevice(builder: ProgramBuilder, devFd: number, device: OciDevice
   }
   made.add(name);
   builder.add('mknodat', [devFd, name, nodeMode(device), deviceNumber(device.major, device.minor)]);
+  // As on the host: a group such as dialout or render is what lets others use it.
+  if (device.uid !== 0 || device.gid !== 0) builder.add('fchownat', [devFd, name, device.uid, device.gid]);
 }
 
 function nodeMode({ type, fileMode }: OciDevice): number {

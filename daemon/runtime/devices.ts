@@ -56,6 +56,9 @@ export function resolveDevices(hostConfig: HostConfig): ResolvedDevice[] {
       throw new EngineError('invalid', `invalid device mode: ${permissions}`);
     }
     collect(host, target, permissions, devices);
+    if (!target.startsWith('/dev/')) {
+      throw new EngineError('not-implemented', `device "${host}:${target}": a target outside /dev is not there yet`);
+    }
   }
   return devices;
 }

@@ -99,6 +99,7 @@ const FORMATS: Readonly<Record<OpName, readonly Format[]>> = {
   move_mount: [fd, text, words([1, 'make directory'], [2, 'make file'], [4, 'no symlinks'])],
   mkdirat: [fd, text, octal],
   mknodat: [fd, text, nodeMode, device],
+  fchownat: [fd, text, integer, integer],
   symlinkat: [text, fd, text],
   openat2: [fd, fd, text, openFlags, lookup],
   write: [fd, text, lookup, bytes],

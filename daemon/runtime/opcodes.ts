@@ -54,6 +54,7 @@ export const OPCODES = {
   init: { code: 42, signature: '', phase: 'c' },
   execve: { code: 43, signature: 'lll', phase: 'c' },
   fork: { code: 44, signature: '', phase: 'c' },
+  fchownat: { code: 45, signature: 'fsii', phase: 'c' },
 } as const satisfies Record<string, OpcodeInfo>;
 
 export type OpName = keyof typeof OPCODES;

@@ -166,6 +166,8 @@ int run_operation(struct child *child, const struct operation *op)
 		return op_mkdirat(op);
 	case OP_mknodat:
 		return op_mknodat(op);
+	case OP_fchownat:
+		return op_fchownat(op);
 	case OP_symlinkat:
 		return op_symlinkat(op);
 	case OP_openat2:
@@ -228,7 +230,7 @@ int run_operation(struct child *child, const struct operation *op)
 /* The operand that a reader of an error would want to see first: a path, a name, an option. */
 static const char *first_text(const struct operation *op)
 {
-	static const uint8_t with_path[] = {OP_mkdirat, OP_mknodat, OP_openat2, OP_open_tree, OP_write, OP_move_mount};
+	static const uint8_t with_path[] = {OP_mkdirat, OP_mknodat, OP_fchownat, OP_openat2, OP_open_tree, OP_write, OP_move_mount};
 
 	for (size_t i = 0; i < sizeof(with_path); i++) {
 		if (op->code == with_path[i])

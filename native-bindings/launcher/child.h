@@ -51,6 +51,7 @@ int op_pivot_root(const struct operation *op);
 
 int op_mkdirat(const struct operation *op);
 int op_mknodat(const struct operation *op);
+int op_fchownat(const struct operation *op);
 int op_symlinkat(const struct operation *op);
 int op_openat2(const struct operation *op);
 int op_write(const struct operation *op);

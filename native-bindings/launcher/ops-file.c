@@ -55,6 +55,18 @@ int op_mknodat(const struct operation *op)
 	return parent < 0 ? -1 : finish(parent, mknodat(parent, name, mode, (dev_t)op->arg[3].number));
 }
 
+int op_fchownat(const struct operation *op)
+{
+	char name[NAME_MAX + 1];
+	uint32_t uid, gid;
+	int parent;
+
+	if (unsigned32(op->arg[2].number, &uid) < 0 || unsigned32(op->arg[3].number, &gid) < 0)
+		return -1;
+	parent = open_parent((int)op->arg[0].number, op->arg[1].text, name);
+	return parent < 0 ? -1 : finish(parent, fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW));
+}
+
 int op_symlinkat(const struct operation *op)
 {
 	char name[NAME_MAX + 1];
