@@ -1,4 +1,5 @@
 // What a test needs of the host. A missing one skips the test and says which; with STRICT=1 it fails instead.
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { test } from 'vitest';
 import { findCommand } from './paths.ts';
@@ -6,7 +7,7 @@ import { findCommand } from './paths.ts';
 const checks = {
   docker: () => findCommand('docker') !== undefined,
   strace: () => findCommand('strace') !== undefined,
-  'python3 docker module': () => existsSync('/usr/bin/python3') || findCommand('python3') !== undefined,
+  'python3 docker module': () => spawnSync('python3', ['-c', 'import docker']).status === 0,
   'mkfs.ext4': () => findCommand('mkfs.ext4') !== undefined,
   'loop devices': () => existsSync('/dev/loop-control'),
   'cgroup v1 memory': () => existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes'),

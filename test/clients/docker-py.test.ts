@@ -1,0 +1,51 @@
+// docker-py reads the hijacked socket behind its HTTP library's back: bytes that come with the answer's head are lost to it. So output of
+// an exec that ends at once is the hard case, and it is tried many times.
+import { expect } from 'vitest';
+import { testNeeding } from '../harness/needs.ts';
+import { mustRun } from '../harness/run-command.ts';
+import { useDaemon } from '../harness/use-daemon.ts';
+
+const fixture = useDaemon();
+const python = (script: string) =>
+  mustRun(
+    'python3',
+    ['-c', `import docker, io, tarfile\nclient = docker.DockerClient(base_url='${fixture.daemon.host}')\n${script}`],
+    { timeoutMs: 60_000 },
+  );
+
+testNeeding('python3 docker module')(
+  'run, exec, logs, archives, wait and events',
+  async () => {
+    const printed = await python(`
+print(client.containers.run('busybox', ['sh', '-c', 'echo out'], remove=True).decode().strip())
+c = client.containers.run('busybox', ['sleep', '1000'], detach=True, name='py', labels={'a': 'b'})
+print(c.labels)
+for n in range(40):
+    code, output = c.exec_run(['echo', str(n)])
+    assert code == 0 and output.decode() == '%d\\n' % n, (n, code, output)
+code, (out, err) = c.exec_run(['sh', '-c', 'echo o; echo e >&2; exit 3'], demux=True)
+print(code, out, err)
+tar = io.BytesIO()
+with tarfile.open(fileobj=tar, mode='w') as t:
+    info = tarfile.TarInfo('put')
+    info.size = 3
+    t.addfile(info, io.BytesIO(b'abc'))
+assert c.put_archive('/tmp', tar.getvalue())
+bits, stat = c.get_archive('/tmp/put')
+print(stat['name'], stat['size'], b'abc' in b''.join(bits))
+c.stop(timeout=0)
+print(c.wait()['StatusCode'])
+print([x.name for x in client.containers.list(all=True, filters={'label': 'a=b'})])
+c.remove()
+try:
+    client.containers.get('py')
+except docker.errors.NotFound:
+    print('gone')
+print(client.images.get('busybox').tags, client.version()['ApiVersion'])
+`);
+    expect(printed).toBe(
+      "out\n{'a': 'b'}\n3 b'o\\n' b'e\\n'\nput 3 True\n137\n['py']\ngone\n['busybox:latest'] 1.50\n",
+    );
+  },
+  90_000,
+);
