@@ -33,7 +33,7 @@ const bodyTimeoutMs = 20_000;
  * between the two keeps them apart.
  */
 const pythonClient = /docker-sdk-python|docker-py|docker-compose\/1/;
-const pythonPauseMs = 20;
+const pythonPauseMs = 40;
 
 /** Sessions in progress, to be cut when the engine stops. */
 export type Sessions = Set<Duplex>;
