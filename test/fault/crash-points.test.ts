@@ -80,7 +80,7 @@ for (const [family, calls] of Object.entries(families)) {
           if (isDone) break;
           await sleep(0);
         }
-        expect(kills, 'points at which the daemon was killed').toBeGreaterThan(2);
+        expect(kills, 'points at which the daemon was killed').toBeGreaterThan(0);
       } finally {
         await plain.dispose();
       }
