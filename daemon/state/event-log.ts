@@ -1,5 +1,5 @@
-// What happened lately, in Docker's event form: a ring of the last 256 for `since`, and live subscribers.
-// A subscriber that does not read is cut off after a bounded number of waiting events, so that it costs no memory.
+// What happened lately, in Docker's event form: a ring of the last 256 for `since`, and live subscribers. A subscriber that does not read is
+// cut off after a bounded number of waiting events. Both are bounded in bytes too: events carry all labels of a container.
 import { type Filters, matchLabels, noFilters } from './filters.ts';
 
 export interface EventMessage {
@@ -26,6 +26,8 @@ export interface SubscribeOptions {
 
 const ringSize = 256;
 const waitingLimit = 4096;
+/** Characters of JSON, for the ring and for what waits for one subscriber; one event always fits. */
+const textLimit = 8 * 1024 * 1024;
 const prefixActions: ReadonlySet<string> = new Set(['health_status', 'exec_create', 'exec_start']);
 export const eventFilterKeys: ReadonlySet<string> = new Set([
   'type',
@@ -46,14 +48,14 @@ export const eventFilterKeys: ReadonlySet<string> = new Set([
 
 interface Stored {
   ns: bigint;
-  message: EventMessage;
   /** As it goes over the wire: timeNano is beyond what a JavaScript number holds, so it is written by hand. */
   json: string;
 }
 
 export class EventLog {
   readonly #ring: Stored[] = [];
-  readonly #subscribers = new Set<(event: Stored) => void>();
+  #ringText = 0;
+  readonly #subscribers = new Set<(event: Stored, message: EventMessage) => void>();
 
   get listeners(): number {
     return this.#subscribers.size;
@@ -73,23 +75,32 @@ export class EventLog {
       time: Number(ns / 1_000_000_000n),
       timeNano: Number(ns),
     };
-    const stored = { ns, message, json: JSON.stringify(message).replace(/"timeNano":\d+\}$/, `"timeNano":${ns}}`) };
+    const stored = { ns, json: JSON.stringify(message).replace(/"timeNano":\d+\}$/, `"timeNano":${ns}}`) };
+    this.#keep(stored);
+    for (const subscriber of this.#subscribers) subscriber(stored, message);
+  }
+
+  #keep(stored: Stored): void {
     this.#ring.push(stored);
-    if (this.#ring.length > ringSize) this.#ring.shift();
-    for (const subscriber of this.#subscribers) subscriber(stored);
+    this.#ringText += stored.json.length;
+    while (this.#ring.length > ringSize || (this.#ringText > textLimit && this.#ring.length > 1)) {
+      this.#ringText -= this.#ring.shift()?.json.length ?? 0;
+    }
   }
 
   /** One JSON text per event, in order; the caller adds line ends. Subscribes at once, before the first read. */
   subscribe(options: SubscribeOptions): AsyncIterable<string> & { close(): void } {
     const filters = options.filters ?? noFilters;
     const waiting: string[] = [];
+    let waitingText = 0;
     let wake: (() => void) | undefined;
     let ended = false;
-    const deliver = (event: Stored) => {
+    const deliver = (event: Stored, message: EventMessage) => {
       if (options.untilNs !== undefined && event.ns > options.untilNs) return end();
-      if (!matchEvent(filters, event.message)) return;
-      if (waiting.length >= waitingLimit) return end();
+      if (!matchEvent(filters, message)) return;
+      if (waiting.length >= waitingLimit || waitingText > textLimit) return end();
       waiting.push(event.json);
+      waitingText += event.json.length;
       wake?.();
     };
     const end = () => {
@@ -101,7 +112,7 @@ export class EventLog {
     };
     let timer: NodeJS.Timeout | undefined;
     if (options.sinceNs !== undefined) {
-      for (const event of this.#ring) if (event.ns >= options.sinceNs) deliver(event);
+      for (const event of this.#ring) if (event.ns >= options.sinceNs) deliver(event, JSON.parse(event.json));
     }
     this.#subscribers.add(deliver);
     options.signal?.addEventListener('abort', end);
@@ -115,8 +126,10 @@ export class EventLog {
       try {
         for (;;) {
           const next = waiting.shift();
-          if (next !== undefined) yield next;
-          else if (ended) return;
+          if (next !== undefined) {
+            waitingText -= next.length;
+            yield next;
+          } else if (ended) return;
           else
             await new Promise<void>((resolve) => {
               wake = resolve;

@@ -59,6 +59,26 @@ describe('event log', () => {
   });
 });
 
+describe('events that carry much', () => {
+  const much = { name: 'x', label: 'v'.repeat(1024 * 1024) };
+
+  it('are kept up to a few megabytes', async () => {
+    const log = new EventLog();
+    for (let number = 0; number < 30; number++) log.publish('container', `${number}`, 'x', much);
+    const seen = await take(log.subscribe({ sinceNs: 1n, untilNs: wallClockNs() }), 100);
+    expect(seen.length).toBeLessThan(10);
+    expect(seen.at(-1)?.Action).toBe('29');
+  });
+
+  it('cut off who does not read them', async () => {
+    const log = new EventLog();
+    const stream = log.subscribe({});
+    for (let number = 0; number < 30; number++) log.publish('container', `${number}`, 'x', much);
+    expect(log.listeners).toBe(0);
+    expect((await take(stream, 100)).length).toBeLessThan(10);
+  });
+});
+
 describe('the wall clock', () => {
   afterEach(() => vi.restoreAllMocks());
 
