@@ -13,6 +13,7 @@ import { rlimitNumber } from './rlimits.ts';
 const CAP_SYS_ADMIN = capabilityMask(['CAP_SYS_ADMIN']);
 const STDIO_TTY = 1;
 const STDIO_STDIN = 2;
+const DIE_WITH_MONITOR: readonly number[] = [PR.SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0];
 /** Of the launcher's chdir. */
 export const CHDIR_MAKE = 1;
 
@@ -41,17 +42,19 @@ export function compileCgroups(builder: ProgramBuilder, handles: ProcessHandles)
   }
 }
 
-/** In the container's root, with all privileges of the engine; `slaveFd` is -1 for pipes. */
+/**
+ * In the container's root, with all privileges of the engine; `slaveFd` is -1 for pipes. With `forksLast` the process enters the pid
+ * namespace when it has given those privileges up: the filter then has to let pass what stdio takes as well.
+ */
 export function compileProcess(
   builder: ProgramBuilder,
   process: OciProcess,
   handles: ProcessHandles,
-  options: { slaveFd: number; makeWorkingDirectory: boolean },
+  options: { slaveFd: number; makeWorkingDirectory: boolean; forksLast?: boolean },
 ): void {
   const { uid, umask } = process.user;
   builder.add('keyctl_session', [handles.keyring], 'a session keyring of its own');
-  builder.add('setsid', [], 'a session of its own');
-  builder.add('dup_stdio', [options.slaveFd, uid], 'becomes stdin, stdout and stderr');
+  if (!options.forksLast) compileStdio(builder, options.slaveFd, uid);
   builder.add(
     'chdir',
     [process.cwd, options.makeWorkingDirectory ? CHDIR_MAKE : 0],
@@ -63,6 +66,17 @@ export function compileProcess(
     builder.add('setrlimit', [number, soft, hard], type);
   }
   compileIdentity(builder, process, handles);
+  if (options.forksLast) {
+    builder.add(
+      'fork',
+      [],
+      'the first process in the pid namespace goes on, with no more rights than those that see it',
+    );
+    // Without it another user keeps its streams, but cannot open /dev/stdout again.
+    const mayGive = uid === 0 || process.capabilities?.permitted.includes('CAP_CHOWN');
+    compileStdio(builder, options.slaveFd, mayGive ? uid : -1);
+    builder.add('prctl', DIE_WITH_MONITOR, 'again: a fork forgets it');
+  }
   builder.add('umask', [umask ?? 0o022]);
   if (handles.init) builder.add('init', [], 'stays as process 1: reaps, passes signals on');
   builder.add(
@@ -70,6 +84,11 @@ export function compileProcess(
     [commandCandidates(process.args[0] ?? '', process.env), process.args, process.env],
     'the command',
   );
+}
+
+function compileStdio(builder: ProgramBuilder, slaveFd: number, owner: number): void {
+  builder.add('setsid', [], 'a session of its own');
+  builder.add('dup_stdio', [slaveFd, owner], 'becomes stdin, stdout and stderr');
 }
 
 /**
@@ -90,7 +109,7 @@ function compileIdentity(builder: ProgramBuilder, process: OciProcess, handles: 
   builder.add('setresgid', [gid]);
   builder.add('setresuid', [uid]);
   builder.add('capset', [interim, interim, 0, 0], 'inheritable and ambient empty');
-  builder.add('prctl', [PR.SET_PDEATHSIG, constants.signals.SIGKILL, 0, 0, 0], 'no process without its monitor');
+  builder.add('prctl', DIE_WITH_MONITOR, 'no process without its monitor');
   if (process.noNewPrivileges) builder.add('prctl', [PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0], 'no setuid program helps');
   if (seccomp) builder.add('seccomp', [seccomp.bpf, seccomp.flags], 'system calls that are refused');
   if (interim !== final) builder.add('capset', [final, final, 0, 0], 'what the container keeps');

@@ -21,6 +21,8 @@ export interface ExecHandles extends ProcessHandles {
   /** Of the container's first process. */
   pidFd: number;
   timeNamespaces: boolean;
+  /** Processes of the container have CAP_SYS_PTRACE: whatever they see, they can take over, dumpable or not. */
+  isTraceable: boolean;
 }
 
 /** The process part of the spec, as buildSpec makes it for the first process. Pure. */
@@ -66,7 +68,7 @@ export function compileExec(process: OciProcess, handles: ExecHandles): Program 
   // The container could see what the next process has open, and with CAP_SYS_PTRACE take it.
   for (const fd of [handles.pidFd, handles.cgroupFd]) if (fd >= 0) builder.add('close', [fd]);
   // Only now is there a process that the container can see: before, its root was still the host's (CVE-2016-9962).
-  builder.add('fork', [], 'the first process in the pid namespace goes on');
+  if (!handles.isTraceable) builder.add('fork', [], 'the first process in the pid namespace goes on');
   let slaveFd = -1;
   if (process.terminal) {
     const ptsFd = builder.newFd();
@@ -74,7 +76,11 @@ export function compileExec(process: OciProcess, handles: ExecHandles): Program 
     builder.add('openat2', [ptsFd, AT.FDCWD, '/dev/pts', O.RDONLY | O.DIRECTORY, RESOLVE.NO_SYMLINKS]);
     builder.add('pty', [ptsFd, slaveFd], 'a terminal; the monitor gets the other end');
   }
-  compileProcess(builder, process, handles, { slaveFd, makeWorkingDirectory: false });
+  compileProcess(builder, process, handles, {
+    slaveFd,
+    makeWorkingDirectory: false,
+    forksLast: handles.isTraceable,
+  });
   return builder.program;
 }
 
@@ -110,6 +116,7 @@ export function openExecProgram(input: ExecProgramInput): OpenProgram {
       keyring: `_ses.${input.id}`,
       init: false,
       timeNamespaces: host.facts.timeNamespaces,
+      isTraceable: containerNames.includes('CAP_SYS_PTRACE'),
       firstFreeFd: descriptors.firstFree,
     };
     return new OpenProgram(process, compileExec(process, handles), descriptors);

@@ -170,7 +170,7 @@ describe('golden programs', () => {
       rootFd: _____,
       ...handles
     } = handlesFor(spec, [], {});
-    const program = compileExec(process, { ...handles, pidFd: 5, timeNamespaces: true });
+    const program = compileExec(process, { ...handles, pidFd: 5, timeNamespaces: true, isTraceable: false });
     encodeProgram(program);
     await expect(`${disassemble(program).join('\n')}\n`).toMatchFileSnapshot('golden/exec.txt');
   });
