@@ -10,7 +10,16 @@ import { TestDaemon } from '../harness/test-daemon.ts';
 
 const cleanups: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  // Every step is taken, whatever an earlier one found: a mount that stays would outlive the test.
+  const problems: unknown[] = [];
+  for (const cleanup of cleanups.splice(0).reverse()) {
+    try {
+      await cleanup();
+    } catch (error) {
+      problems.push(error);
+    }
+  }
+  if (problems.length > 0) throw problems[0];
 });
 
 function mountAt(dir: string, args: string[]): void {
