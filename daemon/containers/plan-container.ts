@@ -50,6 +50,10 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
   for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host);
   parseNamespaceModes(hostConfig, services.defaults.cgroupVersion);
   const checked = validateHostConfig(hostConfig, config, services.host.facts, services.defaults.cgroupVersion);
+  const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
+  for (const settings of [null, ...Object.values(endpoints)]) {
+    checkAddresses(hostConfig.NetworkMode ?? '', config.MacAddress, settings);
+  }
   const mounts = parseMounts(hostConfig, config);
   const { warnings } = resourcesFromHostConfig(hostConfig, services.cgroups, resolveDevices(hostConfig));
 
@@ -60,7 +64,7 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     hostConfig,
     mounts,
     mountPoints: mountPoints(mounts, {}).filter(({ path }) => !alwaysThere.has(path)),
-    endpoints: endpointsOf(NetworkingConfig?.EndpointsConfig ?? {}),
+    endpoints: endpointsOf(endpoints),
     warnings: [...checked.warnings, ...warnings],
   };
 }
@@ -90,6 +94,20 @@ function resolveReferences(services: Services, hostConfig: HostConfig): HostConf
     PidMode: resolve(hostConfig.PidMode),
     IpcMode: resolve(hostConfig.IpcMode),
   };
+}
+
+/** Refused instead of passed over: the networks that there are choose addresses themselves. */
+function checkAddresses(mode: string, macAddress: string | undefined, settings: Record<string, unknown> | null): void {
+  const ipam = (settings?.IPAMConfig ?? {}) as Record<string, unknown>;
+  if (ipam.IPv4Address || ipam.IPv6Address) {
+    throw new EngineError('invalid', 'user specified IP address is supported on user defined networks only');
+  }
+  if (!macAddress && !settings?.MacAddress) return;
+  const { kind } = parseNetworkMode(mode);
+  if (kind === 'host' || kind === 'container') {
+    throw new EngineError('invalid', 'conflicting options: mac-address and the network mode');
+  }
+  throw new EngineError('not-implemented', '--mac-address: not there yet in this engine: leave it out');
 }
 
 function endpointsOf(asked: Record<string, Record<string, unknown> | null>): ContainerRecord['endpoints'] {

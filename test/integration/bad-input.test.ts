@@ -182,3 +182,17 @@ describe('bodies', () => {
     }
   });
 });
+
+test.each([
+  [{ MacAddress: '02:42:ac:11:00:99' }, 501, '--mac-address'],
+  [{ MacAddress: '02:42:ac:11:00:99', HostConfig: { NetworkMode: 'host' } }, 400, 'mac-address and the network mode'],
+  [
+    { NetworkingConfig: { EndpointsConfig: { bridge: { IPAMConfig: { IPv4Address: '172.17.0.9' } } } } },
+    400,
+    'user specified IP address is supported on user defined networks only',
+  ],
+])('an address that nobody would get is refused: %j', async (body, status, words) => {
+  const answer = await createWith({ Image: 'busybox', Cmd: ['true'], ...body });
+  expect(answer.status, answer.text).toBe(status);
+  expect(answer.text).toContain(words);
+});
