@@ -188,13 +188,16 @@ export class Jail {
     if (this.#isClosed) throw new EngineError('unavailable', 'the engine is stopping');
     if (!isStream || this.#streams < MAX_STREAMS) {
       const slot = this.#idle();
-      if (slot !== undefined) return this.#reserve(slot, isStream);
-      if (this.#slots.size + this.#starting < MAX_WORKERS) return this.#reserve(await this.#start(), isStream);
+      const mayStart = this.#slots.size + this.#starting < MAX_WORKERS;
+      // Counted before the worker is there: those that come meanwhile have to know.
+      if (isStream && (slot !== undefined || mayStart)) this.#streams++;
+      if (slot !== undefined) return this.#reserve(slot);
+      if (mayStart) return this.#reserve(await this.#startFor(isStream));
     }
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
         isStream,
-        give: (slot) => resolve(this.#reserve(slot, isStream)),
+        give: (slot) => resolve(this.#reserve(slot)),
         refuse: reject,
         timer: setTimeout(() => {
           this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
@@ -210,9 +213,8 @@ export class Jail {
     return undefined;
   }
 
-  #reserve(slot: Slot, isStream: boolean): Slot {
+  #reserve(slot: Slot): Slot {
     clearTimeout(slot.idleTimer);
-    if (isStream) this.#streams++;
     slot.running = noJob;
     return slot;
   }
@@ -237,6 +239,7 @@ export class Jail {
     if (index < 0) return undefined;
     const [next] = this.#waiting.splice(index, 1);
     clearTimeout(next?.timer);
+    if (next?.isStream) this.#streams++;
     return next;
   }
 
@@ -244,7 +247,17 @@ export class Jail {
   #startForWaiting(): void {
     if (this.#isClosed || this.#waiting.length === 0 || this.#slots.size + this.#starting >= MAX_WORKERS) return;
     const next = this.#nextWaiting();
-    if (next !== undefined) this.#start().then(next.give, next.refuse);
+    if (next !== undefined) this.#startFor(next.isStream).then(next.give, next.refuse);
+  }
+
+  /** The caller has counted the stream; when no worker comes of it, it is none. */
+  async #startFor(isStream: boolean): Promise<Slot> {
+    try {
+      return await this.#start();
+    } catch (error) {
+      if (isStream) this.#streams--;
+      throw error;
+    }
   }
 
   async #start(): Promise<Slot> {

@@ -62,6 +62,27 @@ describe('a jail', () => {
     }
   });
 
+  test('keeps workers for short jobs, however many streams begin at once', async () => {
+    const { Jail } = await import('../../../daemon/images/jail.ts');
+    writeFileSync(join(fixture.root, 'large'), Buffer.alloc(8 << 20));
+    const jail = new Jail();
+    try {
+      const streams = Array.from({ length: 20 }, () => {
+        const fd = holdTree(fixture.root);
+        return jail.stream({ do: 'get', place: { kind: 'tree', rootFd: fd, mounts: [] }, path: '/large' }, [fd]);
+      });
+      const waiting = Promise.allSettled(streams);
+      await Promise.all(streams.slice(0, 4));
+      const fd = holdTree(fixture.root);
+      const job = { do: 'stat', place: { kind: 'tree', rootFd: fd, mounts: [] }, path: '/large' } as const;
+      expect(await jail.run<'stat'>(job, [fd])).toMatchObject({ size: 8 << 20 });
+      await jail.close();
+      await waiting;
+    } finally {
+      await jail.close();
+    }
+  }, 15_000);
+
   test('can open no device of a mount that it is given', async () => {
     const { Jail } = await import('../../../daemon/images/jail.ts');
     const jail = new Jail();
