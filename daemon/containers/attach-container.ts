@@ -50,11 +50,15 @@ interface AttachedRun {
 /** undefined when there is nothing to follow: no stream was asked for, the client left, or the start failed. */
 function awaitStart(container: Container, stream: boolean, signal: AbortSignal): Promise<AttachedRun | undefined> {
   if (!stream) return Promise.resolve(undefined);
-  if (container.monitor !== undefined) return Promise.resolve({ monitor: container.monitor, from: 'end' });
+  if (container.monitor !== undefined) {
+    countAttached(container, signal);
+    return Promise.resolve({ monitor: container.monitor, from: 'end' });
+  }
   const { promise, resolve } = Promise.withResolvers<AttachedRun | undefined>();
   const forget = container.onStart((monitor) => {
     if (monitor === undefined) return resolve(undefined);
     const from = container.runLogStart;
+    countAttached(container, signal);
     resolve({ monitor, from, hold: monitor.holdLog(from.seq) });
   });
   signal.addEventListener('abort', () => {
@@ -62,6 +66,12 @@ function awaitStart(container: Container, stream: boolean, signal: AbortSignal):
     resolve(undefined);
   });
   return promise;
+}
+
+/** The end of the run is told when this client has its output, or has left: it closes the attachment either way. */
+function countAttached(container: Container, signal: AbortSignal): void {
+  if (signal.aborted) return;
+  signal.addEventListener('abort', container.addAttached(), { once: true });
 }
 
 async function* attachedOutput(

@@ -39,6 +39,8 @@ export class Container {
   /** Restarts that have stopped it, or are about to: an end that they bring about does not remove it, whatever AutoRemove says. */
   restartsUnderWay = 0;
   readonly #waits = new Set<PendingWait>();
+  /** Attached clients that have not yet been given the last byte of the present run. */
+  readonly #attached = new Set<Promise<void>>();
   readonly #startListeners = new Set<(monitor: MonitorClient | undefined) => void>();
 
   constructor(record: ContainerRecord, state: ContainerState) {
@@ -86,6 +88,25 @@ export class Container {
     const listeners = [...this.#startListeners];
     this.#startListeners.clear();
     for (const listener of listeners) listener(monitor);
+  }
+
+  /** Notes a client that reads the output of the present run; what is returned says that it has all, or has left. */
+  addAttached(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#attached.add(promise);
+    return () => {
+      this.#attached.delete(promise);
+      resolve();
+    };
+  }
+
+  /** Resolves when the attached clients have been given everything, at the latest after `limitMs`. */
+  async outputDelivered(limitMs: number): Promise<void> {
+    if (this.#attached.size === 0) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, limitMs);
+    await Promise.race([Promise.all(this.#attached), late]);
+    clearTimeout(timer);
   }
 
   exitResult(): ExitResult {

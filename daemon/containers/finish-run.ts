@@ -15,6 +15,9 @@ import type { Services } from './services.ts';
 /** The exit code of a run whose monitor was killed: its container was killed with it. */
 const killedWithMonitor = 137;
 
+/** How long an attached client may keep the end of the run from being told, in milliseconds. */
+const deliveryLimitMs = 1000;
+
 /** From now on the end of the monitor is the end of the run. */
 export function watchMonitor(services: Services, container: Container, monitor: MonitorClient): void {
   container.monitor = monitor;
@@ -79,6 +82,8 @@ export async function concludeRun(services: Services, container: Container, code
     services.log.error({ err: error, container: container.id }, 'store the end of a container');
   }
 
+  // Clients take the end as the word that they have the whole output, as docker gives it.
+  await container.outputDelivered(deliveryLimitMs);
   if (container.state.oomKilled) publishContainerEvent(services, container, 'oom');
   publishContainerEvent(services, container, 'die', {
     exitCode: String(exitCode),

@@ -53,6 +53,31 @@ describe('the end of a run', () => {
     expect(runs.remove).toHaveBeenCalledWith(container.id);
   });
 
+  test('is told when the attached clients have the output, and does not wait long for one that stands still', async () => {
+    vi.useFakeTimers();
+    try {
+      const { container, services } = setUp({});
+      const isTold = vi.fn();
+      void container.wait('next-exit').result.then(isTold);
+      const delivered = container.addAttached();
+      const first = concludeRun(services, container, 255);
+      await vi.advanceTimersByTimeAsync(900);
+      expect(isTold).not.toHaveBeenCalled();
+      delivered();
+      await first;
+      expect(isTold).toHaveBeenCalled();
+
+      container.addAttached();
+      const second = container.wait('next-exit').result;
+      const end = concludeRun(services, container, 255);
+      await vi.advanceTimersByTimeAsync(1000);
+      await end;
+      expect(await second).toEqual({ StatusCode: 3 });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('a removal that cannot be stored can be asked for again', async () => {
     const { container, services, store } = setUp({ AutoRemove: true });
     store.delete.mockImplementation(() => {
