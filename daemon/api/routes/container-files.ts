@@ -79,6 +79,11 @@ export function registerContainerFiles(app: App, { containers }: ApiServices): v
 
 /** An error in the middle cuts the connection, so that half a tar is not taken for a whole one; a client that leaves ends the source. */
 function sendAll(tar: Readable, stream: ResponseStream): void {
+  // It left while the request waited for its turn: pipeline would wait for ever, and the source holds the container.
+  if (stream.isClosed) {
+    tar.destroy();
+    return;
+  }
   pipeline(tar, stream.raw, (error) => {
     if (error) stream.abort();
   });
