@@ -33,7 +33,8 @@ describe.each([undefined, 'v1.41', 'v1.50'])('dockerode with version %s', (versi
     );
     expect(result.StatusCode).toBe(4);
     // Output and status come over two connections, which dockerode reads in any order.
-    await eventually(() => expect([out.text(), err.text()]).toEqual(['out\n', 'err\n']));
+    await eventually('both streams', () => out.text() !== '' && err.text() !== '');
+    expect([out.text(), err.text()]).toEqual(['out\n', 'err\n']);
     await container.remove();
   });
 
@@ -59,7 +60,7 @@ describe.each([undefined, 'v1.41', 'v1.50'])('dockerode with version %s', (versi
     stream.write('typed\n');
     stream.end();
     expect((await container.wait()).StatusCode).toBe(0);
-    if (isHijacked) await eventually(() => expect(out.text()).toBe('typed\n'));
+    if (isHijacked) await eventually('the echo', () => out.text() === 'typed\n');
     await container.remove();
   });
 
