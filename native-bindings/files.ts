@@ -16,6 +16,7 @@ export interface OpenHow {
 
 /** The kernel gives EAGAIN while a rename elsewhere may have let a ".." out of the root: a storm of renames must not make it fail. */
 const OPENAT2_RETRIES = 128;
+const PATH_MAX = 4096;
 
 /** openat2(2). Beneath an attacker's tree use RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS. */
 export function openat2(dirfd: number, path: Path, { flags, mode = 0, resolve = 0 }: OpenHow): number {
@@ -48,6 +49,16 @@ export function openat(dirfd: number, path: Path, flags: number, mode = 0): numb
     args: { dirfd, path: pathText(path), flags: decodeFlags('O', O, flags), mode },
     operand: atText(dirfd, path),
   }));
+}
+
+/** readlinkat(2) of a link that is held open (O_PATH|O_NOFOLLOW): what its name stands for by now does not matter. */
+export function readlinkFd(fd: number): Buffer {
+  const target = Buffer.alloc(PATH_MAX);
+  const length = syscall('readlinkat', [fd, '', target, target.length], () => ({
+    args: { fd },
+    operand: `of fd ${fd}`,
+  }));
+  return target.subarray(0, length);
 }
 
 /** close(2). An fd that is not open is a mistake of the caller and throws. */

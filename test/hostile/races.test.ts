@@ -63,11 +63,12 @@ test('cp out of a swapped path never reads the host', async () => {
   await racing(
     async (id) => {
       const got = await api.send('GET', path(id, '/r/d/SENTINEL'));
+      expect([200, 400, 404], got.text).toContain(got.status);
       if (got.status === 200)
         for (const entry of readTar(got.body)) expect(entry.data.toString()).not.toBe(wire.secret);
       const stat = await api.send('HEAD', path(id, '/r/d/SENTINEL'));
-      // /tw does not exist inside: a found file would be the host's.
-      expect([404, 500]).toContain(stat.status);
+      // /tw does not exist inside: a found file would be the host's. What is raced with is never the engine's failure.
+      expect([400, 404]).toContain(stat.status);
     },
     { rounds: 400, limitMs: 12_000 },
   );
@@ -82,7 +83,7 @@ test('cp into a swapped path never writes to the host', async () => {
   await racing(
     async (id) => {
       const put = await api.send('PUT', path(id, '/r/d'), { raw: tar });
-      expect([200, 400, 404, 500], put.text).toContain(put.status);
+      expect([200, 400, 404], put.text).toContain(put.status);
     },
     { rounds: 400, limitMs: 12_000 },
   );

@@ -1,7 +1,8 @@
 // Finding a directory below the current root without ever letting the kernel follow a link: one component at a time, each held by an fd.
 // A racing rename or a link into /proc can so send us elsewhere in the same tree at most. Names are byte strings (latin1).
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, type Stats } from 'node:fs';
 import { O } from '../../../native-bindings/constants.ts';
+import { readlinkFd } from '../../../native-bindings/files.ts';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { displayName, fromBytes } from '../tar/tar-entry.ts';
@@ -127,7 +128,7 @@ class Walk {
     try {
       stats = fstatSync(fd);
       if (stats.isSymbolicLink()) {
-        this.#followLink(part, rest);
+        this.#followLink(fd, part, rest);
         closeSync(fd);
         return;
       }
@@ -158,9 +159,10 @@ class Walk {
     return openSync(name, OPEN_HANDLE);
   }
 
-  #followLink(part: string, rest: string[]): void {
+  /** Reads the link that was opened, not what has its name now. */
+  #followLink(fd: number, part: string, rest: string[]): void {
     if (++this.#links > MAX_LINKS) throw pathError('ELOOP', this.#tell(part));
-    const target = readlinkSync(fromBytes(part), { encoding: 'latin1' });
+    const target = readlinkFd(fd).toString('latin1');
     if (target.startsWith('/')) {
       for (const fd of this.#fds.splice(1)) closeSync(fd);
       this.names.length = 0;

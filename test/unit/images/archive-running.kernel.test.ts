@@ -113,6 +113,11 @@ describe('a running container', () => {
   });
 });
 
+/** Whoever races with a copy may make it miss something; that is no failure of the engine. */
+function lost(error: unknown): undefined {
+  expect(error).toMatchObject({ code: expect.stringMatching(/^(not-found|invalid)$/) });
+}
+
 /** Looks first and opens by name then: what must not be done. */
 function naiveRead(root: string): string | undefined {
   try {
@@ -154,15 +159,12 @@ describe('racing symlinks', () => {
       // A fixed count, and an end in time for slow machines.
       for (let i = 0; i < 400 && performance.now() - begun < 8000; i++) {
         for (let naive = 0; naive < 20; naive++) naiveEscapes += naiveRead(root) === 'untouched' ? 1 : 0;
-        const found = await get(view, '/r/d/SENTINEL').catch(() => undefined);
+        const found = await get(view, '/r/d/SENTINEL').catch(lost);
         if (found !== undefined) reads++;
         for (const { content } of found?.entries ?? []) expect(content).not.toBe('untouched');
-        const tree = await get(view, '/r/').catch(() => undefined);
+        const tree = await get(view, '/r/').catch(lost);
         for (const { content } of tree?.entries ?? []) expect(content).not.toBe('untouched');
-        await archive.put(view, '/r/d', rawTarStream([file('x', 'from cp')]), plain).then(
-          () => writes++,
-          () => undefined,
-        );
+        await archive.put(view, '/r/d', rawTarStream([file('x', 'from cp')]), plain).then(() => writes++, lost);
       }
       expect(digest()).toBe(before);
       expect(reads).toBeGreaterThan(0);

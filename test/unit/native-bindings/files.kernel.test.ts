@@ -43,6 +43,18 @@ const errorOf = (run: () => unknown): unknown => {
   throw new Error('nothing was thrown');
 };
 
+describe('readlinkFd', () => {
+  it('reads the link that was opened, whatever has its name now', () => {
+    const name = join(directory, 'swapped');
+    symlinkSync('/somewhere', name);
+    const fd = openSync(name, O.PATH | O.NOFOLLOW);
+    rmSync(name);
+    writeFileSync(name, 'a file by now');
+    expect(files.readlinkFd(fd).toString()).toBe('/somewhere');
+    closeSync(fd);
+  });
+});
+
 describe('openat2', () => {
   it('does not leave the directory', () => {
     symlinkSync('/etc/passwd', join(directory, 'absolute'));
