@@ -1,6 +1,6 @@
 // diff, export, cp: a container's files, through the jail. A running container is seen with its mounts from the inside; a stopped one gets
 // its root mounted for as long as the operation takes, under the container's lock.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { ContainerPathStat, FilesystemChange } from '../api/types/container-actions.ts';
@@ -10,6 +10,7 @@ import { resolveUser } from '../runtime/user-database.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import type { PutArchiveOptions } from './container-service.ts';
+import { runningUser } from './running-process.ts';
 import type { Services } from './services.ts';
 
 export async function containerChanges(services: Services, ref: string): Promise<FilesystemChange[] | null> {
@@ -57,23 +58,25 @@ export async function putArchive(
   await withView(services, container, ref, (view) =>
     services.archive.put(view, path, tar, {
       noOverwriteDirNonDir: options.noOverwriteDirNonDir,
-      ...(options.copyUidGid ? ownerFor(container, view) : {}),
+      ...(options.copyUidGid ? ownerFor(services, container, view) : {}),
     }),
   );
 }
 
 /** With copyUIDGID what comes in belongs to the container's user, when it has one; else the archive's owners stay (measured: dockerd 20.10). */
-function ownerFor(container: Container, view: RootView): { owner?: { uid: number; gid: number } } {
+function ownerFor(services: Services, container: Container, view: RootView): { owner?: { uid: number; gid: number } } {
   const { User } = container.record.config;
   if (!User) return {};
-  const fd = view.kind === 'stopped' ? view.rootFd : openSync(`/proc/${view.pid}/root`, 'r');
+  if (view.kind === 'running') {
+    const { uid, gid } = runningUser(services, container, User, []);
+    return { owner: { uid, gid } };
+  }
   try {
-    const { uid, gid } = resolveUser(fd, User, []);
-    if (view.kind === 'running') closeSync(fd);
+    const { uid, gid } = resolveUser(view.rootFd, User, []);
     return { owner: { uid, gid } };
   } catch (error) {
     // A stopped view's root is closed by the archive job, which is not begun now.
-    closeSync(fd);
+    closeSync(view.rootFd);
     throw error;
   }
 }

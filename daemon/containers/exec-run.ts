@@ -1,13 +1,11 @@
 // POST /containers/{id}/exec and /exec/{id}/start, resize, inspect: a process more in a running container, with a monitor of its own.
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import type { ExecConfig, ExecInspectResponse } from '../api/types/exec.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedUser } from '../runtime/container-input.ts';
 import { openExecProgram } from '../runtime/exec-program.ts';
 import { readExitRecord } from '../runtime/exit-record.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
-import { resolveUser } from '../runtime/user-database.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
@@ -18,10 +16,9 @@ import { writeExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { FailedLaunch, launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
 import { checkSize } from './resize-container.ts';
+import { notRunning, runningProcess, runningUser } from './running-process.ts';
 import type { Services } from './services.ts';
 
-/** O_PATH (open(2)): Node has no name for it. */
-const O_PATH = 0o10000000;
 const resizeWaitMs = 10_000;
 const killedWithMonitor = 137;
 /** Output of an exec is for who is attached; this much of it may wait to be read. */
@@ -65,7 +62,7 @@ export function createExec(services: Services, execs: ExecRegistry, ref: string,
       tty: body.Tty ?? false,
       openStdin: body.AttachStdin ?? false,
       privileged: body.Privileged ?? false,
-      user: lookUpUser(container, body.User || config.User),
+      user: runningUser(services, container, body.User || config.User, container.record.hostConfig.GroupAdd ?? []),
       workingDir: body.WorkingDir ?? '',
     },
   });
@@ -210,7 +207,7 @@ async function launchExec(
     config: container.record.config,
     hostConfig: container.record.hostConfig,
     exec: exec.record.options,
-    pid: container.state.pid,
+    ...runningProcess(services, container),
     cgroup: services.cgroups.placement(cgroupPathOf(services, container)),
     host: services.host,
     logDir,
@@ -231,25 +228,6 @@ function checkRuns(container: Container, ref: string): void {
     throw new EngineError('conflict', `Container ${container.id} is restarting, wait until the container is running`);
   }
   if (!container.isRunning) throw notRunning(container);
-}
-
-function notRunning(container: Container): EngineError {
-  return new EngineError('conflict', `Container ${container.id} is not running`);
-}
-
-function lookUpUser(container: Container, user: string): ResolvedUser {
-  let root: number;
-  try {
-    root = openSync(`/proc/${container.state.pid}/root`, O_PATH | constants.O_DIRECTORY);
-  } catch (error) {
-    // It ended a moment ago, and the monitor has not said so yet.
-    throw new EngineError('conflict', `Container ${container.id} is not running`, { cause: error });
-  }
-  try {
-    return resolveUser(root, user, container.record.hostConfig.GroupAdd ?? []);
-  } finally {
-    closeSync(root);
-  }
 }
 
 /** Docker tells on the stream what kept the command from starting: the answer's status was sent before. */

@@ -132,6 +132,8 @@ export interface ExecProgramInput {
   exec: ExecOptions;
   /** The container's first process, seen from the host. */
   pid: number;
+  /** Its parent: tells whether `pid` is still the container's. */
+  monitorPid: number;
   cgroup: CgroupPlacement;
   host: RuntimeHost;
   logDir: string;

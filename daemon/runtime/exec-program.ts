@@ -2,12 +2,14 @@
 // then goes through the same last steps as run does.
 import { AT, CLONE, O, RESOLVE } from '../../native-bindings/constants.ts';
 import { isErrno } from '../../native-bindings/errno.ts';
+import { closeFd } from '../../native-bindings/files.ts';
 import { pidfdOpen } from '../../native-bindings/process.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { specSeccomp } from './build-spec.ts';
 import { capabilityNames, capabilitySets, effectiveCapabilities } from './capabilities.ts';
 import { compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
 import type { ExecProgramInput } from './container-input.ts';
+import { isChildOf } from './container-process.ts';
 import { environment } from './environment.ts';
 import type { OciProcess } from './oci-spec.ts';
 import { DescriptorList, OpenProgram } from './open-program.ts';
@@ -84,7 +86,7 @@ export function compileExec(process: OciProcess, handles: ExecHandles): Program 
   return builder.program;
 }
 
-/** Throws EngineError 'conflict' when the container has ended. The caller makes sure that `pid` is still the container's. */
+/** Throws EngineError 'conflict' when the container has ended, also when its number is another process's by now. */
 export function openExecProgram(input: ExecProgramInput): OpenProgram {
   const { host, logOptions, nextLogSeq } = input;
   const process = execProcess(input);
@@ -126,11 +128,20 @@ export function openExecProgram(input: ExecProgramInput): OpenProgram {
   }
 }
 
-function openProcess({ id, pid }: ExecProgramInput): number {
+function openProcess({ id, pid, monitorPid }: ExecProgramInput): number {
+  const notRunning = (cause?: unknown) => new EngineError('conflict', `Container ${id} is not running`, { cause });
+  let fd: number;
   try {
-    return pidfdOpen(pid);
+    fd = pidfdOpen(pid);
   } catch (error) {
     if (!isErrno(error, 'ESRCH')) throw error;
-    throw new EngineError('conflict', `Container ${id} is not running`, { cause: error });
+    throw notRunning(error);
+  }
+  try {
+    if (!isChildOf(pid, monitorPid)) throw notRunning();
+    return fd;
+  } catch (error) {
+    closeFd(fd);
+    throw error;
   }
 }

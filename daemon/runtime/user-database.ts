@@ -1,13 +1,9 @@
-// /etc/passwd and /etc/group of an image: who `--user` and USER name. The files are the enemy's: they are opened inside the image's
-// root without magic links, must be regular files, and are read up to a limit. No libc look-up, no NSS.
-import { fstatSync, openSync, readSync } from 'node:fs';
-import { O, RESOLVE } from '../../native-bindings/constants.ts';
-import { isErrno } from '../../native-bindings/errno.ts';
-import { closeFd, openat2 } from '../../native-bindings/files.ts';
+// Who `--user` and USER name, by /etc/passwd and /etc/group of an image. The files are the enemy's: how they are read is
+// account-files.ts' part, here is what their lines mean. No libc look-up, no NSS.
 import { EngineError } from '../errors/engine-error.ts';
+import { type AccountFile, readAccountFile } from './account-files.ts';
 import type { ResolvedUser } from './container-input.ts';
 
-const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_ID = 2 ** 31 - 1;
 const MAX_GROUPS = 1024;
 const MAX_SPEC_BYTES = 256;
@@ -27,16 +23,20 @@ interface GroupEntry {
 
 /**
  * `user` is `[name|uid][:[group|gid]]`; "" is uid 0, gid 0. A number is only ever a number: an image cannot make `-u 1000` mean root by
- * an entry that is named "1000". `groupAdd` are names or numbers. Throws EngineError 'invalid' with Docker's words.
+ * an entry that is named "1000". `groupAdd` are names or numbers. `pid`: see readAccountFile. Throws EngineError 'invalid' with Docker's
+ * words.
  */
-export function resolveUser(rootFd: number, user: string, groupAdd: readonly string[]): ResolvedUser {
+export function resolveUser(rootFd: number, user: string, groupAdd: readonly string[], pid?: number): ResolvedUser {
   if (Buffer.byteLength(user) > MAX_SPEC_BYTES) throw new EngineError('invalid', 'the user is too long');
   const colon = user.indexOf(':');
   const userPart = colon < 0 ? user : user.slice(0, colon);
   const groupPart = colon < 0 ? '' : user.slice(colon + 1);
   if (groupPart.includes(':')) throw new EngineError('invalid', `invalid user "${user}": expected user[:group]`);
-  const passwd = parsePasswd(readDatabase(rootFd, 'etc/passwd'));
-  const groups = parseGroups(readDatabase(rootFd, 'etc/group'));
+  const passwdFile = readAccountFile(rootFd, 'etc/passwd', pid);
+  const groupFile = readAccountFile(rootFd, 'etc/group', pid);
+  const passwd = parsePasswd(passwdFile.text);
+  const groups = parseGroups(groupFile.text);
+  const groupId = (name: string) => findGroup(name, groups, groupFile);
 
   const wantedUid = userPart === '' ? 0 : parseId(userPart);
   const entry =
@@ -44,29 +44,33 @@ export function resolveUser(rootFd: number, user: string, groupAdd: readonly str
       ? passwd.find(({ name }) => name === userPart)
       : passwd.find(({ uid }) => uid === wantedUid);
   if (wantedUid === undefined && entry === undefined) {
-    throw new EngineError('invalid', `unable to find user ${userPart}: no matching entries in passwd file`);
+    throw new EngineError('invalid', `unable to find user ${userPart}: ${whyMissing(passwdFile, 'passwd')}`);
   }
   const uid = wantedUid ?? entry?.uid ?? 0;
-  const gid = groupPart === '' ? (entry?.gid ?? 0) : groupId(groupPart, groups);
+  const gid = groupPart === '' ? (entry?.gid ?? 0) : groupId(groupPart);
   // Groups that list the user count unless a group was given, as with login.
   const listed =
     groupPart === '' && entry !== undefined
       ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid)
       : [];
-  const extra = groupAdd.map((name) => groupId(name, groups));
+  const extra = groupAdd.map(groupId);
   const additionalGids = [...new Set([gid, ...listed, ...extra])];
   if (additionalGids.length > MAX_GROUPS) throw new EngineError('invalid', `more than ${MAX_GROUPS} groups`);
   return { uid, gid, additionalGids, home: entry?.home || '/' };
 }
 
-function groupId(text: string, groups: readonly GroupEntry[]): number {
+function findGroup(text: string, groups: readonly GroupEntry[], file: AccountFile): number {
   const id = parseId(text);
   if (id !== undefined) return id;
   const found = groups.find(({ name }) => name === text);
   if (found === undefined) {
-    throw new EngineError('invalid', `unable to find group ${text}: no matching entries in group file`);
+    throw new EngineError('invalid', `unable to find group ${text}: ${whyMissing(file, 'group')}`);
   }
   return found.gid;
+}
+
+function whyMissing({ passedOver }: AccountFile, name: string): string {
+  return passedOver ?? `no matching entries in ${name} file`;
 }
 
 /** undefined for what is a name. Throws for what looks like a number and is none that the kernel takes. */
@@ -106,38 +110,4 @@ export function parseGroups(text: string): GroupEntry[] {
     if (name && gid !== undefined) entries.push({ name, gid, members: members.split(',').filter(Boolean) });
   }
   return entries;
-}
-
-/** The file's text; empty when the image has none. */
-function readDatabase(rootFd: number, path: string): string {
-  let handle: number;
-  try {
-    handle = openat2(rootFd, path, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return '';
-    const why = error instanceof Error ? error.message : String(error);
-    throw new EngineError('invalid', `read /${path} of the image: ${why}`, { cause: error });
-  }
-  let fd: number;
-  try {
-    // Looked at before it is opened: opening a device can do something to the host (a watchdog starts).
-    if (!fstatSync(handle).isFile()) throw new EngineError('invalid', `/${path} of the image is not a regular file`);
-    fd = openSync(`/proc/self/fd/${handle}`, 'r');
-  } finally {
-    closeFd(handle);
-  }
-  try {
-    const stats = fstatSync(fd);
-    if (stats.size > MAX_FILE_BYTES) {
-      throw new EngineError('invalid', `/${path} of the image is larger than ${MAX_FILE_BYTES} bytes`);
-    }
-    const content = Buffer.allocUnsafe(stats.size);
-    let length = 0;
-    for (let count = -1; count !== 0 && length < content.length; length += count) {
-      count = readSync(fd, content, length, content.length - length, null);
-    }
-    return content.toString('utf8', 0, length);
-  } finally {
-    closeFd(fd);
-  }
 }

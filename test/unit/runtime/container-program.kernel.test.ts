@@ -272,6 +272,18 @@ describe('exec', () => {
     expect(output).toBe('alice\r\n/tmp\r\n/dev/pts/0\r\ny /home/alice\r\nCapEff:\t0000000000000000\r\n');
   });
 
+  test('enters no process but a child of the container’s monitor', async () => {
+    await using container = new KernelContainer('sleep 60');
+    await container.start();
+    // What a number reused after the container's end looks like: the process is there, and another's child.
+    const stranger = container.exec('true', { monitorPid: process.pid });
+    await expect(stranger).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('is not running'),
+    });
+    expect((await container.exec('true')).code).toBe(0);
+  });
+
   test('--privileged adds capabilities', async () => {
     await using container = new KernelContainer('sleep 60');
     await container.start();

@@ -20,7 +20,7 @@ import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
 import type { CgroupPlacement, ContainerProgramInput, ExecOptions } from '../../../daemon/runtime/container-input.ts';
 import { openContainerProgram } from '../../../daemon/runtime/container-program.ts';
 import { openExecProgram } from '../../../daemon/runtime/exec-program.ts';
-import { readExitRecord } from '../../../daemon/runtime/exit-record.ts';
+import { readExitRecord, readStartedRecord } from '../../../daemon/runtime/exit-record.ts';
 import { Launcher } from '../../../daemon/runtime/launcher.ts';
 import type { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
 import { parseMounts } from '../../../daemon/runtime/mounts.ts';
@@ -92,6 +92,10 @@ export class KernelContainer implements AsyncDisposable {
     return this.#client?.pid ?? 0;
   }
 
+  get monitorPid(): number {
+    return readStartedRecord(path.join(this.directory, 'main', 'run'))?.monitor ?? 0;
+  }
+
   placement(): CgroupPlacement {
     const group = this.#group;
     mkdirSync(group, { recursive: true });
@@ -138,7 +142,7 @@ export class KernelContainer implements AsyncDisposable {
 
   async exec(
     command: string | readonly string[],
-    options: Partial<ExecOptions> & { userName?: string } = {},
+    options: Partial<ExecOptions> & { userName?: string; monitorPid?: number } = {},
   ): Promise<Finished> {
     const name = `exec${this.#execs++}`;
     const dirs = this.#directories(name);
@@ -161,6 +165,7 @@ export class KernelContainer implements AsyncDisposable {
         ...options,
       },
       pid: this.pid,
+      monitorPid: options.monitorPid ?? this.monitorPid,
       cgroup: this.placement(),
       host: runtimeHost,
     });

@@ -1,0 +1,18 @@
+// What may be believed of a number that stands for a container's first process: between its end and the news of it, the number can have
+// become a stranger's. Ask after opening what belongs to the process (a pidfd, its root), for then the answer is about what was opened.
+import { readFileSync } from 'node:fs';
+import { isErrno } from '../../native-bindings/errno.ts';
+
+/** True when `pid` is a child of the container's monitor. The monitor reaps its children itself and outlives the first of them. */
+export function isChildOf(pid: number, monitorPid: number): boolean {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return false;
+    throw error;
+  }
+  // "pid (name) state ppid …": the name may hold anything, parentheses too.
+  const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ', 2)[1]);
+  return parent === monitorPid && monitorPid > 0;
+}
