@@ -201,23 +201,35 @@ async function within<T>(work: Promise<T>, limitMs: number): Promise<T | 'silent
   return Promise.race([work, promise]).finally(() => clearTimeout(timer));
 }
 
-/** Directories, cgroups and monitors that belong to no row. */
+/**
+ * Directories, cgroups and monitors that belong to no row. Only directories below this engine's own roots say that something is its own: another
+ * engine may have the same cgroup parent, so a group that nothing here tells of is removed when it is empty and left alone otherwise.
+ */
 async function clearOrphans(services: Services, known: ReadonlySet<string>): Promise<void> {
-  const { paths, layers, cgroups, cgroupParent, runs } = services;
+  const { paths, layers, cgroups, cgroupParent, runs, log } = services;
   runs.emptyTrash();
-  for (const id of orphans(list(paths.runs), known)) {
+  const withRun = orphans(list(paths.runs), known);
+  const withLayer = orphans(list(paths.containers), known);
+  for (const id of withRun) {
     const monitor = await within(connect(services, paths.run(id)), answerLimitMs);
     if (monitor !== undefined && monitor !== 'silent') {
       monitor.signal(killSignal);
       await within(monitor.ended, answerLimitMs);
     }
-    runs.remove(id);
   }
+  const own = new Set([...withRun, ...withLayer]);
   for (const id of orphans(cgroups.children(cgroupParent), known)) {
-    await cgroups.kill(join(cgroupParent, id));
-    await cgroups.remove(join(cgroupParent, id));
+    const group = join(cgroupParent, id);
+    if (own.has(id)) await cgroups.kill(group);
+    else if (cgroups.pids(group).length > 0) {
+      log.warn({ cgroup: group }, 'a cgroup of another engine: give each engine a --cgroup-parent of its own');
+      continue;
+    }
+    await cgroups.remove(group);
   }
-  for (const id of orphans(list(paths.containers), known)) layers.remove(id);
+  // Last: until then they say whose the groups are.
+  for (const id of withRun) runs.remove(id);
+  for (const id of withLayer) layers.remove(id);
 }
 
 function orphans(ids: readonly string[], known: ReadonlySet<string>): string[] {
