@@ -31,6 +31,7 @@ export interface LogBlock {
 export class LogBlocks implements Disposable {
   readonly #logDir: string;
   readonly #onMove: (seq: number) => void;
+  readonly #end: LogPlace | undefined;
   /** Opened ahead, by sequence number. */
   readonly #ahead = new Map<number, number>();
   #isWhole = false;
@@ -39,9 +40,10 @@ export class LogBlocks implements Disposable {
   #seq: number;
   #offset: number;
 
-  /** `onMove` is told of each file that is begun. */
-  constructor(logDir: string, start: LogPlace, onMove: (seq: number) => void = () => {}) {
+  /** `onMove` is told of each file that is begun. Nothing is read from `end` on. */
+  constructor(logDir: string, start: LogPlace, onMove: (seq: number) => void = () => {}, end?: LogPlace) {
     this.#logDir = logDir;
+    this.#end = end;
     this.#seq = start.seq;
     this.#offset = start.offset;
     this.#onMove = onMove;
@@ -90,7 +92,7 @@ export class LogBlocks implements Disposable {
   }
 
   async #readBlock(fd: number): Promise<LogBlock | undefined> {
-    const size = Math.min(fstatSync(fd).size - this.#offset, BLOCK_BYTES);
+    const size = Math.min(this.#limit(fstatSync(fd).size) - this.#offset, BLOCK_BYTES);
     if (size <= 0) return undefined;
     if (this.#buffer.length < size) {
       this.#buffer = Buffer.allocUnsafeSlow(size <= SMALL_BLOCK_BYTES ? SMALL_BLOCK_BYTES : BLOCK_BYTES);
@@ -101,6 +103,12 @@ export class LogBlocks implements Disposable {
     const block = { seq: this.#seq, offset: this.#offset, chunks };
     this.#offset += used;
     return block;
+  }
+
+  /** How much of the open file may be read, of `fileBytes`. */
+  #limit(fileBytes: number): number {
+    if (this.#end === undefined || this.#seq < this.#end.seq) return fileBytes;
+    return this.#seq === this.#end.seq ? Math.min(fileBytes, this.#end.offset) : 0;
   }
 
   #openFollowing(): { seq: number; fd: number } | undefined {

@@ -1,5 +1,5 @@
 // The files of one container's log, as a reader meets them: numbered, the oldest deleted at any moment by rotation.
-import { constants, openSync, readdirSync } from 'node:fs';
+import { constants, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '../errors/engine-error.ts';
 
@@ -16,6 +16,13 @@ export function logSequences(logDir: string): number[] {
     .filter((name) => /^log\.\d{1,10}$/.test(name))
     .map((name) => Number(name.slice('log.'.length)))
     .sort((a, b) => a - b);
+}
+
+/** Where the log ends now; undefined when there is none. */
+export function logEnd(logDir: string): { seq: number; offset: number } | undefined {
+  const seq = logSequences(logDir).at(-1);
+  if (seq === undefined) return undefined;
+  return { seq, offset: statSync(join(logDir, `log.${seq}`), { throwIfNoEntry: false })?.size ?? 0 };
 }
 
 /** Undefined when rotation has deleted it (or has not made it yet). */

@@ -1,7 +1,7 @@
 // Reads a container's log at its own pace: from the start, the end or a place, by time, the last lines, and on while it grows.
 // However slow its consumer is, it holds one block in memory and the container goes on, unless `lossless` asks otherwise.
 import { LogBlocks, type LogPlace } from './log-blocks.ts';
-import { logSequences } from './log-directory.ts';
+import { logEnd, logSequences } from './log-directory.ts';
 import type { LogChunk, LogRecord } from './log-record.ts';
 import { findTail } from './log-tail.ts';
 import type { LogHold, MonitorClient } from './monitor-client.ts';
@@ -47,6 +47,8 @@ class LogSource {
   readonly #wake = new Wake();
   readonly #hold: LogHold | undefined;
   readonly #undo: (() => void)[] = [];
+  /** Without `follow`: a container that writes faster than this is read must not make the answer endless, nor longer than its tail. */
+  readonly #end: LogPlace | undefined;
   /** The monitor's first answer: the end of the log at the time of the subscription, between two records. */
   readonly #firstPosition: Promise<LogPlace | undefined>;
   #blocks: LogBlocks | undefined;
@@ -63,6 +65,7 @@ class LogSource {
     const [lowest = 0] = logSequences(logDir);
     const known = typeof from === 'object' ? from : { seq: lowest, offset: 0 };
     const isFollowing = follow !== undefined && !follow.hasEnded;
+    if (follow === undefined) this.#end = logEnd(logDir);
     if (isFollowing && lossless) this.#hold = follow.holdLog(known.seq);
     if (tail === undefined && from !== 'end') this.#open(known);
     const wake = () => {
@@ -124,14 +127,14 @@ class LogSource {
     const { tail } = this.#options;
     const end = tail === undefined ? await this.#firstPosition : undefined;
     if (end) return { blocks: this.#open(end), skipBytes: 0 };
-    const { seq, offset, skipBytes } = await findTail(this.#logDir, tail ?? 0);
+    const { seq, offset, skipBytes } = await findTail(this.#logDir, tail ?? 0, this.#end);
     return { blocks: this.#open({ seq, offset }), skipBytes };
   }
 
   /** Files that rotation or removal may take away are opened as soon as it is known which. */
   #open(place: LogPlace): LogBlocks {
     const { follow } = this.#options;
-    const blocks = new LogBlocks(this.#logDir, place, (seq) => this.#hold?.moveTo(seq));
+    const blocks = new LogBlocks(this.#logDir, place, (seq) => this.#hold?.moveTo(seq), this.#end);
     this.#hold?.moveTo(place.seq);
     this.#blocks = blocks;
     if (follow?.hasEnded) blocks.openRest();

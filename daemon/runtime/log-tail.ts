@@ -15,13 +15,13 @@ interface RecordPlace {
   readonly newlines: number;
 }
 
-/** The place after which at most `lines` lines follow; a last line without its newline counts. Lines of both streams count together. */
-export async function findTail(logDir: string, lines: number): Promise<TailStart> {
+/** The place after which at most `lines` lines follow; a last line without its newline counts. Nothing from `end` on is looked at. Lines of both streams count together. */
+export async function findTail(logDir: string, lines: number, end?: LogPlace): Promise<TailStart> {
   const sequences = logSequences(logDir);
   // Newlines to pass, from the end backwards, before the line that is to come first: found out with the last record.
   let wanted: number | undefined;
   for (const seq of sequences.toReversed()) {
-    const file = await scan(logDir, seq, wanted === undefined ? lines + 1 : wanted);
+    const file = await scan(logDir, seq, wanted === undefined ? lines + 1 : wanted, end);
     if (file.records.length === 0) continue;
     wanted ??= lines + (file.endsLine ? 1 : 0);
     for (const record of file.records.toReversed()) {
@@ -38,8 +38,9 @@ async function scan(
   logDir: string,
   seq: number,
   newlines: number,
+  end: LogPlace | undefined,
 ): Promise<{ records: RecordPlace[]; endsLine: boolean }> {
-  using blocks = new LogBlocks(logDir, { seq, offset: 0 });
+  using blocks = new LogBlocks(logDir, { seq, offset: 0 }, undefined, end);
   let records: RecordPlace[] = [];
   let first = 0;
   let held = 0;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -127,6 +127,17 @@ describe('the last lines', () => {
     expect(await text({ tail: 3 })).toBe('49998\n49999\n50000\n');
     expect(await text({ tail: 30_000 })).toBe(lines(50_000).slice(20_000).join(''));
   });
+});
+
+test('what is written while it is read does not come, unless it follows', async () => {
+  write(1, '1\n', '2\n', '3\n');
+  const readers = [open(), open({ tail: 2 }), open({ tail: 0 }), open({ from: 'end' })];
+  appendFileSync(join(dir, 'log.1'), record({ text: '4\n' }));
+  write(2, '5\n');
+  const texts = await Promise.all(
+    readers.map(async (reader) => (await collect(reader, ({ data }) => data.toString())).join('')),
+  );
+  expect(texts).toEqual(['1\n2\n3\n', '2\n3\n', '', '']);
 });
 
 describe('splitLines', () => {
