@@ -6,6 +6,7 @@ import { compileMasks, prepareMasks } from './compile-masks.ts';
 import { compileMount, prepareMounts } from './compile-mounts.ts';
 import { CHDIR_MAKE, compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
 import { compileSysctls, compileSysctlsApart } from './compile-sysctls.ts';
+import { mountWords } from './mount-words.ts';
 import type { OciMount, OciNamespace, OciSpec } from './oci-spec.ts';
 import type { Program } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
@@ -62,12 +63,21 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
   }
   if (spec.process.terminal) slaveFd = compileConsole(builder, sources);
   compileMasks(builder, spec, masks, sources.procFd);
+  if (sources.devFd !== undefined && hasReadonlyDev(spec)) {
+    builder.add('mount_setattr', [sources.devFd, 0, MOUNT_ATTR.RDONLY, 0, 0], 'full now');
+  }
   if (spec.root.readonly) {
     builder.add('chdir', [spec.process.cwd, CHDIR_MAKE], 'made while the root can be written');
     builder.add('mount_setattr', [handles.rootFd, 0, MOUNT_ATTR.RDONLY, 0, 0], 'the root is read-only');
   }
   compileProcess(builder, spec.process, handles, { slaveFd, makeWorkingDirectory: !spec.root.readonly });
   return builder.program;
+}
+
+/** As --tmpfs /dev:ro asks; the engine's own /dev stays writable. */
+function hasReadonlyDev({ mounts }: OciSpec): boolean {
+  const dev = mounts.find(({ destination }) => destination === '/dev');
+  return dev !== undefined && (mountWords(dev.options).attributes & MOUNT_ATTR.RDONLY) !== 0;
 }
 
 function isProcfs({ destination, type }: OciMount): boolean {

@@ -4,6 +4,7 @@ import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
 import type { HostConfig } from '../api/types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { ResolvedMount } from './container-input.ts';
 import type { OciDevice } from './oci-spec.ts';
 
 /** A device of --device, with what the filter allows: some of r, w and m. */
@@ -82,6 +83,32 @@ function collect(host: string, target: string, permissions: string, devices: Res
   const device = deviceOf(stats, target);
   if (device === undefined) throw refuse('not a device node');
   devices.push({ ...device, permissions });
+}
+
+/**
+ * --device makes nodes in a /dev of the engine's or of --tmpfs; what the user binds over it stays as the host has it (as with runc). That
+ * is what -v /dev:/dev wants; where a node is missing in the end, this says so. Reads the host.
+ */
+export function deviceWarnings(devices: readonly ResolvedDevice[], mounts: readonly ResolvedMount[]): string[] {
+  const hidden = new Map<ResolvedMount, string[]>();
+  for (const device of devices) {
+    const covering = mounts.filter(({ target }) => device.path.startsWith(`${target}/`));
+    const mount = covering.sort((a, b) => b.target.length - a.target.length)[0];
+    if (mount === undefined || isThere(device, mount)) continue;
+    hidden.set(mount, [...(hidden.get(mount) ?? []), device.path]);
+  }
+  return [...hidden].map(([{ type, target, source }, paths]) => {
+    const names = paths.length > 3 ? `${paths.slice(0, 3).join(', ')} and ${paths.length - 3} more` : paths.join(', ');
+    if (type === 'bind') return `no device node ${names}: ${source} is mounted on ${target} and has none of that name`;
+    return target === '/dev'
+      ? `device nodes in /dev cannot be opened (${names}): its tmpfs is nodev`
+      : `no device node ${names}: the tmpfs on ${target} covers it`;
+  });
+}
+
+function isThere(device: ResolvedDevice, { type, target, source, tmpfsOptions }: ResolvedMount): boolean {
+  if (type === 'tmpfs') return target === '/dev' && !tmpfsOptions.includes('nodev');
+  return lstatSync(source + device.path.slice(target.length), { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Not devices of the machine, but file systems and files that other mounts put there. */

@@ -122,7 +122,8 @@ function tmpfs(target: string, words: readonly string[], mode: string, readonly 
     propagation: 'rprivate',
     mode,
     createSource: false,
-    tmpfsOptions: tmpfsOptions(readonly ? [...words, 'ro'] : words),
+    // On /dev the devices go: nodes that cannot be opened are of no use to anybody.
+    tmpfsOptions: tmpfsOptions([...(target === '/dev' ? ['dev'] : []), ...words, ...(readonly ? ['ro'] : [])]),
   };
 }
 

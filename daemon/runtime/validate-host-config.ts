@@ -5,7 +5,7 @@ import type { HostConfig } from '../api/types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { effectiveCapabilities } from './capabilities.ts';
 import type { ResolvedMount } from './container-input.ts';
-import { type ResolvedDevice, resolveDevices } from './devices.ts';
+import { deviceWarnings, type ResolvedDevice, resolveDevices } from './devices.ts';
 import type { HostFacts } from './host-facts.ts';
 import { parseMounts } from './mounts.ts';
 import { type NamespaceModes, parseNamespaceModes } from './namespaces.ts';
@@ -53,12 +53,9 @@ export function validateHostConfig(
     ownNetwork: !isHostNetwork,
   });
   const { warnings } = resolveUlimits(hostConfig, facts);
-  return {
-    warnings,
-    modes,
-    mounts: parseMounts(hostConfig, config),
-    devices: resolveDevices(hostConfig),
-  };
+  const mounts = parseMounts(hostConfig, config);
+  const devices = resolveDevices(hostConfig);
+  return { warnings: [...warnings, ...deviceWarnings(devices, mounts)], modes, mounts, devices };
 }
 
 /** What Docker has and this engine does not: named, never passed over. */

@@ -21,3 +21,17 @@ test('belong to whom they belong on the host', async () => {
     rmSync(scratch, { recursive: true });
   }
 });
+
+test('are in a tmpfs of the user’s over /dev too, and can be used there', async () => {
+  const look =
+    'stat -c %t:%T /dev/null /dev/zap; echo x >/dev/zap && head -c 2 /dev/zero | wc -c; ls /dev; touch /dev/new 2>&1';
+  const devices = [{ PathOnHost: '/dev/null', PathInContainer: '/dev/zap', CgroupPermissions: 'rw' }];
+  const names = 'core\nfd\nfull\nnull\nptmx\nrandom\nstderr\nstdin\nstdout\ntty\nurandom\nzap\nzero\n';
+  for (const [options, end] of [
+    ['', ''],
+    ['ro', 'touch: /dev/new: Read-only file system\n'],
+  ] as const) {
+    await using container = new KernelContainer(look, { hostConfig: { Devices: devices, Tmpfs: { '/dev': options } } });
+    expect((await container.run()).output).toBe(`1:3\n1:3\n2\n${names}${end}`);
+  }
+});

@@ -214,6 +214,23 @@ describe('the rest', () => {
 
   test('an empty HostConfig is fine', () => expect(check({}).warnings).toEqual([]));
 
+  test.each<[HostConfig, string[]]>([
+    [{ Binds: ['/dev:/dev'] }, []],
+    [{ Binds: ['/dev/null:/dev/zap'] }, []],
+    [{ Tmpfs: { '/dev': 'size=1m' } }, []],
+    [{ Binds: ['/etc:/dev'] }, ['no device node /dev/zero: /etc is mounted on /dev and has none of that name']],
+    [{ Tmpfs: { '/dev': 'nodev' } }, ['device nodes in /dev cannot be opened (/dev/zero): its tmpfs is nodev']],
+  ])('--device where the user’s mounts are: %j', (hostConfig, warnings) => {
+    expect(check({ ...hostConfig, Devices: [{ PathOnHost: '/dev/zero' }] }).warnings).toEqual(warnings);
+  });
+
+  test('--device below a mount that covers it', () => {
+    const Devices = [{ PathOnHost: '/dev/zero', PathInContainer: '/dev/sub/zero' }];
+    expect(check({ Devices, Tmpfs: { '/dev/sub': '' } }).warnings).toEqual([
+      'no device node /dev/sub/zero: the tmpfs on /dev/sub covers it',
+    ]);
+  });
+
   test.each<[HostConfig, string]>([
     [{ ShmSize: -1 }, 'SHM size can not be less than 0'],
     [{ OomScoreAdj: 1001 }, 'Invalid value 1001, range for oom score adj is [-1000, 1000]'],
