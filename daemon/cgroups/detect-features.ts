@@ -6,6 +6,8 @@ import type { GroupFiles } from './group-files.ts';
 import { type Hierarchies, v1Hierarchy, v2With } from './hierarchies.ts';
 import { parseNumberList } from './number-list.ts';
 
+const PROBE_PREFIX = 'tsdocker-probe-';
+
 /** The files that a new group has in the v1 hierarchies that matter, and on v2. */
 export interface GroupContents {
   memory: ReadonlySet<string>;
@@ -18,7 +20,8 @@ export interface GroupContents {
 export function probeContents(hierarchies: Hierarchies, files: GroupFiles, processId: number): GroupContents {
   const probe = (dir: string | undefined): ReadonlySet<string> => {
     if (dir === undefined) return new Set();
-    const group = `${dir}/tsdocker-probe-${processId}`;
+    removeStaleProbes(dir, files, processId);
+    const group = `${dir}/${PROBE_PREFIX}${processId}`;
     files.makeDirectory(group);
     try {
       return new Set(files.list(group));
@@ -32,6 +35,15 @@ export function probeContents(hierarchies: Hierarchies, files: GroupFiles, proce
     blkio: probe(v1Hierarchy(hierarchies, 'blkio')?.dir),
     v2: probe(hierarchies.v2?.dir),
   };
+}
+
+/** Groups of daemons that were killed between making and removing theirs. */
+function removeStaleProbes(dir: string, files: GroupFiles, processId: number): void {
+  for (const name of files.childGroups(dir)) {
+    const pid = name.startsWith(PROBE_PREFIX) ? name.slice(PROBE_PREFIX.length) : '';
+    if (!/^[0-9]+$/.test(pid)) continue;
+    if (Number(pid) === processId || !files.exists(`/proc/${pid}`)) files.removeDirectory(`${dir}/${name}`);
+  }
 }
 
 export function detectFeatures(hierarchies: Hierarchies, contents: GroupContents, files: GroupFiles): CgroupFeatures {

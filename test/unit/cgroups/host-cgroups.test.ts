@@ -45,6 +45,14 @@ describe('cgroup v2', () => {
     expect([...files.groups.keys()]).toEqual([ROOT]);
   });
 
+  it('removes what a daemon that was killed while it looked has left, also with its own process id', () => {
+    files.makeDirectory(`${ROOT}/tsdocker-probe-1`);
+    files.makeDirectory(`${ROOT}/tsdocker-probe-4000000000`);
+    files.makeDirectory(`${ROOT}/tsdocker-probe-mine`);
+    open();
+    expect([...files.groups.keys()]).toEqual([ROOT, `${ROOT}/tsdocker-probe-mine`]);
+  });
+
   it('hands controllers down and sets limits', () => {
     const placement = open().create(PATH, { memoryBytes: 1 << 26, memorySwapBytes: 1 << 27, pids: 20, devices: [] });
     expect(files.read(`${ROOT}/tsdocker/cgroup.subtree_control`)).toBe('cpu cpuset memory io pids');
