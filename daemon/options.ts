@@ -133,7 +133,7 @@ export function optionsHelp(): string {
     const left = `  ${flag.short === undefined ? '    ' : `-${flag.short}, `}--${name}${value}`;
     return `${left.padEnd(34)} ${flag.help}\n`;
   });
-  return `Usage:  tsdockerd [OPTIONS]\n\nA container engine for one Linux host.\n\nOptions:\n${lines.join('')}  -v, --version${' '.repeat(21)}Print version information and quit\n`;
+  return `Usage:  tsdockerd [OPTIONS]\n\nA container engine for one Linux host.\n\nOptions:\n${lines.join('')}  -v, --version${' '.repeat(20)}Print version information and quit\n`;
 }
 
 function complete(options: FileOptions): DaemonOptions {
