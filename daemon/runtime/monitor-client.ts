@@ -42,6 +42,8 @@ export class MonitorClient {
   readonly #endListeners: Set<() => void>;
   readonly #holds = new Set<{ seq: number }>();
   #heldSeq = NO_HOLD;
+  /** It stays when its writers leave: what they wrote may wait for the container to read. */
+  #stdin: Promise<Socket> | undefined;
 
   private constructor(connection: MonitorConnection, runDir: string, initialHoldSeq: number | undefined) {
     this.#socket = connection.socket;
@@ -119,14 +121,36 @@ export class MonitorClient {
     };
   }
 
-  /** A connection of its own, so that a container that does not read blocks nothing else. */
+  /**
+   * For one writer of any number. All share one connection, which is not the one for everything else: a container that does not read
+   * blocks its writers only, and however many they are, the monitor has room for others. Rejects when the monitor is gone.
+   */
   async openStdin(): Promise<StdinStream> {
-    const { socket } = await connectToMonitor(this.#runDir);
-    return new StdinConnection(socket);
+    this.#stdin ??= this.#connectStdin();
+    return new SharedStdin(await this.#stdin);
   }
 
   close(): void {
     this.#socket.destroy();
+    this.#stdin?.then(
+      (socket) => socket.end(),
+      () => undefined,
+    );
+  }
+
+  async #connectStdin(): Promise<Socket> {
+    try {
+      const { socket } = await connectToMonitor(this.#runDir);
+      // Each writer that waits is one that listens.
+      socket.setMaxListeners(0);
+      socket.once('close', () => {
+        this.#stdin = undefined;
+      });
+      return socket;
+    } catch (error) {
+      this.#stdin = undefined;
+      throw error;
+    }
   }
 
   #sendHold(): void {
@@ -145,7 +169,7 @@ export class MonitorClient {
   }
 }
 
-class StdinConnection implements StdinStream {
+class SharedStdin implements StdinStream {
   readonly #socket: Socket;
 
   constructor(socket: Socket) {
@@ -159,8 +183,7 @@ class StdinConnection implements StdinStream {
   }
 
   close({ endOfInput }: { endOfInput: boolean }): void {
-    if (endOfInput) this.#socket.write(message('Z', new Uint8Array()));
-    this.#socket.end();
+    if (endOfInput && this.#socket.writable) this.#socket.write(message('Z', new Uint8Array()));
   }
 
   #write(bytes: Buffer): Promise<void> {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readExitRecord, readStartedRecord } from '../../../daemon/runtime/exit-record.ts';
@@ -82,6 +82,26 @@ describe('stdin', () => {
     client.signal(9);
     await client.ended;
     await write;
+  });
+
+  test('that is not read has any number of writers, loses none, and leaves room for others', async () => {
+    const client = await fixture.launch({ stdin: true, script: 'until [ -e /tmp/go ]; do sleep 0.05; done; wc -c' });
+    const writers = Array.from({ length: 100 }, async () => {
+      const stdin = await client.openStdin();
+      await stdin.write(Buffer.alloc(50_000, 'x'));
+      stdin.close({ endOfInput: false });
+    });
+    // One after the other, as clients come and go.
+    for (let n = 0; n < 100; n++) (await client.openStdin()).close({ endOfInput: false });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const started = performance.now();
+    (await MonitorClient.connect(fixture.runDir)).close();
+    expect(performance.now() - started).toBeLessThan(1000);
+    writeFileSync(`/proc/${client.pid}/root/tmp/go`, '');
+    await Promise.all(writers);
+    (await client.openStdin()).close({ endOfInput: true });
+    await client.ended;
+    expect((await fixture.output()).stdout.trim()).toBe('5000000');
   });
 
   test('that nobody reads any more is thrown away', async () => {
