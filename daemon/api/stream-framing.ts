@@ -8,7 +8,12 @@ const blockBytes = 64 * 1024;
 const spareBlocks = 4;
 const headerBytes = 8;
 
-export type Output = AsyncIterable<OutputChunk | readonly OutputChunk[]>;
+/** What a service gives, and where frames are to end inside it: one frame without. Numbers, since an object a line would be the daemon's memory. */
+export interface FramedChunk extends OutputChunk {
+  readonly frameEnds?: readonly number[];
+}
+
+export type Output = AsyncIterable<FramedChunk | readonly FramedChunk[]>;
 
 /** Docker's numbers: 1 stdout, 2 stderr, 3 a message of the engine itself. */
 export type StreamNumber = 1 | 2 | 3;
@@ -48,13 +53,14 @@ export class FrameWriter {
     this.#framing = framing;
   }
 
-  /** false: wait for `drained` before the next. */
-  push(stream: StreamNumber, data: Buffer): boolean {
-    if (this.#used + headerBytes + Math.min(data.length, blockBytes / 4) > this.#block.bytes.length) this.#nextBlock();
-    if (this.#framing.isFramed) this.#frame(stream, data.length);
-    for (let at = 0; at < data.length; ) {
+  /** Takes the bytes from `start` to `end`. false: wait for `drained` before the next. */
+  push(stream: StreamNumber, data: Buffer, start = 0, end = data.length): boolean {
+    const length = end - start;
+    if (this.#used + headerBytes + Math.min(length, blockBytes / 4) > this.#block.bytes.length) this.#nextBlock();
+    if (this.#framing.isFramed) this.#frame(stream, length);
+    for (let at = start; at < end; ) {
       if (this.#used === this.#block.bytes.length) this.#nextBlock();
-      const copied = data.copy(this.#block.bytes, this.#used, at);
+      const copied = data.copy(this.#block.bytes, this.#used, at, end);
       this.#used += copied;
       at += copied;
     }
@@ -126,14 +132,15 @@ export class FrameWriter {
 export async function pumpOutput(output: Output, sink: Writable, framing: Framing): Promise<void> {
   const writer = new FrameWriter(sink, framing);
   for await (const item of output) {
-    if (sink.destroyed) return;
-    if (Array.isArray(item)) {
-      for (const chunk of item as readonly OutputChunk[]) {
-        if (!writer.push(chunk.stream, chunk.data)) await writer.drained();
+    for (const { stream, data, frameEnds } of Array.isArray(item)
+      ? (item as readonly FramedChunk[])
+      : [item as FramedChunk]) {
+      let start = 0;
+      for (const end of frameEnds ?? [data.length]) {
+        if (sink.destroyed) return;
+        if (!writer.push(stream, data, start, end)) await writer.drained();
+        start = end;
       }
-    } else {
-      const chunk = item as OutputChunk;
-      if (!writer.push(chunk.stream, chunk.data)) await writer.drained();
     }
   }
   writer.flush();

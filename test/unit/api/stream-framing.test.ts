@@ -74,6 +74,22 @@ test('only clients known to copy get merged frames of logs', () => {
   expect(mergesLogFrames(undefined)).toBe(false);
 });
 
+test('each end that a chunk names is a frame on the wire', async () => {
+  const data = Buffer.from('one\ntwo\n');
+  const parts: Buffer[] = [];
+  const sink = new Writable({
+    write(part: Buffer, _encoding, done) {
+      parts.push(Buffer.from(part));
+      done();
+    },
+  });
+  const source = (async function* () {
+    yield { stream: 1 as const, data, frameEnds: [4, 8] };
+  })();
+  await pumpOutput(source, sink, { isFramed: true, canMerge: false });
+  expect(Buffer.concat(parts).toString('latin1')).toBe('\x01\0\0\0\0\0\0\x04one\n\x01\0\0\0\0\0\0\x04two\n');
+});
+
 test('log frames are lines for other clients: cut, joined across writes, streams apart', async () => {
   const items = [
     chunk(1, 'a\nb\nc'),
@@ -86,7 +102,13 @@ test('log frames are lines for other clients: cut, joined across writes, streams
     for (const item of items) yield item;
   })();
   for await (const lines of lineFrames(source)) {
-    for (const { stream, data } of lines) frames.push({ stream, text: data.toString() });
+    for (const { stream, data, frameEnds } of lines) {
+      let start = 0;
+      for (const end of frameEnds ?? [data.length]) {
+        frames.push({ stream, text: data.toString('utf8', start, end) });
+        start = end;
+      }
+    }
   }
   expect(frames.map(({ stream, text }) => [stream, text.length > 9 ? text.length : text])).toEqual([
     [1, 'a\n'],
