@@ -1,4 +1,4 @@
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { lineFrames } from '../../../daemon/api/line-frames.ts';
 import { type Framing, mergesLogFrames, pumpOutput, streamContentType } from '../../../daemon/api/stream-framing.ts';
