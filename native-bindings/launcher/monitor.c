@@ -204,6 +204,21 @@ static void fill(struct monitor *monitor, struct pollfd *polls)
 	}
 }
 
+/* What it waited with may be all that it has sent: nothing more comes that poll would tell of. */
+static bool may_go_on(const struct monitor *monitor, const struct client *client)
+{
+	return client->fd >= 0 && client->waits && input_is_ready(monitor);
+}
+
+static bool some_may_go_on(const struct monitor *monitor)
+{
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		if (may_go_on(monitor, &monitor->clients[i]))
+			return true;
+	}
+	return false;
+}
+
 static void serve(struct monitor *monitor, const struct pollfd *polls)
 {
 	/* The status first: what it says about execve happened before the end of the process. */
@@ -221,11 +236,11 @@ static void serve(struct monitor *monitor, const struct pollfd *polls)
 		struct client *client = &monitor->clients[i];
 		short events = polls[POLL_CLIENTS + i].revents;
 
-		if (client->fd < 0 || !events)
+		if (client->fd < 0)
 			continue;
 		if (events & POLLOUT)
 			client_send_log(monitor, client);
-		if (client->fd >= 0 && (events & ~POLLOUT))
+		if (client->fd >= 0 && ((events & ~POLLOUT) || may_go_on(monitor, client)))
 			client_readable(monitor, client);
 	}
 	if (polls[POLL_LISTENER].revents)
@@ -249,16 +264,19 @@ static int end(struct monitor *monitor)
 int monitor_run(struct monitor *monitor)
 {
 	struct pollfd polls[POLL_COUNT];
-	int ready;
+	int ready, timeout;
 
 	for (;;) {
 		/* A process may end while its last words about the start are still to be read. */
 		if (monitor->has_failed || (monitor->has_exited && monitor->status < 0))
 			return end(monitor);
 		fill(monitor, polls);
-		ready = poll(polls, POLL_COUNT, monitor->listener_rests || monitor->terminal_rests ? REST_MS : -1);
+		timeout = monitor->listener_rests || monitor->terminal_rests ? REST_MS : -1;
+		if (some_may_go_on(monitor))
+			timeout = 0;
+		ready = poll(polls, POLL_COUNT, timeout);
 		monitor->listener_rests = monitor->terminal_rests = false;
-		if (ready > 0)
+		if (ready > 0 || timeout == 0)
 			serve(monitor, polls);
 	}
 }

@@ -104,6 +104,15 @@ describe('stdin', () => {
     expect((await fixture.output()).stdout.trim()).toBe('5000000');
   });
 
+  test('ends although the end was said while the pipe was full', async () => {
+    const client = await fixture.launch({ stdin: true, script: 'sleep 0.3; wc -c' });
+    const stdin = await client.openStdin();
+    await stdin.write(Buffer.alloc(70_000));
+    stdin.close({ endOfInput: true });
+    await client.ended;
+    expect((await fixture.output()).stdout.trim()).toBe('70000');
+  });
+
   test('that nobody reads any more is thrown away', async () => {
     const client = await fixture.launch({ stdin: true, script: 'exec <&-; sleep 0.3; exit 5' });
     const stdin = await client.openStdin();
