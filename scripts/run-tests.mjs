@@ -58,6 +58,17 @@ async function step(name, file, args, seconds) {
   return isGood;
 }
 
+/** The launcher's own tests again, with a launcher that stops at the first wrong access or overflow. */
+async function sanitizedLauncher() {
+  const name = 'the launcher under ASan and UBSan';
+  if (!(await step(`build ${name}`, 'make', ['-s', '-C', 'native-bindings/launcher', 'sanitized'], 120))) return;
+  const files = ['launcher', 'monitor', 'join', 'monitor-stdio', 'log'].map(
+    (file) => `test/unit/runtime/${file}.kernel.test.ts`,
+  );
+  const binary = `TSDOCKER_LAUNCHER=${root}build/launcher/tsdocker-launcher-sanitized`;
+  await step(name, 'env', [binary, 'scripts/with-node', 'node_modules/vitest/vitest.mjs', 'run', ...files], 120);
+}
+
 /** @param {string} kind @param {number} seconds */
 async function vitest(kind, seconds) {
   console.log(`\n== tests: ${kind}`);
@@ -120,6 +131,7 @@ async function main() {
       if (existsSync(`${root}native-bindings/launcher/fuzz`))
         await step('fuzz the launcher’s decoder, 20 s', 'native-bindings/launcher/fuzz', [], 180);
     } else skip('clang with libFuzzer', 'fuzz the launcher’s decoder');
+    await sanitizedLauncher();
   }
   const limits = { unit: 300, integration: 420, clients: 240, hostile: 360, fault: 420 };
   for (const kind of kinds) {
