@@ -66,7 +66,10 @@ async function start(name, argv) {
   writeFileSync(`${dir}/empty.json`, '{}');
   const { openSync } = await import('node:fs');
   const log = openSync(`${dir}/log`, 'a');
-  const child = spawn(file, args, { stdio: ['ignore', log, log], detached: true });
+  const child = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', file, ...args], {
+    stdio: ['ignore', log, log],
+    detached: true,
+  });
   const engine = { name, dir, socket, child, agent: new Agent({ keepAlive: true, maxSockets: 200 }) };
   for (let n = 0; n < 600; n++) {
     if (child.exitCode !== null)

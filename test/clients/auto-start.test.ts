@@ -1,5 +1,5 @@
 // `tsdocker` with no daemon running, and scripts/start: on the default paths, inside a mount namespace where /run, /var/lib and /var/log are
-// empty, so that an engine of this machine is not met.
+// empty, so that an engine of this machine is not met, and in a network namespace of their own.
 import { expect, test } from 'vitest';
 import { projectRoot } from '../harness/paths.ts';
 import { runCommand } from '../harness/run-command.ts';
@@ -8,8 +8,9 @@ const inEmptyHost = (script: string) =>
   runCommand(
     'unshare',
     [
-      ...['-m', '--propagation', 'private', 'sh', '-c'],
-      `for dir in /run /var/lib /var/log; do mount -t tmpfs tsdt $dir || exit 99; done
+      ...['-m', '-n', '--propagation', 'private', 'sh', '-c'],
+      `ip link set lo up || exit 98
+      for dir in /run /var/lib /var/log; do mount -t tmpfs tsdt $dir || exit 99; done
       ${script}
       status=$?
       pid=$(cat /run/tsdocker/tsdocker.pid) && kill $pid

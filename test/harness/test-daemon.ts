@@ -1,10 +1,12 @@
-// A tsdockerd of a test's own: private directory, socket and cgroup parent, started through bin/tsdockerd as a user would.
+// A tsdockerd of a test's own: private directory, socket, cgroup parent and network namespace, started through bin/tsdockerd as a user
+// would. What it does to bridges and firewall rules is done in that namespace, which outlives the daemon.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { ApiClient } from './api-client.ts';
 import { eventually, sleep } from './eventually.ts';
 import { busyboxTar } from './fixtures.ts';
 import { cgroupHierarchies, type EnginePlace, isAlive, traces } from './ledger.ts';
+import { NetNamespace } from './net-namespace.ts';
 import { projectRoot } from './paths.ts';
 
 export interface DaemonOptions {
@@ -17,6 +19,11 @@ export interface DaemonOptions {
   image?: boolean;
   /** An existing directory to use instead of a new one; it is not deleted at the end. */
   dir?: string;
+  /**
+   * Where it runs: a namespace of its own (the default), one that the test made and closes, or the machine's, for tests that reach it
+   * over TCP and use no network.
+   */
+  network?: NetNamespace | 'machine';
 }
 
 export class TestDaemon implements EnginePlace {
@@ -27,6 +34,7 @@ export class TestDaemon implements EnginePlace {
   private readonly options: DaemonOptions;
   private child: ChildProcess | undefined;
   private isDirOurs: boolean;
+  private ownNetwork: NetNamespace | undefined;
 
   constructor(options: DaemonOptions = {}) {
     this.options = options;
@@ -57,6 +65,15 @@ export class TestDaemon implements EnginePlace {
     return `unix://${this.socketPath}`;
   }
 
+  /** The daemon's network namespace. Not there for one that runs in the machine's. */
+  get network(): NetNamespace {
+    const { network } = this.options;
+    if (network === 'machine') throw new Error("this daemon runs in the machine's own network namespace");
+    if (network !== undefined) return network;
+    this.ownNetwork ??= NetNamespace.make();
+    return this.ownNetwork;
+  }
+
   /** The daemon's own process: below the wrapper, when there is one. */
   get pid(): number {
     const text = readFileSync(`${this.dir}/d.pid`, 'utf8');
@@ -71,6 +88,7 @@ export class TestDaemon implements EnginePlace {
 
   commandLine(): string[] {
     return [
+      ...(this.options.network === 'machine' ? [] : this.network.wrapper),
       ...(this.options.wrapper ?? []),
       `${projectRoot}bin/tsdockerd`,
       ...['-H', this.host, '--data-root', this.dataRoot, '--exec-root', this.execRoot],
@@ -205,6 +223,8 @@ export class TestDaemon implements EnginePlace {
     problems.push(...(await this.killStrays()));
     this.removeCgroupParents();
     const lastWords = problems.length > 0 ? `\n--- end of the daemon's log\n${this.logTail()}` : '';
+    this.ownNetwork?.close();
+    this.ownNetwork = undefined;
     if (this.isDirOurs) rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
     if (problems.length > 0) throw new Error(`left behind by the engine:\n${problems.join('\n')}${lastWords}`);
   }

@@ -125,7 +125,7 @@ describe('tsdockerd', () => {
   });
 
   test('tcp without mutual TLS is refused', async () => {
-    const daemon = new TestDaemon({ args: ['-H', 'tcp://127.0.0.1:0'] });
+    const daemon = new TestDaemon({ network: 'machine', args: ['-H', 'tcp://127.0.0.1:0'] });
     daemon.spawn();
     expect(await daemon.ended()).not.toBe(0);
     expect(daemon.log()).toMatch(/tls/i);
