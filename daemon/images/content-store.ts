@@ -6,26 +6,38 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { BlobWriter } from './blob-writer.ts';
 import { isDigest } from './image-config.ts';
+
+/** What a pull that was not finished left is kept so long. */
+const INGEST_KEPT_MS = 24 * 3600_000;
 
 export class ContentStore {
   readonly #path: string;
   readonly #blobs: string;
+  readonly #ingest: string;
   readonly #staging: string;
+  /** Blobs that are in use though no row names them yet: a pull, a push. */
+  readonly #holds = new Map<string, number>();
 
   constructor(path: string, staging: string) {
     this.#path = path;
     this.#blobs = join(path, 'blobs', 'sha256');
+    this.#ingest = join(path, 'ingest');
     this.#staging = staging;
     mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#ingest, { recursive: true, mode: 0o700 });
+    this.dropOldIngests();
     this.#writeOnce('oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));
     this.#writeOnce(
       'index.json',
@@ -57,6 +69,58 @@ export class ContentStore {
 
   remove(digest: string): void {
     rmSync(this.pathOf(digest), { force: true });
+  }
+
+  has(digest: string): boolean {
+    return existsSync(this.pathOf(digest));
+  }
+
+  /** Opens a blob that is to come, with the bytes of it that are there already. One writer of a digest at a time. */
+  ingest(digest: string, maxBytes: number): Promise<BlobWriter> {
+    this.pathOf(digest);
+    return BlobWriter.open(digest, join(this.#ingest, digest.slice('sha256:'.length)), maxBytes);
+  }
+
+  /** Makes verified blobs visible. Their bytes have to be on the disk: a row may name them from now on. */
+  publish(writers: Iterable<BlobWriter>): void {
+    for (const writer of writers) {
+      if (!writer.isVerified) throw new EngineError('system', `publish ${writer.digest}: it was not verified`);
+      renameSync(writer.path, this.pathOf(writer.digest));
+    }
+    fsyncDirectory(this.#blobs);
+  }
+
+  /** Keeps blobs from being collected until it is disposed, whether they are there yet or not. */
+  hold(digests: Iterable<string>): Disposable {
+    let held = [...digests];
+    for (const digest of held) this.#holds.set(digest, (this.#holds.get(digest) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        for (const digest of held) {
+          const left = (this.#holds.get(digest) ?? 1) - 1;
+          if (left === 0) this.#holds.delete(digest);
+          else this.#holds.set(digest, left);
+        }
+        held = [];
+      },
+    };
+  }
+
+  isHeld(digest: string): boolean {
+    return this.#holds.has(digest);
+  }
+
+  /** Takes away what unfinished pulls left a day ago, or all of it that nobody holds. Returns the bytes that went. */
+  dropOldIngests(keptMs = INGEST_KEPT_MS): number {
+    let bytes = 0;
+    for (const name of readdirSync(this.#ingest)) {
+      const path = join(this.#ingest, name);
+      const { mtimeMs, size } = statSync(path);
+      if (this.isHeld(`sha256:${name}`) || Date.now() - mtimeMs < keptMs) continue;
+      rmSync(path, { force: true });
+      bytes += size;
+    }
+    return bytes;
   }
 
   pathOf(digest: string): string {
