@@ -68,7 +68,7 @@ async function copyLayer(store: LocalImageStore, upper: string, directory: strin
   );
   try {
     const [packed] = await Promise.all([packing, unpacking]);
-    return { diffId: packed.diffId, sizeBytes: packed.sizeBytes };
+    return packed;
   } catch (error) {
     cancel.abort(error);
     await Promise.allSettled([packing, unpacking]);

@@ -4,6 +4,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -69,6 +70,15 @@ export class ContentStore {
 
   remove(digest: string): void {
     rmSync(this.pathOf(digest), { force: true });
+  }
+
+  /** All blobs that are whole. */
+  *list(): Generator<{ digest: string; sizeBytes: number }> {
+    for (const name of readdirSync(this.#blobs)) {
+      if (!isDigest(`sha256:${name}`)) continue;
+      const stats = lstatSync(join(this.#blobs, name), { throwIfNoEntry: false });
+      if (stats !== undefined) yield { digest: `sha256:${name}`, sizeBytes: stats.size };
+    }
   }
 
   has(digest: string): boolean {

@@ -10,6 +10,8 @@ import type {
 } from '../api/types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
+import type { BlobTables } from './blob-tables.ts';
+import { collectContent } from './collect-content.ts';
 import { commitImage } from './commit-image.ts';
 import type { ContainerLayerStore } from './container-layers.ts';
 import type { ContentStore } from './content-store.ts';
@@ -32,6 +34,7 @@ import type { LayerStore } from './layer-store.ts';
 import { imagesDiskUsage, listImages } from './list-images.ts';
 import { pruneImages } from './prune-images.ts';
 import { familiar, isValidTag, parseReference, parseRepository } from './reference.ts';
+import type { Descriptor } from './registry/registry-session.ts';
 import { removeImage } from './remove-image.ts';
 
 export interface ImageEvent {
@@ -46,10 +49,18 @@ export interface ImageParts {
   readonly tables: ImageTables;
   readonly layers: LayerStore;
   readonly content: ContentStore;
+  readonly blobs: BlobTables;
   readonly jail: Jail;
   readonly usersOf: UsersOfImage;
   readonly onEvent: (event: ImageEvent) => void;
   readonly containerLayers: () => ContainerLayerStore;
+}
+
+export interface AddOptions {
+  topLayer: number | undefined;
+  parentId?: string;
+  /** How a registry or an archive has it; its bytes are in the content store. */
+  manifest?: Descriptor;
 }
 
 /** Configs that stay parsed. */
@@ -117,13 +128,21 @@ export class LocalImageStore implements ImageStore {
     this.parts.onEvent({ action: 'tag', id, attributes: { name: familiar({ ...name, digest: undefined }) } });
   }
 
-  /** Records an image whose config and layers are stored. Its layers' holds may go afterwards. */
-  add(config: ImageConfig, options: { topLayer: number | undefined; parentId?: string }): string {
-    const bytes = Buffer.from(JSON.stringify(config));
+  /** Records an image that was made here. */
+  add(config: ImageConfig, options: AddOptions): string {
+    return this.addBytes(Buffer.from(JSON.stringify(config)), options);
+  }
+
+  /** Records an image whose layers are stored; their holds may go afterwards. `bytes` is its config as it came: their digest is its id. */
+  addBytes(bytes: Uint8Array, options: AddOptions): string {
     parseImageConfig(bytes);
-    const id = this.parts.content.put(bytes);
-    const sizeBytes = this.parts.layers.chain(options.topLayer).reduce((sum, layer) => sum + layer.sizeBytes, 0);
-    this.parts.tables.insert({ id, parentId: options.parentId, topLayer: options.topLayer, sizeBytes });
+    const { content, layers, tables, blobs } = this.parts;
+    const id = content.put(bytes);
+    const sizeBytes = layers.chain(options.topLayer).reduce((sum, layer) => sum + layer.sizeBytes, 0);
+    tables.transaction(() => {
+      tables.insert({ id, parentId: options.parentId, topLayer: options.topLayer, sizeBytes });
+      if (options.manifest !== undefined) blobs.addManifest(id, options.manifest);
+    });
     return id;
   }
 
@@ -151,13 +170,12 @@ export class LocalImageStore implements ImageStore {
     return this.parts.tables.count();
   }
 
-  /** Lets go of layers without a user. Returns the chain ids of those that went. */
+  /** Lets go of layers and blobs without a user. Returns the chain ids of those that went. */
   collect(): string[] {
     const tops = this.parts.tables.all().map(({ topLayer }) => topLayer);
-    return this.parts.layers
-      .collect(tops)
-      .filter(({ kind }) => kind === 'image')
-      .map(({ key }) => key);
+    const gone = this.parts.layers.collect(tops);
+    collectContent(this.parts.content, this.parts.blobs);
+    return gone.filter(({ kind }) => kind === 'image').map(({ key }) => key);
   }
 
   /** Full id, then name, then unique prefix of an id: Docker's order. */

@@ -85,6 +85,23 @@ export class ImageTables {
     });
   }
 
+  /** The image is what a repository has under this digest: it goes from the image that was that before. */
+  setDigest(repository: string, digest: string, imageId: string): void {
+    this.#db.run(
+      'INSERT INTO image_digests (repository, digest, image_id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET image_id = excluded.image_id',
+      repository,
+      digest,
+      imageId,
+    );
+  }
+
+  /** Every name that is a tag, with its image. */
+  allTags(): { repository: string; tag: string; imageId: string }[] {
+    return this.#db
+      .all('SELECT repository, tag, image_id FROM image_tags ORDER BY 1, 2')
+      .map((row) => ({ repository: String(row.repository), tag: String(row.tag), imageId: String(row.image_id) }));
+  }
+
   removeName(name: ImageName): boolean {
     if (name.tag !== undefined) {
       return this.#db.run('DELETE FROM image_tags WHERE repository = ? AND tag = ?', name.repository, name.tag) > 0;

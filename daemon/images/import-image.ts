@@ -24,7 +24,7 @@ export async function importImage(store: LocalImageStore, tar: Readable, options
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     if (result.diffId === undefined) throw new EngineError('system', 'import: the layer has no digest');
-    return { diffId: result.diffId, sizeBytes: result.sizeBytes };
+    return { diffId: result.diffId, sizeBytes: result.sizeBytes, tarBytes: result.tarBytes };
   });
   const created = new Date().toISOString();
   const config: ImageConfig = {

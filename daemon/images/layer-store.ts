@@ -19,15 +19,24 @@ export interface Layer {
   /** Digest of the layer's plain archive; empty for init layers. */
   readonly diffId: string;
   readonly sizeBytes: number;
+  /** Bytes of the plain archive; undefined for init layers and those of older versions. */
+  readonly tarBytes: number | undefined;
 }
 
 /** What somebody filled a staged directory with. */
 export interface Staged {
   diffId: string;
   sizeBytes: number;
+  tarBytes?: number;
   /** For layers that are known by something else than their content. */
   key?: string;
   kind?: 'init';
+}
+
+/** Files that wait to become a layer; thrown away when it is disposed before it was published. */
+export interface StagedLayer extends Disposable {
+  readonly directory: string;
+  readonly staged: Staged;
 }
 
 /** Keeps layers until it is disposed. */
@@ -48,7 +57,9 @@ export class LayerStore {
     this.#root = root;
     this.#db = db;
     this.#trash = trash;
-    for (const row of db.all('SELECT number, kind, key, parent, diff_id, size_bytes FROM layers ORDER BY number')) {
+    for (const row of db.all(
+      'SELECT number, kind, key, parent, diff_id, size_bytes, tar_bytes FROM layers ORDER BY number',
+    )) {
       this.#remember(layerOf(row));
     }
     this.#clean();
@@ -96,29 +107,45 @@ export class LayerStore {
    * instead. Whatever fails, nothing is left but trash. The result holds the layer until the caller has given it a user.
    */
   async make(parent: number | undefined, fill: (directory: string) => Promise<Staged>): Promise<LayerHold> {
-    using below = parent === undefined ? undefined : this.hold(parent);
+    using _below = parent === undefined ? undefined : this.hold(parent);
     if (this.chain(parent).length >= MAX_LAYERS)
       throw new EngineError('invalid', `max depth exceeded: more than ${MAX_LAYERS} layers`);
+    using staged = await this.stage(fill);
+    return this.publish(staged, parent);
+  }
+
+  /** The first half of `make`: needs no parent, so that layers of one image can be unpacked at the same time. */
+  async stage(fill: (directory: string) => Promise<Staged>): Promise<StagedLayer> {
     const aside = join(this.#root.staging, randomBytes(8).toString('hex'));
     try {
       const directory = join(aside, 'fs');
       mkdirSync(aside, { mode: 0o700 });
       mkdirSync(directory, { mode: 0o755 });
       const staged = await fill(directory);
-      const key = staged.key ?? chainId(below?.layer.key, staged.diffId);
-      const known = this.#byKey.get(key);
-      if (known !== undefined) return this.hold(known.number);
-      return this.#publish(directory, {
-        number: this.#last + 1,
-        kind: staged.kind ?? 'image',
-        key,
-        parent,
-        diffId: staged.diffId,
-        sizeBytes: staged.sizeBytes,
-      });
-    } finally {
+      return { directory, staged, [Symbol.dispose]: () => this.#trash.discard(aside) };
+    } catch (error) {
       this.#trash.discard(aside);
+      throw error;
     }
+  }
+
+  /** The second half: it becomes the layer on top of `parent`, which the caller holds. One that is there already is used instead. */
+  publish({ directory, staged }: StagedLayer, parent: number | undefined): LayerHold {
+    const below = parent === undefined ? undefined : this.get(parent);
+    if (this.chain(parent).length >= MAX_LAYERS)
+      throw new EngineError('invalid', `max depth exceeded: more than ${MAX_LAYERS} layers`);
+    const key = staged.key ?? chainId(below?.key, staged.diffId);
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return this.hold(known.number);
+    return this.#publish(directory, {
+      number: this.#last + 1,
+      kind: staged.kind ?? 'image',
+      key,
+      parent,
+      diffId: staged.diffId,
+      sizeBytes: staged.sizeBytes,
+      tarBytes: staged.tarBytes,
+    });
   }
 
   /** Forgets all layers that nobody uses: `used` are the tops of images and containers. Returns what went, highest first. */
@@ -170,13 +197,14 @@ export class LayerStore {
     renameSync(directory, this.dirOf(layer.number));
     fsyncDirectory(this.#root.layers);
     this.#db.run(
-      'INSERT INTO layers (number, kind, key, parent, diff_id, size_bytes) VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT INTO layers (number, kind, key, parent, diff_id, size_bytes, tar_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
       layer.number,
       layer.kind,
       layer.key,
       layer.parent ?? null,
       layer.diffId,
       layer.sizeBytes,
+      layer.tarBytes ?? null,
     );
     this.#remember(layer);
     return this.hold(layer.number);
@@ -216,5 +244,6 @@ function layerOf(row: Row): Layer {
     parent: row.parent === null ? undefined : Number(row.parent),
     diffId: String(row.diff_id),
     sizeBytes: Number(row.size_bytes),
+    tarBytes: row.tar_bytes === null ? undefined : Number(row.tar_bytes),
   };
 }

@@ -2,6 +2,7 @@
 // left half-made goes to the trash before anything else can see it.
 import type { Database } from '../state/database.ts';
 import { JailedArchive } from './archive.ts';
+import { BlobTables } from './blob-tables.ts';
 import { ContainerLayerStore } from './container-layers.ts';
 import { ContentStore } from './content-store.ts';
 import { openDataRoot, Trash } from './data-root.ts';
@@ -37,6 +38,7 @@ export function openImages(options: ImagesOptions): Images {
   const trash = new Trash(root.trash, jail, onError);
   const layers = new LayerStore(root, options.database, trash);
   const content = new ContentStore(root.content, root.staging);
+  const blobs = new BlobTables(options.database);
   const tables = new ImageTables(options.database);
   const containerLayers: ContainerLayerStore = new ContainerLayerStore(
     root,
@@ -49,6 +51,7 @@ export function openImages(options: ImagesOptions): Images {
     tables,
     layers,
     content,
+    blobs,
     jail,
     usersOf: options.usersOfImage,
     onEvent: options.onEvent ?? (() => undefined),

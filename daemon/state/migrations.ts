@@ -55,4 +55,32 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: '0003-image-content',
+    sql: `
+      CREATE TABLE layer_blobs (
+        diff_id TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        PRIMARY KEY (diff_id, digest)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX layer_blobs_by_digest ON layer_blobs (digest);
+      CREATE TABLE blob_repositories (
+        digest TEXT NOT NULL,
+        repository TEXT NOT NULL,
+        PRIMARY KEY (digest, repository)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE image_manifests (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+        digest TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        UNIQUE (image_id, digest)
+      ) STRICT;
+      ALTER TABLE layers ADD COLUMN tar_bytes INTEGER;
+      ALTER TABLE layers ADD COLUMN disk_bytes INTEGER;
+    `,
+  },
 ];

@@ -70,8 +70,12 @@ async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): 
     const hash = createHash('sha256');
     const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     const packer = new Packer({ form: 'layer', allocate: () => buffer });
+    result.tarBytes = 0;
     withRoot((fd) => {
-      for (const chunk of layerChunks(packer, fd)) hash.update(chunk);
+      for (const chunk of layerChunks(packer, fd)) {
+        hash.update(chunk);
+        result.tarBytes += chunk.length;
+      }
     });
     result.diffId = `sha256:${hash.digest('hex')}`;
     result.sizeBytes = packer.sizeBytes;
@@ -93,6 +97,7 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
   const reader = new TarReader(unpacker, { ...defaultTarLimits, maxContentBytes });
   return new Promise((resolve, reject) => {
     let isOver = false;
+    let tarBytes = 0;
     const stop = (error: unknown): void => {
       if (isOver) return;
       isOver = true;
@@ -109,14 +114,18 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
       }
     };
     receiveChunks(port, {
-      chunk: (bytes) => guarded(() => reader.write(bytes)),
+      chunk: (bytes) =>
+        guarded(() => {
+          tarBytes += bytes.length;
+          reader.write(bytes);
+        }),
       end: () =>
         guarded(() => {
           reader.end();
           unpacker.finish();
           unpacker[Symbol.dispose]();
           isOver = true;
-          resolve({ sizeBytes: unpacker.sizeBytes, entries: reader.entries });
+          resolve({ sizeBytes: unpacker.sizeBytes, tarBytes, entries: reader.entries });
         }),
       failed: stop,
     });
@@ -125,15 +134,19 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
 
 async function packLayer(ports: JobPorts): Promise<PackResult> {
   const hash = createHash('sha256');
+  let tarBytes = 0;
   const fd = openRoot();
   try {
     const packer = await send(
       'layer',
       ports,
       (using) => layerChunks(using, fd),
-      (chunk) => hash.update(chunk),
+      (chunk) => {
+        hash.update(chunk);
+        tarBytes += chunk.length;
+      },
     );
-    return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: packer.sizeBytes };
+    return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: packer.sizeBytes, tarBytes };
   } finally {
     closeSync(fd);
   }

@@ -26,6 +26,8 @@ export type Job =
 
 export interface UnpackResult {
   sizeBytes: number;
+  /** Bytes of the plain archive: what came, or with `repack` what it became. */
+  tarBytes: number;
   entries: number;
   /** Digest of the layer's own archive (what pack-layer makes of it); only with `repack`. */
   diffId?: string;
@@ -34,6 +36,7 @@ export interface UnpackResult {
 export interface PackResult {
   diffId: string;
   sizeBytes: number;
+  tarBytes: number;
 }
 
 /** What a job results in. 'get' first tells its head, a PathStat. */
