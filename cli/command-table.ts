@@ -91,6 +91,15 @@ export const commands: readonly CommandEntry[] = [
     import('./commands/inspect.ts').then((m) => m.inspect),
   ),
   container('kill', 'Kill one or more running containers', () => import('./commands/kill.ts').then((m) => m.kill)),
+  entry('Load an image from a tar archive or STDIN', { top: 'load', group: 'image load' }, () =>
+    import('./commands/load.ts').then((m) => m.load),
+  ),
+  entry('Authenticate to a registry', { top: 'login', rank: 8 }, () =>
+    import('./commands/login.ts').then((m) => m.login),
+  ),
+  entry('Log out from a registry', { top: 'logout', rank: 9 }, () =>
+    import('./commands/logout.ts').then((m) => m.logout),
+  ),
   container('logs', 'Fetch the logs of a container', () => import('./commands/logs.ts').then((m) => m.logs)),
   entry(
     'List containers',
@@ -112,6 +121,12 @@ export const commands: readonly CommandEntry[] = [
   entry('Remove unused images', { group: 'image prune' }, () =>
     import('./commands/prune.ts').then((m) => m.pruneImages),
   ),
+  entry('Download an image from a registry', { top: 'pull', group: 'image pull', rank: 5 }, () =>
+    import('./commands/pull.ts').then((m) => m.pull),
+  ),
+  entry('Upload an image to a registry', { top: 'push', group: 'image push', rank: 6 }, () =>
+    import('./commands/push.ts').then((m) => m.push),
+  ),
   container('rename', 'Rename a container', () => import('./commands/rename.ts').then((m) => m.rename)),
   container('restart', 'Restart one or more containers', () => import('./commands/stop.ts').then((m) => m.restart)),
   entry('Remove one or more containers', { top: 'rm', group: 'container rm', aliases: ['container remove'] }, () =>
@@ -125,6 +140,14 @@ export const commands: readonly CommandEntry[] = [
     'Create and run a new container from an image',
     () => import('./commands/run.ts').then((m) => m.run),
     1,
+  ),
+  entry(
+    'Save one or more images to a tar archive (streamed to STDOUT by default)',
+    { top: 'save', group: 'image save' },
+    () => import('./commands/save.ts').then((m) => m.save),
+  ),
+  entry('Search Docker Hub for images', { top: 'search', rank: 10 }, () =>
+    import('./commands/search.ts').then((m) => m.search),
   ),
   container('start', 'Start one or more stopped containers', () => import('./commands/start.ts').then((m) => m.start)),
   container('stats', 'Display a live stream of container(s) resource usage statistics', () =>
@@ -149,7 +172,7 @@ export const commands: readonly CommandEntry[] = [
   container('update', 'Update configuration of one or more containers', () =>
     import('./commands/update.ts').then((m) => m.update),
   ),
-  entry('Show the tsdocker version information', { top: 'version', rank: 10 }, () =>
+  entry('Show the tsdocker version information', { top: 'version', rank: 11 }, () =>
     import('./commands/version.ts').then((m) => m.version),
   ),
   container('wait', 'Block until one or more containers stop, then print their exit codes', () =>
@@ -159,9 +182,7 @@ export const commands: readonly CommandEntry[] = [
 
 /** Docker's commands that this version lacks, with what is missing. */
 const missing: readonly (readonly [paths: readonly string[], what: string])[] = [
-  [['pull', 'push', 'login', 'logout', 'search', 'image pull', 'image push'], 'registries cannot be reached yet'],
   [['build', 'builder', 'buildx', 'image build'], 'there is no builder yet'],
-  [['load', 'save', 'image load', 'image save'], 'images come and go by import, export and commit for now'],
   [['network'], 'there are no networks but none, host and container:NAME yet'],
   [['volume'], 'there are no volumes yet; bind mounts (-v /host:/path) work'],
   [['compose'], 'there is no compose yet'],

@@ -1,8 +1,8 @@
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
-import { CliError } from '../errors.ts';
+import { CliError, messageOf } from '../errors.ts';
 import { stringFlag } from '../flags/flag.ts';
-import { writeNewFile } from '../terminal/file-output.ts';
+import { checkOutputPath, writeNewFile } from '../terminal/file-output.ts';
 
 export const exportContainer = defineCommand({
   usage: '[OPTIONS] CONTAINER',
@@ -14,6 +14,9 @@ export const exportContainer = defineCommand({
     if (flags.output === '' && cli.out.isTerminal) {
       throw new CliError('cowardly refusing to save to a terminal. Use the -o flag or redirect');
     }
+    await checkOutputPath(flags.output).catch((error: unknown) => {
+      throw new CliError(`failed to export container: ${messageOf(error)}`);
+    });
     const response = await cli.client.request('GET', `/containers/${segment(name)}/export`);
     if (flags.output === '') for await (const chunk of response.body) await cli.out.write(chunk);
     else await writeNewFile(flags.output, response.body);

@@ -1,10 +1,7 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import { atLeast, defineCommand } from '../command.ts';
-import { CliError } from '../errors.ts';
 import { listFlag, stringFlag } from '../flags/flag.ts';
+import { openInput } from '../options/input-file.ts';
 import { parseReference } from '../options/reference.ts';
-import { systemReason } from '../options/variables.ts';
 import { showProgress } from '../views/progress.ts';
 
 export const importImage = defineCommand({
@@ -19,7 +16,7 @@ export const importImage = defineCommand({
   arguments: atLeast(1),
   async run({ cli, flags, args: [source = '', reference] }) {
     const isUrl = /^https?:\/\//.test(source);
-    const body = isUrl ? undefined : source === '-' ? process.stdin : await openFile(source);
+    const body = isUrl ? undefined : source === '-' ? process.stdin : await openInput(source);
     if (reference !== undefined && reference !== '') parseReference(reference);
     const response = await cli.client.request('POST', '/images/create', {
       query: {
@@ -36,12 +33,3 @@ export const importImage = defineCommand({
     return 0;
   },
 });
-
-async function openFile(path: string): Promise<AsyncIterable<Uint8Array>> {
-  try {
-    await stat(path);
-  } catch (error) {
-    throw new CliError(`open ${path}: ${systemReason(error)}`);
-  }
-  return createReadStream(path, { highWaterMark: 1 << 20 });
-}

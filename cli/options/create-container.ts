@@ -69,7 +69,9 @@ function warn(cli: Cli, host: NonNullable<ContainerCreateRequest['HostConfig']>)
 async function pullImage(cli: Cli, image: string, options: CreateOptions): Promise<void> {
   const { name, tag } = splitReference(image);
   const query = { fromImage: name, tag, platform: options.platform || undefined };
-  const response = await cli.client.request('POST', '/images/create', { query });
+  const { registryHeaders } = await import('../credentials/open-store.ts');
+  const headers = await registryHeaders(cli, image);
+  const response = await cli.client.request('POST', '/images/create', { query, headers });
   const { showProgress } = await import('../views/progress.ts');
   await showProgress(cli, response.body, { quiet: options.quiet, to: cli.err });
 }

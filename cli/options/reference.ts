@@ -15,6 +15,8 @@ export interface Reference {
   familiarName: string;
   /** `latest` when neither tag nor digest was given. */
   tag: string | undefined;
+  /** The tag was written, not added. */
+  isTagged: boolean;
   digest: string | undefined;
 }
 
@@ -52,6 +54,7 @@ export function parseReference(text: string): Reference {
     name: `${domain}/${path}`,
     familiarName: domain === 'docker.io' ? path.replace(/^library\/(?=[^/]+$)/, '') : `${domain}/${path}`,
     tag: tag ?? (digest === undefined ? 'latest' : undefined),
+    isTagged: tag !== undefined,
     digest,
   };
 }

@@ -1,46 +1,53 @@
-// Shows a stream of progress messages (pull, import) and turns the error in it into this program's error.
+// Shows a stream of progress messages (pull, push, load, import) and turns the error in it into this program's error.
 import type { JsonMessage } from '../../daemon/api/types/image.ts';
 import type { Cli } from '../context.ts';
 import { CliError } from '../errors.ts';
 import type { Output } from '../terminal/output.ts';
+
+/** Where messages go: lines as they come, or rows that are drawn over. */
+interface ProgressView {
+  show(message: JsonMessage): void;
+  /** Leaves the last state on the screen. */
+  end(): void;
+}
 
 export async function showProgress(
   cli: Cli,
   body: AsyncIterable<Buffer>,
   options: { quiet: boolean; to: Output },
 ): Promise<void> {
-  const to = options.to;
-  const rows = new Map<string, number>();
-  for await (const message of jsonLines<JsonMessage>(body)) {
-    if (message.error !== undefined || message.errorDetail) {
-      const code = message.errorDetail?.code ?? 0;
-      throw new CliError(message.errorDetail?.message ?? message.error ?? '', code > 0 && code < 256 ? code : 1);
+  const view = await openView(options);
+  try {
+    for await (const message of jsonLines<JsonMessage>(body)) {
+      if (message.error !== undefined || message.errorDetail) {
+        const code = message.errorDetail?.code ?? 0;
+        throw new CliError(message.errorDetail?.message ?? message.error ?? '', code > 0 && code < 256 ? code : 1);
+      }
+      view.show(message);
     }
-    if (options.quiet) continue;
-    if (message.stream !== undefined) to.print(message.stream);
-    else if (message.id === undefined || !to.isTerminal) showLine(to, message);
-    else showRow(to, rows, message.id, message);
+  } finally {
+    view.end();
   }
   if (cli.options.debug) cli.err.line('end of progress');
 }
 
-function showLine(to: Output, message: JsonMessage): void {
-  // Without a terminal only the changes of state are worth a line.
-  if (message.progress || message.progressDetail?.current || message.status === undefined) return;
-  to.line(message.id === undefined ? message.status : `${message.id}: ${message.status}`);
+async function openView({ quiet, to }: { quiet: boolean; to: Output }): Promise<ProgressView> {
+  if (quiet) return { show() {}, end() {} };
+  if (!to.isTerminal) return { show: (message) => showLine(to, message), end() {} };
+  const { LiveProgress } = await import('./live-progress.ts');
+  return new LiveProgress(to);
 }
 
-/** One row of the terminal per id, drawn over. */
-function showRow(to: Output, rows: Map<string, number>, id: string, message: JsonMessage): void {
-  let row = rows.get(id);
-  if (row === undefined) {
-    row = rows.size;
-    rows.set(id, row);
-    to.print('\n');
+function showLine(to: Output, message: JsonMessage): void {
+  if (message.stream !== undefined) to.print(message.stream);
+  // Without a terminal only the changes of state are worth a line.
+  else if (!isAmount(message) && message.status !== undefined) {
+    to.line(message.id === undefined ? message.status : `${message.id}: ${message.status}`);
   }
-  const up = rows.size - row;
-  const progress = message.progress ? ` ${message.progress}` : '';
-  to.print(`\x1b[${up}A\r\x1b[2K${id}: ${message.status ?? ''}${progress}\r\x1b[${up}B`);
+}
+
+function isAmount({ progress, progressDetail }: JsonMessage): boolean {
+  return Boolean(progress) || (progressDetail?.current ?? 0) > 0 || (progressDetail?.total ?? 0) > 0;
 }
 
 const maxLineBytes = 16 << 20;

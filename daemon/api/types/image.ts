@@ -74,3 +74,12 @@ export interface JsonMessage {
   error?: string;
   errorDetail?: { code?: number; message: string };
 }
+
+/** One element of GET /images/search. */
+export interface SearchResult {
+  name: string;
+  description: string;
+  star_count: number;
+  is_official: boolean;
+  is_automated?: boolean;
+}

@@ -166,6 +166,13 @@ export interface AuthConfig {
   registrytoken?: string;
 }
 
+/** Answer of POST /auth. */
+export interface AuthResponse {
+  Status: string;
+  /** Not empty: to be kept instead of the password. */
+  IdentityToken?: string;
+}
+
 /** Docker's Network object. */
 export interface Network {
   Name: string;

@@ -184,7 +184,6 @@ describe('other commands', () => {
   });
 
   it.each([
-    [['pull', 'x'], 1, "'tsdocker pull' is not there yet: registries cannot be reached yet"],
     [['network', 'ls'], 1, "'tsdocker network' is not there yet"],
     [['nonsense'], 1, 'tsdocker: unknown command: tsdocker nonsense'],
     [['container', 'nonsense'], 1, 'tsdocker: unknown command: tsdocker container nonsense'],

@@ -14,6 +14,7 @@ export interface SeenRequest {
   version: string;
   query: URLSearchParams;
   body: string;
+  headers: Record<string, string>;
 }
 
 type Handler = (request: SeenRequest, response: ServerResponse) => void;
@@ -78,6 +79,7 @@ export class FakeDaemon {
       version: match?.[1] ?? '',
       query: url.searchParams,
       body,
+      headers: request.headers as Record<string, string>,
     };
     this.seen.push(seen);
     return seen;
@@ -110,10 +112,10 @@ const main = fileURLToPath(new URL('../../../../cli/main.ts', import.meta.url));
 export function runCli(
   daemon: FakeDaemon,
   args: readonly string[],
-  options: { stdin?: string } = {},
+  options: { stdin?: string; env?: Record<string, string> } = {},
 ): Promise<CliResult> {
   const child = spawn(process.execPath, ['--', main, '-H', `unix://${daemon.socketPath}`, ...args], {
-    env: { PATH: process.env.PATH, HOME: daemon.directory },
+    env: { PATH: process.env.PATH, HOME: daemon.directory, ...options.env },
     stdio: 'pipe',
     timeout: 15_000,
   });
