@@ -25,6 +25,7 @@ import { RunDirectories } from './containers/run-directory.ts';
 import type { Log, Services } from './containers/services.ts';
 import { SystemInformation } from './containers/system-info.ts';
 import { EngineError } from './errors/engine-error.ts';
+import { watchIdleMemory } from './idle-memory.ts';
 import { openImages } from './images/open-images.ts';
 import { FixedNetworks } from './networks/fixed-networks.ts';
 import { parseNetworkMode } from './networks/network-mode.ts';
@@ -147,6 +148,8 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
   cleanups.push(() => api.close());
+  const idleMemory = watchIdleMemory();
+  cleanups.push(() => idleMemory[Symbol.dispose]());
   setImmediate(() => host.warmUp());
 }
 

@@ -17,7 +17,7 @@ import { feedFrom, readableOf } from './jail-streams.ts';
 const MAX_WORKERS = 16;
 /** Of which streams leave some to jobs that end by themselves. */
 const MAX_STREAMS = 12;
-const IDLE_MS = 20_000;
+const IDLE_MS = 5_000;
 const WAIT_MS = 60_000;
 
 const workerUrl = new URL(import.meta.url.endsWith('.mjs') ? './jail-worker.mjs' : './jail-worker.ts', import.meta.url);
