@@ -32,6 +32,8 @@ export interface ResolverSettings {
   readonly isFromHost: boolean;
   /** false: every network of the container is internal. Nothing is asked outside. */
   readonly hasWayOut: boolean;
+  /** --dns-option named ndots: names of one label that no neighbour has are not asked outside, as with Docker. */
+  readonly isNdotsSet?: boolean;
 }
 
 /** Resolvers inside containers' namespaces, on 127.0.0.11. Only containers on a user network have one. */
