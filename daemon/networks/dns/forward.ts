@@ -6,8 +6,8 @@ import type { OutsideSockets } from './outside-sockets.ts';
 /** resolv.conf(5) knows three as well. */
 const MAX_SERVERS = 3;
 const MAX_ATTEMPTS = 3;
-/** Clients wait five seconds by default: a second server has to get its turn before that. */
-const ATTEMPT_MS = { udp: 2000, tcp: 3000 } as const satisfies Record<Transport, number>;
+/** Clients wait five seconds by default: the third server has to get its turn before that. */
+const ATTEMPT_MS = { udp: 1500, tcp: 3000 } as const satisfies Record<Transport, number>;
 
 /** The server has answered; no other would know better. */
 const FINAL_CODES: ReadonlySet<number> = new Set([RCODE.NOERROR, RCODE.NXDOMAIN]);

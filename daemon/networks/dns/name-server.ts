@@ -47,7 +47,7 @@ export class NameServer implements Resolvers, Disposable {
         closeSync(namespaceFd);
         return;
       }
-      const entry = this.#open(containerId, namespaceFd, settings);
+      const entry = this.#open(containerId, { fd: namespaceFd, isFresh: 'fd' in namespace }, settings);
       present?.[Symbol.dispose]();
       this.#entries.set(containerId, entry);
     } catch (error) {
@@ -70,16 +70,16 @@ export class NameServer implements Resolvers, Disposable {
     for (const containerId of [...this.#entries.keys()]) this.stop(containerId);
   }
 
-  #open(containerId: string, namespaceFd: number, settings: ResolverSettings): Entry {
+  #open(containerId: string, namespace: { fd: number; isFresh: boolean }, settings: ResolverSettings): Entry {
     const budget = new TokenBucket(LIMITS.datagramsPerSecond, LIMITS.datagramsPerSecond, performance.now());
     const resolver = new ContainerResolver({
-      sockets: openResolverSockets(namespaceFd, LIMITS),
+      sockets: openResolverSockets(namespace.fd, { isFresh: namespace.isFresh, ...LIMITS }),
       mayRead: () => budget.take(performance.now()),
       answer: (query, transport) => this.#answer(containerId, entry, query, transport),
       onError: this.#options.onError,
     });
     const entry: Entry = {
-      namespaceFd,
+      namespaceFd: namespace.fd,
       settings,
       forwarded: 0,
       [Symbol.dispose]() {

@@ -28,14 +28,14 @@ export interface RedirectRequest {
 }
 
 /**
- * `isReplacing` puts the rules in the place of those that a daemon before this one made; without it the table must not be there (EEXIST).
- * The two differ because the kernel, after a deletion, lets close(2) of the socket wait for all processors: 4 to 20 ms.
- * The last message of the change asks for an acknowledgement.
+ * `isReplacing` puts the rules in the place of those that an earlier daemon may have made; without it they must not be there (EEXIST),
+ * which saves the kernel a deletion at each start of a container. The last message of the change asks for an acknowledgement.
  */
 export function redirectTransaction(request: RedirectRequest, isReplacing: boolean): Buffer {
   const messages = [
-    ...(isReplacing ? [message(MESSAGE.DELETE_TABLE, 0, [text(1, TABLE)])] : []),
-    message(MESSAGE.NEW_TABLE, FLAG.CREATE | FLAG.EXCLUSIVE, [text(1, TABLE)]),
+    // Deleting what is not there is an error, so that it is made before.
+    ...(isReplacing ? [table(MESSAGE.NEW_TABLE, FLAG.CREATE), table(MESSAGE.DELETE_TABLE, 0)] : []),
+    table(MESSAGE.NEW_TABLE, FLAG.CREATE | FLAG.EXCLUSIVE),
     chain('in', HOOK.IN, PRIORITY.FILTER),
     chain('out', HOOK.OUT, PRIORITY.BEFORE_TRACKING),
     chain('back', HOOK.OUT, PRIORITY.LAST),
@@ -64,6 +64,10 @@ function batch(type: number): Buffer {
 
 function message(type: number, flags: number, attributes: Buffer[]): Buffer {
   return netlinkMessage((SUBSYSTEM_NFTABLES << 8) | type, flags, FAMILY_IPV4, 0, attributes);
+}
+
+function table(type: number, flags: number): Buffer {
+  return message(type, flags, [text(1, TABLE)]);
 }
 
 function chain(name: string, hook: number, priority: number): Buffer {

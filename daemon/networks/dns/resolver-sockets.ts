@@ -20,17 +20,22 @@ export interface ResolverSockets {
   tcpFd: number;
 }
 
-export function openResolverSockets(
-  namespaceFd: number,
-  limits: { datagramsPerSecond: number; connectionsPerSecond: number },
-): ResolverSockets {
+export interface ResolverSocketOptions {
+  /** The namespace was never used: no rules of an earlier daemon are in it. */
+  isFresh: boolean;
+  datagramsPerSecond: number;
+  connectionsPerSecond: number;
+}
+
+export function openResolverSockets(namespaceFd: number, options: ResolverSocketOptions): ResolverSockets {
+  const { isFresh, ...limits } = options;
   const address = addressBytes(RESOLVER_ADDRESS);
   return inNetworkNamespace(namespaceFd, () => {
     const udp = bindAnyPort('udp', address);
     try {
       const tcp = bindAnyPort('tcp', address);
       try {
-        redirect({ address, port: DNS_PORT, udpPort: udp.port, tcpPort: tcp.port, ...limits });
+        redirect({ address, port: DNS_PORT, udpPort: udp.port, tcpPort: tcp.port, ...limits }, isFresh);
         return { udpFd: udp.fd, tcpFd: tcp.fd };
       } catch (error) {
         closeSync(tcp.fd);
@@ -43,8 +48,9 @@ export function openResolverSockets(
   });
 }
 
-function redirect(request: RedirectRequest): void {
-  let errno = commitNftables(redirectTransaction(request, false));
+/** A transaction that fails waits for all processors: which one will do is known beforehand, as a rule. */
+function redirect(request: RedirectRequest, isFresh: boolean): void {
+  let errno = commitNftables(redirectTransaction(request, !isFresh));
   if (errno === EEXIST) errno = commitNftables(redirectTransaction(request, true));
   if (errno !== 0) throw new SystemError('nftables', errno, { table: 'tsdocker-dns' }, `redirect ${RESOLVER_ADDRESS}`);
 }
