@@ -22,6 +22,7 @@ import { registerContainerStreams } from './routes/container-streams.ts';
 import { registerContainers } from './routes/containers.ts';
 import { registerExec } from './routes/exec.ts';
 import { registerExplain } from './routes/explain.ts';
+import { registerImageArchives } from './routes/image-archives.ts';
 import { registerImages } from './routes/images.ts';
 import { registerNetworks } from './routes/networks.ts';
 import { registerNotHere } from './routes/not-here.ts';
@@ -152,6 +153,7 @@ export function registerRoutes(app: App, services: ApiServices, sessions: Sessio
   const execStart = registerExec(app, services, sessions);
   registerExplain(app, services);
   registerImages(app, services);
+  registerImageArchives(app, services);
   registerNetworks(app, services);
   registerNotHere(app);
   document.register(app);

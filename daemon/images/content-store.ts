@@ -17,6 +17,7 @@ import {
 import { join } from 'node:path';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { BlobDraft } from './blob-draft.ts';
 import { BlobWriter } from './blob-writer.ts';
 import { isDigest } from './image-config.ts';
 
@@ -81,6 +82,11 @@ export class ContentStore {
     }
   }
 
+  /** Bytes of a blob that is there. */
+  sizeOf(digest: string): number {
+    return statSync(this.pathOf(digest)).size;
+  }
+
   has(digest: string): boolean {
     return existsSync(this.pathOf(digest));
   }
@@ -89,6 +95,11 @@ export class ContentStore {
   ingest(digest: string, maxBytes: number): Promise<BlobWriter> {
     this.pathOf(digest);
     return BlobWriter.open(digest, join(this.#ingest, digest.slice('sha256:'.length)), maxBytes);
+  }
+
+  /** Opens a blob that is made here: its digest comes out at the end. */
+  draft(): Promise<BlobDraft> {
+    return BlobDraft.open(this, this.#staging);
   }
 
   /** Makes verified blobs visible. Their bytes have to be on the disk: a row may name them from now on. */

@@ -1,8 +1,9 @@
-// Archives as they come: plain, gzip or zstd, told by their first bytes (never by a name or a header). Decompression runs on libuv's pool,
-// outside the jail: no program of an image has any part in it.
+// Archives as they come: plain, gzip, zstd, xz or bzip2, told by their first bytes (never by a name or a header). Decompression runs on
+// libuv's pool or in a program of the host's, outside the jail: no program of an image has any part in it.
 import { type Duplex, PassThrough, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
+import { programDecoder } from './program-decoder.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
 
@@ -32,17 +33,11 @@ export function ownedSource(stream: Readable): ByteSource {
 
 /**
  * The plain bytes of a stream. The stream itself is never destroyed, only not read any further: it may be a request whose connection still
- * has to carry the answer. Throws EngineError 'not-implemented' for what cannot be read yet.
+ * has to carry the answer. Throws EngineError 'not-implemented' when the program that reads xz or bzip2 is not installed.
  */
 export async function decompressed(source: Readable): Promise<ByteSource> {
   const start = await firstBytes(source);
   const compression = compressionOf(start);
-  if (compression === 'bzip2' || compression === 'xz') {
-    throw new EngineError(
-      'not-implemented',
-      `${compression} archives cannot be read yet: use gzip, zstd or a plain tar`,
-    );
-  }
   if (source.readableEnded) return ownedSource(decoded(Readable.from([start]), compression));
   if (start.length > 0) source.unshift(start);
   if (compression === 'none') return { stream: source, release: () => source.pause() };
@@ -82,7 +77,12 @@ function firstBytes(source: Readable): Promise<Buffer> {
 function decoded(source: Readable, compression: Compression): Readable {
   if (compression === 'none') return source;
   const options = { chunkSize: CHUNK_BYTES };
-  const decoder: Duplex = compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options);
+  const decoder: Duplex =
+    compression === 'gzip'
+      ? createGunzip(options)
+      : compression === 'zstd'
+        ? createZstdDecompress(options)
+        : programDecoder(compression);
   const plain = new PassThrough({ highWaterMark: CHUNK_BYTES });
   const fail = (error: Error): void => {
     plain.destroy(error);

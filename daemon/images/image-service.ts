@@ -11,6 +11,8 @@ import type {
 } from '../api/types/image.ts';
 import type { Filters } from '../state/filters.ts';
 import type { ImageConfig } from './image-config.ts';
+import type { Platform } from './platform.ts';
+import type { ProgressSink } from './progress.ts';
 
 /** An image that is there. Immutable. */
 export interface ImageRecord {
@@ -58,6 +60,22 @@ export interface CommitImageOptions {
   tag: string;
 }
 
+export interface SaveOptions {
+  /** The images have to have it. */
+  platform?: Platform;
+}
+
+export interface LoadOptions {
+  /** Images of other platforms are left out; when none is left, that is an error. */
+  platform?: Platform;
+  /** Lines for the client: what was loaded, and how far it is. */
+  tell: ProgressSink;
+  /** Only what was loaded. */
+  quiet: boolean;
+  /** Cancels: nothing is left of it. */
+  signal?: AbortSignal;
+}
+
 export interface ListImagesOptions {
   all: boolean;
   filters: Filters;
@@ -86,6 +104,10 @@ export interface ImageStore {
   prune(filters: Filters): Promise<ImagePruneResponse>;
   /** Makes an image of one tar (plain, gzip or zstd). Resolves to its id. When it fails the stream is left as it is, for the caller to end. */
   importTar(tar: Readable, options: ImportOptions): Promise<string>;
+  /** A docker-archive with an OCI layout in it. Throws before there is a stream when an image is not there. */
+  save(refs: readonly string[], options: SaveOptions): Promise<Readable>;
+  /** Of an archive that `save`, Docker or an OCI tool made. All of its images, or none. The stream is left as it is when it fails. */
+  load(archive: Readable, options: LoadOptions): Promise<void>;
   /** The caller holds the container (paused or stopped) while this runs. Resolves to the new image's id. */
   commit(options: CommitImageOptions): Promise<string>;
   diskUsage(): ImagesDiskUsage;

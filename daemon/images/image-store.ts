@@ -24,21 +24,26 @@ import type {
   ImagesDiskUsage,
   ImportOptions,
   ListImagesOptions,
+  LoadOptions,
+  SaveOptions,
   UsersOfImage,
 } from './image-service.ts';
 import type { ImageRow, ImageTables } from './image-tables.ts';
 import { importImage } from './import-image.ts';
 import { inspectImage } from './inspect-image.ts';
 import type { Jail } from './jail.ts';
+import type { LayerArchives } from './layer-archives.ts';
 import type { LayerStore } from './layer-store.ts';
 import { imagesDiskUsage, listImages } from './list-images.ts';
+import { loadImages } from './load-images.ts';
 import { pruneImages } from './prune-images.ts';
 import { familiar, isValidTag, parseReference, parseRepository } from './reference.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 import { removeImage } from './remove-image.ts';
+import { saveImages } from './save-images.ts';
 
 export interface ImageEvent {
-  action: 'import' | 'tag' | 'untag' | 'delete' | 'prune';
+  action: 'import' | 'save' | 'load' | 'push' | 'tag' | 'untag' | 'delete' | 'prune';
   /** The image's full id; empty for prune. */
   id: string;
   attributes: Record<string, string>;
@@ -50,7 +55,10 @@ export interface ImageParts {
   readonly layers: LayerStore;
   readonly content: ContentStore;
   readonly blobs: BlobTables;
+  readonly archives: LayerArchives;
   readonly jail: Jail;
+  /** For what is being made; on the same file system as the content. */
+  readonly staging: string;
   readonly usersOf: UsersOfImage;
   readonly onEvent: (event: ImageEvent) => void;
   readonly containerLayers: () => ContainerLayerStore;
@@ -144,6 +152,30 @@ export class LocalImageStore implements ImageStore {
       if (options.manifest !== undefined) blobs.addManifest(id, options.manifest);
     });
     return id;
+  }
+
+  /** Keeps an image's layers and blobs where they are, whatever happens to the image. */
+  holdImage(id: string): Disposable {
+    const { tables, layers, blobs, content } = this.parts;
+    const top = tables.get(id)?.topLayer;
+    const manifests = blobs.manifestsOf(id).map(({ digest }) => digest);
+    const archives = layers.chain(top).flatMap(({ diffId }) => blobs.layerBlobs(diffId).map(({ digest }) => digest));
+    const held = content.hold([id, ...manifests, ...archives]);
+    const chain = top === undefined ? undefined : layers.hold(top);
+    return {
+      [Symbol.dispose]: () => {
+        held[Symbol.dispose]();
+        chain?.[Symbol.dispose]();
+      },
+    };
+  }
+
+  save(refs: readonly string[], options: SaveOptions): Promise<Readable> {
+    return saveImages(this, refs, options);
+  }
+
+  load(archive: Readable, options: LoadOptions): Promise<void> {
+    return loadImages(this, archive, options);
   }
 
   remove(ref: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]> {

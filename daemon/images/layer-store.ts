@@ -167,6 +167,12 @@ export class LayerStore {
     return gone;
   }
 
+  /** For layers of versions that did not count them. */
+  setTarBytes(number: number, tarBytes: number): void {
+    this.#db.run('UPDATE layers SET tar_bytes = ? WHERE number = ?', tarBytes, number);
+    this.#remember({ ...this.get(number), tarBytes });
+  }
+
   /** After a container went: its init layer goes too when it was made for it alone. */
   dropUnusedInit(layer: Layer): void {
     if (layer.kind !== 'init' || this.#holds.has(layer.number) || this.#isDefaultInit(layer)) return;

@@ -6,10 +6,12 @@ import { BlobTables } from './blob-tables.ts';
 import { ContainerLayerStore } from './container-layers.ts';
 import { ContentStore } from './content-store.ts';
 import { openDataRoot, Trash } from './data-root.ts';
+import { type ImageManifest, recordedManifest } from './image-manifest.ts';
 import type { Archive, ContainerLayers, ImageStore, UsersOfImage } from './image-service.ts';
 import { type ImageEvent, LocalImageStore } from './image-store.ts';
 import { ImageTables } from './image-tables.ts';
 import { Jail } from './jail.ts';
+import { LayerArchives } from './layer-archives.ts';
 import { LayerStore } from './layer-store.ts';
 
 export interface ImagesOptions {
@@ -27,6 +29,10 @@ export interface Images {
   readonly containerLayers: ContainerLayers;
   readonly archive: Archive;
   readonly jail: Jail;
+  /** Lets go of layers and blobs without a user. */
+  collect(): void;
+  /** How an image is known outside; undefined when nothing of that is here. */
+  manifestOf(imageId: string): ImageManifest | undefined;
   /** Ends the workers. What is in the trash stays for the next start. */
   close(): Promise<void>;
 }
@@ -52,6 +58,8 @@ export function openImages(options: ImagesOptions): Images {
     layers,
     content,
     blobs,
+    staging: root.staging,
+    archives: new LayerArchives({ layers, content, blobs, jail }),
     jail,
     usersOf: options.usersOfImage,
     onEvent: options.onEvent ?? (() => undefined),
@@ -64,6 +72,10 @@ export function openImages(options: ImagesOptions): Images {
     containerLayers,
     archive: new JailedArchive(jail),
     jail,
+    collect: () => {
+      store.collect();
+    },
+    manifestOf: (id) => recordedManifest({ blobs, content }, id),
     close: async () => {
       trash.close();
       await jail.close();

@@ -35,3 +35,12 @@ function goArchitecture(name: string): string {
   if (name === 'i386') return '386';
   return name;
 }
+
+/** Whether an image with this config is what was asked for. A variant that was not asked for does not matter. */
+export function platformMatches(wanted: Platform, config: Platform): boolean {
+  return (
+    wanted.os === config.os &&
+    wanted.architecture === goArchitecture(config.architecture) &&
+    (wanted.variant === undefined || wanted.variant === config.variant)
+  );
+}

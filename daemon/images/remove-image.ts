@@ -75,7 +75,7 @@ function deleteImage(
   records: ImageDeleteResponseItem[],
   options: { force: boolean; noPrune: boolean; isQuiet: boolean },
 ): void {
-  const { tables, content, onEvent } = store.parts;
+  const { tables, onEvent } = store.parts;
   const conflict = conflictOf(store, id, options.force ? hard : { ...hard, ...soft });
   if (conflict !== undefined) {
     const isNamed = tables.namesOf(id).length > 0;
@@ -86,7 +86,6 @@ function deleteImage(
   const parent = tables.get(id)?.parentId;
   for (const name of tables.namesOf(id)) untag(store, id, name, records);
   tables.delete(id);
-  content.remove(id);
   onEvent({ action: 'delete', id, attributes: { name: id } });
   records.push({ Deleted: id });
   if (options.noPrune || parent === undefined || tables.get(parent) === undefined) return;

@@ -1,13 +1,14 @@
 // The jobs of a jail: what runs while the thread stands in a job's place. Short ones return at once; the others read from or write to a
 // chunk port and hand control back to the event loop in between.
-import { createHash } from 'node:crypto';
-import { closeSync } from 'node:fs';
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, readSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
 import { syncfs } from '../../../native-bindings/files.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 import type { PathStat } from '../image-service.ts';
 import { defaultTarLimits, TarReader } from '../tar/tar-reader.ts';
 import { ChunkSender, cancelChunks, receiveChunks } from './chunk-port.ts';
-import type { Job, PackResult, UnpackResult } from './messages.ts';
+import type { FileRange, Job, PackResult, UnpackResult } from './messages.ts';
 import { makeMountPoints } from './mount-points.ts';
 import { CHUNK_BYTES, Packer } from './pack.ts';
 import { type HeldPath, holdPath, holdTarget, statHeld, statPath } from './path-stat.ts';
@@ -65,7 +66,11 @@ async function put(job: Job & { do: 'put' }, ports: JobPorts): Promise<void> {
 
 async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): Promise<UnpackResult> {
   const options: UnpackOptions = { form: 'layer', destination: '/', noOverwriteDirNonDir: false, owner: undefined };
-  const result = await unpack(options, job.maxContentBytes ?? defaultTarLimits.maxContentBytes, ports);
+  const limit = job.maxContentBytes ?? defaultTarLimits.maxContentBytes;
+  const given = job.digest === true ? createHash('sha256') : undefined;
+  const result =
+    job.from === undefined ? await unpack(options, limit, ports, given) : unpackFile(options, limit, job.from, given);
+  if (given !== undefined) result.diffId = `sha256:${given.digest('hex')}`;
   if (job.repack) {
     const hash = createHash('sha256');
     const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -90,7 +95,7 @@ function* layerChunks(packer: Packer, rootFd: number): Generator<Buffer> {
 }
 
 /** Reads a whole archive from the input port. */
-function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts): Promise<UnpackResult> {
+function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts, hash?: Hash): Promise<UnpackResult> {
   const port = ports.input;
   if (port === undefined) throw new TypeError('unpack needs an input');
   const unpacker = new Unpacker(options);
@@ -117,6 +122,7 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
       chunk: (bytes) =>
         guarded(() => {
           tarBytes += bytes.length;
+          hash?.update(bytes);
           reader.write(bytes);
         }),
       end: () =>
@@ -130,6 +136,24 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
       failed: stop,
     });
   });
+}
+
+/** Reads a whole archive from a file: nothing has to be handed from thread to thread. */
+function unpackFile(options: UnpackOptions, maxContentBytes: number, from: FileRange, hash?: Hash): UnpackResult {
+  using unpacker = new Unpacker(options);
+  const reader = new TarReader(unpacker, { ...defaultTarLimits, maxContentBytes });
+  const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  for (let done = 0; done < from.bytes; ) {
+    const count = readSync(from.fd, buffer, 0, Math.min(buffer.length, from.bytes - done), from.offset + done);
+    if (count === 0) throw new EngineError('system', 'read layer: the file ended before its end');
+    const bytes = buffer.subarray(0, count);
+    hash?.update(bytes);
+    reader.write(bytes);
+    done += count;
+  }
+  reader.end();
+  unpacker.finish();
+  return { sizeBytes: unpacker.sizeBytes, tarBytes: from.bytes, entries: reader.entries };
 }
 
 async function packLayer(ports: JobPorts): Promise<PackResult> {

@@ -13,7 +13,17 @@ export interface MountPointSpec {
 
 /** One thing to do in a jail. Paths are text (UTF-8) as users give them. */
 export type Job =
-  | { do: 'unpack-layer'; place: Place; repack: boolean; maxContentBytes?: number }
+  | {
+      do: 'unpack-layer';
+      place: Place;
+      /** The layer becomes what its files make when they are packed, not what came. */
+      repack: boolean;
+      /** Tell the digest of what came. */
+      digest?: boolean;
+      maxContentBytes?: number;
+      /** Where the archive lies, instead of an input port. */
+      from?: FileRange;
+    }
   | { do: 'pack-layer'; place: Place }
   | { do: 'put'; place: Place; path: string; options: Pick<UnpackOptions, 'noOverwriteDirNonDir' | 'owner'> }
   | { do: 'get'; place: Place; path: string }
@@ -24,12 +34,19 @@ export type Job =
   | { do: 'make-mount-points'; place: Place; points: MountPointSpec[] }
   | { do: 'empty'; place: Place };
 
+/** Part of a file. `fd` stays the caller's, who keeps it open until the job is done. */
+export interface FileRange {
+  fd: number;
+  offset: number;
+  bytes: number;
+}
+
 export interface UnpackResult {
   sizeBytes: number;
   /** Bytes of the plain archive: what came, or with `repack` what it became. */
   tarBytes: number;
   entries: number;
-  /** Digest of the layer's own archive (what pack-layer makes of it); only with `repack`. */
+  /** Digest of the layer's own archive (what pack-layer makes of it) with `repack`, of what came with `digest`. */
   diffId?: string;
 }
 

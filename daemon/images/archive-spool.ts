@@ -1,0 +1,189 @@
+// An archive of images on its way in: its files lie one after the other in one file of staging/, and an index says where, because entries
+// come in any order. Names are only ever keys here: no path of the archive is opened.
+import { randomBytes } from 'node:crypto';
+import { createReadStream, rmSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { EngineError } from '../errors/engine-error.ts';
+import type { ByteSource } from './decompress.ts';
+import type { FileRange } from './jail/messages.ts';
+import { displayName, type TarEntry } from './tar/tar-entry.ts';
+import { defaultTarLimits, TarReader, type TarSink } from './tar/tar-reader.ts';
+
+/** Of one archive: a layer has four or five. */
+const MAX_ENTRIES = 100_000;
+/** Links that lead to links. */
+const MAX_LINKS = 16;
+const READ_BYTES = 512 * 1024;
+/** What comes is written when this much is there. */
+const WRITE_BYTES = 1024 * 1024;
+
+export interface SpooledFile {
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+type Indexed = SpooledFile | { readonly linkTo: string };
+
+export class ArchiveSpool implements AsyncDisposable {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #index: ReadonlyMap<string, Indexed>;
+
+  private constructor(path: string, file: FileHandle, index: ReadonlyMap<string, Indexed>) {
+    this.#path = path;
+    this.#file = file;
+    this.#index = index;
+  }
+
+  /** Reads a whole archive. `source` is released, however it ends. */
+  static async read(source: ByteSource, staging: string, signal?: AbortSignal): Promise<ArchiveSpool> {
+    const path = join(staging, randomBytes(8).toString('hex'));
+    let file: FileHandle | undefined;
+    try {
+      file = await open(path, 'wx+', 0o600);
+      const writer = new Spooler(file);
+      const reader = new TarReader(writer, { ...defaultTarLimits, maxEntries: MAX_ENTRIES });
+      for await (const chunk of source.stream.iterator({ destroyOnReturn: false })) {
+        signal?.throwIfAborted();
+        reader.write(chunk as Buffer);
+        if (writer.waitingBytes >= WRITE_BYTES) await writer.flush();
+      }
+      reader.end();
+      await writer.flush();
+      return new ArchiveSpool(path, file, writer.index);
+    } catch (error) {
+      await file?.close();
+      rmSync(path, { force: true });
+      throw error;
+    } finally {
+      source.release();
+    }
+  }
+
+  /** The file of that name, links followed inside the archive. undefined: there is none. Throws when the name leads out of it. */
+  find(name: string): SpooledFile | undefined {
+    let path = cleanName(name);
+    for (let hops = 0; hops <= MAX_LINKS; hops++) {
+      const found = this.#index.get(path);
+      if (found === undefined || !('linkTo' in found)) return found;
+      path = found.linkTo;
+    }
+    throw new EngineError('invalid', `read archive: ${displayName(name)} is a link that leads to too many others`);
+  }
+
+  get(name: string): SpooledFile {
+    const found = this.find(name);
+    if (found !== undefined) return found;
+    throw new EngineError('invalid', `read archive: it holds no ${displayName(name).slice(0, 200)}`);
+  }
+
+  /** A small file's bytes. */
+  async content({ name, offset, bytes }: SpooledFile, maxBytes: number): Promise<Buffer> {
+    if (bytes > maxBytes)
+      throw new EngineError('invalid', `read archive: ${displayName(name)} has ${bytes} bytes, more than ${maxBytes}`);
+    const buffer = Buffer.alloc(bytes);
+    for (let done = 0; done < bytes; ) {
+      const { bytesRead } = await this.#file.read(buffer, done, bytes - done, offset + done);
+      if (bytesRead === 0) throw new EngineError('system', 'read archive: the spooled file is too short');
+      done += bytesRead;
+    }
+    return buffer;
+  }
+
+  range({ offset, bytes }: SpooledFile): FileRange {
+    return { fd: this.#file.fd, offset, bytes };
+  }
+
+  stream({ offset, bytes }: SpooledFile): Readable {
+    if (bytes === 0) return createReadStream('/dev/null');
+    return createReadStream('', {
+      fd: this.#file.fd,
+      autoClose: false,
+      start: offset,
+      end: offset + bytes - 1,
+      highWaterMark: READ_BYTES,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+    rmSync(this.#path, { force: true });
+  }
+}
+
+/** Takes what the tar reader tells: the index grows at once, the bytes are written when there are enough of them. */
+class Spooler implements TarSink {
+  readonly index = new Map<string, Indexed>();
+  readonly #file: FileHandle;
+  #waiting: Buffer[] = [];
+  waitingBytes = 0;
+  #offset = 0;
+
+  constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /** A name that comes again replaces what it was, as when an archive is unpacked. */
+  entry(entry: TarEntry): void {
+    const name = cleanName(entry.path);
+    if (entry.extents !== undefined)
+      throw new EngineError('invalid', `read archive: ${displayName(name)} is a sparse file`);
+    if (entry.type === 'file') {
+      this.index.set(name, { name, offset: this.#offset, bytes: entry.sizeBytes });
+      this.#offset += entry.sizeBytes;
+    } else if (entry.type === 'symlink') {
+      const parent = name.includes('/') ? name.slice(0, name.lastIndexOf('/') + 1) : '';
+      this.index.set(name, {
+        linkTo: cleanName(entry.linkPath.startsWith('/') ? entry.linkPath : parent + entry.linkPath),
+      });
+    } else if (entry.type === 'link') this.index.set(name, { linkTo: cleanName(entry.linkPath) });
+    else if (entry.type !== 'directory')
+      throw new EngineError('invalid', `read archive: ${displayName(name)} is neither file nor directory nor link`);
+  }
+
+  data(bytes: Buffer): void {
+    this.#waiting.push(bytes);
+    this.waitingBytes += bytes.length;
+  }
+
+  end(): void {}
+
+  async flush(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.waitingBytes = 0;
+    for (let left = waiting; left.length > 0; ) {
+      const { bytesWritten } = await this.#file.writev(left);
+      left = after(left, bytesWritten);
+    }
+  }
+}
+
+/** What is left of the buffers when so many bytes are done. */
+function after(buffers: readonly Buffer[], bytes: number): Buffer[] {
+  let done = bytes;
+  const left: Buffer[] = [];
+  for (const buffer of buffers) {
+    if (done >= buffer.length) done -= buffer.length;
+    else {
+      left.push(buffer.subarray(done));
+      done = 0;
+    }
+  }
+  return left;
+}
+
+/** "./a/../b" becomes "b". Throws when it leads above the archive. */
+function cleanName(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') {
+      if (parts.pop() === undefined)
+        throw new EngineError('invalid', `read archive: ${displayName(path).slice(0, 200)} leads out of the archive`);
+    } else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}

@@ -1,0 +1,66 @@
+// The manifest of an image that is here: the one that it came with, as long as all its blobs are here, or one that is made for it.
+import { createHash } from 'node:crypto';
+import type { BlobTables } from './blob-tables.ts';
+import type { ContentStore } from './content-store.ts';
+import { DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST } from './registry/media-types.ts';
+import type { Descriptor } from './registry/registry-session.ts';
+
+export interface ImageManifest {
+  readonly descriptor: Descriptor;
+  readonly bytes: Buffer;
+  readonly config: Descriptor;
+  /** From the lowest up. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** Bytes of one manifest or index. */
+export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+/** The newest manifest that the image is known by and that can be given away as it is. */
+export function recordedManifest(
+  { blobs, content }: { blobs: BlobTables; content: ContentStore },
+  imageId: string,
+  accepts: (layer: Descriptor) => boolean = () => true,
+): ImageManifest | undefined {
+  for (const descriptor of blobs.manifestsOf(imageId)) {
+    if (!content.has(descriptor.digest)) continue;
+    const bytes = content.get(descriptor.digest, MAX_MANIFEST_BYTES);
+    // It was checked before it was recorded.
+    const { config, layers } = JSON.parse(bytes.toString('utf8')) as { config: Descriptor; layers: Descriptor[] };
+    if (layers.every((layer) => content.has(layer.digest) && accepts(layer)))
+      return { descriptor, bytes, config, layers };
+  }
+  return undefined;
+}
+
+/** A manifest for these blobs; the same blobs always make the same bytes. */
+export function makeManifest(
+  form: 'docker' | 'oci',
+  config: { digest: string; size: number },
+  layers: readonly Descriptor[],
+): ImageManifest {
+  const mediaType = form === 'docker' ? DOCKER_MANIFEST : OCI_MANIFEST;
+  const configDescriptor = descriptor(form === 'docker' ? DOCKER_CONFIG : OCI_CONFIG, config);
+  const manifest = {
+    schemaVersion: 2,
+    mediaType,
+    config: configDescriptor,
+    layers: layers.map((layer) => descriptor(layer.mediaType, layer)),
+  };
+  // Indented as Docker's own are: some registries show them to people.
+  const bytes = Buffer.from(JSON.stringify(manifest, undefined, 3));
+  return {
+    descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length },
+    bytes,
+    config: configDescriptor,
+    layers,
+  };
+}
+
+function descriptor(mediaType: string, { digest, size }: { digest: string; size: number }): Descriptor {
+  return { mediaType, size, digest };
+}
+
+export function digestOf(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}

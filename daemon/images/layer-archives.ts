@@ -1,0 +1,139 @@
+// The archives of layers: the plain one that the diff id is of, and the packed one that registries get. What came from outside is kept as it
+// came; what was made here is packed when it is first pushed, always to the same bytes, and kept.
+import { createReadStream } from 'node:fs';
+import type { Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { MessageChannel } from 'node:worker_threads';
+import { constants, createGunzip, createGzip, createZstdDecompress, type ZlibOptions } from 'node:zlib';
+import { EngineError } from '../errors/engine-error.ts';
+import type { BlobTables } from './blob-tables.ts';
+import type { ContentStore } from './content-store.ts';
+import { DigestCheck } from './digest-check.ts';
+import type { Jail } from './jail.ts';
+import { readableOf } from './jail-streams.ts';
+import type { Layer, LayerStore } from './layer-store.ts';
+import { holdTree } from './overlay.ts';
+import { type LayerCompression, layerCompression } from './registry/media-types.ts';
+import type { Descriptor } from './registry/registry-session.ts';
+
+/** Fixed for ever: digests hang on it. Four is where a better ratio begins to cost more than it saves on the way. */
+const gzipOptions: ZlibOptions = {
+  level: 4,
+  memLevel: 9,
+  strategy: constants.Z_DEFAULT_STRATEGY,
+  chunkSize: 256 * 1024,
+};
+const READ_BYTES = 512 * 1024;
+
+export const DOCKER_GZIP_LAYER = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
+export const OCI_PLAIN_LAYER = 'application/vnd.oci.image.layer.v1.tar';
+/**
+ * How a layer is kept that came plain: nobody outside has this blob, and it gives way to the gzip one as soon as there is one. In the store's
+ * own layout it is what it is, an OCI layer packed with zstd.
+ */
+export const LOCAL_FORM = 'application/vnd.tsdocker.layer.v1.tar+zstd';
+
+export interface LayerArchivesParts {
+  readonly layers: LayerStore;
+  readonly content: ContentStore;
+  readonly blobs: BlobTables;
+  readonly jail: Jail;
+}
+
+export class LayerArchives {
+  readonly #parts: LayerArchivesParts;
+  readonly #packing = new Map<string, Promise<Descriptor>>();
+
+  constructor(parts: LayerArchivesParts) {
+    this.#parts = parts;
+  }
+
+  /** The archives of a layer that are stored, those that any registry takes first. */
+  stored(diffId: string): Descriptor[] {
+    const { blobs, content } = this.#parts;
+    const order = ['gzip', 'none', 'zstd'];
+    return blobs
+      .layerBlobs(diffId)
+      .filter(({ digest }) => content.has(digest))
+      .sort((a, b) => order.indexOf(packingOf(a)) - order.indexOf(packingOf(b)));
+  }
+
+  /** The archive for a registry: gzip, made now when there is none. The caller holds the layer. Callers at the same time share the work. */
+  packed(layer: Layer): Promise<Descriptor> {
+    const [first] = this.stored(layer.diffId);
+    if (first !== undefined && packingOf(first) === 'gzip') return Promise.resolve(first);
+    let packing = this.#packing.get(layer.diffId);
+    if (packing === undefined) {
+      packing = this.#pack(layer).finally(() => this.#packing.delete(layer.diffId));
+      this.#packing.set(layer.diffId, packing);
+    }
+    return packing;
+  }
+
+  /**
+   * The plain archive of a layer that the caller holds. Its digest is checked while it is read: a stream that ends without an error had
+   * the diff id.
+   */
+  plain(layer: Layer): Readable {
+    const [stored] = this.stored(layer.diffId);
+    const check = new DigestCheck(layer.diffId, `pack layer ${layer.diffId}`);
+    const source = stored === undefined ? this.#packedNow(layer) : this.#unpacked(stored);
+    pipeline(source, check).catch(() => undefined);
+    return check;
+  }
+
+  /** How many bytes `plain` will give. */
+  async plainBytes(layer: Layer): Promise<number> {
+    if (layer.tarBytes !== undefined) return layer.tarBytes;
+    let bytes = 0;
+    for await (const chunk of this.plain(layer)) bytes += (chunk as Buffer).length;
+    this.#parts.layers.setTarBytes(layer.number, bytes);
+    return bytes;
+  }
+
+  async #pack(layer: Layer): Promise<Descriptor> {
+    const { content, blobs } = this.#parts;
+    await using draft = await content.draft();
+    await pipeline(this.plain(layer), createGzip(gzipOptions), draft.writable());
+    const replaced = this.stored(layer.diffId).filter(({ mediaType }) => mediaType === LOCAL_FORM);
+    let packed: Descriptor | undefined;
+    await draft.finish((blob) => {
+      packed = { ...blob, mediaType: DOCKER_GZIP_LAYER };
+      blobs.addLayerBlob(layer.diffId, packed);
+      for (const { digest } of replaced) blobs.removeLayerBlob(layer.diffId, digest);
+    });
+    return packed as unknown as Descriptor;
+  }
+
+  #unpacked(blob: Descriptor): Readable {
+    const file = createReadStream(this.#parts.content.pathOf(blob.digest), { highWaterMark: READ_BYTES });
+    const packing = packingOf(blob);
+    if (packing === 'none') return file;
+    const options = { chunkSize: READ_BYTES };
+    const decoder: Transform = packing === 'gzip' ? createGunzip(options) : createZstdDecompress(options);
+    pipeline(file, decoder).catch((error: Error) => decoder.destroy(error));
+    return decoder;
+  }
+
+  /** Made of the layer's files, in a jail. */
+  #packedNow(layer: Layer): Readable {
+    const { jail, layers } = this.#parts;
+    const { port1, port2 } = new MessageChannel();
+    const tar = readableOf(port2);
+    const fd = holdTree(layers.dirOf(layer.number));
+    jail
+      .run<'pack-layer'>({ do: 'pack-layer', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd], {
+        outputPort: port1,
+      })
+      .catch((error: Error) => tar.destroy(error));
+    return tar;
+  }
+}
+
+/** Layers that may not be given away (foreign ones) are packed like others. */
+export function packingOf({ mediaType, digest }: Descriptor): LayerCompression {
+  if (mediaType === LOCAL_FORM || /[.+]zstd$/.test(mediaType)) return 'zstd';
+  if (/[.+]gzip$/.test(mediaType)) return 'gzip';
+  if (layerCompression(mediaType) === 'none' || mediaType.endsWith('.tar')) return 'none';
+  throw new EngineError('system', `read ${digest}: ${mediaType} is no layer`);
+}

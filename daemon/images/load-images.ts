@@ -1,0 +1,143 @@
+// POST /images/load: spooled to disk, checked as a whole, its layers unpacked aside at the same time; then everything becomes visible in one
+// transaction, or nothing does.
+import type { Readable } from 'node:stream';
+import { EngineError } from '../errors/engine-error.ts';
+import { ArchiveSpool } from './archive-spool.ts';
+import { decompressed } from './decompress.ts';
+import type { LoadOptions } from './image-service.ts';
+import type { LocalImageStore } from './image-store.ts';
+import { chainId } from './layer-store.ts';
+import { type LoadedLayer, stageLayer } from './load-layer.ts';
+import { type PlannedImage, type PlannedLayer, planLoad } from './load-plan.ts';
+import { counted } from './progress.ts';
+import { familiar } from './reference.ts';
+
+/** Layers that are unpacked at the same time. */
+const AT_ONCE = 3;
+
+interface WantedLayer {
+  readonly planned: PlannedLayer;
+  readonly parentKey: string | undefined;
+}
+
+export async function loadImages(store: LocalImageStore, archive: Readable, options: LoadOptions): Promise<void> {
+  const cancel = new AbortController();
+  const signal = options.signal === undefined ? cancel.signal : AbortSignal.any([options.signal, cancel.signal]);
+  await using spool = await ArchiveSpool.read(await decompressed(archive), store.parts.staging, signal);
+  const images = await planLoad(spool, options.platform);
+  using holds = new DisposableStack();
+  const wanted = wantedLayers(store, images, holds);
+  const staged = await stageAll([...wanted], cancel, async ([key, { planned }]) => {
+    const loaded = await stageLayer(store.parts, spool, planned, holds, signal);
+    holds.use(loaded.staged);
+    if (!options.quiet) tellLoaded(options, planned);
+    return [key, loaded] as const;
+  });
+  signal.throwIfAborted();
+  publishAll(store, wanted, new Map(staged), holds);
+  record(store, images, options);
+}
+
+/** The layers that are not here yet, by chain id, parents first. Those that are here are held. */
+function wantedLayers(
+  store: LocalImageStore,
+  images: readonly PlannedImage[],
+  holds: DisposableStack,
+): Map<string, WantedLayer> {
+  const wanted = new Map<string, WantedLayer>();
+  for (const { layers } of images) {
+    let parentKey: string | undefined;
+    for (const planned of layers) {
+      const key = chainId(parentKey, planned.diffId);
+      const known = store.parts.layers.byKey(key);
+      if (known !== undefined) holds.use(store.parts.layers.hold(known.number));
+      else if (!wanted.has(key)) wanted.set(key, { planned, parentKey });
+      parentKey = key;
+    }
+  }
+  return wanted;
+}
+
+/** Some at a time. The first failure stops the others, and is thrown when they have stopped. */
+async function stageAll<T, R>(
+  items: readonly T[],
+  cancel: AbortController,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const run = async (): Promise<void> => {
+    for (let item = items[next++]; item !== undefined && !cancel.signal.aborted; item = items[next++]) {
+      try {
+        results.push(await work(item));
+      } catch (error) {
+        cancel.abort(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, run));
+  cancel.signal.throwIfAborted();
+  return results;
+}
+
+/** Parents first: a layer's row names its parent's. */
+function publishAll(
+  store: LocalImageStore,
+  wanted: ReadonlyMap<string, WantedLayer>,
+  staged: ReadonlyMap<string, LoadedLayer>,
+  holds: DisposableStack,
+): void {
+  const { layers, blobs } = store.parts;
+  for (const [key, { planned, parentKey }] of wanted) {
+    const loaded = staged.get(key);
+    if (loaded === undefined) throw new EngineError('system', `load layer ${planned.diffId}: it was not unpacked`);
+    const parent = parentKey === undefined ? undefined : layers.byKey(parentKey)?.number;
+    holds.use(layers.publish(loaded.staged, parent));
+    blobs.addLayerBlob(planned.diffId, loaded.blob);
+  }
+}
+
+function record(store: LocalImageStore, images: readonly PlannedImage[], options: LoadOptions): void {
+  const { tables, content, layers } = store.parts;
+  const told: string[] = [];
+  const now = new Date().toISOString();
+  tables.transaction(() => {
+    for (const image of images) {
+      const parentId = parentOf(store, image, images);
+      const top = image.layers.reduce<string | undefined>((key, { diffId }) => chainId(key, diffId), undefined);
+      // Layers that came plain are kept in another form: then the manifest is of no use.
+      const isWhole =
+        image.manifest !== undefined && image.layers.every(({ blob }) => blob && content.has(blob.digest));
+      if (isWhole) content.put(image.manifest?.bytes as Buffer);
+      store.addBytes(image.configBytes, {
+        topLayer: top === undefined ? undefined : layers.byKey(top)?.number,
+        ...(parentId === undefined ? {} : { parentId }),
+        ...(isWhole && image.manifest !== undefined ? { manifest: image.manifest.descriptor } : {}),
+      });
+      for (const { repository, tag } of image.names) {
+        const shown = familiar({ repository, tag, digest: undefined });
+        const before = tables.byTag(repository, tag);
+        if (before !== undefined && before !== image.id)
+          told.push(`The image ${shown} already exists, renaming the old one with ID ${before} to empty string\n`);
+        tables.setTag(repository, tag, image.id, now);
+        told.push(`Loaded image: ${shown}\n`);
+      }
+      if (image.names.length === 0) told.push(`Loaded image ID: ${image.id}\n`);
+    }
+  });
+  for (const { id } of images) store.parts.onEvent({ action: 'load', id, attributes: { name: id } });
+  for (const stream of told) options.tell({ stream });
+}
+
+/** Only an image that is here, or comes along, and whose layers are the lowest of this one's can be its parent. */
+function parentOf(store: LocalImageStore, image: PlannedImage, images: readonly PlannedImage[]): string | undefined {
+  const { parent } = image;
+  if (parent === undefined || parent === image.id) return undefined;
+  const config = images.find(({ id }) => id === parent)?.config ?? store.byId(parent)?.config;
+  const mine = image.config.rootfs.diff_ids;
+  return config?.rootfs.diff_ids.every((diffId, i) => diffId === mine[i]) === true ? parent : undefined;
+}
+
+function tellLoaded({ tell }: LoadOptions, { diffId, file }: PlannedLayer): void {
+  tell(counted('Loading layer', diffId.slice('sha256:'.length, 'sha256:'.length + 12), file.bytes, file.bytes));
+}

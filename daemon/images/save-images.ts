@@ -1,0 +1,231 @@
+// GET /images/get: a docker-archive (manifest.json, repositories) that is an OCI image layout as well, streamed. Layers that registries have
+// packed go out as they are; every loader since Docker 1.10 unpacks gzip. zstd is not so widely known: those go out plain.
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { EngineError } from '../errors/engine-error.ts';
+import { DigestCheck } from './digest-check.ts';
+import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
+import type { ImageRecord, SaveOptions } from './image-service.ts';
+import { type LocalImageStore, shownReference } from './image-store.ts';
+import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
+import type { Layer } from './layer-store.ts';
+import { platformMatches } from './platform.ts';
+import { familiar, parseReference } from './reference.ts';
+import { OCI_INDEX } from './registry/media-types.ts';
+import type { Descriptor } from './registry/registry-session.ts';
+import { encodeEntry, endOfArchive, paddingOf } from './tar/tar-header.ts';
+
+/** One image of the archive, with the names that it shall have. */
+interface Saved {
+  image: ImageRecord;
+  names: { repository: string; tag: string }[];
+  manifest: ImageManifest;
+  /** For the layers that are made plain on the way: by digest. */
+  plain: Map<string, Layer>;
+}
+
+const MAX_NAMES = 10_000;
+const READ_BYTES = 1024 * 1024;
+
+export async function saveImages(
+  store: LocalImageStore,
+  refs: readonly string[],
+  options: SaveOptions,
+): Promise<Readable> {
+  if (refs.length === 0) throw new EngineError('invalid', 'save: name the images');
+  if (refs.length > MAX_NAMES) throw new EngineError('invalid', `save: more than ${MAX_NAMES} images`);
+  const wanted = collectNames(store, refs);
+  for (const { image } of wanted) checkPlatform(image, options);
+  const holds = wanted.map(({ image }) => store.holdImage(image.id));
+  const release = (): void => {
+    for (const hold of holds.splice(0)) hold[Symbol.dispose]();
+  };
+  try {
+    const saved: Saved[] = [];
+    for (const { image, names } of wanted) saved.push({ image, names, ...(await formOf(store, image)) });
+    const stream = Readable.from(archive(store, saved), { objectMode: false, highWaterMark: READ_BYTES });
+    stream.once('close', release);
+    for (const { image } of saved)
+      store.parts.onEvent({ action: 'save', id: image.id, attributes: { name: image.id } });
+    return stream;
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** A name without a tag means all tags of the repository; an id or a digest means the image without a name. */
+function collectNames(
+  store: LocalImageStore,
+  refs: readonly string[],
+): { image: ImageRecord; names: Saved['names'] }[] {
+  const byId = new Map<string, { image: ImageRecord; names: Saved['names'] }>();
+  const want = (image: ImageRecord, name?: { repository: string; tag: string }): void => {
+    const known = byId.get(image.id) ?? { image, names: [] };
+    byId.set(image.id, known);
+    const isNew = !known.names.some((other) => other.repository === name?.repository && other.tag === name.tag);
+    if (name !== undefined && isNew) known.names.push(name);
+  };
+  for (const ref of refs) {
+    const found = store.resolve(ref);
+    const isId = found !== undefined && isIdOf(found.id, ref);
+    const name = isId || ref.startsWith('sha256:') ? undefined : parseReference(ref);
+    if (name !== undefined && name.tag === undefined && name.digest === undefined) {
+      const tags = store.parts.tables.allTags().filter(({ repository }) => repository === name.repository);
+      if (tags.length > 0) {
+        for (const { repository, tag, imageId } of tags) want(store.get(imageId), { repository, tag });
+        continue;
+      }
+    }
+    if (found === undefined) throw new EngineError('not-found', `No such image: ${shownReference(ref)}`);
+    want(found, name?.tag === undefined ? undefined : { repository: name.repository, tag: name.tag });
+  }
+  return [...byId.values()];
+}
+
+function isIdOf(id: string, ref: string): boolean {
+  const hex = /^(?:sha256:)?([0-9a-f]{1,64})$/.exec(ref)?.[1];
+  return hex !== undefined && id.startsWith(`sha256:${hex}`);
+}
+
+function checkPlatform({ config, id }: ImageRecord, { platform }: SaveOptions): void {
+  if (platform === undefined || platformMatches(platform, config)) return;
+  const has = [config.os, config.architecture, config.variant].filter((part) => part).join('/');
+  throw new EngineError('not-found', `save ${id}: the image has the platform ${has} and no other`);
+}
+
+async function formOf(
+  store: LocalImageStore,
+  image: ImageRecord,
+): Promise<{ manifest: ImageManifest; plain: Map<string, Layer> }> {
+  const { archives, layers, tables, content } = store.parts;
+  const plain = new Map<string, Layer>();
+  const recorded = recordedManifest(store.parts, image.id, (layer) => packingOf(layer) !== 'zstd');
+  if (recorded !== undefined) return { manifest: recorded, plain };
+  const descriptors: Descriptor[] = [];
+  for (const layer of layers.chain(tables.get(image.id)?.topLayer).reverse()) {
+    const stored = archives.stored(layer.diffId).find((blob) => packingOf(blob) !== 'zstd');
+    if (stored === undefined) plain.set(layer.diffId, layer);
+    descriptors.push(
+      stored === undefined
+        ? { mediaType: OCI_PLAIN_LAYER, digest: layer.diffId, size: await archives.plainBytes(layer) }
+        : { ...stored, mediaType: ociType(stored) },
+    );
+  }
+  const size = content.sizeOf(image.id);
+  return { manifest: makeManifest('oci', { digest: image.id, size }, descriptors), plain };
+}
+
+function ociType(blob: Descriptor): string {
+  return packingOf(blob) === 'gzip' ? `${OCI_PLAIN_LAYER}+gzip` : OCI_PLAIN_LAYER;
+}
+
+async function* archive(store: LocalImageStore, saved: readonly Saved[]): AsyncGenerator<Buffer> {
+  yield directory('blobs/');
+  yield directory('blobs/sha256/');
+  const written = new Set<string>();
+  const isNew = (digest: string): boolean => !written.has(digest) && written.add(digest) !== undefined;
+  for (const { image, manifest, plain } of saved) {
+    for (const layer of manifest.layers) {
+      if (isNew(layer.digest)) yield* blob(layer, bytesOf(store, layer, plain.get(layer.digest)));
+    }
+    if (isNew(image.id)) yield file(blobPath(image.id), store.parts.content.get(image.id, manifest.config.size));
+    if (isNew(manifest.descriptor.digest)) yield file(blobPath(manifest.descriptor.digest), manifest.bytes);
+  }
+  yield json('index.json', layoutIndex(saved));
+  yield json('manifest.json', saved.map(dockerManifest));
+  yield json('oci-layout', { imageLayoutVersion: '1.0.0' });
+  yield json('repositories', repositories(saved));
+  yield endOfArchive();
+}
+
+function bytesOf({ parts }: LocalImageStore, { digest }: Descriptor, plain: Layer | undefined): Readable {
+  if (plain !== undefined) return parts.archives.plain(plain);
+  const stream = createReadStream(parts.content.pathOf(digest), { highWaterMark: READ_BYTES });
+  const check = new DigestCheck(digest, `read ${digest}`);
+  stream.once('error', (error) => check.destroy(error));
+  return stream.pipe(check);
+}
+
+async function* blob({ digest, size }: Descriptor, bytes: Readable): AsyncGenerator<Buffer> {
+  yield header(blobPath(digest), size);
+  let sent = 0;
+  for await (const chunk of bytes) {
+    sent += (chunk as Buffer).length;
+    if (sent > size) break;
+    yield chunk as Buffer;
+  }
+  if (sent !== size)
+    throw new EngineError('system', `read ${digest}: it does not have the ${size} bytes that were recorded`);
+  yield Buffer.alloc(paddingOf(size));
+}
+
+function layoutIndex(saved: readonly Saved[]): object {
+  const manifests = saved.flatMap(({ manifest, names, image: { config } }) => {
+    const platform = {
+      architecture: config.architecture,
+      os: config.os,
+      ...(config.variant ? { variant: config.variant } : {}),
+    };
+    const described = { ...manifest.descriptor, platform };
+    if (names.length === 0) return [described];
+    return names.map(({ repository, tag }) => ({
+      ...described,
+      annotations: { 'io.containerd.image.name': `${repository}:${tag}`, 'org.opencontainers.image.ref.name': tag },
+    }));
+  });
+  return { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+}
+
+function dockerManifest({ image, manifest, names }: Saved): object {
+  return {
+    Config: blobPath(image.id),
+    RepoTags: names.length === 0 ? null : names.map((name) => familiar({ ...name, digest: undefined })),
+    Layers: manifest.layers.map(({ digest }) => blobPath(digest)),
+  };
+}
+
+/** Of Docker before 1.10, which some programs still read the names from. */
+function repositories(saved: readonly Saved[]): object {
+  const result = new Map<string, Map<string, string>>();
+  for (const { names, manifest } of saved) {
+    for (const name of names) {
+      const shown = familiar({ repository: name.repository, tag: undefined, digest: undefined });
+      const tags = result.get(shown) ?? new Map<string, string>();
+      result.set(shown, tags.set(name.tag, (manifest.layers.at(-1)?.digest ?? '').replace('sha256:', '')));
+    }
+  }
+  return Object.fromEntries([...result].map(([name, tags]) => [name, Object.fromEntries(tags)]));
+}
+
+function blobPath(digest: string): string {
+  return `blobs/sha256/${digest.replace('sha256:', '')}`;
+}
+
+function json(name: string, value: object): Buffer {
+  return file(name, Buffer.from(JSON.stringify(value)));
+}
+
+function file(name: string, bytes: Buffer): Buffer {
+  return Buffer.concat([header(name, bytes.length), bytes, Buffer.alloc(paddingOf(bytes.length))]);
+}
+
+function header(path: string, sizeBytes: number): Buffer {
+  return encodeEntry({ ...entry, type: 'file', path, sizeBytes, mode: 0o644 });
+}
+
+function directory(path: string): Buffer {
+  return encodeEntry({ ...entry, type: 'directory', path, mode: 0o755 });
+}
+
+/** Nothing in it depends on when it is made: the same images, the same archive. */
+const entry = {
+  linkPath: '',
+  uid: 0,
+  gid: 0,
+  sizeBytes: 0,
+  mtimeSeconds: 0,
+  devMajor: 0,
+  devMinor: 0,
+  xattrs: new Map(),
+};
