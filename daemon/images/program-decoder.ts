@@ -8,7 +8,7 @@ import { EngineError } from '../errors/engine-error.ts';
 /** What `xz -9` needs to unpack is 65 MB; more than this asks for an archive that nobody makes by accident. */
 const XZ_MEMORY = '--memlimit-decompress=192MiB';
 const programs = {
-  xz: { file: 'xz', args: ['--decompress', '--stdout', '--quiet', '--quiet', XZ_MEMORY], package: 'xz-utils' },
+  xz: { file: 'xz', args: ['--decompress', '--stdout', '--quiet', XZ_MEMORY], package: 'xz-utils' },
   bzip2: { file: 'bzip2', args: ['--decompress', '--stdout', '--quiet'], package: 'bzip2' },
 };
 const directories = ['/usr/bin', '/bin', '/usr/local/bin'];
