@@ -86,6 +86,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
     dataRoot: paths.dataRoot,
     database,
     usersOfImage: (imageId) => containers.usersOfImage(imageId),
+    registry: options.registry,
     onEvent: ({ action, id, attributes }) => events.publish('image', action, id, attributes),
     onError: (error) => log.warn({ err: error }, 'delete what was thrown away: tried again later'),
   });
@@ -141,7 +142,9 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
   });
   await recover(services, execs);
 
-  const api = await ApiServer.build({ containers, images: images.store, networks, system, log });
+  const api = await ApiServer.build({
+    ...{ containers, images: images.store, registry: images.registry.service, networks, system, log },
+  });
   const gid = groupId(options);
   await api.listen(options.hosts, {
     ...(gid === undefined ? {} : { gid }),

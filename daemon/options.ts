@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { EngineError } from './errors/engine-error.ts';
+import type { RegistrySideOptions } from './images/open-registry.ts';
+import { registryFileOptions, registryFlags, registryOptions } from './registry-options.ts';
 
 const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
 
@@ -27,6 +29,7 @@ const FileOptions = Type.Object(
     'default-shm-size': Type.Optional(Type.Integer({ minimum: 1 })),
     'cgroup-parent': Type.Optional(Type.String()),
     'live-restore': Type.Optional(Type.Literal(true)),
+    ...registryFileOptions,
   },
   { additionalProperties: false },
 );
@@ -49,13 +52,14 @@ export interface DaemonOptions {
   readonly labels: readonly string[];
   readonly shmSizeBytes: number;
   readonly cgroupParent: string;
+  readonly registry: RegistrySideOptions;
 }
 
 export type ParsedCommand = { kind: 'run'; options: DaemonOptions } | { kind: 'help' } | { kind: 'version' };
 
 interface Flag {
   key: Key | 'config-file';
-  takes: 'text' | 'list' | 'map' | 'boolean' | 'number';
+  takes: 'text' | 'list' | 'map' | 'boolean' | 'number' | 'count';
   short?: string;
   help: string;
 }
@@ -92,6 +96,7 @@ const flags: ReadonlyMap<string, Flag> = new Map<string, Flag>([
   ['tlscert', { key: 'tlscert', takes: 'text', help: 'Path of the TLS certificate' }],
   ['tlskey', { key: 'tlskey', takes: 'text', help: 'Path of the TLS key' }],
   ['tlsverify', { key: 'tlsverify', takes: 'boolean', help: 'Use TLS and verify the remote' }],
+  ...registryFlags,
 ]);
 
 const defaultConfigFile = '/etc/tsdocker/daemon.json';
@@ -129,7 +134,9 @@ export function optionsHelp(): string {
         ? ''
         : flag.takes === 'number'
           ? ' bytes'
-          : ` ${flag.takes === 'text' ? 'string' : flag.takes}`;
+          : flag.takes === 'count'
+            ? ' int'
+            : ` ${flag.takes === 'text' ? 'string' : flag.takes}`;
     const left = `  ${flag.short === undefined ? '    ' : `-${flag.short}, `}--${name}${value}`;
     return `${left.padEnd(34)} ${flag.help}\n`;
   });
@@ -153,6 +160,7 @@ function complete(options: FileOptions): DaemonOptions {
     labels: options.labels ?? [],
     shmSizeBytes: options['default-shm-size'] ?? 64 * 1024 * 1024,
     cgroupParent: options['cgroup-parent'] ?? '/tsdocker',
+    registry: registryOptions(options, process.env),
     ...(usesTls
       ? {
           tls: Object.freeze({
@@ -209,7 +217,7 @@ function matchFlag(arg: string): { name: string; flag: Flag; value?: string } {
 
 function convert(name: string, flag: Flag, values: readonly string[], last: string): unknown {
   if (flag.takes === 'list') return values;
-  if (flag.takes === 'number') return Number(last);
+  if (flag.takes === 'number' || flag.takes === 'count') return Number(last);
   if (flag.takes === 'map') {
     return Object.fromEntries(
       values.map((value) => {

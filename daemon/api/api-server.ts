@@ -26,6 +26,7 @@ import { registerImageArchives } from './routes/image-archives.ts';
 import { registerImages } from './routes/images.ts';
 import { registerNetworks } from './routes/networks.ts';
 import { registerNotHere } from './routes/not-here.ts';
+import { registerRegistry } from './routes/registry.ts';
 import { registerSystem } from './routes/system.ts';
 import type { ApiServices } from './services.ts';
 
@@ -155,6 +156,7 @@ export function registerRoutes(app: App, services: ApiServices, sessions: Sessio
   registerImages(app, services);
   registerImageArchives(app, services);
   registerNetworks(app, services);
+  registerRegistry(app, services);
   registerNotHere(app);
   document.register(app);
   return [attach, execStart];

@@ -2,6 +2,7 @@
 import type { ContainerService } from '../containers/container-service.ts';
 import type { SystemService } from '../containers/system-service.ts';
 import type { ImageStore } from '../images/image-service.ts';
+import type { RegistryService } from '../images/registry-service.ts';
 import type { NetworkService } from '../networks/network-service.ts';
 
 /** pino's signature, as far as it is used. */
@@ -15,6 +16,7 @@ export interface ApiLog {
 export interface ApiServices {
   readonly containers: ContainerService;
   readonly images: ImageStore;
+  readonly registry: RegistryService;
   readonly networks: NetworkService;
   readonly system: SystemService;
   readonly log: ApiLog;

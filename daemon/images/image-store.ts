@@ -43,7 +43,7 @@ import { removeImage } from './remove-image.ts';
 import { saveImages } from './save-images.ts';
 
 export interface ImageEvent {
-  action: 'import' | 'save' | 'load' | 'push' | 'tag' | 'untag' | 'delete' | 'prune';
+  action: 'import' | 'pull' | 'save' | 'load' | 'push' | 'tag' | 'untag' | 'delete' | 'prune';
   /** The image's full id; empty for prune. */
   id: string;
   attributes: Record<string, string>;

@@ -13,8 +13,10 @@ import { ImageTables } from './image-tables.ts';
 import { Jail } from './jail.ts';
 import { LayerArchives } from './layer-archives.ts';
 import { LayerStore } from './layer-store.ts';
+import { openRegistry, type RegistrySide, type RegistrySideOptions } from './open-registry.ts';
 
 export interface ImagesOptions {
+  registry?: RegistrySideOptions;
   /** Absolute. The caller holds its lock. */
   dataRoot: string;
   database: Database;
@@ -26,6 +28,7 @@ export interface ImagesOptions {
 
 export interface Images {
   readonly store: ImageStore;
+  readonly registry: RegistrySide;
   readonly containerLayers: ContainerLayers;
   readonly archive: Archive;
   readonly jail: Jail;
@@ -67,8 +70,10 @@ export function openImages(options: ImagesOptions): Images {
   });
   store.collect();
   trash.emptySoon();
+  const registry = openRegistry(store, options.registry ?? {});
   return {
     store,
+    registry,
     containerLayers,
     archive: new JailedArchive(jail),
     jail,

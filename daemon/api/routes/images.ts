@@ -1,4 +1,4 @@
-// Routes of images that this engine has: list, inspect, history, tag, remove, prune, import.
+// Routes of images that this engine has: list, inspect, history, tag, remove, prune, import, and where pulling begins.
 import { Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
@@ -8,10 +8,12 @@ import { adaptImageInspect, adaptImageSummary } from '../image-wire.ts';
 import { filters, flag, list, text } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
+import { pullImage } from './pull.ts';
 
 const tags = ['Image'];
 
-export function registerImages(app: App, { images }: ApiServices): void {
+export function registerImages(app: App, services: ApiServices): void {
+  const { images } = services;
   const platform = text('JSON object of an OCI platform');
   const refusePlatform = (given: string | undefined) => {
     if (given) throw new EngineError('not-implemented', 'platform: images have one platform each in this engine');
@@ -119,13 +121,13 @@ export function registerImages(app: App, { images }: ApiServices): void {
     {
       config: { body: 'stream' },
       schema: {
-        summary: 'Make an image of a tar (fromSrc=-)',
+        summary: 'Pull an image (fromImage), or make one of a tar (fromSrc=-)',
         tags,
         querystring: Type.Object({
-          fromImage: text('Pull: not there yet'),
+          fromImage: text('Pull this; credentials are in X-Registry-Auth'),
           fromSrc: text('- for the body'),
           repo: text('Name of the image'),
-          tag: text('Its tag'),
+          tag: text('Its tag; of fromImage also a digest, all tags when absent'),
           message: text('Message of the history'),
           changes: list('Dockerfile instructions'),
           platform: text('os[/arch[/variant]]'),
@@ -134,12 +136,12 @@ export function registerImages(app: App, { images }: ApiServices): void {
     },
     async (request, reply) => {
       const { fromImage, fromSrc, repo = '', tag = '', message = '', changes, platform: asked = '' } = request.query;
-      if (fromImage) {
-        throw new EngineError(
-          'not-implemented',
-          `pull ${fromImage}${tag === '' ? '' : `:${tag}`}: this engine has no registry client yet: import the image from a tar`,
-        );
-      }
+      if (fromImage)
+        return pullImage(request, reply, services.registry, {
+          image: fromImage,
+          tag,
+          platform: asked,
+        });
       if (!fromSrc) throw new EngineError('invalid', 'images/create: fromImage or fromSrc is needed');
       if (fromSrc !== '-')
         throw new EngineError('not-implemented', `import ${fromSrc}: only a tar in the request is supported`);

@@ -5,14 +5,12 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { type App, sendJson } from '../app.ts';
 
 const notHereYet: readonly [method: HTTPMethods, path: string, what: string][] = [
-  ['POST', '/auth', 'log in to a registry'],
   ['POST', '/build', 'build an image'],
   ['POST', '/build/cancel', 'build an image'],
   ['POST', '/session', 'build with BuildKit'],
   ['POST', '/grpc', 'build with BuildKit'],
   ['GET', '/images/search', 'search a registry'],
   ['POST', '/images/:name/push', 'push an image'],
-  ['GET', '/distribution/:name/json', 'ask a registry'],
   ['POST', '/volumes/create', 'create a volume'],
   ['POST', '/networks/create', 'create a network'],
   ['POST', '/networks/:id/connect', 'connect to a network'],

@@ -83,3 +83,15 @@ export interface SearchResult {
   is_official: boolean;
   is_automated?: boolean;
 }
+
+/** GET /distribution/{name}/json: what a registry has under a name. */
+export interface DistributionInspect {
+  Descriptor: { mediaType: string; digest: string; size: number };
+  Platforms: { architecture: string; os: string; variant?: string; 'os.version'?: string }[];
+}
+
+/** POST /auth. */
+export interface AuthResponse {
+  Status: string;
+  IdentityToken: string;
+}

@@ -41,6 +41,9 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
       return put(job, ports);
     case 'unpack-layer':
       return unpackLayer(job, ports);
+    case 'sync':
+      withRoot(syncfs);
+      return undefined;
     case 'pack-layer':
       return packLayer(ports);
     case 'get':
@@ -85,7 +88,7 @@ async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): 
     result.diffId = `sha256:${hash.digest('hex')}`;
     result.sizeBytes = packer.sizeBytes;
   }
-  withRoot(syncfs);
+  if (!job.unsynced) withRoot(syncfs);
   return result;
 }
 

@@ -23,7 +23,11 @@ export type Job =
       maxContentBytes?: number;
       /** Where the archive lies, instead of an input port. */
       from?: FileRange;
+      /** The caller syncs several at once, with 'sync'. */
+      unsynced?: boolean;
     }
+  /** Brings the place's file system to the disk. */
+  | { do: 'sync'; place: Place }
   | { do: 'pack-layer'; place: Place }
   | { do: 'put'; place: Place; path: string; options: Pick<UnpackOptions, 'noOverwriteDirNonDir' | 'owner'> }
   | { do: 'get'; place: Place; path: string }
@@ -60,6 +64,7 @@ export interface PackResult {
 export interface JobResults {
   'unpack-layer': UnpackResult;
   'pack-layer': PackResult;
+  sync: undefined;
   put: undefined;
   get: undefined;
   stat: PathStat;

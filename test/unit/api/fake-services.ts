@@ -45,6 +45,7 @@ export function fakeServices(): FakeServices {
   const services = {
     containers: recorder(''),
     images: recorder('images.'),
+    registry: recorder('registry.'),
     networks: recorder('networks.'),
     system: {
       events,

@@ -1,0 +1,39 @@
+// Puts the registries' side together: the client with the daemon's settings, and what pulls with it.
+
+import type { LocalImageStore } from './image-store.ts';
+import { ImagePuller } from './pull/image-puller.ts';
+import { distributionInspect } from './registry/distribution-inspect.ts';
+import { HttpRegistries } from './registry/http-registries.ts';
+import type { Registries } from './registry/registry-session.ts';
+import { defaultRegistryOptions, type RegistryOptions } from './registry/registry-settings.ts';
+import type { RegistryService } from './registry-service.ts';
+
+export interface RegistrySideOptions extends Partial<RegistryOptions> {
+  readonly maxConcurrentDownloads?: number;
+  readonly maxDownloadAttempts?: number;
+}
+
+export interface RegistrySide {
+  readonly registries: Registries;
+  readonly service: RegistryService;
+}
+
+/** Throws 'invalid' naming an option that cannot be. */
+export function openRegistry(store: LocalImageStore, given: RegistrySideOptions): RegistrySide {
+  const options: RegistryOptions = { ...defaultRegistryOptions, ...given };
+  const registries = new HttpRegistries(options);
+  const puller = new ImagePuller(store, registries, {
+    maxConcurrentDownloads: given.maxConcurrentDownloads ?? 3,
+    maxDownloadAttempts: given.maxDownloadAttempts ?? 5,
+    retryPauseMs: options.retryPauseMs,
+  });
+  return {
+    registries,
+    service: {
+      pull: (pullOptions) => puller.pull(pullOptions),
+      login: (serverAddress, credentials) => registries.login(serverAddress, credentials),
+      distribution: (name, credentials) => distributionInspect(registries, name, credentials),
+      facts: () => registries.describe(),
+    },
+  };
+}

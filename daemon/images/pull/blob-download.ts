@@ -1,0 +1,137 @@
+// One blob from a registry into the content store's ingest: from where it stopped before, as often as it breaks, until its digest is right.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { BlobWriter } from '../blob-writer.ts';
+import { counted, noted, type ProgressSink } from '../progress.ts';
+import { RegistryFailure } from '../registry/registry-failure.ts';
+import type { Descriptor, RegistrySession } from '../registry/registry-session.ts';
+
+export interface DownloadOptions {
+  readonly session: Pick<RegistrySession, 'blob'>;
+  readonly blob: Descriptor;
+  readonly writer: BlobWriter;
+  /** In a row without much progress between them. */
+  readonly maxAttempts: number;
+  readonly retryPauseMs: number;
+  readonly onProgress: ProgressSink;
+  /** After each piece that was written. */
+  readonly onGrowth: () => void;
+  readonly signal: AbortSignal;
+}
+
+const REPORT_MS = 100;
+const GATHER_BYTES = 512 * 1024;
+/** So much of it makes up for an attempt that failed. */
+const GOOD_PROGRESS_BYTES = 1024 * 1024;
+/** What is slower for so long is no connection: less than a modem. */
+const CRAWL_MS = 30_000;
+const CRAWL_BYTES = 16 * 1024;
+
+/** Resolves when all bytes are there and verified. */
+export async function downloadBlob(options: DownloadOptions): Promise<void> {
+  const { blob, writer, signal, onProgress } = options;
+  for (let attempt = 1; writer.offset < blob.size; attempt++) {
+    const before = writer.offset;
+    try {
+      await receive(options);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (writer.offset - before >= GOOD_PROGRESS_BYTES) attempt = 1;
+      const isFinal = error instanceof EngineError || (error instanceof RegistryFailure && !error.isTransient);
+      if (isFinal || attempt >= options.maxAttempts) throw error;
+      onProgress(noted(`Retrying in ${Math.ceil(pauseMs(options, attempt) / 1000)} seconds`, shortDigest(blob.digest)));
+      await sleep(pauseMs(options, attempt), undefined, { signal });
+    }
+  }
+  onProgress(noted('Verifying Checksum', shortDigest(blob.digest)));
+  writer.verify();
+}
+
+/** As progress names a layer. */
+export function shortDigest(digest: string): string {
+  return digest.slice('sha256:'.length, 'sha256:'.length + 12);
+}
+
+async function receive(options: DownloadOptions): Promise<void> {
+  const { session, blob, writer, signal } = options;
+  const fetched = await session.blob(blob.digest, { offset: writer.offset, signal });
+  const { stream } = fetched;
+  if (fetched.sizeBytes !== undefined && fetched.sizeBytes !== blob.size) {
+    stream.destroy();
+    throw new EngineError(
+      'invalid',
+      `download ${blob.digest}: the registry has ${fetched.sizeBytes} bytes, the manifest says ${blob.size}`,
+    );
+  }
+  // A registry without ranges begins anew: what is there already is skipped.
+  let skip = writer.offset - fetched.offset;
+  let came = 0;
+  const watch = watchCrawl(() => came, stream);
+  try {
+    for await (const piece of gathered(stream, (bytes) => {
+      came += bytes;
+    })) {
+      const fresh = piece.subarray(Math.min(skip, piece.length));
+      skip -= piece.length - fresh.length;
+      if (fresh.length === 0) continue;
+      if (writer.offset + fresh.length > blob.size) {
+        throw new EngineError(
+          'invalid',
+          `download ${blob.digest}: more than the ${blob.size} bytes of the manifest came`,
+        );
+      }
+      await writer.append(fresh);
+      options.onGrowth();
+      watch.report(options);
+    }
+  } finally {
+    watch.stop();
+    stream.destroy();
+  }
+  if (writer.offset < blob.size) throw new Error(`download ${blob.digest}: it ended after ${writer.offset} bytes`);
+}
+
+/** Small pieces are joined: each is a trip to the disk. The last one comes when the stream ends, also by an error. */
+async function* gathered(stream: AsyncIterable<Buffer>, onBytes: (count: number) => void): AsyncGenerator<Buffer> {
+  let pieces: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const piece of stream) {
+      pieces.push(piece);
+      bytes += piece.length;
+      onBytes(piece.length);
+      if (bytes < GATHER_BYTES) continue;
+      yield Buffer.concat(pieces, bytes);
+      pieces = [];
+      bytes = 0;
+    }
+  } catch (error) {
+    if (bytes > 0) yield Buffer.concat(pieces, bytes);
+    throw error;
+  }
+  if (bytes > 0) yield Buffer.concat(pieces, bytes);
+}
+
+function watchCrawl(received: () => number, stream: { destroy(error: Error): unknown }) {
+  let last = received();
+  let reportedAt = 0;
+  const timer = setInterval(() => {
+    const now = received();
+    if (now - last < CRAWL_BYTES) stream.destroy(new Error(`less than ${CRAWL_BYTES} bytes in ${CRAWL_MS / 1000} s`));
+    last = now;
+  }, CRAWL_MS);
+  return {
+    stop: () => clearInterval(timer),
+    report: ({ blob, writer, onProgress }: DownloadOptions) => {
+      const now = Date.now();
+      if (now - reportedAt < REPORT_MS && writer.offset < blob.size) return;
+      reportedAt = now;
+      onProgress(counted('Downloading', shortDigest(blob.digest), writer.offset, blob.size));
+    },
+  };
+}
+
+function pauseMs({ retryPauseMs }: DownloadOptions, attempt: number): number {
+  return Math.min(30_000, retryPauseMs * 2 ** (attempt - 1));
+}

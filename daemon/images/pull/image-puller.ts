@@ -1,0 +1,249 @@
+// Pulling: which manifest a name stands for, with each client's own rights; then the content, once for all who want it at the same time.
+import { cpus } from 'node:os';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ImageParts, LocalImageStore } from '../image-store.ts';
+import { type Platform, parsePlatform } from '../platform.ts';
+import { noted } from '../progress.ts';
+import { familiar, familiarName, isValidTag, parseReference, type Reference } from '../reference.ts';
+import { chooseManifest } from '../registry/choose-platform.ts';
+import { type ImageManifest, parseManifest } from '../registry/manifest.ts';
+import { pullError, registryError } from '../registry/pull-words.ts';
+import type { Descriptor, FetchedManifest, Registries } from '../registry/registry-session.ts';
+import { readWholeBlob } from '../registry/whole-blob.ts';
+import type { PullOptions } from '../registry-service.ts';
+import { downloadBlob, shortDigest } from './blob-download.ts';
+import { type FlightContext, Flights, type Share } from './flights.ts';
+import { IncomingBlob } from './incoming-blob.ts';
+import { type PulledImage, pullImageContent } from './pulled-image.ts';
+import { type PulledLayer, pullLayer } from './pulled-layer.ts';
+import { SessionLease } from './session-lease.ts';
+import { Slots } from './slots.ts';
+
+export interface PullSettings {
+  readonly maxConcurrentDownloads: number;
+  readonly maxDownloadAttempts: number;
+  readonly retryPauseMs: number;
+}
+
+/** An index in an index in an index: more is no image but a maze. */
+const MAX_INDEX_DEPTH = 3;
+
+interface Resolved {
+  manifest: ImageManifest;
+  fetched: FetchedManifest;
+  /** What the name stands for: the index, where there is one. */
+  top: FetchedManifest;
+}
+
+export class ImagePuller {
+  readonly #store: LocalImageStore;
+  readonly #parts: ImageParts;
+  readonly #registries: Registries;
+  readonly #settings: PullSettings;
+  readonly #downloadSlots: Slots;
+  readonly #unpackSlots = new Slots(Math.min(4, Math.max(2, cpus().length)));
+  readonly #blobs = new Flights<IncomingBlob>();
+  readonly #layers = new Flights<PulledLayer>();
+  readonly #images = new Flights<PulledImage>();
+
+  constructor(store: LocalImageStore, registries: Registries, settings: PullSettings) {
+    this.#store = store;
+    this.#parts = store.parts;
+    this.#registries = registries;
+    this.#settings = settings;
+    this.#downloadSlots = new Slots(settings.maxConcurrentDownloads);
+  }
+
+  /** POST /images/create?fromImage. */
+  async pull(options: PullOptions): Promise<void> {
+    const reference = pullReference(options.image, options.tag);
+    const platform = options.platform === '' ? undefined : parsePlatform(options.platform);
+    const lease = new SessionLease(this.#registries.open(reference.repository, options.credentials, 'pull'));
+    using _user = lease.use();
+    const isAllTags = reference.tag === undefined && reference.digest === undefined;
+    let isNew = false;
+    for (const one of isAllTags ? await this.#allTags(lease, reference, options.signal) : [reference]) {
+      const isNewer = await this.#pullOne(one, platform, lease, options);
+      isNew ||= isNewer;
+    }
+    const status = isNew ? 'Downloaded newer image for' : 'Image is up to date for';
+    options.onProgress({ status: `Status: ${status} ${familiar(reference)}` });
+  }
+
+  async #allTags({ session }: SessionLease, reference: Reference, signal: AbortSignal): Promise<Reference[]> {
+    try {
+      const tags = await session.tags(signal);
+      if (tags.length === 0) {
+        throw new EngineError('not-found', `pull all tags of ${familiar(reference)}: the repository has none`);
+      }
+      return tags.map((tag) => ({ ...reference, tag }));
+    } catch (error) {
+      throw pullError(error, reference);
+    }
+  }
+
+  /** False: it was there already, under this name. */
+  async #pullOne(
+    reference: Reference,
+    platform: Platform | undefined,
+    lease: SessionLease,
+    { onProgress, signal }: PullOptions,
+  ): Promise<boolean> {
+    const { repository } = reference;
+    const name = reference.digest ?? reference.tag ?? 'latest';
+    const top = await lease.session.manifest(name, signal).catch((error: unknown) => {
+      throw pullError(error, reference);
+    });
+    onProgress({ status: `Pulling from ${repository.slice(repository.indexOf('/') + 1)}`, id: name });
+    try {
+      const resolved = await this.#resolve(top, platform, lease, signal);
+      using image = await this.#content(resolved, lease, { signal, onProgress });
+      const isNewer = this.#record(reference, resolved, image.result);
+      onProgress({ status: `Digest: ${top.digest}` });
+      return isNewer;
+    } catch (error) {
+      throw registryError(error);
+    }
+  }
+
+  async #resolve(
+    top: FetchedManifest,
+    platform: Platform | undefined,
+    { session }: SessionLease,
+    signal: AbortSignal,
+  ): Promise<Resolved> {
+    let fetched = top;
+    for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
+      const manifest = parseManifest(fetched.bytes, fetched.mediaType);
+      if (manifest.kind === 'image') return { manifest, fetched, top };
+      const chosen = chooseManifest(manifest, platform);
+      fetched = await session.manifest(chosen.digest, signal);
+      if (fetched.size !== chosen.size) {
+        throw new EngineError(
+          'invalid',
+          `manifest ${chosen.digest} has ${fetched.size} bytes, but the index says ${chosen.size}`,
+        );
+      }
+    }
+    throw new EngineError(
+      'invalid',
+      `read index ${top.digest}: more than ${MAX_INDEX_DEPTH} indexes inside each other`,
+    );
+  }
+
+  #content(resolved: Resolved, lease: SessionLease, context: FlightContext): Promise<Share<PulledImage>> {
+    const { manifest, fetched } = resolved;
+    return this.#images.join(
+      fetched.digest,
+      async (shared) => {
+        using _user = lease.use();
+        return await pullImageContent(
+          {
+            parts: this.#parts,
+            manifest,
+            fetched,
+            fetchBlob: (blob, maxBytes, signal) => readWholeBlob(lease.session, blob, maxBytes, signal),
+            pullLayer: (blob, diffId, chain, one) => this.#layer(lease, blob, diffId, chain, one),
+          },
+          shared,
+        );
+      },
+      context,
+    );
+  }
+
+  #layer(
+    lease: SessionLease,
+    blob: Descriptor,
+    diffId: string,
+    chain: string,
+    context: FlightContext,
+  ): Promise<Share<PulledLayer>> {
+    return this.#layers.join(
+      `${chain} ${blob.digest}`,
+      (shared) => {
+        const download = (one: FlightContext) => this.#blob(lease, blob, one);
+        return pullLayer({ parts: this.#parts, blob, diffId, unpackSlots: this.#unpackSlots, download }, shared);
+      },
+      context,
+    );
+  }
+
+  #blob(lease: SessionLease, blob: Descriptor, context: FlightContext): Promise<Share<IncomingBlob>> {
+    return this.#blobs.join(blob.digest, (shared) => this.#startDownload(lease, blob, shared), context);
+  }
+
+  /** Resolves when it is this blob's turn; the download goes on after that. */
+  async #startDownload(lease: SessionLease, blob: Descriptor, context: FlightContext): Promise<IncomingBlob> {
+    const { signal, onProgress } = context;
+    if (this.#downloadSlots.isFull) onProgress(noted('Waiting', shortDigest(blob.digest)));
+    const held = new DisposableStack();
+    try {
+      held.use(lease.use());
+      held.use(this.#parts.content.hold([blob.digest]));
+      const slot = held.use(await this.#downloadSlots.take(signal));
+      const writer = await this.#parts.content.ingest(blob.digest, blob.size);
+      const kept = held.move();
+      return new IncomingBlob(
+        blob,
+        writer,
+        (onGrowth) =>
+          downloadBlob({
+            session: lease.session,
+            blob,
+            writer,
+            maxAttempts: this.#settings.maxDownloadAttempts,
+            retryPauseMs: this.#settings.retryPauseMs,
+            onProgress,
+            onGrowth,
+            signal,
+          }).finally(() => slot[Symbol.dispose]()),
+        () => kept.dispose(),
+      );
+    } finally {
+      held.dispose();
+    }
+  }
+
+  /** Image, manifests, names: together, so that nobody sees (or removes) an image without its name in between. */
+  #record(reference: Reference, { fetched, top, manifest }: Resolved, image: PulledImage): boolean {
+    const { tables, content, blobs, onEvent } = this.#parts;
+    const { repository, tag } = reference;
+    const id = manifest.config.digest;
+    for (const { bytes } of new Set([fetched, top])) content.put(bytes);
+    const previous =
+      reference.digest === undefined
+        ? tables.byTag(repository, tag ?? 'latest')
+        : tables.byDigest(repository, reference.digest);
+    tables.transaction(() => {
+      this.#store.addBytes(image.config, { topLayer: image.topLayer, manifest: withoutBytes(fetched) });
+      for (const layer of manifest.layers) if (content.has(layer.digest)) blobs.seenIn(layer.digest, repository);
+      tables.setDigest(repository, top.digest, id);
+      if (reference.digest === undefined && previous !== id) {
+        tables.setTag(repository, tag ?? 'latest', id, new Date().toISOString());
+      }
+    });
+    const labels = this.#store.config(id).config?.Labels ?? {};
+    const shown = familiar(reference.digest === undefined ? reference : { ...reference, tag: undefined });
+    onEvent({ action: 'pull', id: shown, attributes: { ...labels, name: familiarName(repository) } });
+    return previous !== id;
+  }
+}
+
+function withoutBytes({ mediaType, digest, size }: FetchedManifest): Descriptor {
+  return { mediaType, digest, size };
+}
+
+/** `tag` may be a digest, as clients send it. */
+function pullReference(image: string, tag: string): Reference {
+  const reference = parseReference(image.replace(/:$/, ''));
+  if (tag === '') return checkedDigest(reference);
+  if (tag.includes(':')) return checkedDigest(parseReference(`${familiarName(reference.repository)}@${tag}`));
+  if (!isValidTag(tag)) throw new EngineError('invalid', 'invalid tag format');
+  return { ...reference, tag };
+}
+
+function checkedDigest(reference: Reference): Reference {
+  if (reference.digest === undefined || /^sha256:[0-9a-f]{64}$/.test(reference.digest)) return reference;
+  throw new EngineError('invalid', `invalid reference format: ${reference.digest.slice(0, 100)} is no sha256 digest`);
+}

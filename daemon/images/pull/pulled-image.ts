@@ -1,0 +1,174 @@
+// One image that is pulled, once for all who want it: its config, its layers at the same time, and at the end one sync for all of them.
+// Until then nothing of it can be seen; after it the rows follow in one go.
+import { createHash } from 'node:crypto';
+import { EngineError } from '../../errors/engine-error.ts';
+import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from '../image-config.ts';
+import type { ImageParts } from '../image-store.ts';
+import { chainId, type LayerHold } from '../layer-store.ts';
+import { holdTree } from '../overlay.ts';
+import { noted } from '../progress.ts';
+import type { ImageManifest } from '../registry/manifest.ts';
+import type { Descriptor, FetchedManifest } from '../registry/registry-session.ts';
+import { shortDigest } from './blob-download.ts';
+import type { Closable, FlightContext, Share } from './flights.ts';
+import type { PulledLayer } from './pulled-layer.ts';
+
+export interface ImageWork {
+  readonly parts: ImageParts;
+  readonly manifest: ImageManifest;
+  readonly fetched: FetchedManifest;
+  /** A small blob, whole. */
+  fetchBlob(blob: Descriptor, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
+  /** Joins the pull of one layer. `chain` is the id of the layer with all below it. */
+  pullLayer(blob: Descriptor, diffId: string, chain: string, context: FlightContext): Promise<Share<PulledLayer>>;
+}
+
+/** An image whose layers are stored and held. `config`: the bytes as they came. */
+export class PulledImage implements Closable {
+  readonly config: Buffer;
+  readonly topLayer: number | undefined;
+  readonly #held: Disposable[];
+
+  constructor(config: Buffer, topLayer: number | undefined, held: Disposable[]) {
+    this.config = config;
+    this.topLayer = topLayer;
+    this.#held = held;
+  }
+
+  async close(): Promise<void> {
+    for (const hold of this.#held.splice(0)) hold[Symbol.dispose]();
+  }
+}
+
+export async function pullImageContent(work: ImageWork, context: FlightContext): Promise<PulledImage> {
+  const { parts, manifest } = work;
+  const held: Disposable[] = [
+    parts.content.hold([work.fetched.digest, manifest.config.digest, ...manifest.layers.map(({ digest }) => digest)]),
+  ];
+  try {
+    const known = parts.tables.get(manifest.config.digest);
+    if (known !== undefined) {
+      if (known.topLayer !== undefined) held.push(parts.layers.hold(known.topLayer));
+      return new PulledImage(parts.content.get(known.id, MAX_CONFIG_BYTES), known.topLayer, held);
+    }
+    const bytes = await readConfig(work, context.signal);
+    const config = checkConfig(bytes, manifest);
+    const top = await pullLayers(work, config, context, held);
+    return new PulledImage(bytes, top, held);
+  } catch (error) {
+    for (const hold of held) hold[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function readConfig({ parts, manifest, fetchBlob }: ImageWork, signal: AbortSignal): Promise<Buffer> {
+  const { config } = manifest;
+  if (parts.content.has(config.digest)) return parts.content.get(config.digest, MAX_CONFIG_BYTES);
+  const bytes = await fetchBlob(config, MAX_CONFIG_BYTES, signal);
+  const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  if (actual === config.digest) return bytes;
+  throw new EngineError('invalid', `verify image config ${config.digest}: the bytes that came are ${actual}`);
+}
+
+function checkConfig(bytes: Buffer, manifest: ImageManifest): ImageConfig {
+  const config = parseImageConfig(bytes);
+  if (config.os !== 'linux') {
+    throw new EngineError('invalid', `image operating system "${config.os}" cannot be used on this platform`);
+  }
+  const { diff_ids: diffIds } = config.rootfs;
+  if (diffIds.length === manifest.layers.length) return config;
+  throw new EngineError(
+    'invalid',
+    `read image config: it has ${diffIds.length} diff_ids, but the manifest has ${manifest.layers.length} layers`,
+  );
+}
+
+async function pullLayers(
+  work: ImageWork,
+  config: ImageConfig,
+  context: FlightContext,
+  held: Disposable[],
+): Promise<number | undefined> {
+  const { parts, manifest } = work;
+  const { diff_ids: diffIds } = config.rootfs;
+  const chains: string[] = [];
+  for (const diffId of diffIds) chains.push(chainId(chains.at(-1), diffId));
+  const present: LayerHold[] = [];
+  // A layer's row says that all below it are there.
+  for (const chain of chains) {
+    const layer = parts.layers.byKey(chain);
+    if (layer === undefined) break;
+    present.push(parts.layers.hold(layer.number));
+  }
+  held.push(...present);
+  manifest.layers.forEach(({ digest }, i) => {
+    context.onProgress(noted(i < present.length ? 'Already exists' : 'Pulling fs layer', shortDigest(digest)));
+  });
+  const missing = manifest.layers.slice(present.length);
+  const { onProgress } = context;
+  const shares = await all(
+    context.signal,
+    missing.map((blob, i) => {
+      const at = present.length + i;
+      return (signal) => work.pullLayer(blob, diffIds[at] as string, chains[at] as string, { signal, onProgress });
+    }),
+  );
+  held.push(...shares);
+  await sync(parts, shares);
+  return publish(work, shares, present.at(-1)?.layer.number, held);
+}
+
+/** One for all layers: what is staged, and the blobs, are on the disk before a row names them. */
+async function sync(parts: ImageParts, shares: readonly Share<PulledLayer>[]): Promise<void> {
+  const [first] = shares;
+  if (first === undefined) return;
+  const fd = holdTree(first.result.directory);
+  await parts.jail.run<'sync'>({ do: 'sync', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+}
+
+function publish(
+  { parts }: ImageWork,
+  shares: readonly Share<PulledLayer>[],
+  base: number | undefined,
+  held: Disposable[],
+): number | undefined {
+  const writers = shares.flatMap(({ result: { incoming, blob } }) =>
+    incoming === undefined || parts.content.has(blob.digest) ? [] : [incoming.result.writer],
+  );
+  if (writers.length > 0) parts.content.publish(new Set(writers));
+  let top = base;
+  for (const { result } of shares) {
+    const hold = result.publish(parts.layers, top);
+    held.push(hold);
+    top = hold.layer.number;
+  }
+  parts.tables.transaction(() => {
+    for (const { result } of shares) parts.blobs.addLayerBlob(result.diffId, result.blob);
+  });
+  return top;
+}
+
+/** As Promise.all, but the first failure cancels the others and waits until they are at rest, so that nothing is held on to. */
+async function all<T extends Disposable>(
+  outer: AbortSignal,
+  begin: readonly ((signal: AbortSignal) => Promise<T>)[],
+): Promise<T[]> {
+  const cancel = new AbortController();
+  const signal = AbortSignal.any([outer, cancel.signal]);
+  let failure: { reason: unknown } | undefined;
+  const settled = await Promise.allSettled(
+    begin.map(async (one) => {
+      try {
+        return await one(signal);
+      } catch (reason) {
+        failure ??= { reason };
+        cancel.abort(reason);
+        throw reason;
+      }
+    }),
+  );
+  const done = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  if (failure === undefined) return done;
+  for (const value of done) value[Symbol.dispose]();
+  throw failure.reason;
+}

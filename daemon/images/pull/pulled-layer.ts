@@ -1,0 +1,170 @@
+// One layer of an image that is pulled: its blob comes, is unpacked in a jail while it comes, and both digests are checked. What results
+// waits, invisible, until the image's other layers are there too.
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EngineError } from '../../errors/engine-error.ts';
+import { decompressed } from '../decompress.ts';
+import type { ImageParts } from '../image-store.ts';
+import type { LayerHold, StagedLayer } from '../layer-store.ts';
+import { holdTree } from '../overlay.ts';
+import { counted, noted, type ProgressSink } from '../progress.ts';
+import type { Descriptor } from '../registry/registry-session.ts';
+import { shortDigest } from './blob-download.ts';
+import type { Closable, FlightContext, Share } from './flights.ts';
+import type { IncomingBlob } from './incoming-blob.ts';
+import type { Slots } from './slots.ts';
+
+export interface LayerWork {
+  readonly parts: ImageParts;
+  readonly blob: Descriptor;
+  readonly diffId: string;
+  readonly unpackSlots: Slots;
+  /** Joins the download of the blob. */
+  download(context: FlightContext): Promise<Share<IncomingBlob>>;
+}
+
+const REPORT_MS = 100;
+const REASON_WAIT_MS = 2000;
+
+/** The layer's files, and its blob, verified. Published by the first image that is complete. */
+export class PulledLayer implements Closable {
+  readonly blob: Descriptor;
+  readonly diffId: string;
+  /** Undefined when the store had the blob already. */
+  readonly incoming: Share<IncomingBlob> | undefined;
+  readonly #staged: StagedLayer;
+  #published: LayerHold | undefined;
+
+  constructor(work: LayerWork, staged: StagedLayer, incoming: Share<IncomingBlob> | undefined) {
+    this.blob = work.blob;
+    this.diffId = work.diffId;
+    this.#staged = staged;
+    this.incoming = incoming;
+  }
+
+  get directory(): string {
+    return this.#staged.directory;
+  }
+
+  /** `parent` is what it was made for, and held by the caller. What is staged is on the disk by now. */
+  publish(layers: ImageParts['layers'], parent: number | undefined): LayerHold {
+    this.#published ??= layers.publish(this.#staged, parent);
+    return layers.hold(this.#published.layer.number);
+  }
+
+  async close(): Promise<void> {
+    this.#published?.[Symbol.dispose]();
+    this.#staged[Symbol.dispose]();
+    this.incoming?.[Symbol.dispose]();
+  }
+}
+
+export async function pullLayer(work: LayerWork, context: FlightContext): Promise<PulledLayer> {
+  const { content } = work.parts;
+  if (content.has(work.blob.digest)) {
+    const path = content.pathOf(work.blob.digest);
+    const staged = await unpack(work, context, (onRead) => counting(createReadStream(path), onRead));
+    context.onProgress(noted('Pull complete', shortDigest(work.blob.digest)));
+    return new PulledLayer(work, staged, undefined);
+  }
+  try {
+    return await fetchAndUnpack(work, context);
+  } catch (error) {
+    if (!(error instanceof StaleBeginning)) throw error;
+    return fetchAndUnpack(work, context);
+  }
+}
+
+/** What an earlier pull left was not what it should be; it is gone now. */
+class StaleBeginning extends Error {}
+
+async function fetchAndUnpack(work: LayerWork, context: FlightContext): Promise<PulledLayer> {
+  const share = await work.download(context);
+  const incoming = share.result;
+  let isDownloaded = false;
+  const cancel = new AbortController();
+  const signal = AbortSignal.any([context.signal, cancel.signal]);
+  const onProgress: ProgressSink = (message) => {
+    // One line per layer: as long as it comes, that is what it tells.
+    if (isDownloaded) context.onProgress(message);
+  };
+  const unpacking = unpack(work, { signal, onProgress }, (onRead) => incoming.follow(onRead));
+  try {
+    await Promise.race([incoming.done, unpacking.then(() => incoming.done)]);
+    isDownloaded = true;
+    context.onProgress(noted('Download complete', shortDigest(work.blob.digest)));
+    const [staged] = await Promise.all([unpacking, incoming.writer.sync()]);
+    context.onProgress(noted('Pull complete', shortDigest(work.blob.digest)));
+    return new PulledLayer(work, staged, share);
+  } catch (error) {
+    cancel.abort(error);
+    unpacking.then(
+      (staged) => staged[Symbol.dispose](),
+      () => undefined,
+    );
+    await unpacking.catch(() => undefined);
+    // A blob that is broken is told as that, whatever the unpacker said first.
+    const cause = await firstFailure(incoming, error, context.signal);
+    share[Symbol.dispose]();
+    const isStale = incoming.resumedBytes > 0 && !incoming.writer.isVerified && cause instanceof EngineError;
+    if (isStale && !context.signal.aborted) {
+      incoming.writer.discard();
+      throw new StaleBeginning('the beginning of the blob was not its beginning', { cause });
+    }
+    throw cause;
+  }
+}
+
+/** The unpacker fails first when what comes is no archive: that it is not what was asked for is the better reason, if it is told soon. */
+async function firstFailure(incoming: IncomingBlob, error: unknown, signal: AbortSignal): Promise<unknown> {
+  if (signal.aborted) return error;
+  const download = incoming.done.then(
+    () => error,
+    (reason: unknown) => reason,
+  );
+  return Promise.race([download, sleep(REASON_WAIT_MS, error, { signal, ref: false }).catch(() => error)]);
+}
+
+async function unpack(
+  { parts, blob, diffId, unpackSlots }: LayerWork,
+  { signal, onProgress }: FlightContext,
+  open: (onRead: (position: number) => void) => Readable,
+): Promise<StagedLayer> {
+  using _slot = await unpackSlots.take(signal);
+  let reportedAt = 0;
+  const onRead = (position: number): void => {
+    const now = Date.now();
+    if (now - reportedAt < REPORT_MS && position < blob.size) return;
+    reportedAt = now;
+    onProgress(counted('Extracting', shortDigest(blob.digest), position, blob.size));
+  };
+  return parts.layers.stage(async (directory) => {
+    const source = open(onRead);
+    try {
+      const input = await decompressed(source);
+      const fd = holdTree(directory);
+      const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
+      const job = { do: 'unpack-layer', place, repack: false, digest: true, unsynced: true } as const;
+      const result = await parts.jail.run<'unpack-layer'>(job, [fd], { input, signal });
+      if (result.diffId !== diffId) {
+        throw new EngineError(
+          'invalid',
+          `layer ${blob.digest} unpacks to ${result.diffId}, but the image's config says ${diffId}`,
+        );
+      }
+      return { diffId, sizeBytes: result.sizeBytes, tarBytes: result.tarBytes };
+    } finally {
+      source.destroy();
+    }
+  });
+}
+
+function counting(stream: Readable, onRead: (position: number) => void): Readable {
+  let position = 0;
+  stream.on('data', (chunk: Buffer) => {
+    position += chunk.length;
+    onRead(position);
+  });
+  return stream.pause();
+}

@@ -1,0 +1,28 @@
+// What the API may ask about registries, beside what it may ask about images: pulling, checking a login, looking at what a registry has.
+import type { DistributionInspect } from '../api/types/image.ts';
+import type { ProgressSink } from './progress.ts';
+import type { Credentials, RegistryFacts } from './registry/registry-session.ts';
+
+export interface PullOptions {
+  /** As the client says it: "busybox", "localhost:5000/a/b:1", "a@sha256:…". */
+  image: string;
+  /** A tag or a digest; empty: what `image` says, and all tags where it says none. */
+  tag: string;
+  /** `os[/arch[/variant]]`; empty is the host's. */
+  platform: string;
+  credentials: Credentials;
+  /** What fails before the first message is an answer of its own. */
+  onProgress: ProgressSink;
+  /** The client has gone: what nobody else waits for ends. */
+  signal: AbortSignal;
+}
+
+export interface RegistryService {
+  /** Throws EngineError in Docker's words. */
+  pull(options: PullOptions): Promise<void>;
+  /** The identity token that the registry gives for later, or ''. Throws 'unauthorized'. */
+  login(serverAddress: string, credentials: Credentials): Promise<string>;
+  /** GET /distribution/{name}/json. */
+  distribution(name: string, credentials: Credentials): Promise<DistributionInspect>;
+  facts(): RegistryFacts;
+}
