@@ -19,6 +19,7 @@ export const groups: Record<string, string> = {
   container: 'Manage containers',
   image: 'Manage images',
   system: 'Manage tsdocker',
+  volume: 'Manage volumes',
 };
 
 type Names = { top?: string; group?: string; aliases?: readonly string[]; rank?: number };
@@ -175,6 +176,21 @@ export const commands: readonly CommandEntry[] = [
   entry('Show the tsdocker version information', { top: 'version', rank: 11 }, () =>
     import('./commands/version.ts').then((m) => m.version),
   ),
+  entry('Create a volume', { group: 'volume create' }, () =>
+    import('./commands/volume.ts').then((m) => m.createVolume),
+  ),
+  entry('Display detailed information on one or more volumes', { group: 'volume inspect' }, () =>
+    import('./commands/inspect.ts').then((m) => m.inspectVolume),
+  ),
+  entry('List volumes', { group: 'volume ls', aliases: ['volume list'] }, () =>
+    import('./commands/volume.ts').then((m) => m.listVolumes),
+  ),
+  entry('Remove unused local volumes', { group: 'volume prune' }, () =>
+    import('./commands/volume.ts').then((m) => m.pruneVolumes),
+  ),
+  entry('Remove one or more volumes', { group: 'volume rm', aliases: ['volume remove'] }, () =>
+    import('./commands/volume.ts').then((m) => m.removeVolumes),
+  ),
   container('wait', 'Block until one or more containers stop, then print their exit codes', () =>
     import('./commands/wait.ts').then((m) => m.wait),
   ),
@@ -184,7 +200,6 @@ export const commands: readonly CommandEntry[] = [
 const missing: readonly (readonly [paths: readonly string[], what: string])[] = [
   [['build', 'builder', 'buildx', 'image build'], 'there is no builder yet'],
   [['network'], 'there are no networks but none, host and container:NAME yet'],
-  [['volume'], 'there are no volumes yet; bind mounts (-v /host:/path) work'],
   [['compose'], 'there is no compose yet'],
   [['checkpoint'], 'containers cannot be checkpointed'],
   [['context', 'manifest', 'plugin', 'trust'], 'it is no part of this engine; -H and DOCKER_HOST choose a daemon'],

@@ -24,6 +24,7 @@ import { recover } from './containers/recover.ts';
 import { RunDirectories } from './containers/run-directory.ts';
 import type { Log, Services } from './containers/services.ts';
 import { SystemInformation } from './containers/system-info.ts';
+import { volumeUsers } from './containers/volume-users.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { watchIdleMemory } from './idle-memory.ts';
 import { openImages } from './images/open-images.ts';
@@ -34,7 +35,8 @@ import { Launcher } from './runtime/launcher.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './runtime/masked-paths.ts';
 import { RuntimeHost } from './runtime/runtime-host.ts';
 import { Database } from './state/database.ts';
-import { EventLog } from './state/event-log.ts';
+import { EventLog, wallClockNs } from './state/event-log.ts';
+import { openVolumes } from './volumes/open-volumes.ts';
 
 export interface Engine {
   /** Stops serving; containers go on. */
@@ -107,8 +109,20 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
           endpointId: state.endpointId,
         })),
   );
+  const { volumes, close: closeVolumes } = openVolumes({
+    root: join(paths.dataRoot, 'volumes'),
+    database,
+    jail: images.jail,
+    usersOf: (name) => volumeUsers(store, name),
+    onEvent: (action, id, attributes) => events.publish('volume', action, id, attributes),
+    nowNs: wallClockNs,
+    onError: (error) => log.warn({ err: error }, 'delete the files of a volume: tried again at the next start'),
+    onNote: (fields, message) => log.warn(fields, message),
+  });
+  cleanups.push(closeVolumes);
   const services: Services = {
     store,
+    volumes,
     events,
     images: images.store,
     layers: images.containerLayers,
@@ -143,7 +157,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
   await recover(services, execs);
 
   const api = await ApiServer.build({
-    ...{ containers, images: images.store, registry: images.registry.service, networks, system, log },
+    ...{ containers, images: images.store, registry: images.registry.service, volumes, networks, system, log },
   });
   const gid = groupId(options);
   await api.listen(options.hosts, {

@@ -74,6 +74,15 @@ If the image or the server is not multi-platform capable, the command will error
     inspectAll(cli, args, flags.format, (name) => fetchFirst(cli, ['image'], name, false, flags.platform)),
 });
 
+export const inspectVolume = defineCommand({
+  usage: '[OPTIONS] VOLUME [VOLUME...]',
+  short: 'Display detailed information on one or more volumes',
+  flags: { format: formatFlag },
+  arguments: atLeast(1),
+  run: ({ cli, flags, args }) =>
+    inspectAll(cli, args, flags.format, (name) => fetchFirst(cli, ['volume'], name, false)),
+});
+
 async function fetchFirst(cli: Cli, kinds: readonly string[], name: string, size: boolean, platform = '') {
   for (const kind of kinds) {
     try {

@@ -118,16 +118,16 @@ async function removeBuildCache(cli: Cli, all: boolean, filters: readonly string
   return answer.SpaceReclaimed;
 }
 
-function reportList(cli: Cli, title: string, items: readonly string[]): void {
+export function reportList(cli: Cli, title: string, items: readonly string[]): void {
   if (items.length > 0) cli.out.print(`${title}\n${items.map((item) => `${item}\n`).join('')}\n`);
 }
 
-function reportSpace(cli: Cli, bytes: number): void {
+export function reportSpace(cli: Cli, bytes: number): void {
   cli.out.line(`Total reclaimed space: ${humanSize(bytes)}`);
 }
 
 /** Anything but y or yes is a no. */
-async function isConfirmed(cli: Cli, question: string): Promise<boolean> {
+export async function isConfirmed(cli: Cli, question: string): Promise<boolean> {
   cli.out.print(`${question} [y/N] `);
   let answer = '';
   for await (const chunk of process.stdin) {

@@ -1,6 +1,7 @@
 import type { ContainerSummary } from '../../daemon/api/types/container.ts';
 import type { ImageSummary } from '../../daemon/api/types/image.ts';
-import type { BuildCache, DiskUsage, Volume } from '../../daemon/api/types/system.ts';
+import type { BuildCache, DiskUsage } from '../../daemon/api/types/system.ts';
+import type { Volume } from '../../daemon/api/types/volume.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { boolFlag, stringFlag } from '../flags/flag.ts';
@@ -10,6 +11,7 @@ import { Struct } from '../template/values.ts';
 import { containerHeaders, containerView, shortId } from '../views/container-view.ts';
 import { imageHeaders, imageRows, imageView } from '../views/image-view.ts';
 import { compile, parseListFormat, render, renderList } from '../views/list.ts';
+import { volumeHeaders, volumeView } from '../views/volume-view.ts';
 
 const summaryHeaders = {
   Type: 'TYPE',
@@ -141,16 +143,6 @@ function printDetails(cli: Cli, usage: DiskUsage, format: string): void {
 function firstRow(image: ImageSummary) {
   const [first] = imageRows(image, false);
   return first ?? { repository: '<none>', tag: '<none>', digest: '<none>' };
-}
-
-const volumeHeaders = { Name: 'VOLUME NAME', Links: 'LINKS', Size: 'SIZE' };
-
-function volumeView(volume: Volume): Struct {
-  return new Struct('*formatter.volumeContext', {
-    Name: () => volume.Name,
-    Links: () => String(volume.UsageData?.RefCount ?? 'N/A'),
-    Size: () => (volume.UsageData ? humanSize(volume.UsageData.Size) : 'N/A'),
-  });
 }
 
 const cacheHeaders = {

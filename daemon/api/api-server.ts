@@ -28,6 +28,7 @@ import { registerNetworks } from './routes/networks.ts';
 import { registerNotHere } from './routes/not-here.ts';
 import { registerRegistry } from './routes/registry.ts';
 import { registerSystem } from './routes/system.ts';
+import { registerVolumes } from './routes/volumes.ts';
 import type { ApiServices } from './services.ts';
 
 export class ApiServer {
@@ -157,6 +158,7 @@ export function registerRoutes(app: App, services: ApiServices, sessions: Sessio
   registerImageArchives(app, services);
   registerNetworks(app, services);
   registerRegistry(app, services);
+  registerVolumes(app, services);
   registerNotHere(app);
   document.register(app);
   return [attach, execStart];

@@ -4,6 +4,7 @@ import type { SystemService } from '../containers/system-service.ts';
 import type { ImageStore } from '../images/image-service.ts';
 import type { RegistryService } from '../images/registry-service.ts';
 import type { NetworkService } from '../networks/network-service.ts';
+import type { VolumeService } from '../volumes/volume-service.ts';
 
 /** pino's signature, as far as it is used. */
 export interface ApiLog {
@@ -18,6 +19,7 @@ export interface ApiServices {
   readonly images: ImageStore;
   readonly registry: RegistryService;
   readonly networks: NetworkService;
+  readonly volumes: VolumeService;
   readonly system: SystemService;
   readonly log: ApiLog;
 }

@@ -1,6 +1,7 @@
 // Events about containers, with the attributes that Docker gives them: the labels, the image as typed, the name, and what the action adds.
 
 import { parseNetworkMode } from '../networks/network-mode.ts';
+import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
 import type { Services } from './services.ts';
 
@@ -17,6 +18,16 @@ export function publishContainerEvent(
     name,
     ...extra,
   });
+}
+
+export function publishVolumeEvent(
+  { events }: Services,
+  container: Container,
+  name: string,
+  action: string,
+  extra: Readonly<Record<string, string>>,
+): void {
+  events.publish('volume', action, name, { container: container.id, driver: localDriver, ...extra });
 }
 
 /** Connection to one of the fixed networks; sharing another container's network is no connection. */

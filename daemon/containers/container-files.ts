@@ -10,6 +10,7 @@ import { resolveUser } from '../runtime/user-database.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import type { PutArchiveOptions } from './container-service.ts';
+import { openSources } from './open-sources.ts';
 import { runningUser } from './running-process.ts';
 import type { Services } from './services.ts';
 
@@ -22,10 +23,11 @@ export async function containerChanges(services: Services, ref: string): Promise
 export function exportContainer(services: Services, ref: string): Promise<Readable> {
   const container = services.store.get(ref);
   publishContainerEvent(services, container, 'export');
-  return streamFrom(services, container, ref, async (view) => {
+  const work = async (view: RootView) => {
     const tar = await services.archive.exportTar(view);
     return { tar, result: tar };
-  });
+  };
+  return streamFrom(services, container, ref, work, 'root only');
 }
 
 export function statPath(services: Services, ref: string, path: string): Promise<ContainerPathStat> {
@@ -75,8 +77,9 @@ function ownerFor(services: Services, container: Container, view: RootView): { o
     const { uid, gid } = resolveUser(view.rootFd, User, []);
     return { owner: { uid, gid } };
   } catch (error) {
-    // A stopped view's root is closed by the archive job, which is not begun now.
+    // A stopped view's descriptors are closed by the archive job, which is not begun now.
     closeSync(view.rootFd);
+    for (const { source } of view.mounts) if (typeof source !== 'string') closeSync(source.fd);
     throw error;
   }
 }
@@ -90,8 +93,8 @@ function withView<T>(
 ): Promise<T> {
   const running = runningView(container, ref);
   if (running !== undefined) return work(running);
-  return container.lock.run(() => {
-    const view = runningView(container, ref) ?? stoppedView(services, container, ref);
+  return container.lock.run(async () => {
+    const view = runningView(container, ref) ?? (await stoppedView(services, container, ref));
     return work(view);
   });
 }
@@ -102,13 +105,15 @@ function streamFrom<T>(
   container: Container,
   ref: string,
   work: (view: RootView) => Promise<{ tar: Readable; result: T }>,
+  sees: 'mounts' | 'root only' = 'mounts',
 ): Promise<T> {
   const running = runningView(container, ref);
   if (running !== undefined) return work(running).then(({ result }) => result);
   return new Promise((resolve, reject) => {
     void container.lock.run(async () => {
       try {
-        const { tar, result } = await work(runningView(container, ref) ?? stoppedView(services, container, ref));
+        const view = runningView(container, ref) ?? (await stoppedView(services, container, ref, sees));
+        const { tar, result } = await work(view);
         resolve(result);
         await finished(tar).catch(() => undefined);
       } catch (error) {
@@ -123,15 +128,27 @@ function runningView(container: Container, ref: string): RootView | undefined {
   return { kind: 'running', ref, pid: container.state.pid };
 }
 
-function stoppedView(services: Services, container: Container, ref: string): RootView {
+async function stoppedView(
+  services: Services,
+  container: Container,
+  ref: string,
+  sees: 'mounts' | 'root only' = 'mounts',
+): Promise<RootView> {
   if (container.isRemoved) throw new EngineError('not-found', `No such container: ${ref}`);
+  const all = sees === 'mounts' ? container.record.mounts : [];
+  using sources = await openSources(services, all);
+  const rootFd = services.layers.openRoot(container.id);
+  const taken = sources?.take();
   return {
     kind: 'stopped',
     ref,
-    rootFd: services.layers.openRoot(container.id),
-    mounts: container.record.mounts
-      .filter((mount) => mount.type === 'bind')
-      .map((mount) => ({ source: mount.source, target: mount.target, readOnly: mount.readonly })),
+    rootFd,
+    mounts: all
+      .filter(({ type }) => type !== 'tmpfs')
+      .map(({ source, target, readonly }) => {
+        const fd = taken?.get(target);
+        return { source: fd === undefined ? source : { fd }, target, readOnly: readonly };
+      }),
     readOnlyRoot: container.record.hostConfig.ReadonlyRootfs ?? false,
   };
 }

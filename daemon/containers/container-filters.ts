@@ -1,7 +1,6 @@
 // The filters of a container list: each becomes a test; a container is listed when all hold.
-import { RE2JS } from 're2js';
 import { EngineError } from '../errors/engine-error.ts';
-import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
+import { booleanFilter, checkFilterKeys, type Filters, filterPattern, matchLabels } from '../state/filters.ts';
 import type { Container } from './container.ts';
 import type { ContainerStatus } from './container-record.ts';
 import type { ContainerStore } from './container-store.ts';
@@ -33,7 +32,6 @@ const statuses: ReadonlySet<string> = new Set<ContainerStatus>([
   'dead',
 ]);
 const healths: ReadonlySet<string> = new Set(['starting', 'healthy', 'unhealthy', 'none']);
-const patternLimit = 1000;
 
 export interface FilterContext {
   store: ContainerStore;
@@ -53,11 +51,11 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   };
 
   any('id', (value) => {
-    const pattern = compile('id', value);
+    const pattern = filterPattern('id', value);
     return (container) => container.id.startsWith(value) || pattern.test(container.id);
   });
   any('name', (value) => {
-    const pattern = compile('name', value);
+    const pattern = filterPattern('name', value);
     return ({ record }) => pattern.test(record.name) || pattern.test(`/${record.name}`);
   });
   any('status', (value) => {
@@ -116,25 +114,8 @@ export function filterImpliesAll(filters: Filters): boolean {
   return ['before', 'since', 'exited', 'status'].some((key) => filters.has(key));
 }
 
-/** Linear time whatever the pattern: it comes from the client. */
-function compile(key: string, value: string): { test(text: string): boolean } {
-  if (value.length > patternLimit)
-    throw new EngineError('invalid', `invalid filter '${key}': longer than ${patternLimit}`);
-  try {
-    const pattern = RE2JS.compile(value);
-    return { test: (text) => pattern.matcher(text).find() };
-  } catch {
-    return { test: (text) => text.includes(value) };
-  }
-}
-
 function hasMount({ record }: Container, value: string): boolean {
-  const { Binds, Mounts } = record.hostConfig;
-  return (
-    (Binds ?? []).some((bind) => bind.split(':').slice(0, 2).includes(value)) ||
-    (Mounts ?? []).some((mount) => mount.Source === value || mount.Target === value) ||
-    Object.hasOwn(record.config.Volumes ?? {}, value)
-  );
+  return record.mounts.some(({ target, source, volume }) => target === value || (volume?.name ?? source) === value);
 }
 
 /** "80", "80/udp" or "8000-8010/tcp". */

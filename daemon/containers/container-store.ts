@@ -5,6 +5,10 @@ import { type Database, isUniqueViolation } from '../state/database.ts';
 import { Container } from './container.ts';
 import { type ContainerRecord, type ContainerState, decodeRecord, decodeState } from './container-record.ts';
 
+/** Runs a write of the database. */
+type Within = (write: () => unknown) => void;
+const alone: Within = (write) => void write();
+
 export class ContainerStore {
   readonly #db: Database;
   readonly #byId = new Map<string, Container>();
@@ -29,17 +33,22 @@ export class ContainerStore {
     return { unreadable };
   }
 
-  /** Stores a new container and takes its name. Throws 'conflict' in docker's words when the name is in use. */
-  insert(record: ContainerRecord, state: ContainerState): Container {
+  /**
+   * Stores a new container and takes its name. Throws 'conflict' in docker's words when the name is in use. `within` runs the write together with
+   * others: all or none.
+   */
+  insert(record: ContainerRecord, state: ContainerState, within: Within = alone): Container {
     try {
-      this.#db.run(
-        'INSERT INTO containers (id, name, created_ns, image_id, record, state) VALUES (?, ?, ?, ?, ?, ?)',
-        record.id,
-        record.name,
-        record.createdNs.padStart(20, '0'),
-        record.imageId,
-        JSON.stringify(record),
-        JSON.stringify(state),
+      within(() =>
+        this.#db.run(
+          'INSERT INTO containers (id, name, created_ns, image_id, record, state) VALUES (?, ?, ?, ?, ?, ?)',
+          record.id,
+          record.name,
+          record.createdNs.padStart(20, '0'),
+          record.imageId,
+          JSON.stringify(record),
+          JSON.stringify(state),
+        ),
       );
     } catch (error) {
       if (isUniqueViolation(error)) throw this.#nameConflict(record.name);
@@ -72,8 +81,8 @@ export class ContainerStore {
     this.#byName.set(name, container);
   }
 
-  delete(container: Container): void {
-    this.#db.run('DELETE FROM containers WHERE id = ?', container.id);
+  delete(container: Container, within: Within = alone): void {
+    within(() => this.#db.run('DELETE FROM containers WHERE id = ?', container.id));
     this.#byId.delete(container.id);
     if (this.#byName.get(container.record.name) === container) this.#byName.delete(container.record.name);
   }

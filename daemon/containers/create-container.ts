@@ -8,6 +8,7 @@ import { publishContainerEvent } from './container-events.ts';
 import { type ContainerRecord, newState } from './container-record.ts';
 import { generateName } from './generate-name.ts';
 import { type PlannedContainer, planContainer } from './plan-container.ts';
+import { prepareMounts } from './prepare-mounts.ts';
 import type { Services } from './services.ts';
 
 /** One character is enough, where Docker wants two. */
@@ -24,10 +25,12 @@ export async function createContainer(
   const plan = planContainer(services, body, options.platform);
   store.checkNameIsFree(name);
   const id = randomBytes(32).toString('hex');
-  const record = makeRecord(id, name, plan);
+  using claim = services.volumes.claim(id);
+  const { mounts, points } = await prepareMounts(services, plan, claim);
+  const record = makeRecord(id, name, { ...plan, mounts });
   try {
-    await layers.create(id, plan.image.id, plan.mountPoints);
-    const container = store.insert(record, newState());
+    await layers.create(id, plan.image.id, points);
+    const container = store.insert(record, newState(), (write) => claim.settle(write));
     publishContainerEvent(services, container, 'create');
   } catch (error) {
     layers.remove(id);

@@ -136,7 +136,11 @@ export class EngineContainers implements ContainerService {
   }
   usersOfImage(imageId: string) {
     return [...this.#services.store.all()]
-      .filter(({ record }) => record.imageId === imageId)
+      .filter(
+        ({ record }) =>
+          record.imageId === imageId ||
+          record.mounts.some(({ type, source }) => type === 'image' && source === imageId),
+      )
       .map(({ id, record, isRunning }) => ({ id, name: record.name, isRunning, imageRef: record.config.Image }));
   }
   async explain(body: ContainerCreateRequest) {

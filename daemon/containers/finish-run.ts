@@ -11,6 +11,7 @@ import { removeLocked } from './remove-container.ts';
 import { planRestart } from './restart-policy.ts';
 import { scheduleRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
+import { publishVolumesUnmounted } from './volume-users.ts';
 
 /** The exit code of a run whose monitor was killed: its container was killed with it. */
 const killedWithMonitor = 137;
@@ -90,6 +91,7 @@ export async function concludeRun(services: Services, container: Container, code
     execDuration: String(durationNs / 1_000_000_000n),
   });
   publishNetworkEvent(services, container, 'disconnect');
+  publishVolumesUnmounted(services, container);
   for (const exec of container.execs.values()) exec.containerEnded();
   if (restart === undefined) container.wake('next-exit', 'not-running');
   else container.wake('next-exit');
@@ -103,7 +105,7 @@ export async function concludeRun(services: Services, container: Container, code
   if (isStored) services.runs.remove(container.id);
   else container.hasOldRun = true;
   if (restart !== undefined) scheduleRestart(services, container, restart);
-  else if (hostConfig.AutoRemove && container.restartsUnderWay === 0) await removeLocked(services, container);
+  else if (hostConfig.AutoRemove && container.restartsUnderWay === 0) await removeLocked(services, container, true);
 }
 
 function readExit(services: Services, container: Container): ExitRecord | undefined {

@@ -7,6 +7,7 @@ import type {
 } from '../api/types/container.ts';
 import { parseNetworkMode } from '../networks/network-mode.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
+import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
 import { networkDonor } from './join-namespaces.ts';
 import type { Services } from './services.ts';
@@ -58,7 +59,7 @@ export async function inspectContainer(
     HostConfig: record.hostConfig,
     GraphDriver: { Name: 'overlay2', Data: graphData(services, id) },
     ...sizes,
-    Mounts: mountPoints(record.mounts),
+    Mounts: mountPoints(services, record.mounts),
     Config: record.config,
     NetworkSettings: networkSettings(services, container),
   };
@@ -95,15 +96,20 @@ function graphData(services: Services, id: string): Record<string, string> | nul
   }
 }
 
-export function mountPoints(mounts: readonly ResolvedMount[]): MountPoint[] {
-  return mounts.map((mount) => ({
-    Type: mount.type,
-    Source: mount.source,
-    Destination: mount.target,
-    Mode: mount.mode,
-    RW: !mount.readonly,
-    Propagation: mount.type === 'bind' ? mount.propagation : '',
-  }));
+export function mountPoints({ volumes }: Services, mounts: readonly ResolvedMount[]): MountPoint[] {
+  return mounts
+    .filter(({ isUnlisted }) => !isUnlisted)
+    .map((mount) => ({
+      Type: mount.type,
+      ...(mount.volume === undefined ? {} : { Name: mount.volume.name }),
+      ...(mount.imageName === undefined ? {} : { Name: mount.imageName }),
+      Source: mount.volume === undefined ? mount.source : volumes.mountpoint(mount.volume.name),
+      Destination: mount.target,
+      ...(mount.volume === undefined ? {} : { Driver: localDriver }),
+      Mode: mount.mode,
+      RW: !mount.readonly,
+      Propagation: mount.type === 'bind' ? mount.propagation : '',
+    }));
 }
 
 export function networksOf(services: Services, container: Container): Record<string, EndpointSettings> {

@@ -58,7 +58,7 @@ function summarise(services: Services, container: Container, nowNs: bigint): Con
       ...(annotations ? { Annotations: annotations } : {}),
     },
     NetworkSettings: { Networks: networksOf(services, container) },
-    Mounts: mountPoints(record.mounts),
+    Mounts: mountPoints(services, record.mounts),
   };
 }
 

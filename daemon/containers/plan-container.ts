@@ -5,12 +5,11 @@ import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ImageRecord, MountPoint } from '../images/image-service.ts';
+import type { ImageRecord } from '../images/image-service.ts';
 import { checkDns, parseExtraHost } from '../networks/managed-files.ts';
 import { parseNetworkMode } from '../networks/network-mode.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
 import { resolveDevices } from '../runtime/devices.ts';
-import { mountPoints, parseMounts } from '../runtime/mounts.ts';
 import { parseNamespaceModes } from '../runtime/namespaces.ts';
 import { validateHostConfig } from '../runtime/validate-host-config.ts';
 import type { ContainerRecord } from './container-record.ts';
@@ -19,9 +18,7 @@ import { normaliseHostConfig } from './normalise-host-config.ts';
 import { resolveConfig } from './resolve-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 import type { Services } from './services.ts';
-
-/** In every init layer unasked: containers without mounts of their own share one. */
-const alwaysThere: ReadonlySet<string> = new Set(['/dev', '/proc', '/sys']);
+import { inheritedMounts } from './volumes-from.ts';
 
 export interface PlannedContainer {
   image: ImageRecord;
@@ -29,8 +26,8 @@ export interface PlannedContainer {
   /** For the container's UTS namespace when the config names none; empty is "the short id". */
   hostname: string;
   hostConfig: HostConfig;
+  /** Volumes that are to be made have no name yet. */
   mounts: readonly ResolvedMount[];
-  mountPoints: readonly MountPoint[];
   endpoints: ContainerRecord['endpoints'];
   warnings: string[];
 }
@@ -49,12 +46,18 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
   checkDns(hostConfig.Dns ?? [], hostConfig.DnsSearch ?? [], hostConfig.DnsOptions ?? []);
   for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host);
   parseNamespaceModes(hostConfig, services.defaults.cgroupVersion);
-  const checked = validateHostConfig(hostConfig, config, services.host.facts, services.defaults.cgroupVersion);
+  const checked = validateHostConfig(
+    hostConfig,
+    config,
+    services.host.facts,
+    services.defaults.cgroupVersion,
+    inheritedMounts(services.store, hostConfig),
+  );
   const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
   for (const settings of [null, ...Object.values(endpoints)]) {
     checkAddresses(hostConfig.NetworkMode ?? '', config.MacAddress, settings);
   }
-  const mounts = parseMounts(hostConfig, config);
+  const mounts = checked.mounts.map((mount) => withImage(services, mount));
   const { warnings } = resourcesFromHostConfig(hostConfig, services.cgroups, resolveDevices(hostConfig));
 
   return {
@@ -63,10 +66,14 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     hostname: network.kind === 'host' || hostConfig.UTSMode === 'host' ? services.host.facts.hostname : '',
     hostConfig,
     mounts,
-    mountPoints: mountPoints(mounts, {}).filter(({ path }) => !alwaysThere.has(path)),
     endpoints: endpointsOf(endpoints),
     warnings: [...checked.warnings, ...warnings],
   };
+}
+
+/** An image that is mounted is this one from now on, whatever its name comes to mean. Throws 'not-found'. */
+function withImage({ images }: Services, mount: ResolvedMount): ResolvedMount {
+  return mount.type === 'image' ? { ...mount, source: images.get(mount.source).id } : mount;
 }
 
 function checkPlatform(image: ImageRecord, ref: string, platform: string | undefined): void {

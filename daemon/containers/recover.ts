@@ -99,7 +99,7 @@ async function settleEnded(services: Services, container: Container): Promise<vo
   if (container.state.status === 'restarting') {
     scheduleRestart(services, container, { delayMs: 0, restartCount: container.state.restartCount + 1 });
   } else if (container.record.hostConfig.AutoRemove && container.state.status === 'exited') {
-    await removeLocked(services, container);
+    await removeLocked(services, container, true);
   } else if (
     container.state.status === 'exited' &&
     restartsWithDaemon(container.record.hostConfig, container.state.stoppedByUser)

@@ -6,6 +6,7 @@ import { publishContainerEvent } from './container-events.ts';
 import { killAndWait } from './kill-container.ts';
 import { abandonRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
+import { anonymousVolumes } from './volume-users.ts';
 
 export async function removeContainer(
   services: Services,
@@ -28,7 +29,7 @@ export async function removeContainer(
       // It may have been started between the check and the lock.
       if (container.isRunning) throw new StillRunning();
       if (container.state.status === 'restarting') abandonRestart(services, container);
-      if (!container.isRemoved) await removeLocked(services, container);
+      if (!container.isRemoved) await removeLocked(services, container, options.volumes);
     });
   } catch (error) {
     container.isRemoving = false;
@@ -50,12 +51,13 @@ function checkRemovable(container: Container, force: boolean): void {
   );
 }
 
-/** The caller holds the lock; the container does not run. */
-export async function removeLocked(services: Services, container: Container): Promise<void> {
+/** The caller holds the lock; the container does not run. `withVolumes`: what only it has of anonymous ones goes too. */
+export async function removeLocked(services: Services, container: Container, withVolumes: boolean): Promise<void> {
   container.isRemoving = true;
   container.cancelRestart?.();
   try {
-    services.store.delete(container);
+    const names = withVolumes ? anonymousVolumes(container) : [];
+    services.store.delete(container, (write) => services.volumes.removeWith(names, write));
   } catch (error) {
     container.isRemoving = false;
     throw error;

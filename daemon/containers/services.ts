@@ -5,6 +5,7 @@ import type { FixedNetworks } from '../networks/fixed-networks.ts';
 import type { Launcher } from '../runtime/launcher.ts';
 import type { RuntimeHost } from '../runtime/runtime-host.ts';
 import type { EventLog } from '../state/event-log.ts';
+import type { ContainerVolumes } from '../volumes/volume-service.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { HostDefaults } from './normalise-host-config.ts';
 import type { EnginePaths } from './paths.ts';
@@ -26,6 +27,7 @@ export interface Services {
   readonly archive: Archive;
   readonly cgroups: CgroupManager;
   readonly launcher: Launcher;
+  readonly volumes: ContainerVolumes;
   readonly networks: FixedNetworks;
   readonly host: RuntimeHost;
   readonly paths: EnginePaths;

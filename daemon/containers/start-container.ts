@@ -19,12 +19,16 @@ import { planNamespaces } from './join-namespaces.ts';
 import { launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
 import { endOfLog } from './log-files.ts';
 import { parseLogConfig } from './log-options.ts';
+import { openSources } from './open-sources.ts';
 import { removeLocked } from './remove-container.ts';
 import type { Services } from './services.ts';
+import { publishVolumesMounted } from './volume-users.ts';
 import { writeManagedFiles } from './write-managed-files.ts';
 
 /** What a start changes in the state, apart from the pid. */
 type RunState = Omit<ContainerState, 'pid' | 'finishedNs' | 'stoppedByUser' | 'restartCount' | 'restartDelayMs'>;
+
+const noSources: ReadonlyMap<string, number> = new Map();
 
 /** Throws 'not-modified' when it runs already, 'conflict' when its state forbids a start. */
 export function startContainer(services: Services, container: Container): Promise<void> {
@@ -55,10 +59,13 @@ export async function startLocked(services: Services, container: Container): Pro
       startedNs: wallClockNs().toString(),
       ...newNetworkIds(),
     };
-    const monitor = await launch(services, container, run, undo);
+    // Let go when the container counts as running: see ContainerVolumes.open.
+    using sources = await openSources(services, container.record.mounts);
+    const monitor = await launch(services, container, run, sources?.fds ?? noSources, undo);
     container.state = { ...container.state, ...run, pid: monitor.pid };
     watchMonitor(services, container, monitor);
     publishNetworkEvent(services, container, 'connect');
+    publishVolumesMounted(services, container);
     publishContainerEvent(services, container, 'start');
     container.tellStarted(monitor);
     // Those who waited hold the log for themselves now.
@@ -79,6 +86,7 @@ async function launch(
   services: Services,
   container: Container,
   run: RunState,
+  sources: ReadonlyMap<string, number>,
   undo: (() => void | Promise<void>)[],
 ): Promise<MonitorClient> {
   const { paths, cgroups } = services;
@@ -111,6 +119,7 @@ async function launch(
       hostConfig,
       user: resolveUser(rootFd, config.User, hostConfig.GroupAdd ?? []),
       mounts: container.record.mounts,
+      sources,
       managedFiles,
       namespaces,
       cgroupPath,
@@ -169,7 +178,7 @@ async function recordFailure(services: Services, container: Container, error: un
   }
   container.tellStarted(undefined);
   container.wake('next-exit', 'not-running');
-  if (container.record.hostConfig.AutoRemove) await removeLocked(services, container);
+  if (container.record.hostConfig.AutoRemove) await removeLocked(services, container, true);
   return failure.error;
 }
 

@@ -62,7 +62,12 @@ export class SystemInformation implements SystemService {
         ['Native Overlay Diff', 'true'],
         ['userxattr', 'false'],
       ],
-      Plugins: { Volume: [], Network: ['host', 'null'], Authorization: null, Log: ['json-file', 'local', 'none'] },
+      Plugins: {
+        Volume: ['local'],
+        Network: ['host', 'null'],
+        Authorization: null,
+        Log: ['json-file', 'local', 'none'],
+      },
       MemoryLimit: features.MemoryLimit,
       SwapLimit: features.SwapLimit,
       CpuCfsPeriod: features.CpuCfsPeriod,

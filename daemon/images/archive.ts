@@ -45,13 +45,16 @@ export class JailedArchive implements Archive {
   }
 
   async put(view: RootView, path: string, tar: Readable, options: PutOptions): Promise<void> {
+    let isOpened = false;
     try {
       const input = await decompressed(tar);
+      isOpened = true;
       const { place, fds } = openView(view, path);
       const { noOverwriteDirNonDir, owner, signal } = options;
       const job = { do: 'put', place, path, options: { noOverwriteDirNonDir, owner } } as const;
       await this.#jail.run<'put'>(job, fds, { input, ...(signal === undefined ? {} : { signal }) });
     } catch (error) {
+      if (!isOpened && view.kind === 'stopped') for (const fd of givenFds(view)) closeFd(fd);
       throw writeError(error, view, path);
     }
   }
@@ -74,7 +77,7 @@ function openView(
     const nsFd = openMountNamespace(view.pid, view.ref);
     return { place: { kind: 'namespace', nsFd, sees }, fds: [nsFd] };
   }
-  const fds = [view.rootFd];
+  const fds = givenFds(view);
   try {
     checkPath(path);
     if (view.readOnlyRoot) makeReadOnly(view.rootFd);
@@ -82,8 +85,8 @@ function openView(
     // Outer mounts first: the inner ones go on top.
     const byDepth = [...view.mounts].sort((a, b) => a.target.length - b.target.length);
     for (const { source, target, readOnly } of byDepth) {
-      const fd = holdTree(source, true);
-      fds.push(fd);
+      const fd = typeof source === 'string' ? holdTree(source, true) : source.fd;
+      if (typeof source === 'string') fds.push(fd);
       if (readOnly) makeReadOnly(fd, AT.RECURSIVE);
       mounts.push({ fd, target });
     }
@@ -92,6 +95,11 @@ function openView(
     for (const fd of fds) closeFd(fd);
     throw error;
   }
+}
+
+/** What a view of a stopped container brings along. */
+function givenFds(view: RootView & { kind: 'stopped' }): number[] {
+  return [view.rootFd, ...view.mounts.flatMap(({ source }) => (typeof source === 'string' ? [] : [source.fd]))];
 }
 
 function makeReadOnly(fd: number, flags = 0): void {

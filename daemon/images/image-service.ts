@@ -159,8 +159,8 @@ export interface ContainerLayers {
 }
 
 export interface ViewMount {
-  /** Path on the host. */
-  readonly source: string;
+  /** Path on the host, or a detached mount that the archive takes over. */
+  readonly source: string | { readonly fd: number };
   /** Absolute path in the container. */
   readonly target: string;
   readonly readOnly: boolean;

@@ -17,10 +17,25 @@ export interface ResolvedUser {
 
 export type Propagation = 'private' | 'rprivate' | 'slave' | 'rslave' | 'shared' | 'rshared';
 
-/** A bind or tmpfs mount that the user asked for: validated, target clean and absolute. */
+/** What a mount of type volume asks of the volumes. */
+export interface VolumeSource {
+  /** Empty until the container is made: then it has a volume of its own. */
+  name: string;
+  /** Empty: the local one. */
+  driver: string;
+  /** The name is the engine's: `rm -v` takes the volume too. */
+  isAnonymous: boolean;
+  /** An empty volume gets what the image has there. */
+  copiesUp: boolean;
+  /** For making it, when it is not there. */
+  labels: Readonly<Record<string, string>> | null;
+  options: Readonly<Record<string, string>> | null;
+}
+
+/** A mount that the user or the image asked for: validated, target clean and absolute. */
 export interface ResolvedMount {
-  type: 'bind' | 'tmpfs';
-  /** Absolute host path; empty for a tmpfs. */
+  type: 'bind' | 'tmpfs' | 'volume' | 'image';
+  /** Of a bind the absolute host path, of an image its id (as typed, until the container is made); else empty. */
   source: string;
   target: string;
   readonly: boolean;
@@ -35,6 +50,14 @@ export interface ResolvedMount {
   createSource: boolean;
   /** tmpfs: mount(8) words as Docker passes them on. */
   tmpfsOptions: readonly string[];
+  /** Type volume only. */
+  volume?: VolumeSource;
+  /** Of an image: how the user called it. */
+  imageName?: string;
+  /** Of a volume or an image: what is mounted is below this relative path. */
+  subpath?: string;
+  /** Given with --tmpfs, which inspect shows in HostConfig only. */
+  isUnlisted?: boolean;
 }
 
 /** Host paths of the files that the engine writes for a container. */
@@ -109,6 +132,8 @@ export interface ContainerProgramInput extends SpecInput {
   stagingDir: string;
   /** The launcher stays as process 1 (`--init`). */
   init: boolean;
+  /** Detached mounts for the mounts of type volume and image, by target; they stay the caller's. */
+  sources: ReadonlyMap<string, number>;
 }
 
 /** Docker's exec body, defaults applied. */

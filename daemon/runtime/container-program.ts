@@ -8,7 +8,7 @@ import { openTree } from '../../native-bindings/mount-api.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { buildSpec } from './build-spec.ts';
 import { compileProgram } from './compile-container.ts';
-import type { ContainerProgramInput, ResolvedMount } from './container-input.ts';
+import type { ContainerProgramInput } from './container-input.ts';
 import { isKernelPath, type PathKind } from './masked-paths.ts';
 import { checkPropagation } from './mount-propagation.ts';
 import { createMissingSources } from './mounts.ts';
@@ -30,7 +30,7 @@ export function openContainerProgram(input: ContainerProgramInput): OpenContaine
       rootFd: descriptors.pass(input.rootFd),
       cgroupFd: input.cgroup.v2Dir === undefined ? -1 : descriptors.openDirectory(input.cgroup.v2Dir),
       joined: openJoined(input, descriptors),
-      binds: openBinds(input.mounts, descriptors),
+      binds: openBinds(input, descriptors),
       pathKinds: pathKinds(spec, input),
       firstFreeFd: descriptors.firstFree,
     };
@@ -42,7 +42,7 @@ export function openContainerProgram(input: ContainerProgramInput): OpenContaine
 }
 
 /** The same program without opening anything: for `explain` of a container that does not exist. */
-export function planContainerProgram(input: Omit<ContainerProgramInput, 'rootFd'>): OpenContainerProgram {
+export function planContainerProgram(input: Omit<ContainerProgramInput, 'rootFd' | 'sources'>): OpenContainerProgram {
   const spec = withThermalMasks(buildSpec(input), input);
   let next = 6;
   const joined = ({ pid, network, ipc, uts }: ContainerProgramInput['namespaces']): JoinedNamespaces => ({
@@ -60,10 +60,10 @@ export function planContainerProgram(input: Omit<ContainerProgramInput, 'rootFd'
     joined: joined(input.namespaces),
     binds: new Map(
       input.mounts
-        .filter(({ type }) => type === 'bind')
-        .map(({ source, target }) => [
+        .filter(({ type }) => type !== 'tmpfs')
+        .map(({ type, source, target }) => [
           target,
-          { fd: next++, isDirectory: statSync(source, { throwIfNoEntry: false })?.isDirectory() !== false },
+          { fd: next++, isDirectory: type !== 'bind' || isDirectory(source) },
         ]),
     ),
     pathKinds: new Map(
@@ -77,12 +77,17 @@ export function planContainerProgram(input: Omit<ContainerProgramInput, 'rootFd'
   return new OpenContainerProgram(spec, compileProgram(spec, handles), new DescriptorList());
 }
 
+/** What is missing will be made: as a directory. */
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() !== false;
+}
+
 type CommonHandles = Omit<
   ContainerHandles,
   'logFd' | 'runFd' | 'rootFd' | 'cgroupFd' | 'joined' | 'binds' | 'pathKinds' | 'firstFreeFd'
 >;
 
-function commonHandles(spec: OciSpec, input: Omit<ContainerProgramInput, 'rootFd'>): CommonHandles {
+function commonHandles(spec: OciSpec, input: Omit<ContainerProgramInput, 'rootFd' | 'sources'>): CommonHandles {
   const { host, logOptions, nextLogSeq } = input;
   const score = spec.process.oomScoreAdj ?? 0;
   return {
@@ -126,9 +131,17 @@ function openJoined(input: ContainerProgramInput, descriptors: DescriptorList): 
 }
 
 /** Detached copies: from here on nobody can put something else behind the path. */
-function openBinds(mounts: readonly ResolvedMount[], descriptors: DescriptorList): ContainerHandles['binds'] {
+function openBinds(
+  { mounts, sources }: Pick<ContainerProgramInput, 'mounts' | 'sources'>,
+  descriptors: DescriptorList,
+): ContainerHandles['binds'] {
   const binds = new Map<string, { fd: number; isDirectory: boolean }>();
   for (const mount of mounts) {
+    const given = sources.get(mount.target);
+    if (given !== undefined) {
+      binds.set(mount.target, { fd: descriptors.pass(given), isDirectory: fstatSync(given).isDirectory() });
+      continue;
+    }
     if (mount.type !== 'bind') continue;
     checkPropagation(mount);
     let tree: number;

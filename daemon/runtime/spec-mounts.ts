@@ -82,7 +82,7 @@ function userMount(mount: ResolvedMount): OciMount {
   return {
     destination: mount.target,
     type: 'bind',
-    source: mount.source,
+    source: mount.volume?.name ?? mount.source,
     options: [mount.recursive ? 'rbind' : 'bind', mount.propagation, access],
   };
 }

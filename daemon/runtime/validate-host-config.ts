@@ -30,6 +30,8 @@ export function validateHostConfig(
   config: ResolvedConfig,
   facts: HostFacts,
   cgroupVersion: 1 | 2,
+  /** What --volumes-from brings. */
+  inherited: readonly ResolvedMount[] = [],
 ): ValidatedHostConfig {
   refuseMissing(hostConfig, config);
   checkNumbers(hostConfig);
@@ -53,7 +55,7 @@ export function validateHostConfig(
     ownNetwork: !isHostNetwork,
   });
   const { warnings } = resolveUlimits(hostConfig, facts);
-  const mounts = parseMounts(hostConfig, config);
+  const mounts = parseMounts(hostConfig, config, inherited);
   const devices = resolveDevices(hostConfig);
   return { warnings: [...warnings, ...deviceWarnings(devices, mounts)], modes, mounts, devices };
 }

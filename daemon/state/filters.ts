@@ -1,4 +1,5 @@
 // Docker's list filters after parsing: key -> values. Values of one key are alternatives, except labels, which must all match.
+import { RE2JS } from 're2js';
 import { EngineError } from '../errors/engine-error.ts';
 
 export type Filters = ReadonlyMap<string, readonly string[]>;
@@ -35,4 +36,19 @@ export function matchLabels(filters: Filters, labels: Readonly<Record<string, st
     return at < 0 || labels[key] === condition.slice(at + 1);
   };
   return (filters.get('label') ?? []).every(holds) && !(filters.get('label!') ?? []).some(holds);
+}
+
+const patternLimit = 1000;
+
+/** A regular expression that takes linear time whatever it is: it comes from the client. What is none is looked for as text. */
+export function filterPattern(key: string, value: string): { test(text: string): boolean } {
+  if (value.length > patternLimit) {
+    throw new EngineError('invalid', `invalid filter '${key}': longer than ${patternLimit}`);
+  }
+  try {
+    const pattern = RE2JS.compile(value);
+    return { test: (text) => pattern.matcher(text).find() };
+  } catch {
+    return { test: (text) => text.includes(value) };
+  }
 }

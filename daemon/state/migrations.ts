@@ -83,4 +83,14 @@ export const migrations: readonly Migration[] = [
       ALTER TABLE layers ADD COLUMN disk_bytes INTEGER;
     `,
   },
+  {
+    name: '0004-volumes',
+    sql: `
+      CREATE TABLE volumes (
+        name TEXT PRIMARY KEY,
+        status TEXT NOT NULL,
+        record TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];

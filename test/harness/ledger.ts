@@ -120,6 +120,10 @@ function fileTraces(place: EnginePlace): string[] {
   for (const path of ['data/containers', 'data/trash', 'run/containers', 'data/execs', 'run/execs', 'data/tmp']) {
     for (const name of list(`${place.dir}/${path}`)) found.push(`file ${path}/${name}`);
   }
+  for (const name of list(`${place.dir}/data/volumes`)) {
+    if (name !== '.trash') found.push(`file data/volumes/${name}`);
+  }
+  for (const name of list(`${place.dir}/data/volumes/.trash`)) found.push(`file data/volumes/.trash/${name}`);
   return found;
 }
 

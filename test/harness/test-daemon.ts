@@ -195,6 +195,11 @@ export class TestDaemon implements EnginePlace {
     for (const { Id } of all) await this.api.send('DELETE', `/containers/${Id}?force=1&v=1`);
   }
 
+  /** Those that no container has. */
+  async removeAllVolumes(): Promise<void> {
+    await this.api.post(`/volumes/prune?filters=${encodeURIComponent('{"all":["true"]}')}`);
+  }
+
   /** What is left of all containers; waits a little, since files are deleted behind the answer. */
   async leftovers(timeoutMs = 5000): Promise<string[]> {
     const place = { dir: this.dir, cgroupParent: this.cgroupParent, pid: this.isRunning ? this.pid : undefined };
@@ -212,6 +217,7 @@ export class TestDaemon implements EnginePlace {
     try {
       if (this.isRunning) {
         await this.removeAllContainers();
+        await this.removeAllVolumes();
         problems.push(...(await this.leftovers()));
         const status = await this.stop();
         if (status !== 0) problems.push(`the daemon ended with ${status}`);

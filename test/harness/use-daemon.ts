@@ -21,6 +21,7 @@ export function useDaemon(options: DaemonOptions = {}): DaemonFixture {
     const words = daemon.isRunning ? undefined : daemon.logTail();
     if (!daemon.isRunning) await daemon.start();
     await daemon.removeAllContainers();
+    await daemon.removeAllVolumes();
     if (words !== undefined) throw new Error(`the daemon is gone after this test:\n${words}`);
   });
   afterAll(async () => {

@@ -11,7 +11,6 @@ const notHereYet: readonly [method: HTTPMethods, path: string, what: string][] =
   ['POST', '/grpc', 'build with BuildKit'],
   ['GET', '/images/search', 'search a registry'],
   ['POST', '/images/:name/push', 'push an image'],
-  ['POST', '/volumes/create', 'create a volume'],
   ['POST', '/networks/create', 'create a network'],
   ['POST', '/networks/:id/connect', 'connect to a network'],
   ['POST', '/networks/:id/disconnect', 'disconnect from a network'],
@@ -56,8 +55,6 @@ export function registerNotHere(app: App): void {
 
   const empty: readonly [method: HTTPMethods, path: string, what: string, answer: object][] = [
     ['GET', '/plugins', 'No plugins', []],
-    ['GET', '/volumes', 'No volumes yet', { Volumes: [], Warnings: [] }],
-    ['POST', '/volumes/prune', 'No volumes yet', { VolumesDeleted: [], SpaceReclaimed: 0 }],
     ['POST', '/build/prune', 'No build cache yet', { CachesDeleted: null, SpaceReclaimed: 0 }],
   ];
   for (const [method, url, summary, answer] of empty) {
@@ -69,17 +66,6 @@ export function registerNotHere(app: App): void {
     });
   }
 
-  for (const method of ['GET', 'DELETE'] as const) {
-    app.route({
-      method,
-      url: '/volumes/:name',
-      schema: { summary: 'No volumes yet: always 404', tags: ['Empty'] },
-      handler: async (request) => {
-        const { name } = request.params as { name: string };
-        throw new EngineError('not-found', `get ${name}: no such volume`);
-      },
-    });
-  }
   app.route({
     method: 'PUT',
     url: '/volumes/:name',

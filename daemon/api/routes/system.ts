@@ -150,7 +150,7 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
       images?.Images.map((image) => adaptImageSummary({ ...image, Containers: counts.get(image.Id) ?? 0 }, version)) ??
       null,
     Containers: wants('container') ? containers : null,
-    Volumes: wants('volume') ? [] : null,
+    Volumes: wants('volume') ? await services.volumes.usage() : null,
     BuildCache: wants('build-cache') ? [] : null,
   };
 }

@@ -33,7 +33,16 @@ export const Mount = Type.Object({
       }),
     ),
   ),
-  VolumeOptions: opt(nullable(Type.Object({}, { additionalProperties: true }))),
+  VolumeOptions: opt(
+    nullable(
+      Type.Object({
+        NoCopy: bool,
+        Labels: stringMap,
+        DriverConfig: opt(nullable(Type.Object({ Name: text, Options: stringMap }))),
+        Subpath: text,
+      }),
+    ),
+  ),
   TmpfsOptions: opt(
     nullable(Type.Object({ SizeBytes: int, Mode: int, Options: opt(nullable(Type.Array(Type.Array(Type.String())))) })),
   ),

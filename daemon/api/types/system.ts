@@ -1,6 +1,7 @@
 // What the routes about the engine as a whole answer, under the names of Docker's API description.
 import type { ContainerSummary } from './container.ts';
 import type { ImageSummary } from './image.ts';
+import type { Volume } from './volume.ts';
 
 export interface ComponentVersion {
   Name: string;
@@ -131,17 +132,6 @@ export interface DiskUsage {
   Containers: ContainerSummary[] | null;
   Volumes: Volume[] | null;
   BuildCache: BuildCache[] | null;
-}
-
-export interface Volume {
-  Name: string;
-  Driver: string;
-  Mountpoint: string;
-  CreatedAt?: string;
-  Labels: Record<string, string> | null;
-  Scope: string;
-  Options: Record<string, string> | null;
-  UsageData?: { Size: number; RefCount: number } | null;
 }
 
 export interface BuildCache {

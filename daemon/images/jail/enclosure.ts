@@ -25,7 +25,10 @@ export interface AttachedMount {
 
 /** Where a job works. Fds belong to the main thread, which closes them. */
 export type Place =
-  | { kind: 'tree'; rootFd: number; mounts: readonly AttachedMount[] }
+  /** The worker's own empty root: for jobs that touch no files. */
+  | { kind: 'home' }
+  /** `isPlain`: the mount keeps its attributes, since what comes of the job is used elsewhere; no file may be opened then. */
+  | { kind: 'tree'; rootFd: number; mounts: readonly AttachedMount[]; isPlain?: boolean }
   | { kind: 'namespace'; nsFd: number; sees: 'everything' | 'no-devices' | 'root-mount' };
 
 const ATTACH = MOVE_MOUNT.F_EMPTY_PATH | MOVE_MOUNT.T_EMPTY_PATH;
@@ -64,6 +67,7 @@ export class Enclosure {
   }
 
   enter(place: Place): void {
+    if (place.kind === 'home') return;
     if (place.kind === 'namespace') {
       setns(place.nsFd, CLONE.NEWNS);
       if (place.sees === 'no-devices') goToCopy();
@@ -72,7 +76,7 @@ export class Enclosure {
     }
     // Devices in an image are data: in a jail nobody can open them.
     const attributes = MOUNT_ATTR.NODEV | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NOEXEC;
-    mountSetattr(place.rootFd, '', AT.EMPTY_PATH, { set: attributes });
+    if (place.isPlain !== true) mountSetattr(place.rootFd, '', AT.EMPTY_PATH, { set: attributes });
     moveMount(place.rootFd, '', AT.FDCWD, '/tree', MOVE_MOUNT.F_EMPTY_PATH);
     this.#isAttached = true;
     chroot('/tree');

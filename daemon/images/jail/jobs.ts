@@ -8,6 +8,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import type { PathStat } from '../image-service.ts';
 import { defaultTarLimits, TarReader } from '../tar/tar-reader.ts';
 import { ChunkSender, cancelChunks, receiveChunks } from './chunk-port.ts';
+import { cloneMount, mountRemote } from './hold-mount.ts';
 import type { FileRange, Job, PackResult, UnpackResult } from './messages.ts';
 import { makeMountPoints } from './mount-points.ts';
 import { CHUNK_BYTES, Packer } from './pack.ts';
@@ -37,6 +38,10 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
     case 'empty':
       withRoot(emptyDirectory);
       return undefined;
+    case 'mount':
+      return mountRemote(job);
+    case 'clone-mount':
+      return cloneMount(job);
     case 'put':
       return put(job, ports);
     case 'unpack-layer':
@@ -65,6 +70,7 @@ function withRoot<T>(work: (fd: number) => T): T {
 async function put(job: Job & { do: 'put' }, ports: JobPorts): Promise<void> {
   using target = holdTarget(job.path);
   await unpack({ form: 'copy', destination: target.path, ...job.options }, defaultTarLimits.maxContentBytes, ports);
+  if (job.isSynced) withRoot(syncfs);
 }
 
 async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): Promise<UnpackResult> {

@@ -29,13 +29,24 @@ export type Job =
   /** Brings the place's file system to the disk. */
   | { do: 'sync'; place: Place }
   | { do: 'pack-layer'; place: Place }
-  | { do: 'put'; place: Place; path: string; options: Pick<UnpackOptions, 'noOverwriteDirNonDir' | 'owner'> }
+  | {
+      do: 'put';
+      place: Place;
+      path: string;
+      options: Pick<UnpackOptions, 'noOverwriteDirNonDir' | 'owner'>;
+      /** It is all on the disk when the job is done. */
+      isSynced?: boolean;
+    }
   | { do: 'get'; place: Place; path: string }
   | { do: 'stat'; place: Place; path: string }
   | { do: 'export'; place: Place }
   | { do: 'changes'; place: Place; lowerFd: number }
   | { do: 'size'; place: Place }
   | { do: 'make-mount-points'; place: Place; points: MountPointSpec[] }
+  /** Mounts a file system that is another host's: whoever waits for that host is not the daemon. */
+  | { do: 'mount'; place: Place; type: string; device: string; options: readonly string[]; attributes: number }
+  /** Copies a mount (from `path` on) that can be seen from the place. `device`: only when it is on this file system (st_dev). */
+  | { do: 'clone-mount'; place: Place; path: string; device?: number }
   | { do: 'empty'; place: Place };
 
 /** Part of a file. `fd` stays the caller's, who keeps it open until the job is done. */
@@ -72,6 +83,9 @@ export interface JobResults {
   changes: Change[];
   size: number;
   'make-mount-points': undefined;
+  /** The mount's fd: fds are the process's, and this one is the caller's. */
+  mount: number;
+  'clone-mount': number;
   empty: undefined;
 }
 

@@ -6,7 +6,7 @@ import { fgetxattr } from '../../../native-bindings/xattrs.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { Change, ChangeKind } from '../image-service.ts';
 import { displayName, fromBytes } from '../tar/tar-entry.ts';
-import { isMissing, OPEN_DIRECTORY } from './path-walk.ts';
+import { isCode, isMissing, OPEN_DIRECTORY } from './path-walk.ts';
 import { OPAQUE_XATTR } from './whiteouts.ts';
 
 /** Each level holds open files: a container must not be able to use up all that the daemon may have. */
@@ -70,7 +70,8 @@ export function treeSize(rootFd: number): number {
       const stats = lstatOrNothing(name);
       if (stats === undefined) continue;
       if (stats.isDirectory()) {
-        const child = openSync(fromBytes(name), OPEN_DIRECTORY);
+        const child = openOrNothing(name);
+        if (child === undefined) continue;
         try {
           if (depth < MAX_DEPTH) visit(child, depth + 1);
         } finally {
@@ -108,6 +109,16 @@ function lstatOrNothing(name: string): Stats | undefined {
     return lstatSync(fromBytes(name));
   } catch (error) {
     if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whoever uses the files may have deleted or replaced it. */
+function openOrNothing(name: string): number | undefined {
+  try {
+    return openSync(fromBytes(name), OPEN_DIRECTORY);
+  } catch (error) {
+    if (isMissing(error) || isCode(error, 'ELOOP')) return undefined;
     throw error;
   }
 }

@@ -47,6 +47,7 @@ export function fakeServices(): FakeServices {
     images: recorder('images.'),
     registry: recorder('registry.'),
     networks: recorder('networks.'),
+    volumes: recorder('volumes.'),
     system: {
       events,
       info: async () => ({ ID: 'x' }),

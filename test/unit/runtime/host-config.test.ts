@@ -258,7 +258,6 @@ describe('the rest', () => {
     { PortBindings: { '80/tcp': [{ HostPort: '80' }] } },
     { PublishAllPorts: true },
     { CpuRealtimeRuntime: 1 },
-    { VolumesFrom: ['a'] },
   ])('%j is not implemented', (hostConfig) => {
     expect(() => check(hostConfig)).toThrow(expect.objectContaining({ code: 'not-implemented' }));
   });

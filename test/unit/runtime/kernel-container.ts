@@ -116,6 +116,7 @@ export class KernelContainer implements AsyncDisposable {
         hostConfig,
         user: resolveUser(rootFd, config.User, hostConfig.GroupAdd ?? []),
         mounts: parseMounts(hostConfig, config),
+        sources: new Map(),
         managedFiles: this.#options.managedFiles ?? {},
         namespaces: {
           pid: 'private',

@@ -4,7 +4,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ResolvedConfig } from '../../../daemon/api/types/container-config.ts';
 import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import type { ResolvedMount } from '../../../daemon/runtime/container-input.ts';
 import { createMissingSources, mountPoints, parseMounts } from '../../../daemon/runtime/mounts.ts';
+import { parseVolumesFrom } from '../../../daemon/runtime/parse-bind.ts';
 
 let dir = '';
 beforeAll(() => {
@@ -15,8 +17,8 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const config = (Volumes: ResolvedConfig['Volumes'] = null) => ({ Volumes }) as ResolvedConfig;
-const parse = (hostConfig: HostConfig, volumes?: ResolvedConfig['Volumes']) =>
-  parseMounts(hostConfig, config(volumes ?? null));
+const parse = (hostConfig: HostConfig, volumes?: ResolvedConfig['Volumes'], inherited: ResolvedMount[] = []) =>
+  parseMounts(hostConfig, config(volumes ?? null), inherited);
 const bindMode = (mode: string) => parse({ Binds: [`/src:/dst${mode === '' ? '' : `:${mode}`}`] })[0];
 
 describe('-v', () => {
@@ -54,7 +56,11 @@ describe('-v', () => {
     ['/a:ro', "invalid volume specification: '/a:ro'"],
     ['/a:b', "invalid volume specification: '/a:b': invalid mount path: 'b' mount path must be absolute"],
     ['/a:/', "invalid volume specification: '/a:/': invalid specification: destination can't be '/'"],
-    ['./a:/b', 'create ./a: "./a" includes invalid characters for a local volume name'],
+    ['/proc', '"/proc" cannot be mounted because it is inside /proc'],
+    ['data:/proc/meminfo', '"/proc/meminfo" cannot be mounted because it is inside /proc'],
+    ['data:/', "destination can't be '/'"],
+    ['data:/x:rshared', 'field BindOptions must not be specified'],
+    ['data', "invalid mount path: 'data' mount path must be absolute"],
     ['/a:/proc', '"/proc" cannot be mounted because it is inside /proc'],
     ['/a:/x/../proc/self/attr', '"/proc/self/attr" cannot be mounted because it is inside /proc'],
   ])('%s is refused', (bind, message) => {
@@ -65,8 +71,18 @@ describe('-v', () => {
     expect(parse({ Binds: [bind] })).toHaveLength(1);
   });
 
-  test.each(['data:/x', '/x'])('the volume %s is not implemented', (bind) => {
-    expect(() => parse({ Binds: [bind] })).toThrow(expect.objectContaining({ code: 'not-implemented' }));
+  test('a name is a volume, and a path alone an anonymous one', () => {
+    expect(parse({ Binds: ['data:/x', 'logs:/y/:ro,nocopy', '/z'], VolumeDriver: 'd' })).toMatchObject([
+      {
+        type: 'volume',
+        target: '/x',
+        readonly: false,
+        mode: 'z',
+        volume: { name: 'data', copiesUp: true, driver: 'd' },
+      },
+      { type: 'volume', target: '/y', readonly: true, mode: 'ro,nocopy', volume: { name: 'logs', copiesUp: false } },
+      { type: 'volume', target: '/z', mode: '', volume: { name: '', isAnonymous: true, copiesUp: true } },
+    ]);
   });
 });
 
@@ -116,10 +132,51 @@ describe('--mount', () => {
     expect(mounts[0]?.tmpfsOptions).toEqual(['nosuid', 'nodev', 'size=4096', 'mode=1770', 'exec', 'uid=3']);
   });
 
-  test.each(['volume', 'image', 'npipe', 'cluster'])('type %s is not implemented', (Type) => {
-    expect(() => parse({ Mounts: [{ Type, Target: '/t' }] })).toThrow(
-      expect.objectContaining({ code: 'not-implemented' }),
-    );
+  test('volume: named, anonymous, with all that it takes to make one', () => {
+    const [named, anonymous] = parse({
+      Mounts: [
+        {
+          Type: 'volume',
+          Source: 'data',
+          Target: '/v',
+          ReadOnly: true,
+          VolumeOptions: {
+            NoCopy: true,
+            Labels: { a: 'b' },
+            DriverConfig: { Name: 'local', Options: { type: 'tmpfs', device: 'tmpfs' } },
+            Subpath: 'a/../b',
+          },
+        },
+        { Type: 'volume', Target: '/w' },
+      ],
+    });
+    expect(named).toMatchObject({
+      type: 'volume',
+      readonly: true,
+      mode: 'z',
+      subpath: 'a/../b',
+      volume: { name: 'data', driver: 'local', copiesUp: false, isAnonymous: false, labels: { a: 'b' } },
+    });
+    expect(anonymous).toMatchObject({ volume: { name: '', isAnonymous: true, copiesUp: true } });
+  });
+
+  test('image: read-only, of the image as typed', () => {
+    const [mount] = parse({ Mounts: [{ Type: 'image', Source: 'a:1', Target: '/i', ImageOptions: { Subpath: 'b' } }] });
+    expect(mount).toMatchObject({ type: 'image', source: 'a:1', imageName: 'a:1', readonly: true, subpath: 'b' });
+  });
+
+  test.each([
+    [{ Type: 'volume', BindOptions: {} }, 'field BindOptions must not be specified'],
+    [{ Type: 'volume', ReadOnly: true }, 'must not set ReadOnly mode when using anonymous volumes'],
+    [{ Type: 'volume', VolumeOptions: { Subpath: 'a' } }, 'must not set Subpath when using anonymous volumes'],
+    [{ Type: 'volume', Source: 'v', VolumeOptions: { Subpath: '../a' } }, 'subpath must be a relative path'],
+    [{ Type: 'volume', Source: 'v', VolumeOptions: { Subpath: '/a' } }, 'subpath must be a relative path'],
+    [{ Type: 'volume', Source: 'v', VolumeOptions: { Subpath: 'a/../../b' } }, 'subpath must be a relative path'],
+    [{ Type: 'image' }, 'field Source must not be empty'],
+    [{ Type: 'image', Source: 'i', ImageOptions: { Subpath: '..' } }, 'subpath must be a relative path'],
+    [{ Type: 'npipe', Source: 'x' }, 'single Linux host'],
+  ])('%j is refused', (fields, message) => {
+    expect(() => parse({ Mounts: [{ Target: '/t', ...fields }] })).toThrow(message);
   });
 });
 
@@ -140,9 +197,41 @@ test('two mounts on one target are refused', () => {
   expect(() => parse({ Binds: ['/a:/t'], Tmpfs: { '/t/': '' } })).toThrow('Duplicate mount point: /t');
 });
 
-test('a volume of the image is not implemented, unless something is mounted there', () => {
-  expect(() => parse({}, { '/data': {} })).toThrow('the volume /data of the image');
+test('a volume of the image is anonymous, unless something is mounted there', () => {
+  expect(parse({}, { '/data': {} })).toMatchObject([{ type: 'volume', target: '/data', volume: { name: '' } }]);
   expect(parse({ Tmpfs: { '/data': '' } }, { '/data/': {} })).toHaveLength(1);
+});
+
+test.each([
+  ['/../../tw', '/tw'],
+  ['data', '/data'],
+  ['a/../../b', '/b'],
+])('the image’s volume %s stays inside', (volume, target) => {
+  expect(parse({}, { [volume]: {} })).toMatchObject([{ target }]);
+});
+
+test.each(['/proc', '/proc/self/attr', '/x/../proc', '/'])('the image’s volume %s is refused', (volume) => {
+  expect(() => parse({}, { [volume]: {} })).toThrow(/inside \/proc|destination can't be/);
+});
+
+test('mounts of other containers give way to the container’s own, and the image’s to both', () => {
+  const inherited = parse({ Binds: ['theirs:/a', 'theirs2:/b'] });
+  const mounts = parse({ Binds: ['mine:/a'] }, { '/b': {}, '/c': {} }, inherited);
+  expect(mounts.map(({ target, volume }) => [target, volume?.name])).toEqual([
+    ['/a', 'mine'],
+    ['/b', 'theirs2'],
+    ['/c', ''],
+  ]);
+});
+
+test.each([
+  ['c', { container: 'c', readonly: false }],
+  ['c:ro', { container: 'c', readonly: true }],
+  ['c:rw,z', { container: 'c', readonly: false }],
+])('--volumes-from %s', (spec, expected) => expect(parseVolumesFrom(spec)).toEqual(expected));
+
+test.each(['', 'c:', 'c:x', 'c:nocopy', 'c:rshared'])('--volumes-from "%s" is refused', (spec) => {
+  expect(() => parseVolumesFrom(spec)).toThrow(/invalid mode|empty string/);
 });
 
 test('names such as __proto__ are only names', () => {

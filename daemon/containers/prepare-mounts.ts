@@ -1,0 +1,59 @@
+// What a container's mounts need before it is stored: volumes are found or made and held, and empty ones get what the image has there.
+import { fstatSync } from 'node:fs';
+import { EngineError } from '../errors/engine-error.ts';
+import type { MountPoint } from '../images/image-service.ts';
+import type { ResolvedMount } from '../runtime/container-input.ts';
+import { mountPoints } from '../runtime/mounts.ts';
+import type { VolumeClaim } from '../volumes/volume-service.ts';
+import { openSource } from './open-sources.ts';
+import type { PlannedContainer } from './plan-container.ts';
+import type { Services } from './services.ts';
+
+/** In every init layer unasked: containers without mounts of their own share one. */
+const alwaysThere: ReadonlySet<string> = new Set(['/dev', '/proc', '/sys']);
+
+export interface PreparedMounts {
+  readonly mounts: readonly ResolvedMount[];
+  /** What the init layer has to hold. */
+  readonly points: readonly MountPoint[];
+}
+
+/** The claim is the caller's: it holds the volumes until the container is stored. */
+export async function prepareMounts(
+  services: Services,
+  plan: PlannedContainer,
+  claim: VolumeClaim,
+): Promise<PreparedMounts> {
+  const mounts = plan.mounts.map((mount) => {
+    if (mount.volume === undefined) return mount;
+    const name = claim.take(mount.volume);
+    return { ...mount, volume: { ...mount.volume, name } };
+  });
+  for (const mount of mounts) await copyUp(services, plan.image.id, mount);
+  const files = new Set<string>();
+  for (const mount of mounts) {
+    if (mount.subpath !== undefined && (await isFile(services, mount))) files.add(mount.target);
+  }
+  const points = mountPoints(mounts, {}, files).filter(({ path }) => !alwaysThere.has(path));
+  return { mounts, points };
+}
+
+async function copyUp(services: Services, imageId: string, { target, volume, mode }: ResolvedMount): Promise<void> {
+  if (volume === undefined) return;
+  const isOfImage = volume.isAnonymous && mode === '';
+  if (!volume.copiesUp || services.layers.imageLayerDirs(imageId).length === 0) return;
+  const found = await services.volumes.copyUp(volume.name, target, () => services.layers.openImage(imageId));
+  if (found === 'file' && isOfImage) {
+    throw new EngineError('invalid', `cannot mount volume over existing file, file exists ${target}`);
+  }
+}
+
+/** What is not there yet shows at the start, and is told then. */
+async function isFile(services: Services, mount: ResolvedMount): Promise<boolean> {
+  try {
+    using source = await openSource(services, mount);
+    return !fstatSync(source.fd).isDirectory();
+  } catch {
+    return false;
+  }
+}

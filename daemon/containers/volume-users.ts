@@ -1,0 +1,44 @@
+// Which containers have a volume, running or not: the containers' records say it, and nothing else.
+import type { VolumeUser } from '../volumes/volume-service.ts';
+import type { Container } from './container.ts';
+import { publishVolumeEvent } from './container-events.ts';
+import type { ContainerStore } from './container-store.ts';
+import type { Services } from './services.ts';
+
+export function volumeUsers(store: ContainerStore, name: string): VolumeUser[] {
+  const users: VolumeUser[] = [];
+  for (const container of store.all()) {
+    const { record, state, isRunning } = container;
+    const mounts = record.mounts.filter(({ volume }) => volume?.name === name);
+    if (mounts.length === 0) continue;
+    const whole = mounts.find(({ subpath }) => subpath === undefined);
+    const isSource = isRunning && state.pid > 0 && whole !== undefined;
+    users.push({
+      containerId: container.id,
+      ...(isSource ? { running: { pid: state.pid, target: whole.target } } : {}),
+    });
+  }
+  return users;
+}
+
+/** What `rm -v` and --rm take along, unless somebody else has it too. */
+export function anonymousVolumes({ record }: Container): string[] {
+  return record.mounts.flatMap(({ volume }) => (volume?.isAnonymous ? [volume.name] : []));
+}
+
+export function publishVolumesMounted(services: Services, container: Container): void {
+  for (const { volume, target, readonly } of container.record.mounts) {
+    if (volume === undefined) continue;
+    publishVolumeEvent(services, container, volume.name, 'mount', {
+      destination: target,
+      propagation: '',
+      'read/write': String(!readonly),
+    });
+  }
+}
+
+export function publishVolumesUnmounted(services: Services, container: Container): void {
+  for (const { volume } of container.record.mounts) {
+    if (volume !== undefined) publishVolumeEvent(services, container, volume.name, 'unmount', {});
+  }
+}

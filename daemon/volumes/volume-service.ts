@@ -1,0 +1,51 @@
+// What the rest of the engine may ask of volumes. The first part is the API's, in docker's wire form; the second is for containers.
+// Every method throws EngineError with docker's message.
+import type { Volume, VolumeCreateRequest } from '../api/types/volume.ts';
+import type { Filters } from '../state/filters.ts';
+import type { CopySource } from './copy-up.ts';
+import type { HeldMount } from './held-mount.ts';
+import type { VolumeRequest } from './volume-record.ts';
+
+export interface VolumeService {
+  list(filters: Filters): Volume[];
+  /** Gives back the one that is there when the name is taken: its labels and options stay. */
+  create(body: VolumeCreateRequest): Volume;
+  inspect(name: string): Volume;
+  /** 'conflict' while a container has it, running or not, whatever `force`; with it a volume that is not there is fine. */
+  remove(name: string, options: { force: boolean }): void;
+  /** Only what got its name from the engine, unless `all`. */
+  prune(filters: Filters, all: boolean): Promise<{ VolumesDeleted: string[]; SpaceReclaimed: number }>;
+  /** All, with UsageData: bytes on the engine's disk (-1: could not be counted) and the number of containers. */
+  usage(): Promise<Volume[]>;
+}
+
+/** A container that has a volume. */
+export interface VolumeUser {
+  readonly containerId: string;
+  /** Of its first process while it runs, and where it has the whole volume: from there another container can be given the same one. */
+  readonly running?: { readonly pid: number; readonly target: string };
+}
+
+/** The volumes that a container which is being made will have: nobody can remove them. */
+export interface VolumeClaim {
+  /** Makes or finds one; resolves its name. */
+  take(request: VolumeRequest): string;
+  /** Runs `work`, which stores the container, and makes new volumes lasting with it: both or none. */
+  settle<T>(work: () => T): T;
+  /** Lets go. What was made and not settled is removed, unless somebody else has it by now. */
+  [Symbol.dispose](): void;
+}
+
+export interface ContainerVolumes {
+  claim(containerId: string): VolumeClaim;
+  /** Path on the host, for inspect. */
+  mountpoint(name: string): string;
+  /** The volume (or `subpath` of it) as a detached mount. To be disposed of when the container runs, or has failed to. */
+  open(name: string, subpath: string): Promise<HeldMount>;
+  /** A path below another mount, whose files nobody trusts. Takes `mount` over. */
+  narrow(mount: HeldMount, subpath: string): Promise<HeldMount>;
+  /** Copies the image's directory into the volume, when that is empty. `openImage` gives a detached mount. Tells what the image has at `path`. */
+  copyUp(name: string, path: string, openImage: () => number): Promise<CopySource>;
+  /** Runs `work`, which forgets a container, and removes the volumes that then have no user: both or none. */
+  removeWith<T>(names: readonly string[], work: () => T): T;
+}
