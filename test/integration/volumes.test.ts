@@ -289,7 +289,7 @@ test('df and events tell of volumes', async () => {
   await daemon.api.delete('/volumes/sized');
   const events = await daemon.api.send(
     'GET',
-    `/events?since=${since}&until=${Date.now() / 1000}&filters=${encodeURIComponent('{"volume":["sized"]}')}`,
+    `/events?since=${since}&until=${Date.now() / 1000 + 0.05}&filters=${encodeURIComponent('{"volume":["sized"]}')}`,
   );
   const lines = events.text
     .trim()
