@@ -1,10 +1,11 @@
 // The steps of scripts/test after its set-up: each is counted, none stops the others. The last line printed is `N passed, N failed`.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { printSummary, readReport } from './test-reports.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
 const reports = `${root}build/reports`;
-const kinds = ['unit', 'integration', 'clients', 'hostile', 'fault'];
+const kinds = ['unit', 'integration', 'clients', 'hostile', 'fault', 'vm'];
 const isStrict = process.env.STRICT === '1';
 
 const total = { passed: 0, failed: 0 };
@@ -69,6 +70,34 @@ async function sanitizedLauncher() {
   await step(name, 'env', [binary, 'scripts/with-node', 'node_modules/vitest/vitest.mjs', 'run', ...files], 120);
 }
 
+/** @param {string} file @param {string} within @returns {number} how many failed */
+function countReport(file, within) {
+  const { passed, failed, skipped } = readReport(file, within);
+  for (const title of passed) count(title, true);
+  for (const title of failed) count(title, false);
+  for (const { why, title } of skipped) skip(why, title);
+  return failed.length;
+}
+
+/** The same engine on another system: cgroup v2, systemd, Debian's kernel. */
+async function virtualMachine() {
+  const name = 'tests: vm';
+  if (process.env.TSD_VM === 'no') return skip('TSD_VM=no leaves the virtual machine out', name);
+  if (process.arch !== 'x64') return skip('an x86-64 host for the virtual machine', name);
+  for (const command of ['qemu-system-x86_64', 'debootstrap', 'mke2fs']) {
+    const isThere = (process.env.PATH ?? '').split(':').some((dir) => existsSync(`${dir}/${command}`));
+    if (!isThere) return skip(`${command} for the virtual machine`, name);
+  }
+  console.log(`\n== ${name}`);
+  const results = `${root}build/vm/reports`;
+  rmSync(results, { recursive: true, force: true });
+  const status = await run('scripts/vm', ['test'], 1800 * 1000);
+  const files = existsSync(results) ? readdirSync(results).filter((file) => file.endsWith('.json')) : [];
+  let failedHere = 0;
+  for (const file of files) failedHere += countReport(`${results}/${file}`, '/opt/tsdocker/');
+  if (files.length === 0 || (status !== 0 && failedHere === 0)) count(`${name}: status ${status}`, false);
+}
+
 /** @param {string} kind @param {number} seconds */
 async function vitest(kind, seconds) {
   console.log(`\n== tests: ${kind}`);
@@ -88,27 +117,7 @@ async function vitest(kind, seconds) {
     count(`tests: ${kind}: no report, status ${status}`, false);
     return;
   }
-  const { testResults } = JSON.parse(readFileSync(report, 'utf8'));
-  let failedHere = 0;
-  for (const file of testResults) {
-    const name = file.name.replace(root, '');
-    for (const test of file.assertionResults) {
-      const title = `${name}: ${test.fullName}`;
-      if (test.status === 'passed') count(title, true);
-      else if (test.status === 'failed') {
-        failedHere++;
-        count(title, false);
-      } else skip(/\[needs (.*)\]$/.exec(test.title)?.[1] ?? 'another test of its file failed, or it says skip', title);
-    }
-    // A hook that failed (the ledger's among them) fails the file without failing a test.
-    if (
-      file.status === 'failed' &&
-      !file.assertionResults.some((/** @type {{status: string}} */ t) => t.status === 'failed')
-    ) {
-      failedHere++;
-      count(`${name}: ${String(file.message).split('\n').slice(0, 6).join(' | ') || 'the file itself'}`, false);
-    }
-  }
+  const failedHere = countReport(report, root);
   if (status !== 0 && failedHere === 0) count(`tests: ${kind}: status ${status}`, false);
 }
 
@@ -137,18 +146,11 @@ async function main() {
   for (const kind of kinds) {
     if (!wants(kind)) continue;
     if (!isBuilt && kind !== 'unit') count(`tests: ${kind}: not run, the build failed`, false);
+    else if (kind === 'vm') await virtualMachine();
     else await vitest(kind, limits[/** @type {keyof typeof limits} */ (kind)]);
   }
 
-  if (failures.length > 0) {
-    console.log('\nFailed:');
-    for (const failure of failures) console.log(`  ${failure}`);
-  }
-  if (skips.size > 0) {
-    console.log('\nSkipped, by what the host lacks:');
-    for (const [why, number] of skips) console.log(`  ${number} ${why}`);
-  }
-  console.log(`\n${total.passed} passed, ${total.failed} failed`);
+  printSummary(failures, skips, total.passed);
   process.exitCode = total.failed === 0 ? 0 : 1;
 }
 

@@ -1,0 +1,70 @@
+// Reads vitest's JSON reports. As a program: `test-reports.mjs FILE…` prints what failed and what was skipped in all of them, and
+// `N passed, N failed` as the last line; its status is 1 when something failed or a report is missing.
+import { existsSync, readFileSync } from 'node:fs';
+
+/**
+ * @typedef {{ passed: string[], failed: string[], skipped: { why: string, title: string }[] }} Outcome
+ * @param {string} file @param {string} root the directory that names of test files are shown without
+ * @returns {Outcome}
+ */
+export function readReport(file, root) {
+  /** @type {Outcome} */
+  const outcome = { passed: [], failed: [], skipped: [] };
+  const { testResults } = JSON.parse(readFileSync(file, 'utf8'));
+  for (const result of testResults) {
+    const name = result.name.replace(root, '');
+    let hasFailed = false;
+    for (const test of result.assertionResults) {
+      const title = `${name}: ${test.fullName}`;
+      if (test.status === 'passed') outcome.passed.push(title);
+      else if (test.status === 'failed') {
+        hasFailed = true;
+        outcome.failed.push(title);
+      } else {
+        const why = /\[needs (.*)\]$/.exec(test.title)?.[1] ?? 'another test of its file failed, or it says skip';
+        outcome.skipped.push({ why, title });
+      }
+    }
+    // A hook that failed (the ledger's among them) fails the file without failing a test.
+    if (result.status === 'failed' && !hasFailed) {
+      const words = String(result.message).split('\n').slice(0, 6).join(' | ');
+      outcome.failed.push(`${name}: ${words || 'the file itself'}`);
+    }
+  }
+  return outcome;
+}
+
+/** @param {readonly string[]} failures @param {ReadonlyMap<string, number>} skips @param {number} passed */
+export function printSummary(failures, skips, passed) {
+  if (failures.length > 0) {
+    console.log('\nFailed:');
+    for (const failure of failures) console.log(`  ${failure}`);
+  }
+  if (skips.size > 0) {
+    console.log('\nSkipped, by what the host lacks:');
+    for (const [why, number] of skips) console.log(`  ${number} ${why}`);
+  }
+  console.log(`\n${passed} passed, ${failures.length} failed`);
+}
+
+function main() {
+  /** @type {string[]} */
+  const failures = [];
+  /** @type {Map<string, number>} */
+  const skips = new Map();
+  let passed = 0;
+  for (const file of process.argv.slice(2)) {
+    if (!existsSync(file)) {
+      failures.push(`${file}: no report`);
+      continue;
+    }
+    const outcome = readReport(file, '/opt/tsdocker/');
+    passed += outcome.passed.length;
+    failures.push(...outcome.failed);
+    for (const { why } of outcome.skipped) skips.set(why, (skips.get(why) ?? 0) + 1);
+  }
+  printSummary(failures, skips, passed);
+  process.exitCode = failures.length === 0 ? 0 : 1;
+}
+
+if (import.meta.filename === process.argv[1]) main();
