@@ -3,7 +3,8 @@
 // the ledger of a file sees only that file's traces.
 import { defineConfig } from 'vitest/config';
 
-const seconds = 1000;
+/** Emulated machines are slow: limits on time grow by this factor, as they do in test/harness. */
+const seconds = 1000 * Math.max(1, Number(process.env.TSD_TIME_FACTOR ?? 1) || 1);
 
 function kind(name: string, include: string[], options: { alone: boolean; timeoutMs: number }) {
   return {
@@ -30,6 +31,7 @@ export default defineConfig({
       kind('integration', ['test/integration/**/*.test.ts'], { alone: true, timeoutMs: 60 * seconds }),
       kind('clients', ['test/clients/**/*.test.ts'], { alone: true, timeoutMs: 60 * seconds }),
       kind('hostile', ['test/hostile/**/*.test.ts'], { alone: true, timeoutMs: 120 * seconds }),
+      kind('vm', ['test/vm/**/*.test.ts'], { alone: true, timeoutMs: 120 * seconds }),
       kind('fault', ['test/fault/**/*.test.ts'], { alone: true, timeoutMs: 180 * seconds }),
     ],
   },

@@ -1,5 +1,6 @@
 // The Engine API over a unix socket with nothing between: what a test sends is what goes over the wire.
 import { request } from 'node:http';
+import { timeFactor } from './eventually.ts';
 
 export interface ApiAnswer {
   status: number;
@@ -54,7 +55,7 @@ export class ApiClient {
           resolve({ status: res.statusCode ?? 0, headers: res.headers, body, text, json: parseJson(text) });
         });
       });
-      req.setTimeout(options.timeoutMs ?? 30_000, () => req.destroy(new Error(`${method} ${path}: no answer in time`)));
+      req.setTimeout((options.timeoutMs ?? 30_000) * timeFactor, () => req.destroy(new Error(`${method} ${path}: no answer in time`)));
       req.on('error', reject);
       if (options.raw instanceof Uint8Array) req.end(options.raw);
       else if (options.raw !== undefined) options.raw.pipe(req);

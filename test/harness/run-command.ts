@@ -1,5 +1,6 @@
 // Runs a command to its end, with its input, its output and a limit on its time.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { timeFactor } from './eventually.ts';
 
 export interface CommandResult {
   /** Exit status; 128 + signal number is not used: a killed command has `signal`. */
@@ -23,7 +24,7 @@ export interface BinaryResult extends Omit<CommandResult, 'stdout'> {
 }
 
 export function runBinary(file: string, args: readonly string[], options: CommandOptions = {}): Promise<BinaryResult> {
-  const timeoutMs = options.timeoutMs ?? 30_000;
+  const timeoutMs = (options.timeoutMs ?? 30_000) * timeFactor;
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       cwd: options.cwd,

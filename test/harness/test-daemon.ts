@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { ApiClient } from './api-client.ts';
-import { eventually, sleep } from './eventually.ts';
+import { eventually, sleep, timeFactor } from './eventually.ts';
 import { busyboxTar } from './fixtures.ts';
 import { cgroupHierarchies, type EnginePlace, isAlive, traces } from './ledger.ts';
 import { NetNamespace } from './net-namespace.ts';
@@ -203,7 +203,7 @@ export class TestDaemon implements EnginePlace {
   /** What is left of all containers; waits a little, since files are deleted behind the answer. */
   async leftovers(timeoutMs = 5000): Promise<string[]> {
     const place = { dir: this.dir, cgroupParent: this.cgroupParent, pid: this.isRunning ? this.pid : undefined };
-    const deadline = Date.now() + timeoutMs;
+    const deadline = Date.now() + timeoutMs * timeFactor;
     for (;;) {
       const found = traces(place);
       if (found.length === 0 || Date.now() > deadline) return found;

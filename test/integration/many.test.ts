@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { timeFactor } from '../harness/eventually.ts';
 import { create, inspect, run, runDetached, start, wait } from '../harness/containers.ts';
 import { openFileCount, pssBytes, zombiesOf } from '../harness/ledger.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
@@ -18,7 +19,7 @@ test('a hundred containers started at once all run, each in its own world, and l
   await Promise.all(ids.map((id) => daemon.api.delete(`/containers/${id}?force=1`)));
   expect(await daemon.leftovers(15_000)).toEqual([]);
   expect(zombiesOf(daemon.pid)).toEqual([]);
-}, 120_000);
+}, 120_000 * timeFactor);
 
 test('a hundred short runs, ten at a time: no file, no memory, no process stays', async () => {
   const { daemon } = fixture;
@@ -33,7 +34,7 @@ test('a hundred short runs, ten at a time: no file, no memory, no process stays'
   expect(openFileCount(daemon.pid) - files).toBeLessThan(15);
   expect(pssBytes(daemon.pid) - memory).toBeLessThan(60 << 20);
   expect(await daemon.leftovers()).toEqual([]);
-}, 120_000);
+}, 120_000 * timeFactor);
 
 test('the same container from fifty clients at once: documented answers only', async () => {
   const { daemon } = fixture;
@@ -51,7 +52,7 @@ test('the same container from fifty clients at once: documented answers only', a
     expect(removed.some((answer) => answer.status === 204)).toBe(true);
     expect(await daemon.leftovers()).toEqual([]);
   }
-}, 120_000);
+}, 120_000 * timeFactor);
 
 test('two creates of one name at once: one wins', async () => {
   const { daemon } = fixture;
