@@ -1,9 +1,10 @@
 // Namespaces and roots of the calling thread. libuv's pool threads take them from the thread that first makes them, so that a thread
 // that has moved must not use asynchronous fs; and what moved the main thread moves it back before any callback can run.
 import { closeSync, openSync } from 'node:fs';
-import { CLONE, NS_GET } from './constants.ts';
+import { CLONE, MS, NS_GET, O } from './constants.ts';
 import { decodeFlags } from './flags.ts';
 import { type Path, pathArg, pathText, syscall } from './libc.ts';
+import { mount } from './mount-api.ts';
 
 /** unshare(2) of the calling thread. `flags` are CLONE.*. */
 export function unshare(flags: number): void {
@@ -53,5 +54,33 @@ export function inNetworkNamespace<T>(fd: number, run: () => T): T {
     }
   } finally {
     closeSync(home);
+  }
+}
+
+/**
+ * Runs a function with the calling thread in a private copy of its mount namespace: what it mounts there is seen nowhere else, and is gone
+ * afterwards unless it holds a detached copy. Working directory and root are as before when it returns. Synchronous functions only. The
+ * thread does not share its working directory and root with others any more.
+ */
+export function inPrivateMountNamespace<T>(run: () => T): T {
+  const home = openSync('/proc/thread-self/ns/mnt', 'r');
+  const root = openSync('/', O.PATH | O.DIRECTORY);
+  const directory = openSync('.', O.PATH | O.DIRECTORY);
+  try {
+    unshare(CLONE.NEWNS);
+    try {
+      mount('', '/', null, MS.REC | MS.PRIVATE);
+      const result = run();
+      if (result instanceof Promise) throw new TypeError('inPrivateMountNamespace: the function must be synchronous');
+      return result;
+    } finally {
+      setns(home, CLONE.NEWNS);
+      // setns(2) has moved both to the root of the namespace.
+      fchdir(root);
+      chroot('.');
+      fchdir(directory);
+    }
+  } finally {
+    for (const fd of [home, root, directory]) closeSync(fd);
   }
 }

@@ -4,8 +4,8 @@ import { dirname, relative } from 'node:path';
 import { AT, O, OPEN_TREE } from '../../native-bindings/constants.ts';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
-import { fsconfigCreate, fsconfigString, fsmount, fsopen, openTree } from '../../native-bindings/mount-api.ts';
-import { fchdir } from '../../native-bindings/namespaces.ts';
+import { fsconfigCreate, fsconfigString, fsmount, fsopen, mount, openTree } from '../../native-bindings/mount-api.ts';
+import { fchdir, inPrivateMountNamespace } from '../../native-bindings/namespaces.ts';
 import { EngineError } from '../errors/engine-error.ts';
 
 export interface OverlayDirs {
@@ -16,8 +16,9 @@ export interface OverlayDirs {
   work?: string;
 }
 
-/** The kernel's limit of one option's value (fsconfig(2)). */
+/** The kernel's limit of one option's value (fsconfig(2)), and of all together for mount(2). */
 const MAX_OPTION_BYTES = 255;
+const PAGE_BYTES = 4096;
 
 /**
  * index, redirect_dir and metacopy are off, so that an upper directory holds whole files under their own names (commit and diff read only
@@ -34,35 +35,57 @@ export function mountOverlay(dirs: OverlayDirs): number {
   try {
     return mountWith(dirs, (context) => addLowerParts(context, dirs.lower));
   } catch (error) {
-    if (!(error instanceof NoLowerParts)) throw error;
+    // "lowerdir+" is of Linux 6.7. Before, overlay says so at once (6.5) or, like everything it does not know, at the end.
+    if (!isErrno(error, 'EINVAL')) throw error;
     return mountOverlayByNames(dirs);
   }
 }
 
 /**
- * For kernels before 6.7, which take all lower layers as one value of 255 bytes: short names, relative to the directory that most layers are
- * in. It is the working directory for the moment of the mount; nothing else can run on this thread meanwhile, and all other paths of the
- * engine are absolute.
+ * For kernels before 6.7, which take all lower layers as one value: short names, relative to the directory that most layers are in. It is
+ * the working directory for the moment of the mount; nothing else can run on this thread meanwhile, and all other paths of the engine are
+ * absolute.
  */
 export function mountOverlayByNames(dirs: OverlayDirs): number {
   const base = dirname(dirs.lower[0] as string);
   const names = dirs.lower.map((path) => relative(base, path).replace(/[:\\]/g, '\\$&')).join(':');
-  if (Buffer.byteLength(names) > MAX_OPTION_BYTES) {
-    throw new EngineError(
-      'system',
-      `mount ${dirs.lower.length} layers: too many for this kernel: use Linux 6.7 or later`,
-    );
-  }
+  const isLong = Buffer.byteLength(names) > MAX_OPTION_BYTES;
   const home = openSync('.', O.PATH | O.DIRECTORY);
   const there = openSync(base, O.PATH | O.DIRECTORY);
   try {
     fchdir(there);
+    if (isLong) return mountByOneText(dirs, names, base);
     return mountWith(dirs, (context) => fsconfigString(context, 'lowerdir', names));
   } finally {
     fchdir(home);
     closeSync(there);
     closeSync(home);
   }
+}
+
+/**
+ * mount(2) takes all options as one text of a page, which is room for more layers than an image may have. It needs a place to mount on,
+ * which only this thread sees and only for that moment.
+ */
+function mountByOneText(dirs: OverlayDirs, names: string, place: string): number {
+  const escaped = (path: string) => path.replace(/[,\\]/g, '\\$&');
+  const options = [
+    ...plainLayers.map(([key, value]) => `${key}=${value}`),
+    `lowerdir=${names.replaceAll(',', '\\,')}`,
+    ...(dirs.upper !== undefined && dirs.work !== undefined
+      ? [`upperdir=${escaped(dirs.upper)}`, `workdir=${escaped(dirs.work)}`]
+      : []),
+  ].join(',');
+  if (Buffer.byteLength(options) >= PAGE_BYTES) {
+    throw new EngineError(
+      'system',
+      `mount ${dirs.lower.length} layers: too many for this kernel: use Linux 6.7 or later`,
+    );
+  }
+  return inPrivateMountNamespace(() => {
+    mount('overlay', place, 'overlay', 0, options);
+    return openTree(AT.FDCWD, place, OPEN_TREE.CLONE);
+  });
 }
 
 function mountWith(dirs: OverlayDirs, addLower: (context: number) => void): number {
@@ -94,18 +117,10 @@ export function holdTree(path: string, recursive = false): number {
   return openTree(AT.FDCWD, path, OPEN_TREE.CLONE | (recursive ? AT.RECURSIVE : 0));
 }
 
-/** The kernel does not know `lowerdir+`. */
-class NoLowerParts extends Error {}
-
 function addLowerParts(context: number, lower: readonly string[]): void {
-  for (const [i, path] of lower.entries()) {
+  for (const path of lower) {
     checkLength(path);
-    try {
-      fsconfigString(context, 'lowerdir+', path);
-    } catch (error) {
-      if (i === 0 && isErrno(error, 'EINVAL')) throw new NoLowerParts();
-      throw error;
-    }
+    fsconfigString(context, 'lowerdir+', path);
   }
 }
 

@@ -55,7 +55,9 @@ export class ApiClient {
           resolve({ status: res.statusCode ?? 0, headers: res.headers, body, text, json: parseJson(text) });
         });
       });
-      req.setTimeout((options.timeoutMs ?? 30_000) * timeFactor, () => req.destroy(new Error(`${method} ${path}: no answer in time`)));
+      req.setTimeout((options.timeoutMs ?? 30_000) * timeFactor, () =>
+        req.destroy(new Error(`${method} ${path}: no answer in time`)),
+      );
       req.on('error', reject);
       if (options.raw instanceof Uint8Array) req.end(options.raw);
       else if (options.raw !== undefined) options.raw.pipe(req);
