@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { LOCK } from '../native-bindings/constants.ts';
 import { tryFlock } from '../native-bindings/files.ts';
 import { ApiServer } from './api/api-server.ts';
-import { openCgroups } from './cgroups/open-cgroups.ts';
+import { openDriver } from './cgroups/open-driver.ts';
 import { ContainerStore } from './containers/container-store.ts';
 import { EngineContainers } from './containers/engine-containers.ts';
 import { ExecRegistry } from './containers/exec-registry.ts';
@@ -78,10 +78,14 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
   const host = RuntimeHost.open();
   const launcher = Launcher.open(launcherPath());
   cleanups.push(() => launcher[Symbol.dispose]());
-  const cgroups = openCgroups();
+  const { cgroups, note, close: closeCgroups } = await openDriver(options.cgroupDriver);
+  cleanups.push(closeCgroups);
+  if (note !== undefined) log.warn({}, note);
+  const cgroupParent = options.cgroupParent ?? cgroups.defaultParent;
+  cgroups.checkParent(cgroupParent);
   // The parent group is only for containers: without any it goes with the daemon.
   cleanups.push(async () => {
-    if (cgroups.children(options.cgroupParent).length === 0) await cgroups.remove(options.cgroupParent);
+    if (!cgroups.isParentShared && cgroups.children(cgroupParent).length === 0) await cgroups.remove(cgroupParent);
   });
   const store = new ContainerStore(database);
   const images = openImages({
@@ -141,7 +145,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
       maskedPaths: DEFAULT_MASKED_PATHS,
       readonlyPaths: DEFAULT_READONLY_PATHS,
     },
-    cgroupParent: options.cgroupParent,
+    cgroupParent,
     log,
   };
   const execs = new ExecRegistry();

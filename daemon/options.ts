@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
+import type { CgroupDriver } from './cgroups/cgroup-manager.ts';
 import { EngineError } from './errors/engine-error.ts';
 import type { RegistrySideOptions } from './images/open-registry.ts';
 import { registryFileOptions, registryFlags, registryOptions } from './registry-options.ts';
@@ -28,6 +29,7 @@ const FileOptions = Type.Object(
     labels: Type.Optional(Type.Array(Type.String())),
     'default-shm-size': Type.Optional(Type.Integer({ minimum: 1 })),
     'cgroup-parent': Type.Optional(Type.String()),
+    'exec-opts': Type.Optional(Type.Array(Type.String(), { maxItems: 16 })),
     'live-restore': Type.Optional(Type.Literal(true)),
     ...registryFileOptions,
   },
@@ -51,8 +53,11 @@ export interface DaemonOptions {
   readonly logOptions: Readonly<Record<string, string>>;
   readonly labels: readonly string[];
   readonly shmSizeBytes: number;
-  readonly cgroupParent: string;
   readonly registry: RegistrySideOptions;
+  /** The default is the driver's. */
+  readonly cgroupParent?: string;
+  /** Undefined: systemd's where it runs on cgroup v2. */
+  readonly cgroupDriver?: CgroupDriver;
 }
 
 export type ParsedCommand = { kind: 'run'; options: DaemonOptions } | { kind: 'help' } | { kind: 'version' };
@@ -73,6 +78,7 @@ const flags: ReadonlyMap<string, Flag> = new Map<string, Flag>([
   ['data-root', { key: 'data-root', takes: 'text', short: 'g', help: 'Root directory of persistent state' }],
   ['debug', { key: 'debug', takes: 'boolean', short: 'D', help: 'Enable debug mode' }],
   ['default-shm-size', { key: 'default-shm-size', takes: 'number', help: 'Size of /dev/shm in bytes' }],
+  ['exec-opt', { key: 'exec-opts', takes: 'list', help: 'Runtime options: native.cgroupdriver=(cgroupfs|systemd)' }],
   ['exec-root', { key: 'exec-root', takes: 'text', help: 'Root directory of files of running containers' }],
   [
     'group',
@@ -159,8 +165,9 @@ function complete(options: FileOptions): DaemonOptions {
     logOptions: options['log-opts'] ?? {},
     labels: options.labels ?? [],
     shmSizeBytes: options['default-shm-size'] ?? 64 * 1024 * 1024,
-    cgroupParent: options['cgroup-parent'] ?? '/tsdocker',
     registry: registryOptions(options, process.env),
+    ...(options['cgroup-parent'] === undefined ? {} : { cgroupParent: options['cgroup-parent'] }),
+    ...cgroupDriver(options['exec-opts'] ?? []),
     ...(usesTls
       ? {
           tls: Object.freeze({
@@ -173,6 +180,21 @@ function complete(options: FileOptions): DaemonOptions {
       : {}),
   };
   return Object.freeze(done);
+}
+
+/** Docker's only runtime option, with its words. */
+function cgroupDriver(execOptions: readonly string[]): { cgroupDriver?: CgroupDriver } {
+  let found: { cgroupDriver?: CgroupDriver } = {};
+  for (const option of execOptions) {
+    const at = option.indexOf('=');
+    const [key, value] = [option.slice(0, at).trim().toLowerCase(), option.slice(at + 1)];
+    if (at < 1 || key !== 'native.cgroupdriver') throw new EngineError('invalid', `invalid exec-opt: ${option}`);
+    if (value !== 'cgroupfs' && value !== 'systemd') {
+      throw new EngineError('invalid', `native.cgroupdriver option ${value} not supported: use cgroupfs or systemd`);
+    }
+    found = { cgroupDriver: value };
+  }
+  return found;
 }
 
 interface Arguments {

@@ -1,7 +1,7 @@
 // Mounts: the classic calls (mount, umount2) and the ones that work on file descriptors (fsopen and kin, Linux 5.2; mount_setattr,
 // Linux 5.12). Every fd that is returned is close-on-exec and belongs to the caller.
 import { AT, FSCONFIG, FSMOUNT, FSOPEN, MNT, MOUNT_ATTR, MOVE_MOUNT, MS, O, OPEN_TREE } from './constants.ts';
-import { SystemError } from './errno.ts';
+import { ERRNO, SystemError } from './errno.ts';
 import { closeFd } from './files.ts';
 import { decodeFlags } from './flags.ts';
 import { atText, type Path, pathArg, pathText, syscall, systemError, trySyscall } from './libc.ts';
@@ -64,6 +64,14 @@ export function fsconfigFlag(fd: number, key: string): void {
 /** Sets an option to an open file (overlay takes layers this way from Linux 6.13 on). */
 export function fsconfigFd(fd: number, key: string, value: number): void {
   fsconfig(fd, FSCONFIG.SET_FD, key, null, value);
+}
+
+/**
+ * Whether the file system has no parser of options of its own: the kernel then takes any option as text (not too long, without commas), and
+ * the file system looks at it at the end. Asked with a file that cannot be, which the two kinds refuse in different ways.
+ */
+export function isLegacyContext(fd: number): boolean {
+  return trySyscall('fsconfig', fd, FSCONFIG.SET_FD, 'fd', null, 0x3fffffff) === -ERRNO.ENOTSUP;
 }
 
 /** Makes the superblock. */

@@ -1,5 +1,5 @@
-// The interface to control groups, whatever version the host has. A group's path is the same in every hierarchy and relative to its
-// mount, such as "/tsdocker/<id>". Everything here is per group; limits of a container come from resources.ts.
+// The interface to control groups, whatever version the host has and whoever makes them. A group's path is the same in every hierarchy and
+// relative to its mount, such as "/tsdocker/<id>". Everything here is per group; limits of a container come from resources.ts.
 import type { CgroupFeatures } from './features.ts';
 import type { CgroupResources } from './resources.ts';
 import type { CgroupStats } from './stats.ts';
@@ -27,6 +27,10 @@ export interface Placement {
   mounts: CgroupMount[];
   /** Names at /sys/fs/cgroup that are symbolic links on the host (cpu -> cpu,cpuacct). */
   symlinks: { name: string; target: string }[];
+  /** cgroup.procs of the group that the monitor joins before the container's process exists. Undefined: it stays with the daemon. */
+  monitorProcs?: string;
+  /** To be called when the launch is over, whether it succeeded or not. */
+  release?(): void;
 }
 
 /** One file that is written to set up a group, for `tsdocker explain`. */
@@ -35,15 +39,28 @@ export interface CgroupWrite {
   value: string;
 }
 
+/** Docker's native.cgroupdriver: who makes the groups of containers. */
+export type CgroupDriver = 'cgroupfs' | 'systemd';
+
 export interface CgroupManager {
-  readonly driver: 'cgroupfs';
+  readonly driver: CgroupDriver;
+  /** Below which parent containers are, unless one is asked for: a path, or the name of a slice. */
+  readonly defaultParent: string;
+  /** Whether others than this engine have groups in the parent. */
+  readonly isParentShared: boolean;
   /** What `docker info` shows: 2 only when nothing is left to v1. */
   readonly version: 1 | 2;
+  /** Throws 'invalid', in Docker's words, for what cannot be a parent with this driver. */
+  checkParent(parent: string): void;
+  /** The path of a container's group. Throws as checkParent does. */
+  groupOf(parent: string, containerId: string): string;
+  /** Ids of containers that have a group below a parent. */
+  containersIn(parent: string): string[];
   /**
    * Makes the group in all hierarchies, with missing parents, and sets its limits. A group that is there already is made anew when no
    * process is in it. Nothing is left behind when it throws.
    */
-  create(path: string, resources: CgroupResources): Placement;
+  create(path: string, resources: CgroupResources): Placement | Promise<Placement>;
   /** What create would write, in order; touches nothing. Device rules on v2 are listed as rules. */
   plan(path: string, resources: CgroupResources): CgroupWrite[];
   /** Where processes of an existing group go (exec). */
@@ -64,7 +81,7 @@ export interface CgroupManager {
   /** Removes the group and groups below it in all hierarchies; waits for dying processes. A group that is gone is fine. */
   remove(path: string): Promise<void>;
   exists(path: string): boolean;
-  /** Names of the groups directly below a group: what is left of containers after a crash. */
+  /** Names of the groups directly below a group. */
   children(path: string): string[];
   /** What `docker info` warns about, in Docker's words. */
   warnings(): string[];

@@ -1,4 +1,5 @@
 // The control groups of this host: for each controller the version that has it. Only this class knows both.
+import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { applyWrites } from './apply-writes.ts';
@@ -31,6 +32,8 @@ const REMOVE_TIMEOUT_MS = 10_000;
 
 export class HostCgroups implements CgroupManager {
   readonly driver = 'cgroupfs';
+  readonly defaultParent = '/tsdocker';
+  readonly isParentShared = false;
   readonly version: 1 | 2;
   readonly #options: HostCgroupsOptions;
   readonly #hierarchies: Hierarchies;
@@ -47,6 +50,23 @@ export class HostCgroups implements CgroupManager {
     if (hierarchies.v2 !== undefined) handDownControllers(hierarchies, hierarchies.v2, files, '/probe');
     this.#contents = probeContents(hierarchies, files, options.processId);
     this.#features = Object.freeze(detectFeatures(hierarchies, this.#contents, files));
+  }
+
+  /** Where the v2 hierarchy is mounted. */
+  get v2Root(): string | undefined {
+    return this.#hierarchies.v2?.dir;
+  }
+
+  checkParent(parent: string): void {
+    checkGroupPath(join('/', parent));
+  }
+
+  groupOf(parent: string, containerId: string): string {
+    return join('/', parent, containerId);
+  }
+
+  containersIn(parent: string): string[] {
+    return this.children(join('/', parent)).filter((name) => /^[0-9a-f]{64}$/.test(name));
   }
 
   create(path: string, resources: CgroupResources): Placement {

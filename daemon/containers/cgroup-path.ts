@@ -1,10 +1,14 @@
 // A container's place in the cgroup hierarchies.
-import { join } from 'node:path';
+import type { HostConfig } from '../api/types/host-config.ts';
 import type { Container } from './container.ts';
 import type { Services } from './services.ts';
 
-/** Absolute, below the engine's parent group or below HostConfig.CgroupParent, which was checked for "..". */
+/** Where the run has its group: where it was started, though the daemon may have another driver now. */
 export function cgroupPathOf(services: Services, container: Container): string {
-  const parent = container.record.hostConfig.CgroupParent || services.cgroupParent;
-  return join('/', parent, container.id);
+  return container.state.cgroupPath || plannedCgroupPath(services, container.id, container.record.hostConfig);
+}
+
+/** Where the next run will have it: below HostConfig.CgroupParent or the engine's own parent. */
+export function plannedCgroupPath(services: Services, id: string, hostConfig: HostConfig): string {
+  return services.cgroups.groupOf(hostConfig.CgroupParent || services.cgroupParent, id);
 }

@@ -44,6 +44,8 @@ export interface ContainerState {
   /** The current (or last) network sandbox and endpoint. */
   sandboxId: string;
   endpointId: string;
+  /** Where the current (or last) run has its control group; empty before the first. */
+  cgroupPath: string;
 }
 
 export function newState(): ContainerState {
@@ -60,6 +62,7 @@ export function newState(): ContainerState {
     restartDelayMs: 0,
     sandboxId: '',
     endpointId: '',
+    cgroupPath: '',
   };
 }
 

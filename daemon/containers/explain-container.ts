@@ -11,6 +11,7 @@ import { planContainerProgram } from '../runtime/container-program.ts';
 import { resolveDevices } from '../runtime/devices.ts';
 import { explain } from '../runtime/explain.ts';
 import { resolveUser } from '../runtime/user-database.ts';
+import { plannedCgroupPath } from './cgroup-path.ts';
 import { planNamespaces } from './join-namespaces.ts';
 import { parseLogConfig } from './log-options.ts';
 import { planContainer } from './plan-container.ts';
@@ -80,7 +81,7 @@ export function explainContainer(services: Services, ref: string): Promise<strin
 function describe(services: Services, input: Explained): string {
   const { cgroups, paths, host, defaults } = services;
   const { id, config, hostConfig, mounts, user } = input;
-  const cgroupPath = join('/', hostConfig.CgroupParent || services.cgroupParent, id);
+  const cgroupPath = plannedCgroupPath(services, id, hostConfig);
   const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
   const { maxBytes, maxFiles } = parseLogConfig(hostConfig.LogConfig);
   using plan = planContainerProgram({

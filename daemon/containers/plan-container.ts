@@ -58,6 +58,7 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     checkAddresses(hostConfig.NetworkMode ?? '', config.MacAddress, settings);
   }
   const mounts = checked.mounts.map((mount) => withImage(services, mount));
+  if (hostConfig.CgroupParent) services.cgroups.checkParent(hostConfig.CgroupParent);
   const { warnings } = resourcesFromHostConfig(hostConfig, services.cgroups, resolveDevices(hostConfig));
 
   return {

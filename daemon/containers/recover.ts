@@ -218,9 +218,10 @@ async function clearOrphans(services: Services, known: ReadonlySet<string>): Pro
     }
   }
   const own = new Set([...withRun, ...withLayer]);
-  for (const id of orphans(cgroups.children(cgroupParent), known)) {
-    const group = join(cgroupParent, id);
+  for (const id of orphans(cgroups.containersIn(cgroupParent), known)) {
+    const group = cgroups.groupOf(cgroupParent, id);
     if (own.has(id)) await cgroups.kill(group);
+    else if (cgroups.isParentShared) continue;
     else if (cgroups.pids(group).length > 0) {
       log.warn({ cgroup: group }, 'a cgroup of another engine: give each engine a --cgroup-parent of its own');
       continue;

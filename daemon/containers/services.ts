@@ -33,7 +33,7 @@ export interface Services {
   readonly paths: EnginePaths;
   readonly runs: RunDirectories;
   readonly defaults: HostDefaults;
-  /** Cgroup below which containers are, unless HostConfig.CgroupParent says otherwise: absolute. */
+  /** Below which containers have their cgroups, unless HostConfig.CgroupParent says otherwise: a path or a slice, as the driver has it. */
   readonly cgroupParent: string;
   readonly log: Log;
 }

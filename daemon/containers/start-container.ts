@@ -10,7 +10,7 @@ import { resolveDevices } from '../runtime/devices.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import { wallClockNs } from '../state/event-log.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
+import { plannedCgroupPath } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent, publishNetworkEvent } from './container-events.ts';
 import type { ContainerState } from './container-record.ts';
@@ -58,6 +58,7 @@ export async function startLocked(services: Services, container: Container): Pro
       oomKilled: false,
       startedNs: wallClockNs().toString(),
       ...newNetworkIds(),
+      cgroupPath: plannedCgroupPath(services, container.id, container.record.hostConfig),
     };
     // Let go when the container counts as running: see ContainerVolumes.open.
     using sources = await openSources(services, container.record.mounts);
@@ -100,16 +101,17 @@ async function launch(
   undo.push(() => services.runs.remove(id));
   const managedFiles = writeManagedFiles(services, container);
 
-  const cgroupPath = cgroupPathOf(services, container);
+  const { cgroupPath } = run;
   const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
-  const placement = cgroups.create(cgroupPath, resources);
+  const placement = await cgroups.create(cgroupPath, resources);
   undo.push(async () => {
     await cgroups.kill(cgroupPath);
     await cgroups.remove(cgroupPath);
   });
 
-  const rootFd = services.layers.openRoot(id);
+  let rootFd: number | undefined;
   try {
+    rootFd = services.layers.openRoot(id);
     const { maxBytes, maxFiles } = parseLogConfig(hostConfig.LogConfig);
     const logStart = endOfLog(paths.logs(id));
     container.runLogStart = logStart;
@@ -143,7 +145,8 @@ async function launch(
     return await launching;
   } finally {
     // Off the main thread: the kernel takes its time over a file that a mount hangs on.
-    close(rootFd, () => undefined);
+    if (rootFd !== undefined) close(rootFd, () => undefined);
+    placement.release?.();
   }
 }
 

@@ -4,7 +4,15 @@ import { dirname, relative } from 'node:path';
 import { AT, O, OPEN_TREE } from '../../native-bindings/constants.ts';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
-import { fsconfigCreate, fsconfigString, fsmount, fsopen, mount, openTree } from '../../native-bindings/mount-api.ts';
+import {
+  fsconfigCreate,
+  fsconfigString,
+  fsmount,
+  fsopen,
+  isLegacyContext,
+  mount,
+  openTree,
+} from '../../native-bindings/mount-api.ts';
 import { fchdir, inPrivateMountNamespace } from '../../native-bindings/namespaces.ts';
 import { EngineError } from '../errors/engine-error.ts';
 
@@ -35,8 +43,7 @@ export function mountOverlay(dirs: OverlayDirs): number {
   try {
     return mountWith(dirs, (context) => addLowerParts(context, dirs.lower));
   } catch (error) {
-    // "lowerdir+" is of Linux 6.7. Before, overlay says so at once (6.5) or, like everything it does not know, at the end.
-    if (!isErrno(error, 'EINVAL')) throw error;
+    if (!(error instanceof NoLowerParts)) throw error;
     return mountOverlayByNames(dirs);
   }
 }
@@ -117,10 +124,20 @@ export function holdTree(path: string, recursive = false): number {
   return openTree(AT.FDCWD, path, OPEN_TREE.CLONE | (recursive ? AT.RECURSIVE : 0));
 }
 
+/** The kernel does not know `lowerdir+`. */
+class NoLowerParts extends Error {}
+
+/** Before Linux 6.7 it is refused at once; before 6.5 only at the end, and with a complaint in the kernel's log. */
 function addLowerParts(context: number, lower: readonly string[]): void {
-  for (const path of lower) {
+  if (isLegacyContext(context)) throw new NoLowerParts();
+  for (const [i, path] of lower.entries()) {
     checkLength(path);
-    fsconfigString(context, 'lowerdir+', path);
+    try {
+      fsconfigString(context, 'lowerdir+', path);
+    } catch (error) {
+      if (i === 0 && isErrno(error, 'EINVAL')) throw new NoLowerParts();
+      throw error;
+    }
   }
 }
 

@@ -28,6 +28,9 @@ export function compileMonitor(builder: ProgramBuilder, process: OciProcess, han
   );
   builder.add('rundir', [handles.runFd], 'control socket, start and exit records');
   builder.add('stdio', [stdio], process.terminal ? 'a terminal' : 'pipes');
+  if (cgroup.monitorProcs !== undefined) {
+    builder.add('write', [AT.FDCWD, cgroup.monitorProcs, 0, Buffer.from('0')], "the monitor's place in the scope");
+  }
   if (cgroup.oom) builder.add('oom', [cgroup.oom.file, cgroup.oom.key], 'read when the container has ended');
 }
 

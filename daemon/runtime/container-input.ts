@@ -101,6 +101,8 @@ export interface CgroupPlacement {
   mounts: readonly CgroupMount[];
   /** Names in /sys/fs/cgroup that are symbolic links (cpu -> cpu,cpuacct). */
   symlinks: readonly { name: string; target: string }[];
+  /** The cgroup.procs that the monitor writes itself to. */
+  monitorProcs?: string | undefined;
 }
 
 export interface SpecInput {

@@ -31,7 +31,7 @@ export const OPCODES = {
   mknodat: { code: 19, signature: 'fsii', phase: 'c' },
   symlinkat: { code: 20, signature: 'sfs', phase: 'c' },
   openat2: { code: 21, signature: 'dfsii', phase: 'c' },
-  write: { code: 22, signature: 'fsib', phase: 'c' },
+  write: { code: 22, signature: 'fsib', phase: 'a' },
   close: { code: 23, signature: 'f', phase: 'a' },
   pivot_root: { code: 24, signature: 'f', phase: 'c' },
   chdir: { code: 25, signature: 'si', phase: 'c' },

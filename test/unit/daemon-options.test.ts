@@ -16,8 +16,8 @@ describe('daemon options', () => {
       execRoot: '/run/tsdocker',
       pidfile: '/run/tsdocker/tsdocker.pid',
       logLevel: 'info',
-      cgroupParent: '/tsdocker',
     });
+    expect(options.cgroupParent).toBeUndefined();
     expect(Object.isFrozen(options)).toBe(true);
   });
 
@@ -42,6 +42,12 @@ describe('daemon options', () => {
     expect(parse(['--debug=false', '--log-opt', 'max-size=1m']).logOptions).toEqual({ 'max-size': '1m' });
   });
 
+  it('takes the cgroup driver as dockerd does', () => {
+    expect(parse(['--exec-opt', 'native.cgroupdriver=systemd']).cgroupDriver).toBe('systemd');
+    expect(parse([], '{"exec-opts":["native.cgroupdriver=cgroupfs"]}').cgroupDriver).toBe('cgroupfs');
+    expect(parse([]).cgroupDriver).toBeUndefined();
+  });
+
   it('reads the file, and refuses a key that is set in both', () => {
     expect(parse([], '{"data-root":"/f","log-opts":{"max-file":"2"}}')).toMatchObject({ dataRoot: '/f' });
     expect(() => parse(['--data-root', '/c'], '{"data-root":"/f"}')).toThrow(
@@ -56,6 +62,8 @@ describe('daemon options', () => {
     [['-H'], undefined, 'flag needs an argument: -H'],
     [['--log-level', 'loud'], undefined, 'log-level'],
     [['--data-root', 'rel'], undefined, 'absolute path'],
+    [['--exec-opt', 'native.cgroupdriver=none'], undefined, 'native.cgroupdriver option none not supported'],
+    [['--exec-opt', 'x=y'], undefined, 'invalid exec-opt: x=y'],
     [[], '{"nope":1}', "don't match any configuration option: nope"],
     [[], '{"hosts":"x"}', 'hosts'],
     [[], '{', 'unable to configure the daemon with file'],

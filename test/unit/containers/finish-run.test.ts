@@ -13,7 +13,7 @@ vi.mock('../../../daemon/runtime/exit-record.ts', () => ({ readExitRecord: () =>
 
 function setUp(hostConfig: object) {
   const record = { id: 'c'.repeat(64), name: 'c', config: { Image: 'i' }, hostConfig } as unknown as ContainerRecord;
-  const container = new Container(record, { ...newState(), status: 'running' });
+  const container = new Container(record, { ...newState(), status: 'running', cgroupPath: `/p/${'c'.repeat(64)}` });
   const store = { saveState: vi.fn(), delete: vi.fn() };
   const cgroups = { remove: vi.fn(async () => undefined), kill: vi.fn(async () => undefined) };
   const runs = { remove: vi.fn() };
