@@ -1,7 +1,12 @@
 // Containers over the API, as short calls for tests: made, started, waited for, read.
 import { readlinkSync } from 'node:fs';
+import type { ApiClient } from './api-client.ts';
 import { readFrames } from './frames.ts';
-import type { TestDaemon } from './test-daemon.ts';
+
+/** A test's daemon, or that of the machine. */
+export interface Served {
+  readonly api: ApiClient;
+}
 
 /** Docker's create body; fields as on the wire. */
 export interface Body {
@@ -55,7 +60,7 @@ function command(cmd: string | readonly string[]): readonly string[] {
 
 /** A string runs in `sh -c`. */
 export async function create(
-  daemon: TestDaemon,
+  daemon: Served,
   cmd: string | readonly string[],
   body: Body = {},
   name?: string,
@@ -69,13 +74,13 @@ export async function create(
   return made.Id;
 }
 
-export async function start(daemon: TestDaemon, ref: string): Promise<void> {
+export async function start(daemon: Served, ref: string): Promise<void> {
   await daemon.api.post(`/containers/${ref}/start`);
 }
 
 /** Created and started; the id. */
 export async function runDetached(
-  daemon: TestDaemon,
+  daemon: Served,
   cmd: string | readonly string[],
   body: Body = {},
   name?: string,
@@ -85,23 +90,23 @@ export async function runDetached(
   return id;
 }
 
-export async function wait(daemon: TestDaemon, ref: string, condition = 'not-running'): Promise<number> {
+export async function wait(daemon: Served, ref: string, condition = 'not-running'): Promise<number> {
   const answer = await daemon.api.post<{ StatusCode: number }>(`/containers/${ref}/wait?condition=${condition}`);
   return answer.StatusCode;
 }
 
-export async function logs(daemon: TestDaemon, ref: string, query = ''): Promise<{ stdout: string; stderr: string }> {
+export async function logs(daemon: Served, ref: string, query = ''): Promise<{ stdout: string; stderr: string }> {
   const answer = await daemon.api.send('GET', `/containers/${ref}/logs?stdout=1&stderr=1${query}`);
   if (answer.status !== 200) throw new Error(`logs: ${answer.status} ${answer.text}`);
   return readFrames(answer.body);
 }
 
-export async function remove(daemon: TestDaemon, ref: string): Promise<void> {
+export async function remove(daemon: Served, ref: string): Promise<void> {
   await daemon.api.delete(`/containers/${ref}?force=1&v=1`);
 }
 
 /** create, start, wait, logs, rm. */
-export async function run(daemon: TestDaemon, cmd: string | readonly string[], body: Body = {}): Promise<RunResult> {
+export async function run(daemon: Served, cmd: string | readonly string[], body: Body = {}): Promise<RunResult> {
   const id = await create(daemon, cmd, body);
   try {
     await start(daemon, id);
@@ -116,7 +121,7 @@ export async function run(daemon: TestDaemon, cmd: string | readonly string[], b
   }
 }
 
-export function inspect(daemon: TestDaemon, ref: string): Promise<Inspect> {
+export function inspect(daemon: Served, ref: string): Promise<Inspect> {
   return daemon.api.get<Inspect>(`/containers/${ref}/json`);
 }
 
@@ -127,7 +132,7 @@ export interface ExecResult {
 }
 
 export async function exec(
-  daemon: TestDaemon,
+  daemon: Served,
   ref: string,
   cmd: string | readonly string[],
   body: Record<string, unknown> = {},

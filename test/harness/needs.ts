@@ -11,6 +11,10 @@ const checks = {
   'mkfs.ext4': () => findCommand('mkfs.ext4') !== undefined,
   'loop devices': () => existsSync('/dev/loop-control'),
   'cgroup v1 memory': () => existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes'),
+  'cgroup v2': () => existsSync('/sys/fs/cgroup/cgroup.controllers'),
+  'systemd on cgroup v2': () => existsSync('/sys/fs/cgroup/cgroup.controllers') && existsSync('/run/systemd/private'),
+  // The unit's daemon is stopped, killed and looked at: only where nobody else uses it.
+  'a machine of the tests’ own': () => process.env.TSD_MACHINE === 'own',
   'two processors': () => existsSync('/sys/devices/system/cpu/cpu1'),
 } satisfies Record<string, () => boolean>;
 

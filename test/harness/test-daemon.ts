@@ -24,6 +24,8 @@ export interface DaemonOptions {
    * over TCP and use no network.
    */
   network?: NetNamespace | 'machine';
+  /** Who makes the cgroups. Tests look into their files, so the default is not the machine's but 'cgroupfs'. */
+  cgroupDriver?: 'cgroupfs' | 'systemd';
 }
 
 export class TestDaemon implements EnginePlace {
@@ -41,7 +43,10 @@ export class TestDaemon implements EnginePlace {
     this.isDirOurs = options.dir === undefined;
     this.dir = options.dir ?? mkdtempSync('/tmp/tsdt-');
     mkdirSync(this.dir, { recursive: true });
-    this.cgroupParent = `/${this.dir.split('/').pop() ?? 'tsdt'}`;
+    const name = this.dir.split('/').pop() ?? 'tsdt';
+    // "tsdt-x.slice" is below "tsdt.slice" (systemd.slice(5)).
+    const slice = `/${name.replace(/-.*/, '')}.slice/${name}.slice`;
+    this.cgroupParent = options.cgroupDriver === 'systemd' ? slice : `/${name}`;
     this.socketPath = `${this.dir}/d.sock`;
     this.api = new ApiClient(this.socketPath);
   }
@@ -51,6 +56,12 @@ export class TestDaemon implements EnginePlace {
     await daemon.start();
     if (options.image !== false) await daemon.importBusybox();
     return daemon;
+  }
+
+  /** A container's group, below a hierarchy's mount point. */
+  groupOf(id: string): string {
+    const isScope = this.options.cgroupDriver === 'systemd';
+    return `${this.cgroupParent}/${isScope ? `tsdocker-${id}.scope/container` : id}`;
   }
 
   get dataRoot(): string {
@@ -92,7 +103,10 @@ export class TestDaemon implements EnginePlace {
       ...(this.options.wrapper ?? []),
       `${projectRoot}bin/tsdockerd`,
       ...['-H', this.host, '--data-root', this.dataRoot, '--exec-root', this.execRoot],
-      ...['--pidfile', `${this.dir}/d.pid`, '--cgroup-parent', this.cgroupParent, '--log-level', 'debug'],
+      ...['--pidfile', `${this.dir}/d.pid`, '--log-level', 'debug'],
+      ...(this.options.cgroupDriver === 'systemd'
+        ? ['--cgroup-parent', this.cgroupParent.replace(/.*\//, ''), '--exec-opt', 'native.cgroupdriver=systemd']
+        : ['--cgroup-parent', this.cgroupParent, '--exec-opt', 'native.cgroupdriver=cgroupfs']),
       ...(this.options.args ?? []),
     ];
   }
