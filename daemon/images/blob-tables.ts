@@ -8,6 +8,8 @@ const MAX_REPOSITORIES = 16;
 
 export class BlobTables {
   readonly #db: Database;
+  /** Grows when a blob comes or goes. */
+  version = 0;
 
   constructor(db: Database) {
     this.#db = db;
@@ -15,6 +17,7 @@ export class BlobTables {
 
   /** `blob` holds the layer whose plain archive has the digest `diffId`. Both were verified. */
   addLayerBlob(diffId: string, { digest, size, mediaType }: Descriptor): void {
+    this.version++;
     this.#db.run(
       'INSERT OR IGNORE INTO layer_blobs (diff_id, digest, size_bytes, media_type) VALUES (?, ?, ?, ?)',
       diffId,
@@ -25,6 +28,7 @@ export class BlobTables {
   }
 
   removeLayerBlob(diffId: string, digest: string): void {
+    this.version++;
     this.#db.run('DELETE FROM layer_blobs WHERE diff_id = ? AND digest = ?', diffId, digest);
   }
 
@@ -65,6 +69,7 @@ export class BlobTables {
 
   /** The bytes of the manifest are in the content store; it becomes the image's newest. */
   addManifest(imageId: string, { digest, size, mediaType }: Descriptor): void {
+    this.version++;
     this.#db.run(
       'INSERT OR REPLACE INTO image_manifests (image_id, digest, size_bytes, media_type) VALUES (?, ?, ?, ?)',
       imageId,
@@ -84,7 +89,7 @@ export class BlobTables {
   /** Forgets the archives of layers that are not there any more. */
   dropUnused(): void {
     this.#db.transaction(() => {
-      this.#db.run('DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)');
+      this.version += this.#db.run('DELETE FROM layer_blobs WHERE diff_id NOT IN (SELECT diff_id FROM layers)');
       this.#db.run('DELETE FROM blob_repositories WHERE digest NOT IN (SELECT digest FROM layer_blobs)');
     });
   }

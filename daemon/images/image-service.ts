@@ -13,6 +13,7 @@ import type { Filters } from '../state/filters.ts';
 import type { ImageConfig } from './image-config.ts';
 import type { Platform } from './platform.ts';
 import type { ProgressSink } from './progress.ts';
+import type { Credentials } from './registry/registry-session.ts';
 
 /** An image that is there. Immutable. */
 export interface ImageRecord {
@@ -73,6 +74,16 @@ export interface LoadOptions {
   /** Only what was loaded. */
   quiet: boolean;
   /** Cancels: nothing is left of it. */
+  signal?: AbortSignal;
+}
+
+export interface PushOptions {
+  /** Empty: the one in the reference, or all tags when that has none. */
+  tag: string;
+  credentials: Credentials;
+  /** The images have to have it. */
+  platform?: Platform;
+  tell: ProgressSink;
   signal?: AbortSignal;
 }
 

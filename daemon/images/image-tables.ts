@@ -20,9 +20,12 @@ export interface ImageName {
 
 export class ImageTables {
   readonly #db: Database;
+  readonly #onNames: () => void;
 
-  constructor(db: Database) {
+  /** `onNames`: names came or went. */
+  constructor(db: Database, onNames: () => void = () => undefined) {
     this.#db = db;
+    this.#onNames = onNames;
   }
 
   transaction<T>(work: () => T): T {
@@ -83,6 +86,7 @@ export class ImageTables {
       );
       this.#db.run('UPDATE images SET tagged_at = ? WHERE id = ?', nowText, imageId);
     });
+    this.#onNames();
   }
 
   /** The image is what a repository has under this digest: it goes from the image that was that before. */
@@ -93,6 +97,7 @@ export class ImageTables {
       digest,
       imageId,
     );
+    this.#onNames();
   }
 
   /** Every name that is a tag, with its image. */
@@ -103,6 +108,7 @@ export class ImageTables {
   }
 
   removeName(name: ImageName): boolean {
+    this.#onNames();
     if (name.tag !== undefined) {
       return this.#db.run('DELETE FROM image_tags WHERE repository = ? AND tag = ?', name.repository, name.tag) > 0;
     }

@@ -12,6 +12,7 @@ import { type ImageEvent, LocalImageStore } from './image-store.ts';
 import { ImageTables } from './image-tables.ts';
 import { Jail } from './jail.ts';
 import { LayerArchives } from './layer-archives.ts';
+import { LayoutIndex } from './layout-index.ts';
 import { LayerStore } from './layer-store.ts';
 import { openRegistry, type RegistrySide, type RegistrySideOptions } from './open-registry.ts';
 
@@ -48,7 +49,9 @@ export function openImages(options: ImagesOptions): Images {
   const layers = new LayerStore(root, options.database, trash);
   const content = new ContentStore(root.content, root.staging);
   const blobs = new BlobTables(options.database);
-  const tables = new ImageTables(options.database);
+  const tables = new ImageTables(options.database, () => index.writeSoon());
+  const archives = new LayerArchives({ layers, content, blobs, jail });
+  const index: LayoutIndex = new LayoutIndex({ tables, blobs, layers, content, archives }, root.content, root.staging, onError);
   const containerLayers: ContainerLayerStore = new ContainerLayerStore(
     root,
     layers,
@@ -62,13 +65,14 @@ export function openImages(options: ImagesOptions): Images {
     content,
     blobs,
     staging: root.staging,
-    archives: new LayerArchives({ layers, content, blobs, jail }),
+    archives,
     jail,
     usersOf: options.usersOfImage,
     onEvent: options.onEvent ?? (() => undefined),
     containerLayers: () => containerLayers,
   });
   store.collect();
+  index.writeSoon();
   trash.emptySoon();
   const registry = openRegistry(store, options.registry ?? {});
   return {
@@ -82,6 +86,7 @@ export function openImages(options: ImagesOptions): Images {
     },
     manifestOf: (id) => recordedManifest({ blobs, content }, id),
     close: async () => {
+      index.close();
       trash.close();
       await jail.close();
     },

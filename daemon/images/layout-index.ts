@@ -1,0 +1,124 @@
+// content/index.json: one entry for each name of an image, so that other tools read the store as an OCI image layout. It is derived from the
+// database, written shortly after names change and at every start, and never read here.
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isErrno } from '../../native-bindings/errno.ts';
+import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
+import type { ImageParts } from './image-store.ts';
+import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
+import { familiar } from './reference.ts';
+import { OCI_INDEX } from './registry/media-types.ts';
+import type { Descriptor } from './registry/registry-session.ts';
+
+/** Names often change several at a time. */
+const WRITE_AFTER_MS = 20;
+
+export class LayoutIndex {
+  readonly #parts: Pick<ImageParts, 'tables' | 'blobs' | 'layers' | 'content' | 'archives'>;
+  readonly #path: string;
+  readonly #staging: string;
+  readonly #onError: (error: unknown) => void;
+  #timer: NodeJS.Timeout | undefined;
+  /** By image; true as long as no blob came or went. */
+  #made = new Map<string, Descriptor>();
+  #madeAt = -1;
+  /** Of the manifests that were made for it and that no row names. */
+  #held: Disposable | undefined;
+
+  constructor(
+    parts: Pick<ImageParts, 'tables' | 'blobs' | 'layers' | 'content' | 'archives'>,
+    contentPath: string,
+    staging: string,
+    onError: (error: unknown) => void,
+  ) {
+    this.#parts = parts;
+    this.#path = join(contentPath, 'index.json');
+    this.#staging = staging;
+    this.#onError = onError;
+  }
+
+  /** Something changed. */
+  writeSoon(): void {
+    this.#timer ??= setTimeout(() => this.write(), WRITE_AFTER_MS).unref();
+  }
+
+  /** Writes what is to be written, and no more after that. */
+  close(): void {
+    if (this.#timer !== undefined) this.write();
+  }
+
+  write(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    try {
+      this.#write();
+    } catch (error) {
+      // A full disk, say: the names count, and they are in the database.
+      this.#onError(error);
+    }
+  }
+
+  #write(): void {
+    const manifests: object[] = [];
+    const known = this.#madeAt === this.#parts.blobs.version ? this.#made : new Map<string, Descriptor>();
+    const made = new Map<string, Descriptor>();
+    for (const { repository, tag, imageId } of this.#parts.tables.allTags()) {
+      const manifest = made.get(imageId) ?? known.get(imageId) ?? this.#manifestOf(imageId).descriptor;
+      made.set(imageId, manifest);
+      const name = familiar({ repository, tag, digest: undefined });
+      manifests.push({
+        ...manifest,
+        annotations: { 'io.containerd.image.name': `${repository}:${tag}`, 'org.opencontainers.image.ref.name': name },
+      });
+    }
+    const held = this.#parts.content.hold([...made.values()].map(({ digest }) => digest));
+    this.#made = made;
+    this.#madeAt = this.#parts.blobs.version;
+    this.#held?.[Symbol.dispose]();
+    this.#held = held;
+    const text = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
+    if (text === readOrEmpty(this.#path)) return;
+    const aside = join(this.#staging, randomBytes(8).toString('hex'));
+    try {
+      writeFileSync(aside, text, { mode: 0o600 });
+      renameSync(aside, this.#path);
+    } catch (error) {
+      rmSync(aside, { force: true });
+      throw error;
+    }
+  }
+
+  #manifestOf(imageId: string): ImageManifest {
+    const { content, layers, tables, archives } = this.#parts;
+    const recorded = recordedManifest(this.#parts, imageId);
+    if (recorded !== undefined) return recorded;
+    const descriptors = layers
+      .chain(tables.get(imageId)?.topLayer)
+      .reverse()
+      .map(({ diffId, tarBytes }): Descriptor => {
+        const [stored] = archives.stored(diffId);
+        // A layer that was made here has no archive before it is pushed: its plain one would be this.
+        return stored === undefined
+          ? { mediaType: OCI_PLAIN_LAYER, digest: diffId, size: tarBytes ?? 0 }
+          : { ...stored, mediaType: ociType(stored) };
+      });
+    const manifest = makeManifest('oci', { digest: imageId, size: content.sizeOf(imageId) }, descriptors);
+    content.put(manifest.bytes);
+    return manifest;
+  }
+}
+
+function ociType(blob: Descriptor): string {
+  const packing = packingOf(blob);
+  return packing !== 'none' ? `${OCI_PLAIN_LAYER}+${packing}` : OCI_PLAIN_LAYER;
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return '';
+    throw error;
+  }
+}

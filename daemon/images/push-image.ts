@@ -1,0 +1,139 @@
+// POST /images/{name}/push: what the registry does not have, and then the manifests of the tags. What was pulled or loaded goes out bit for
+// bit; what was made here is packed once, and is then known by that form.
+import { EngineError } from '../errors/engine-error.ts';
+import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
+import type { ImageRecord, PushOptions } from './image-service.ts';
+import type { LocalImageStore } from './image-store.ts';
+import { LOCAL_FORM } from './layer-archives.ts';
+import type { Layer } from './layer-store.ts';
+import { platformMatches } from './platform.ts';
+import { noted } from './progress.ts';
+import { type LayerPush, pushLayer } from './push-layer.ts';
+import { familiar, familiarName, parseReference } from './reference.ts';
+import { registryError } from './registry/pull-words.ts';
+import type { Registries, RegistrySession } from './registry/registry-session.ts';
+
+/** Docker's max-concurrent-uploads. */
+const AT_ONCE = 5;
+
+interface Tagged {
+  readonly tag: string;
+  readonly image: ImageRecord;
+}
+
+/** Without a tag in `ref` or in the options: all tags of the repository. */
+export async function pushImages(
+  store: LocalImageStore,
+  registries: Registries,
+  ref: string,
+  options: PushOptions,
+): Promise<void> {
+  const { repository, tag: named, digest } = parseReference(ref);
+  if (digest !== undefined) throw new EngineError('invalid', 'cannot push a digest reference');
+  const tag = options.tag === '' ? named : options.tag;
+  options.tell({ status: `The push refers to repository [${repository}]` });
+  const wanted = tagged(store, repository, tag);
+  using session = registries.open(repository, options.credentials, 'push');
+  try {
+    for (const each of wanted) await pushTag(store, session, each, options);
+  } catch (error) {
+    throw registryError(error);
+  }
+}
+
+function tagged(store: LocalImageStore, repository: string, tag: string | undefined): Tagged[] {
+  const all = store.parts.tables.allTags().filter((name) => name.repository === repository);
+  if (all.length === 0)
+    throw new EngineError('not-found', `An image does not exist locally with the tag: ${familiarName(repository)}`);
+  const found = tag === undefined ? all : all.filter((name) => name.tag === tag);
+  if (found.length === 0)
+    throw new EngineError('not-found', `tag does not exist: ${familiar({ repository, tag, digest: undefined })}`);
+  return found.map((name) => ({ tag: name.tag, image: store.get(name.imageId) }));
+}
+
+async function pushTag(store: LocalImageStore, session: RegistrySession, { tag, image }: Tagged, options: PushOptions): Promise<void> {
+  const { tables, blobs, content, onEvent } = store.parts;
+  const { repository } = session;
+  const shown = familiar({ repository, tag, digest: undefined });
+  checkPlatform(image, shown, options);
+  using _held = store.holdImage(image.id);
+  const manifest = await pushBlobs(store, session, image, options);
+  const { mediaType, digest, size } = manifest.descriptor;
+  using _manifest = content.hold([digest]);
+  const given = await session.putManifest(tag, mediaType, manifest.bytes, options.signal);
+  if (given !== '' && given !== digest)
+    throw new EngineError('system', `push ${shown}: the registry says its digest is ${given}, but it is ${digest}`);
+  content.put(manifest.bytes);
+  tables.transaction(() => {
+    // It may have been removed meanwhile: then there is nobody to remember it for.
+    if (tables.get(image.id) === undefined) return;
+    blobs.addManifest(image.id, manifest.descriptor);
+    tables.setDigest(repository, digest, image.id);
+  });
+  options.tell({ status: `${tag}: digest: ${digest} size: ${size}` });
+  options.tell({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: size } });
+  onEvent({ action: 'push', id: shown, attributes: { name: familiarName(repository) } });
+}
+
+function checkPlatform({ config }: ImageRecord, shown: string, { platform }: PushOptions): void {
+  if (platform === undefined || platformMatches(platform, config)) return;
+  const wanted = [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/');
+  throw new EngineError('not-found', `image with reference ${shown} was found but does not provide the specified platform (${wanted})`);
+}
+
+/** Brings all blobs there; resolves to the manifest that names them. */
+async function pushBlobs(
+  store: LocalImageStore,
+  session: RegistrySession,
+  image: ImageRecord,
+  options: PushOptions,
+): Promise<ImageManifest> {
+  const { layers, tables, content } = store.parts;
+  const recorded = recordedManifest(store.parts, image.id, (layer) => layer.mediaType !== LOCAL_FORM);
+  const chain = layers.chain(tables.get(image.id)?.topLayer);
+  const work = chain.map((layer, i): LayerPush & { layer: Layer } => ({
+    layer,
+    blob: recorded?.layers[chain.length - 1 - i],
+  }));
+  for (const { layer } of work) options.tell(noted('Preparing', shortId(layer)));
+  for (const { layer } of work.slice(AT_ONCE)) options.tell(noted('Waiting', shortId(layer)));
+  const pushed = await atMost(AT_ONCE, work, (each) => pushLayer(store, session, each, options));
+  const config = recorded?.config ?? { digest: image.id, size: content.sizeOf(image.id), mediaType: '' };
+  await pushConfig(store, session, config, options.signal);
+  return recorded ?? makeManifest('docker', config, [...pushed].reverse());
+}
+
+async function pushConfig(
+  { parts }: LocalImageStore,
+  session: RegistrySession,
+  config: { digest: string; size: number; mediaType: string },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if ((await session.headBlob(config.digest, signal)) !== undefined) return;
+  const open = () => parts.content.open(config.digest);
+  await session.uploadBlob(config, open, signal === undefined ? {} : { signal });
+}
+
+function shortId({ diffId }: Layer): string {
+  return diffId.slice('sha256:'.length, 'sha256:'.length + 12);
+}
+
+/** In order, some at a time. The first failure is thrown when all that began have ended. */
+async function atMost<T, R>(count: number, items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const failures: unknown[] = [];
+  let next = 0;
+  const run = async (): Promise<void> => {
+    while (next < items.length && failures.length === 0) {
+      const i = next++;
+      try {
+        results[i] = await work(items[i] as T);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: count }, run));
+  if (failures.length > 0) throw failures[0];
+  return results;
+}
