@@ -5,7 +5,8 @@ import { type ImageConfig, isDigest, MAX_CONFIG_BYTES, parseImageConfig } from '
 import { digestOf, MAX_MANIFEST_BYTES } from './image-manifest.ts';
 import { hostPlatform, type Platform, platformMatches } from './platform.ts';
 import { parseReference, parseRepository } from './reference.ts';
-import { indexTypes, layerCompression, manifestTypes } from './registry/media-types.ts';
+import { parseManifest } from './registry/manifest.ts';
+import { indexTypes, manifestTypes } from './registry/media-types.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 
 export interface PlannedLayer {
@@ -188,23 +189,19 @@ async function planManifest(
   bytes: Buffer,
   name: { repository: string; tag: string } | undefined,
 ): Promise<PlannedImage> {
-  const manifest = asObject(parse(bytes, descriptor.digest), descriptor.digest);
-  if (manifest.manifests !== undefined) throw bad(descriptor.digest, 'is an index and a manifest at the same time');
-  if (manifest.mediaType !== undefined && manifest.mediaType !== descriptor.mediaType)
-    throw bad(descriptor.digest, 'contradicts its descriptor about its media type');
-  if (!Array.isArray(manifest.layers)) throw bad(descriptor.digest, 'has no list of layers');
-  const config = checkDescriptor(manifest.config);
+  const manifest = parseManifest(bytes, descriptor.mediaType);
+  if (manifest.kind !== 'image') throw bad(descriptor.digest, 'is an index');
+  const { config } = manifest;
   const configFile = spool.get(blobPath(config.digest));
   if (configFile.bytes !== config.size)
     throw bad(config.digest, `has ${configFile.bytes} bytes instead of ${config.size}`);
   const image = await readConfig(spool, configFile, config.digest);
   checkCount(image.config, manifest.layers.length);
-  const layers = manifest.layers.map((item, i) => {
-    const blob = checkDescriptor(item);
-    if (layerCompression(blob.mediaType) === undefined)
-      throw bad(blob.digest, `has the media type ${JSON.stringify(blob.mediaType.slice(0, 100))}, which is no layer's`);
-    return { diffId: image.config.rootfs.diff_ids[i] as string, file: spool.get(blobPath(blob.digest)), blob };
-  });
+  const layers = manifest.layers.map((blob, i) => ({
+    diffId: image.config.rootfs.diff_ids[i] as string,
+    file: spool.get(blobPath(blob.digest)),
+    blob,
+  }));
   return {
     ...image,
     layers,

@@ -12,8 +12,8 @@ import { type ImageEvent, LocalImageStore } from './image-store.ts';
 import { ImageTables } from './image-tables.ts';
 import { Jail } from './jail.ts';
 import { LayerArchives } from './layer-archives.ts';
-import { LayoutIndex } from './layout-index.ts';
 import { LayerStore } from './layer-store.ts';
+import { LayoutIndex } from './layout-index.ts';
 import { openRegistry, type RegistrySide, type RegistrySideOptions } from './open-registry.ts';
 
 export interface ImagesOptions {
@@ -51,7 +51,12 @@ export function openImages(options: ImagesOptions): Images {
   const blobs = new BlobTables(options.database);
   const tables = new ImageTables(options.database, () => index.writeSoon());
   const archives = new LayerArchives({ layers, content, blobs, jail });
-  const index: LayoutIndex = new LayoutIndex({ tables, blobs, layers, content, archives }, root.content, root.staging, onError);
+  const index: LayoutIndex = new LayoutIndex(
+    { tables, blobs, layers, content, archives },
+    root.content,
+    root.staging,
+    onError,
+  );
   const containerLayers: ContainerLayerStore = new ContainerLayerStore(
     root,
     layers,

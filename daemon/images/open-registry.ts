@@ -2,10 +2,12 @@
 
 import type { LocalImageStore } from './image-store.ts';
 import { ImagePuller } from './pull/image-puller.ts';
+import { pushImages } from './push-image.ts';
 import { distributionInspect } from './registry/distribution-inspect.ts';
 import { HttpRegistries } from './registry/http-registries.ts';
 import type { Registries } from './registry/registry-session.ts';
 import { defaultRegistryOptions, type RegistryOptions } from './registry/registry-settings.ts';
+import { searchRegistry } from './registry/search.ts';
 import type { RegistryService } from './registry-service.ts';
 
 export interface RegistrySideOptions extends Partial<RegistryOptions> {
@@ -31,6 +33,8 @@ export function openRegistry(store: LocalImageStore, given: RegistrySideOptions)
     registries,
     service: {
       pull: (pullOptions) => puller.pull(pullOptions),
+      push: (name, pushOptions) => pushImages(store, registries, name, pushOptions),
+      search: (searchOptions) => searchRegistry(registries, searchOptions),
       login: (serverAddress, credentials) => registries.login(serverAddress, credentials),
       distribution: (name, credentials) => distributionInspect(registries, name, credentials),
       facts: () => registries.describe(),

@@ -51,7 +51,12 @@ function tagged(store: LocalImageStore, repository: string, tag: string | undefi
   return found.map((name) => ({ tag: name.tag, image: store.get(name.imageId) }));
 }
 
-async function pushTag(store: LocalImageStore, session: RegistrySession, { tag, image }: Tagged, options: PushOptions): Promise<void> {
+async function pushTag(
+  store: LocalImageStore,
+  session: RegistrySession,
+  { tag, image }: Tagged,
+  options: PushOptions,
+): Promise<void> {
   const { tables, blobs, content, onEvent } = store.parts;
   const { repository } = session;
   const shown = familiar({ repository, tag, digest: undefined });
@@ -78,7 +83,10 @@ async function pushTag(store: LocalImageStore, session: RegistrySession, { tag, 
 function checkPlatform({ config }: ImageRecord, shown: string, { platform }: PushOptions): void {
   if (platform === undefined || platformMatches(platform, config)) return;
   const wanted = [platform.os, platform.architecture, platform.variant].filter(Boolean).join('/');
-  throw new EngineError('not-found', `image with reference ${shown} was found but does not provide the specified platform (${wanted})`);
+  throw new EngineError(
+    'not-found',
+    `image with reference ${shown} was found but does not provide the specified platform (${wanted})`,
+  );
 }
 
 /** Brings all blobs there; resolves to the manifest that names them. */

@@ -42,7 +42,11 @@ export async function pushLayer(
         tell(counted('Pushing', id, sent, blob.size));
       };
       onProgress(0);
-      await session.uploadBlob(blob, () => content.open(blob.digest), signal === undefined ? { onProgress } : { onProgress, signal });
+      await session.uploadBlob(
+        blob,
+        () => content.open(blob.digest),
+        signal === undefined ? { onProgress } : { onProgress, signal },
+      );
       tell(noted('Pushed', id));
     }
   }

@@ -1,7 +1,9 @@
 // What the API may ask about registries, beside what it may ask about images: pulling, checking a login, looking at what a registry has.
-import type { DistributionInspect } from '../api/types/image.ts';
+import type { DistributionInspect, SearchResult } from '../api/types/image.ts';
+import type { PushOptions } from './image-service.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Credentials, RegistryFacts } from './registry/registry-session.ts';
+import type { SearchOptions } from './registry/search.ts';
 
 export interface PullOptions {
   /** As the client says it: "busybox", "localhost:5000/a/b:1", "a@sha256:…". */
@@ -20,6 +22,9 @@ export interface PullOptions {
 export interface RegistryService {
   /** Throws EngineError in Docker's words. */
   pull(options: PullOptions): Promise<void>;
+  /** Throws EngineError in Docker's words. `name`: as the client says it. */
+  push(name: string, options: PushOptions): Promise<void>;
+  search(options: SearchOptions): Promise<SearchResult[]>;
   /** The identity token that the registry gives for later, or ''. Throws 'unauthorized'. */
   login(serverAddress: string, credentials: Credentials): Promise<string>;
   /** GET /distribution/{name}/json. */

@@ -9,8 +9,6 @@ const notHereYet: readonly [method: HTTPMethods, path: string, what: string][] =
   ['POST', '/build/cancel', 'build an image'],
   ['POST', '/session', 'build with BuildKit'],
   ['POST', '/grpc', 'build with BuildKit'],
-  ['GET', '/images/search', 'search a registry'],
-  ['POST', '/images/:name/push', 'push an image'],
   ['POST', '/networks/create', 'create a network'],
   ['POST', '/networks/:id/connect', 'connect to a network'],
   ['POST', '/networks/:id/disconnect', 'disconnect from a network'],

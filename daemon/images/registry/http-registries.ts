@@ -51,6 +51,14 @@ export class HttpRegistries implements Registries {
     }
   }
 
+  /** The host itself, for what is about no repository. */
+  openHost(host: string, credentials: Credentials): { http: RegistryHttp } & Disposable {
+    const connections = new Connections(this.#settings);
+    const [origin] = this.#settings.endpoints(host, 'push');
+    const http = this.#endpoint(origin as Endpoint, connections, { credentials, scopes: [], isLogin: false });
+    return { http, [Symbol.dispose]: () => connections[Symbol.dispose]() };
+  }
+
   describe(): RegistryFacts {
     return {
       insecureCidrs: [...this.#settings.insecureCidrs],
