@@ -326,7 +326,7 @@ describe('load', () => {
         layout(undefined, (m) => {
           m.manifests = [];
         }).entries,
-      /at the same time/,
+      /image and an index at once/,
     ],
     [
       'two good images and a bad one',
