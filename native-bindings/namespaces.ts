@@ -1,6 +1,6 @@
 // Namespaces and roots of the calling thread. libuv's pool threads take them from the thread that first makes them, so that a thread
 // that has moved must not use asynchronous fs; and what moved the main thread moves it back before any callback can run.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { CLONE, MS, NS_GET, O } from './constants.ts';
 import { decodeFlags } from './flags.ts';
 import { type Path, pathArg, pathText, syscall } from './libc.ts';
@@ -39,21 +39,31 @@ export function namespaceType(fd: number): number {
 
 /**
  * Runs a function with the calling thread in another network namespace, and comes back whatever it does. What it opens stays in that
- * namespace. It must be synchronous: a promise would go on in the wrong namespace, so one is refused.
+ * namespace. It must be synchronous: a promise would go on in the wrong namespace, so one is refused. When the way back fails the
+ * process ends at once: everything it did from then on would happen to somebody else's network.
  */
-export function inNetworkNamespace<T>(fd: number, run: () => T): T {
+export function inNetworkNamespace<T>(fd: number, work: () => T): T {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   try {
     setns(fd, CLONE.NEWNET);
     try {
-      const result = run();
+      const result = work();
       if (result instanceof Promise) throw new TypeError('inNetworkNamespace: the function must be synchronous');
       return result;
     } finally {
-      setns(home, CLONE.NEWNET);
+      goHome(home);
     }
   } finally {
     closeSync(home);
+  }
+}
+
+function goHome(home: number): void {
+  try {
+    setns(home, CLONE.NEWNET);
+  } catch (error) {
+    writeSync(2, `return from another network namespace: ${error}\n`);
+    process.abort();
   }
 }
 

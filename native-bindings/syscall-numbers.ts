@@ -10,6 +10,7 @@ const NUMBERS = {
   dup3: [292, 24],
   socket: [41, 198],
   bind: [49, 200],
+  listen: [50, 201],
   connect: [42, 203],
   sendto: [44, 206],
   recvfrom: [45, 207],

@@ -1,10 +1,11 @@
 /*
  * The launcher: reads a program, runs its first part, makes the child with clone3 and becomes its monitor. It decides nothing; what
  * a container is, the program says. Given by the daemon: 0 the program, 1 the control socket, 2 the null device, 3 and up the
- * program's files; argv[1] is the container's id, for process lists.
+ * program's files; argv[1] is the container's id, for process lists. Under other names it is what modes.h says.
  */
 #include "child.h"
 #include "kernel.h"
+#include "modes.h"
 #include "monitor.h"
 #include "path.h"
 
@@ -261,11 +262,15 @@ int main(int argc, char **argv)
 		monitor.clients[i].fd = -1;
 	if (argc < 1 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || clean_up_fds() < 0)
 		return 2;
+	/* Fails for a group leader, which is then in a session of its own already. */
+	setsid();
+	if (strcmp(argv[0], "tsdocker-netns") == 0)
+		return run_namespace_maker();
+	if (strcmp(argv[0], "tsdocker-ports") == 0)
+		return run_port_keeper();
 	/* execve has named the process after the number of an fd. */
 	prctl(PR_SET_NAME, "tsdocker-mon", 0, 0, 0);
 	umask(0077);
-	/* Fails for a group leader, which is then in a session of its own already. */
-	setsid();
 	client_add(&monitor, 1);
 	if (read_program(&program, &error) < 0)
 		return fail(error.index, error.error, error.text);

@@ -1,0 +1,138 @@
+// A container's interface: a pair of ends, one a port of the bridge on the host, the other in the container's namespace. Two batches of
+// messages make it, one to either side.
+import { SystemError } from '../../../native-bindings/errno.ts';
+import { inNetworkNamespace } from '../../../native-bindings/namespaces.ts';
+import { NETLINK } from '../../../native-bindings/sockets.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import {
+  addAddress,
+  addLinkRoute,
+  isInside,
+  listRoutes,
+  parseRoute,
+  removeDefaultRoute,
+  removeNeighbour,
+  setDefaultRoute,
+} from './address-messages.ts';
+import { disableIpv6, isBridgeFiltered, writeSysctls } from './host-sysctls.ts';
+import { changeLink, getLink, newVeth, parseLink, removeLink } from './link-messages.ts';
+import type { EngineNames } from './names.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
+import type { EndpointReference, EndpointRequest, InterfaceAddress, NetworkNamespace } from './network-kernel.ts';
+
+export class Endpoints {
+  readonly #socket: NetlinkSocket;
+  readonly #names: EngineNames;
+
+  constructor(socket: NetlinkSocket, names: EngineNames) {
+    this.#socket = socket;
+    this.#names = names;
+  }
+
+  /** `master` is the bridge's index. Throws SystemError ENODEV when there is no such bridge (any more). */
+  async attach(namespace: NetworkNamespace, endpoint: EndpointRequest, master: number): Promise<void> {
+    const name = this.#names.veth(endpoint.endpointId);
+    using inside = inNetworkNamespace(namespace.fd, () => NetlinkSocket.open(NETLINK.ROUTE));
+    await this.#makePair(namespace, endpoint, name, master);
+    try {
+      await configure(namespace, inside, endpoint);
+    } catch (error) {
+      await this.#socket.send([removeLink(name)]);
+      throw error;
+    }
+  }
+
+  /** Both ends: the kernel takes some 20 ms for it, of another thread's time. */
+  async remove(endpointId: string): Promise<void> {
+    await this.#socket.send([removeLink(this.#names.veth(endpointId))]);
+  }
+
+  /** What the host still knows of the machine that had the address. */
+  async forgetNeighbour(bridgeIndex: number, { ipv4, ipv6 }: EndpointReference): Promise<void> {
+    const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
+    if (addresses.length > 0)
+      await this.#socket.send(addresses.map((address) => removeNeighbour(bridgeIndex, address)));
+  }
+
+  async #makePair(namespace: NetworkNamespace, endpoint: EndpointRequest, name: string, master: number): Promise<void> {
+    const { mac, interfaceName, containerId, endpointId, mtu, isIccEnabled } = endpoint;
+    const peer = { namespaceFd: namespace.fd, name: interfaceName, mac };
+    const messages = [
+      newVeth({ name, master, peer, ...(mtu === undefined ? {} : { mtu }) }),
+      changeLink(name, {
+        isUp: true,
+        alias: this.#names.vethAlias(containerId, endpointId),
+        hasNoAutomaticAddress: true,
+        // Where frames go through the rules, a container that goes to its own published port comes back by the port it went.
+        port: { isIsolated: !isIccEnabled, isHairpin: isBridgeFiltered() },
+      }),
+    ];
+    const [made, changed] = await this.#socket.send(messages);
+    const failed = made?.errno ? made : changed;
+    if (failed === undefined || failed.errno === 0) return;
+    if (made?.errno === 0) await this.#socket.send([removeLink(name)]);
+    // The bridge is what it cannot do without; the kernel has several words for that.
+    throw new SystemError('netlink', failed.errno, {}, `connect ${interfaceName} to bridge ${endpoint.bridge}`);
+  }
+}
+
+async function configure(namespace: NetworkNamespace, inside: NetlinkSocket, endpoint: EndpointRequest): Promise<void> {
+  const { interfaceName, ipv4, ipv6, sysctls } = endpoint;
+  const [answer] = await inside.ask(getLink(interfaceName), `interface ${interfaceName}`);
+  if (answer === undefined) throw new EngineError('system', `interface ${interfaceName} has gone again`);
+  const { index } = parseLink(answer);
+  inNetworkNamespace(namespace.fd, () => {
+    // Before it is up: without IPv6 there is not even a link-local address.
+    disableIpv6(interfaceName, ipv6 === undefined);
+    if (sysctls !== undefined) writeSysctls(sysctls);
+  });
+  const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
+  await inside.request(
+    [
+      changeLink(interfaceName, { isUp: true }),
+      ...addresses.map(({ address, prefix }) => addAddress(index, address, prefix)),
+      ...gatewayRoutes(index, endpoint),
+    ],
+    `configure ${interfaceName}`,
+  );
+}
+
+/** A gateway outside of the interface's own network is told to be on the link. */
+function gatewayRoutes(index: number, { ipv4, ipv6, gateway4, gateway6 }: EndpointRequest): Buffer[] {
+  const routes = (gateway: string | undefined, own: InterfaceAddress | undefined) => {
+    if (gateway === undefined || own === undefined) return [];
+    const link = own.prefix >= (own.address.includes(':') ? 128 : 32) ? [addLinkRoute(index, gateway)] : [];
+    return [...link, setDefaultRoute(index, gateway)];
+  };
+  return [...routes(gateway4, ipv4), ...routes(gateway6, ipv6)];
+}
+
+/** The default routes of a namespace: to these, or none. The interface is the one whose network the gateway is in. */
+export async function setGateways(
+  namespace: NetworkNamespace,
+  { gateway4, gateway6 }: { gateway4?: string; gateway6?: string },
+): Promise<void> {
+  using inside = inNetworkNamespace(namespace.fd, () => NetlinkSocket.open(NETLINK.ROUTE));
+  for (const [family, gateway] of [
+    [4, gateway4],
+    [6, gateway6],
+  ] as const) {
+    await removeDefaultRoutes(inside, family);
+    if (gateway !== undefined)
+      await inside.request([await defaultRouteTo(inside, family, gateway)], `route to ${gateway}`);
+  }
+}
+
+async function removeDefaultRoutes(inside: NetlinkSocket, family: 4 | 6): Promise<void> {
+  for (let most = 16; most > 0; most--) {
+    const [answer] = await inside.send([removeDefaultRoute(family)]);
+    if (answer === undefined || answer.errno !== 0) return;
+  }
+}
+
+async function defaultRouteTo(inside: NetlinkSocket, family: 4 | 6, gateway: string): Promise<Buffer> {
+  const routes = (await inside.dump(listRoutes(family), 'routes')).map(parseRoute);
+  const direct = routes.find((route) => route.index !== 0 && route.prefix > 0 && isInside(gateway, route));
+  if (direct === undefined) throw new EngineError('system', `route to ${gateway}: no interface is in its network`);
+  return setDefaultRoute(direct.index, gateway);
+}

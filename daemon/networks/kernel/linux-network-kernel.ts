@@ -1,0 +1,263 @@
+// The network kernel on Linux: puts together links, firewall, ports and namespaces, and brings back what others have taken away.
+// What it remembers (#bridges, #endpoints) is what it has made or found; the services' records say what should be.
+import { SystemError } from '../../../native-bindings/errno.ts';
+import { NETLINK } from '../../../native-bindings/sockets.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { isNetworkRoute, listRoutes, parseRoute } from './address-messages.ts';
+import { Bridges } from './bridges.ts';
+import { Endpoints, setGateways } from './endpoints.ts';
+import { Firewall } from './firewall.ts';
+import { bridgeElements } from './firewall-elements.ts';
+import { ensureForwarding, hostForwarding } from './host-sysctls.ts';
+import { changeLink, removeLink } from './link-messages.ts';
+import { type EngineNames, engineNames } from './names.ts';
+import { openNamespaceOf } from './namespace.ts';
+import { NamespacePool } from './namespace-pool.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
+import type {
+  BridgeRequest,
+  DesiredState,
+  EndpointReference,
+  EndpointRequest,
+  HealReport,
+  HostForwarding,
+  HostRoute,
+  NetworkKernel,
+  NetworkNamespace,
+} from './network-kernel.ts';
+import { PortKeeper } from './port-keeper.ts';
+import type { PublishedPort, PublishRequest } from './published-port.ts';
+import { PublishedPorts } from './published-ports.ts';
+import type { StartMode } from './start-mode.ts';
+import { TrackedConnections } from './tracked-connections.ts';
+
+export interface NetworkKernelOptions {
+  engineId: string;
+  /** Where the port keeper's socket is: the engine's own, and the same after a restart. */
+  runDirectory: string;
+  /** How many namespaces are held ready. */
+  poolSize: number;
+  startMode: StartMode;
+  /** What was put right, or could not be, outside of any request. */
+  onNotice: (message: string) => void;
+}
+
+interface KnownBridge {
+  request: BridgeRequest;
+  index: number;
+}
+
+export class LinuxNetworkKernel implements NetworkKernel {
+  readonly #options: NetworkKernelOptions;
+  readonly #names: EngineNames;
+  readonly #route = NetlinkSocket.open(NETLINK.ROUTE);
+  readonly #bridgeLinks: Bridges;
+  readonly #endpointLinks: Endpoints;
+  readonly #firewall: Firewall;
+  readonly #tracked = new TrackedConnections();
+  readonly #keeper: PortKeeper;
+  readonly #ports: PublishedPorts;
+  readonly #pool: NamespacePool;
+  readonly #bridges = new Map<string, KnownBridge>();
+  /** Names of bridges, by endpoint. */
+  readonly #endpoints = new Map<string, string>();
+
+  constructor(options: NetworkKernelOptions) {
+    this.#options = options;
+    this.#names = engineNames(options.engineId);
+    this.#bridgeLinks = new Bridges(this.#route, this.#names);
+    this.#endpointLinks = new Endpoints(this.#route, this.#names);
+    this.#firewall = new Firewall(this.#names.table, `tsdocker ${options.engineId}`);
+    this.#keeper = new PortKeeper(options.runDirectory, options.startMode, () => void this.#restorePorts());
+    this.#ports = new PublishedPorts(this.#keeper, this.#firewall, this.#tracked);
+    this.#pool = new NamespacePool(options.startMode, options.poolSize);
+    this.#pool.warmUp();
+  }
+
+  async ensureBridge(request: BridgeRequest): Promise<void> {
+    const { index, isNew } = await this.#bridgeLinks.ensure(request);
+    const before = this.#bridges.get(request.name)?.request;
+    try {
+      for (const warning of ensureForwarding(request)) this.#options.onNotice(warning);
+      const elements = { add: bridgeElements(request), remove: before === undefined ? [] : bridgeElements(before) };
+      if (before === undefined || JSON.stringify(elements.add) !== JSON.stringify(elements.remove)) {
+        await this.#firewall.apply(elements);
+      } else await this.#firewall.check();
+    } catch (error) {
+      if (isNew) await this.#bridgeLinks.remove(request.name);
+      throw error;
+    }
+    this.#bridges.set(request.name, { request, index });
+    if (isNew) await this.#returnPorts(request.name, index);
+  }
+
+  async removeBridge(name: string): Promise<void> {
+    const known = this.#bridges.get(name);
+    await this.#bridgeLinks.remove(name);
+    if (known === undefined) return;
+    this.#bridges.delete(name);
+    await this.#firewall.apply({ remove: bridgeElements(known.request) });
+  }
+
+  takeNamespace(): Promise<NetworkNamespace> {
+    return this.#pool.take();
+  }
+
+  openNamespaceOf(pid: number): NetworkNamespace {
+    return openNamespaceOf(pid);
+  }
+
+  async attach(namespace: NetworkNamespace, endpoint: EndpointRequest): Promise<void> {
+    const known = this.#bridges.get(endpoint.bridge);
+    if (known === undefined)
+      throw new EngineError('system', `attach to bridge ${endpoint.bridge}: there is no such bridge`);
+    try {
+      await this.#endpointLinks.attach(namespace, endpoint, known.index);
+    } catch (error) {
+      if (!(error instanceof SystemError) || !(await this.#isBridgeLost(known))) throw attachError(endpoint, error);
+      await this.#endpointLinks.attach(namespace, endpoint, this.#bridges.get(endpoint.bridge)?.index ?? 0);
+    }
+    this.#endpoints.set(endpoint.endpointId, endpoint.bridge);
+  }
+
+  setGateways(namespace: NetworkNamespace, gateways: { gateway4?: string; gateway6?: string }): Promise<void> {
+    return setGateways(namespace, gateways);
+  }
+
+  async detach(endpoint: EndpointReference): Promise<void> {
+    const bridge = this.#bridges.get(this.#endpoints.get(endpoint.endpointId) ?? '');
+    this.#endpoints.delete(endpoint.endpointId);
+    // With its namespace the kernel removes the pair, many at a time, while nobody waits.
+    if (!endpoint.hasEnded) await this.#endpointLinks.remove(endpoint.endpointId);
+    if (bridge !== undefined) await this.#endpointLinks.forgetNeighbour(bridge.index, endpoint);
+    for (const address of [endpoint.ipv4, endpoint.ipv6]) {
+      if (address !== undefined) this.#tracked.forgetAddress(address);
+    }
+  }
+
+  publish(request: PublishRequest): Promise<PublishedPort[]> {
+    return this.#ports.publish(request);
+  }
+
+  unpublish(ports: readonly PublishedPort[]): Promise<void> {
+    return this.#ports.unpublish(ports);
+  }
+
+  async heal(desired: DesiredState): Promise<HealReport> {
+    const report: HealReport = { repaired: [], failed: [] };
+    await this.#healBridges(desired.bridges, report);
+    await this.#healEndpoints(desired.endpoints, report);
+    const ports = await this.#ports.heal(desired.ports);
+    report.repaired.push(...ports.repaired);
+    report.failed.push(...ports.failed);
+    const bridges = [...this.#bridges.values()].flatMap(({ request }) => bridgeElements(request));
+    if (await this.#firewall.replace([...bridges, ...this.#ports.elements()])) {
+      report.repaired.push(`table ${this.#names.table} of the firewall is made anew`);
+    }
+    return report;
+  }
+
+  async hostRoutes(): Promise<HostRoute[]> {
+    const names = new Map((await this.#bridgeLinks.links()).map(({ index, name }) => [index, name]));
+    const routes: HostRoute[] = [];
+    for (const family of [4, 6] as const) {
+      for (const route of (await this.#route.dump(listRoutes(family), 'routes')).map(parseRoute)) {
+        if (!isNetworkRoute(route)) continue;
+        routes.push({
+          destination: `${route.destination}/${route.prefix}`,
+          interfaceName: names.get(route.index) ?? '',
+        });
+      }
+    }
+    return routes;
+  }
+
+  hostForwarding(): HostForwarding {
+    return hostForwarding();
+  }
+
+  async dispose(): Promise<void> {
+    this.#pool.dispose();
+    this.#keeper.dispose();
+    await this.#tracked.dispose();
+    this.#firewall[Symbol.dispose]();
+    this.#route[Symbol.dispose]();
+  }
+
+  async #healBridges(desired: readonly BridgeRequest[], report: HealReport): Promise<void> {
+    const removed = await this.#bridgeLinks.removeOthers(new Set(desired.map(({ name }) => name)));
+    report.repaired.push(...removed.map((name) => `bridge ${name} belonged to no network`));
+    this.#bridges.clear();
+    for (const request of desired) {
+      try {
+        const { index, isNew } = await this.#bridgeLinks.ensure(request);
+        this.#bridges.set(request.name, { request, index });
+        for (const warning of ensureForwarding(request)) this.#options.onNotice(warning);
+        if (isNew) report.repaired.push(`bridge ${request.name} is made again`);
+      } catch (error) {
+        report.failed.push(`bridge ${request.name}: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  async #healEndpoints(desired: DesiredState['endpoints'], report: HealReport): Promise<void> {
+    const links = (await this.#bridgeLinks.links()).filter(({ name }) => name.startsWith(this.#names.vethStart));
+    const present = new Map(links.map((link) => [link.name, link]));
+    this.#endpoints.clear();
+    for (const { endpoint, pid } of desired) {
+      const name = this.#names.veth(endpoint.endpointId);
+      const link = present.get(name);
+      const index = this.#bridges.get(endpoint.bridge)?.index;
+      present.delete(name);
+      this.#endpoints.set(endpoint.endpointId, endpoint.bridge);
+      if (index === undefined || link?.master === index) continue;
+      try {
+        if (link !== undefined)
+          await this.#route.request([changeLink(name, { master: index, isUp: true })], `connect ${name}`);
+        else {
+          using namespace = openNamespaceOf(pid);
+          await this.#endpointLinks.attach(namespace, endpoint, index);
+        }
+        report.repaired.push(`${endpoint.interfaceName} of container ${endpoint.containerId} is connected again`);
+      } catch (error) {
+        report.failed.push(`${endpoint.interfaceName} of container ${endpoint.containerId}: ${messageOf(error)}`);
+      }
+    }
+    if (present.size === 0) return;
+    await this.#route.send([...present.keys()].map(removeLink));
+    report.repaired.push(...[...present.keys()].map((name) => `interface ${name} belonged to no container`));
+  }
+
+  /** Deleted under us, and made again by now. */
+  async #isBridgeLost({ request, index }: KnownBridge): Promise<boolean> {
+    if ((await this.#bridgeLinks.find(request.name))?.index === index) return false;
+    await this.ensureBridge(request);
+    this.#options.onNotice(`bridge ${request.name} was gone and is made again`);
+    return true;
+  }
+
+  /** A deleted bridge leaves its containers' interfaces behind, connected to nothing. */
+  async #returnPorts(bridge: string, index: number): Promise<void> {
+    const ids = [...this.#endpoints].filter(([, name]) => name === bridge).map(([id]) => id);
+    if (ids.length === 0) return;
+    await this.#route.send(ids.map((id) => changeLink(this.#names.veth(id), { master: index, isUp: true })));
+  }
+
+  async #restorePorts(): Promise<void> {
+    const { repaired, failed } = await this.#ports
+      .restore()
+      .catch((error: unknown) => ({ repaired: [], failed: [messageOf(error)] }));
+    for (const line of [...repaired, ...failed]) this.#options.onNotice(`the port keeper had ended: ${line}`);
+  }
+}
+
+function attachError(endpoint: EndpointRequest, error: unknown): unknown {
+  if (!(error instanceof SystemError)) return error;
+  return new EngineError('system', `attach ${endpoint.interfaceName} to bridge ${endpoint.bridge}: ${error.message}`, {
+    cause: error,
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
