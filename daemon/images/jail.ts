@@ -74,6 +74,13 @@ export class Jail {
     try {
       options.signal?.throwIfAborted();
       const slot = await this.#take(isStream);
+      if (options.signal?.aborted) {
+        // While it waited for a worker: nobody would tell the job to end.
+        slot.running = undefined;
+        if (isStream) this.#streams--;
+        this.#giveBack(slot);
+        options.signal.throwIfAborted();
+      }
       const value = await this.#perform(slot, isStream, job, release, options, () => undefined);
       return value as JobResults[K];
     } catch (error) {

@@ -8,11 +8,21 @@ import type { Jail } from '../images/jail.ts';
 /** 'unknown' when nobody looked, since nothing was to be copied. */
 export type CopySource = 'directory' | 'file' | 'nothing' | 'unknown';
 
-/**
- * Copies the directory `path` of the image into the directory `targetFd`, to the disk. Both are detached mounts, which are taken over.
- * Only of a directory anything is copied.
- */
-export async function copyTree(jail: Jail, imageFd: number, path: string, targetFd: number): Promise<CopySource> {
+/** What an image has at `path`. `imageFd` is taken over. */
+export async function lookInImage(jail: Jail, imageFd: number, path: string): Promise<CopySource> {
+  const place = { kind: 'tree', rootFd: imageFd, mounts: [] } as const;
+  try {
+    await jail.run<'stat'>({ do: 'stat', place, path: `${path}/.` }, [imageFd]);
+    return 'directory';
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return 'nothing';
+    if (isErrno(error, 'ENOTDIR')) return 'file';
+    throw error;
+  }
+}
+
+/** Copies the directory `path` of the image into the directory `targetFd`, to the disk. Both are detached mounts, which are taken over. */
+export async function copyTree(jail: Jail, imageFd: number, path: string, targetFd: number): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   const cancel = new AbortController();
   const options = { noOverwriteDirNonDir: false, owner: undefined };
@@ -28,14 +38,11 @@ export async function copyTree(jail: Jail, imageFd: number, path: string, target
   );
   try {
     await Promise.all([reading, writing]);
-    return 'directory';
   } catch (error) {
     cancel.abort(error);
     const [read] = await Promise.allSettled([reading, writing]);
     // The reader knows why: the writer only saw the archive end.
     const reason: unknown = read.status === 'rejected' ? read.reason : error;
-    if (isErrno(reason, 'ENOENT')) return 'nothing';
-    if (isErrno(reason, 'ENOTDIR')) return 'file';
     if (reason instanceof EngineError) throw reason;
     const why = reason instanceof Error ? reason.message : String(reason);
     throw new EngineError('system', `copy ${path} of the image into the volume: ${why}`, { cause: reason });

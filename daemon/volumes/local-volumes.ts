@@ -6,7 +6,7 @@ import type { Jail } from '../images/jail.ts';
 import { holdTree } from '../images/overlay.ts';
 import type { Filters } from '../state/filters.ts';
 import { Claim } from './claim.ts';
-import { type CopySource, copyTree } from './copy-up.ts';
+import { type CopySource, copyTree, lookInImage } from './copy-up.ts';
 import { HeldMount } from './held-mount.ts';
 import { planLocalMount } from './local-options.ts';
 import { narrow, openBelow, openLocalMount } from './open-volume.ts';
@@ -198,11 +198,12 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
     if (planLocalMount(record.options) !== undefined) return 'unknown';
     directories.ensure(name);
     if (!directories.isEmpty(name)) return 'unknown';
+    const source = await lookInImage(jail, openImage(), path);
+    if (source !== 'directory') return source;
     directories.beginCopy(name);
     try {
-      const source = await copyTree(jail, openImage(), path, holdTree(directories.copy(name)));
-      if (source === 'directory') directories.commitCopy(name);
-      else directories.discardCopy(name);
+      await copyTree(jail, openImage(), path, holdTree(directories.copy(name)));
+      directories.commitCopy(name);
       return source;
     } catch (error) {
       directories.discardCopy(name);
