@@ -52,6 +52,7 @@ for (const [title, { calls, from, to }] of Object.entries(points)) {
       let kills = 0;
       try {
         for (let n = from; n <= to; n++) {
+          await plain.api.post('/volumes/create', { Name: 'vol' });
           await plain.stop();
           const dying = traced(plain, calls, n);
           dying.spawn();
@@ -60,8 +61,7 @@ for (const [title, { calls, from, to }] of Object.entries(points)) {
           if (!isMade) kills++;
           if (dying.isRunning) await dying.stop('SIGKILL').catch(() => {});
           await plain.start();
-          const { Volumes } = await plain.api.get<{ Volumes: { Name: string }[] }>('/volumes');
-          if (Volumes.length > 0) expect([[], ['a', 'b', 'c', 'd']], `${calls} ${n}`).toContainEqual(contents(plain));
+          expect([[], ['a', 'b', 'c', 'd']], `${calls} ${n}`).toContainEqual(contents(plain));
           await plain.removeAllContainers();
           expect(await makeContainer(plain), `${calls} ${n}: again`).toBe(true);
           expect(contents(plain), `${calls} ${n}: again`).toEqual(['a', 'b', 'c', 'd']);
@@ -94,7 +94,7 @@ testNeeding('strace')(
         await dying.ready({ timeoutMs: 15_000 }).catch(() => {});
         const wasUp = dying.isRunning;
         const answer = wasUp ? await dying.api.send('DELETE', '/volumes/vol').catch(() => undefined) : undefined;
-          if (dying.isRunning) await dying.stop('SIGKILL').catch(() => {});
+        if (dying.isRunning) await dying.stop('SIGKILL').catch(() => {});
         await plain.start();
         const { status } = await plain.api.send('GET', '/volumes/vol');
         if (!wasUp) expect(status, `rename ${n}: it was not asked for`).toBe(200);
