@@ -3,21 +3,19 @@ import { addressBytes, IPPROTO } from '../../../native-bindings/sockets.ts';
 import { familyOf } from './address-messages.ts';
 import type { SetName } from './firewall-ruleset.ts';
 import type { BridgeRequest } from './network-kernel.ts';
-import type { Element } from './nft-messages.ts';
+import { type Element, interfaceKey } from './nft-messages.ts';
 import type { PublishedPort } from './published-port.ts';
 
 export interface SetElement extends Element {
   set: SetName;
 }
 
-const IFNAME_BYTES = 16;
 const PROTOCOL = { tcp: IPPROTO.TCP, udp: IPPROTO.UDP, sctp: IPPROTO.SCTP } as const;
 
 export function bridgeElements(
   bridge: Pick<BridgeRequest, 'name' | 'networkId' | 'isInternal' | 'isIccEnabled' | 'isMasqueraded'>,
 ): SetElement[] {
-  const name = Buffer.alloc(IFNAME_BYTES);
-  name.write(bridge.name, 0, IFNAME_BYTES - 1);
+  const name = interfaceKey(bridge.name);
   const comment = `network ${bridge.networkId}`;
   const elements: SetElement[] = [
     { set: 'bridges', key: name, comment },

@@ -54,7 +54,15 @@ export class Firewall implements Disposable {
     return this.#inTurn(async () => {
       const wanted = new Map(this.#wanted);
       const removed = (change.remove ?? []).filter((element) => release(wanted, element));
-      const added = (change.add ?? []).filter((element) => retain(wanted, element));
+      const added: SetElement[] = [];
+      for (const element of change.add ?? []) {
+        const known = wanted.get(identity(element, false));
+        const isNew = retain(wanted, element);
+        // A key of a map leads to one value: the later one wins.
+        const isOther = known !== undefined && identity(known.element, true) !== identity(element, true);
+        if (isOther) removed.push(known.element);
+        if (isNew || isOther) added.push(element);
+      }
       if (removed.length > 0 || added.length > 0)
         await this.#bring(wanted, [
           ...grouped(removed, deleteElements, this.#table),
@@ -166,7 +174,7 @@ function identity({ set, key, value }: Pick<SetElement, 'set' | 'key' | 'value'>
   return `${set} ${key.toString('hex')}${isWhole && value !== undefined ? ` ${value.toString('hex')}` : ''}`;
 }
 
-/** True when it was not there. A map's key leads to one value: the later one wins. */
+/** True when it was not there. */
 function retain(wanted: Wanted, element: SetElement): boolean {
   const id = identity(element, false);
   const known = wanted.get(id);

@@ -8,6 +8,7 @@ import { Bridges } from './bridges.ts';
 import { Endpoints, setGateways } from './endpoints.ts';
 import { Firewall } from './firewall.ts';
 import { bridgeElements } from './firewall-elements.ts';
+import { ForwardPolicy } from './forward-policy.ts';
 import { ensureForwarding, hostForwarding } from './host-sysctls.ts';
 import { changeLink, removeLink } from './link-messages.ts';
 import { type EngineNames, engineNames } from './names.ts';
@@ -54,11 +55,14 @@ export class LinuxNetworkKernel implements NetworkKernel {
   readonly #bridgeLinks: Bridges;
   readonly #endpointLinks: Endpoints;
   readonly #firewall: Firewall;
+  readonly #policy: ForwardPolicy;
   readonly #tracked = new TrackedConnections();
   readonly #keeper: PortKeeper;
   readonly #ports: PublishedPorts;
   readonly #pool: NamespacePool;
   readonly #bridges = new Map<string, KnownBridge>();
+  /** Warnings that were given already. */
+  readonly #noticed = new Set<string>();
   /** Names of bridges, by endpoint. */
   readonly #endpoints = new Map<string, string>();
 
@@ -68,6 +72,7 @@ export class LinuxNetworkKernel implements NetworkKernel {
     this.#bridgeLinks = new Bridges(this.#route, this.#names);
     this.#endpointLinks = new Endpoints(this.#route, this.#names);
     this.#firewall = new Firewall(this.#names.table, `tsdocker ${options.engineId}`);
+    this.#policy = new ForwardPolicy(`tsdocker ${options.engineId}`);
     this.#keeper = new PortKeeper(options.runDirectory, options.startMode, () => void this.#restorePorts());
     this.#ports = new PublishedPorts(this.#keeper, this.#firewall, this.#tracked);
     this.#pool = new NamespacePool(options.startMode, options.poolSize);
@@ -78,7 +83,7 @@ export class LinuxNetworkKernel implements NetworkKernel {
     const { index, isNew } = await this.#bridgeLinks.ensure(request);
     const before = this.#bridges.get(request.name)?.request;
     try {
-      for (const warning of ensureForwarding(request)) this.#options.onNotice(warning);
+      await this.#letForward(request);
       const elements = { add: bridgeElements(request), remove: before === undefined ? [] : bridgeElements(before) };
       if (before === undefined || JSON.stringify(elements.add) !== JSON.stringify(elements.remove)) {
         await this.#firewall.apply(elements);
@@ -96,6 +101,7 @@ export class LinuxNetworkKernel implements NetworkKernel {
     await this.#bridgeLinks.remove(name);
     if (known === undefined) return;
     this.#bridges.delete(name);
+    await this.#policy.forget(name);
     await this.#firewall.apply({ remove: bridgeElements(known.request) });
   }
 
@@ -181,7 +187,19 @@ export class LinuxNetworkKernel implements NetworkKernel {
     this.#keeper.dispose();
     await this.#tracked.dispose();
     this.#firewall[Symbol.dispose]();
+    this.#policy[Symbol.dispose]();
     this.#route[Symbol.dispose]();
+  }
+
+  /** What the bridge's packets need of the host besides the engine's own rules. An internal one forwards nothing. */
+  async #letForward(request: BridgeRequest): Promise<void> {
+    if (request.isInternal) return;
+    const warnings = [...ensureForwarding(request), ...(await this.#policy.allow(request.name))];
+    for (const warning of warnings) {
+      if (this.#noticed.has(warning)) continue;
+      this.#noticed.add(warning);
+      this.#options.onNotice(warning);
+    }
   }
 
   async #healBridges(desired: readonly BridgeRequest[], report: HealReport): Promise<void> {
@@ -192,7 +210,7 @@ export class LinuxNetworkKernel implements NetworkKernel {
       try {
         const { index, isNew } = await this.#bridgeLinks.ensure(request);
         this.#bridges.set(request.name, { request, index });
-        for (const warning of ensureForwarding(request)) this.#options.onNotice(warning);
+        await this.#letForward(request);
         if (isNew) report.repaired.push(`bridge ${request.name} is made again`);
       } catch (error) {
         report.failed.push(`bridge ${request.name}: ${messageOf(error)}`);

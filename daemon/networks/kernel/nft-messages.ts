@@ -1,6 +1,6 @@
 // nf_tables over nfnetlink: tables, chains, sets, elements, and transactions of them. Pure. Everything is of the family inet, which
 // sees IPv4 and IPv6. Numbers are those of linux/netfilter/nf_tables.h; integers are big-endian on the wire.
-import { attribute, message, NLM_F, nested, text, u32Be } from './netlink-message.ts';
+import { attribute, message, NLM_F, nested, parseAttributes, stringOf, text, u32Be } from './netlink-message.ts';
 
 const SUBSYSTEM = 10;
 const BATCH = { BEGIN: 16, END: 17, GENERATION: 1 } as const;
@@ -9,8 +9,10 @@ export const NFT_MSG = {
   GETTABLE: 1,
   DELTABLE: 2,
   NEWCHAIN: 3,
+  GETCHAIN: 4,
   NEWRULE: 6,
   GETRULE: 7,
+  DELRULE: 8,
   NEWSET: 9,
   NEWSETELEM: 12,
   GETSETELEM: 13,
@@ -18,7 +20,7 @@ export const NFT_MSG = {
   NEWGEN: 15,
   GETGEN: 16,
 } as const;
-export const FAMILY = { INET: 1, IPV4: 2 } as const;
+export const FAMILY = { INET: 1, IPV4: 2, IPV6: 10 } as const;
 export const HOOK = { PREROUTING: 0, INPUT: 1, FORWARD: 2, OUTPUT: 3, POSTROUTING: 4 } as const;
 
 /** Types that nft(8) shows values as; in a compound key each takes six bits. */
@@ -98,6 +100,51 @@ export function newRule(table: string, chain: string, expressions: readonly Buff
   );
 }
 
+/** At the beginning of a chain that may be somebody else's; the comment says whose rule it is. */
+export function insertRule(
+  table: string,
+  chain: string,
+  expressions: readonly Buffer[],
+  comment: string,
+  family: number,
+): Buffer {
+  return message(
+    (SUBSYSTEM << 8) | NFT_MSG.NEWRULE,
+    NLM_F.CREATE,
+    generic(family),
+    text(1, table),
+    text(2, chain),
+    nested(4, ...expressions.map((expression) => nested(1, expression))),
+    attribute(7, commentBytes(comment)),
+  );
+}
+
+export function deleteRule(table: string, chain: string, handle: Buffer, family: number): Buffer {
+  const type = (SUBSYSTEM << 8) | NFT_MSG.DELRULE;
+  return message(type, 0, generic(family), text(1, table), text(2, chain), attribute(3, handle));
+}
+
+export interface Rule {
+  chain: string;
+  handle: Buffer;
+  comment: string;
+}
+
+export function parseRule(payload: Buffer): Rule {
+  const attributes = parseAttributes(payload.subarray(4));
+  const comment = attributes.get(7);
+  return {
+    chain: stringOf(attributes.get(2) ?? Buffer.alloc(0)),
+    handle: attributes.get(3) ?? Buffer.alloc(8),
+    comment: comment === undefined || comment[0] !== COMMENT ? '' : stringOf(comment.subarray(2)),
+  };
+}
+
+/** Answers ENOENT where there is none. */
+export function getChain(table: string, chain: string, family: number = FAMILY.INET): Buffer {
+  return message((SUBSYSTEM << 8) | NFT_MSG.GETCHAIN, 0, generic(family), text(1, table), text(3, chain));
+}
+
 /** For a dump of the rules of a table (of all chains without `chain`). */
 export function listRules(table: string, family: number = FAMILY.INET, chain?: string): Buffer {
   const only = chain === undefined ? [] : [text(2, chain)];
@@ -167,6 +214,13 @@ function elementList(table: string, set: string, elements: readonly Element[]): 
 
 function nft(type: number, flags: number, ...attributes: readonly Buffer[]): Buffer {
   return message((SUBSYSTEM << 8) | type, flags, generic(FAMILY.INET), ...attributes);
+}
+
+/** An interface's name as a register holds it. */
+export function interfaceKey(name: string): Buffer {
+  const key = Buffer.alloc(WIDTH.interface);
+  key.write(name, 0, WIDTH.interface - 1);
+  return key;
 }
 
 /** struct nfgenmsg. */
