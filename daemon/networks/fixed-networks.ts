@@ -1,101 +1,142 @@
-// The networks that are always there. A container on "bridge" has a namespace of its own with loopback only, until bridges come.
-import { createHash } from 'node:crypto';
-import type { Network } from '../api/types/system.ts';
-import { type NetworkService, networkNotFound } from './network-service.ts';
+// The networks that are always there: host, none, and the default bridge as the daemon's options shape it.
+import { EngineError } from '../errors/engine-error.ts';
+import { chooseSubnet } from './address-pools.ts';
+import { checkInterfaceName } from './bridge-options.ts';
+import { formatAddress, overlaps, parseAddress, parseSubnet, subnetOf } from './ip-address.ts';
+import type { BridgeSettings, IpamConfig, NetworkPool, NetworkRecord } from './network-record.ts';
+import { planAskedPool, type Surroundings } from './plan-network.ts';
 
-/** What a container of the network shows of itself. */
-export interface Endpoint {
-  containerId: string;
-  containerName: string;
-  endpointId: string;
+/** dockerd's options about its default bridge. */
+export interface DefaultBridgeOptions {
+  /** Name of a bridge that is there already, or 'none': containers of the default network then have loopback only. */
+  readonly bridge: string;
+  /** "172.26.0.1/16": the bridge's own address. */
+  readonly bip: string;
+  /** Parts of the subnets that containers' addresses come from. */
+  readonly fixedCidr: string;
+  readonly fixedCidr6: string;
+  readonly isIpv6Enabled: boolean;
+  readonly mtu: number;
+  readonly isIccEnabled: boolean;
+  readonly isMasqueraded: boolean;
+  /** Where ports are published when -p names no address. */
+  readonly hostIp: string;
 }
 
-export type FixedNetworkName = 'bridge' | 'host' | 'none';
+export const defaultBridgeName = 'tsdocker0';
 
-const drivers: Readonly<Record<FixedNetworkName, string>> = { bridge: 'bridge', host: 'host', none: 'null' };
-const names: readonly FixedNetworkName[] = ['bridge', 'host', 'none'];
-
-export class FixedNetworks implements NetworkService {
-  readonly #created: string;
-  readonly #ids: ReadonlyMap<FixedNetworkName, string>;
-  readonly #endpoints: (network: FixedNetworkName) => Endpoint[];
-
-  /** `engineId` makes the ids: stable over restarts, different on each host. `endpoints` tells who is running on a network. */
-  constructor(engineId: string, created: string, endpoints: (network: FixedNetworkName) => Endpoint[]) {
-    this.#created = created;
-    this.#ids = new Map(names.map((name) => [name, createHash('sha256').update(`${engineId} ${name}`).digest('hex')]));
-    this.#endpoints = endpoints;
-  }
-
-  idOf(name: FixedNetworkName): string {
-    return this.#ids.get(name) ?? '';
-  }
-
-  driverOf(name: FixedNetworkName): string {
-    return drivers[name];
-  }
-
-  list(filters: ReadonlyMap<string, readonly string[]>): Network[] {
-    const any = (key: string, test: (value: string) => boolean) => {
-      const values = filters.get(key);
-      return values === undefined || values.length === 0 || values.some(test);
-    };
-    return names
-      .filter(
-        (name) =>
-          any('name', (value) => name.includes(value)) &&
-          any('id', (value) => this.idOf(name).startsWith(value)) &&
-          any('driver', (value) => drivers[name] === value) &&
-          any('scope', (value) => value === 'local') &&
-          any('type', (value) => value === 'builtin') &&
-          any('dangling', (value) => value === 'false' || value === '0') &&
-          any('label', () => false),
-      )
-      .map((name) => this.#wire(name));
-  }
-
-  inspect(ref: string): Network {
-    const exact = names.find((name) => this.idOf(name) === ref || name === ref);
-    if (exact !== undefined) return this.#wire(exact, this.#endpoints(exact));
-    const matches = /^[0-9a-f]{1,63}$/.test(ref) ? names.filter((name) => this.idOf(name).startsWith(ref)) : [];
-    const [only] = matches;
-    if (only === undefined || matches.length > 1) throw networkNotFound(ref);
-    return this.#wire(only, this.#endpoints(only));
-  }
-
-  #wire(name: FixedNetworkName, endpoints?: readonly Endpoint[]): Network {
-    return {
-      Name: name,
-      Id: this.idOf(name),
-      Created: this.#created,
-      Scope: 'local',
-      Driver: drivers[name],
-      EnableIPv4: true,
-      EnableIPv6: false,
-      IPAM: { Driver: 'default', Options: null, Config: [] },
-      Internal: false,
-      Attachable: false,
-      Ingress: false,
-      ConfigFrom: { Network: '' },
-      ConfigOnly: false,
-      ...(endpoints === undefined ? {} : { Containers: containersOf(endpoints) }),
-      Options: {},
-      Labels: {},
-    };
-  }
+export function fixedRecord(name: 'host' | 'none', id: string, created: string): NetworkRecord {
+  return {
+    id,
+    name,
+    created,
+    driver: name === 'host' ? 'host' : 'null',
+    isIpv4Enabled: true,
+    isIpv6Enabled: false,
+    isInternal: false,
+    isAttachable: false,
+    ipamOptions: null,
+    ipamConfig: [],
+    pools: [],
+    options: {},
+    labels: {},
+  };
 }
 
-function containersOf(endpoints: readonly Endpoint[]): NonNullable<Network['Containers']> {
-  return Object.fromEntries(
-    endpoints.map((endpoint) => [
-      endpoint.containerId,
-      {
-        Name: endpoint.containerName,
-        EndpointID: endpoint.endpointId,
-        MacAddress: '',
-        IPv4Address: '',
-        IPv6Address: '',
-      },
-    ]),
-  );
+/** `stored` is what an earlier start chose: kept when it still fits the options and the host. Throws 'invalid'. */
+export function planDefaultBridge(
+  options: DefaultBridgeOptions,
+  identity: { id: string; created: string },
+  around: Surroundings,
+  stored: NetworkRecord | undefined,
+): NetworkRecord {
+  const isNone = options.bridge === 'none';
+  const settings: BridgeSettings = {
+    name: options.bridge === '' ? defaultBridgeName : checkInterfaceName(options.bridge),
+    ...(options.mtu > 0 ? { mtu: options.mtu } : {}),
+    isIccEnabled: options.isIccEnabled,
+    isMasqueraded: options.isMasqueraded,
+    hostIp: checkHostIp(options.hostIp),
+    interfacePrefix: 'eth',
+    isNameAsked: options.bridge !== '',
+  };
+  const pools = isNone ? [] : defaultPools(options, around, stored?.pools ?? []);
+  return {
+    ...fixedRecord('none', identity.id, identity.created),
+    name: 'bridge',
+    driver: 'bridge',
+    isIpv6Enabled: pools.some(({ family }) => family === 6),
+    pools,
+    ipamConfig: pools.map(
+      ({ subnet, gateway, range }): IpamConfig => ({
+        Subnet: subnet,
+        Gateway: gateway,
+        ...(range === undefined ? {} : { IPRange: range }),
+      }),
+    ),
+    ...(isNone ? {} : { bridge: settings }),
+    options: {
+      'com.docker.network.bridge.default_bridge': 'true',
+      'com.docker.network.bridge.enable_icc': String(settings.isIccEnabled),
+      'com.docker.network.bridge.enable_ip_masquerade': String(settings.isMasqueraded),
+      'com.docker.network.bridge.host_binding_ipv4': settings.hostIp || '0.0.0.0',
+      'com.docker.network.bridge.name': settings.name,
+      'com.docker.network.driver.mtu': String(settings.mtu ?? 1500),
+    },
+  };
+}
+
+function checkHostIp(text: string): string {
+  const address = parseAddress(text === '' ? '0.0.0.0' : text);
+  if (address === undefined) throw new EngineError('invalid', `invalid default bind address --ip=${text}`);
+  return address.value === 0n ? '' : text;
+}
+
+function defaultPools(
+  options: DefaultBridgeOptions,
+  around: Surroundings,
+  stored: readonly NetworkPool[],
+): NetworkPool[] {
+  const pools = [pool4(options, around, stored)];
+  if (options.isIpv6Enabled) {
+    const range = options.fixedCidr6;
+    pools.push(range === '' ? chosenPool(6, around, stored) : planAskedPool({ Subnet: range }).pool);
+  }
+  return pools;
+}
+
+function pool4(
+  { bip, fixedCidr }: DefaultBridgeOptions,
+  around: Surroundings,
+  stored: readonly NetworkPool[],
+): NetworkPool {
+  const range = fixedCidr === '' ? {} : { IPRange: fixedCidr };
+  if (bip !== '') {
+    const subnet = parseSubnet(bip);
+    const gateway = parseAddress(bip.slice(0, bip.indexOf('/')));
+    if (subnet?.family !== 4 || gateway === undefined) {
+      throw new EngineError(
+        'invalid',
+        `invalid --bip=${bip}: an IPv4 address and a prefix are expected, as in 10.1.0.1/16`,
+      );
+    }
+    return planAskedPool({ Subnet: bip, Gateway: formatAddress(gateway), ...range }).pool;
+  }
+  const chosen = chosenPool(4, around, stored);
+  if (fixedCidr === '') return chosen;
+  const part = parseSubnet(fixedCidr);
+  if (part?.family !== 4)
+    throw new EngineError('invalid', `invalid --fixed-cidr=${fixedCidr}: an IPv4 subnet is expected`);
+  // As dockerd: without --bip the part says where the whole is.
+  return planAskedPool({ Subnet: fixedCidr }).pool;
+}
+
+function chosenPool(family: 4 | 6, around: Surroundings, stored: readonly NetworkPool[]): NetworkPool {
+  const taken = [...around.ofNetworks, ...around.ofHost];
+  const old = stored.find((pool) => pool.family === family);
+  const oldSubnet = parseSubnet(old?.subnet ?? '');
+  if (old !== undefined && oldSubnet !== undefined && !taken.some((other) => overlaps(other, oldSubnet))) return old;
+  const subnet = chooseSubnet(around.pools, family, taken);
+  const text = `${formatAddress({ family, value: subnetOf({ family, value: subnet.base }, subnet.prefix).base })}/${subnet.prefix}`;
+  return planAskedPool({ Subnet: text }).pool;
 }

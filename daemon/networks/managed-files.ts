@@ -12,39 +12,61 @@ const hostsHead =
 /** What Docker gives a container when the host names no resolver that it could reach. */
 const fallbackResolvers = ['8.8.8.8', '8.8.4.4'];
 const fileLimitBytes = 64 * 1024;
+/** Where the name server of user networks listens inside containers, as docker's. */
+export const embeddedResolver = '127.0.0.11';
 
-/** "name:address" or "name=address"; throws 'invalid' in docker's words. */
+export const hostGateway = 'host-gateway';
+
+/** "name:address" or "name=address"; the address may be the word host-gateway. Throws 'invalid' in docker's words. */
 export function parseExtraHost(text: string): { name: string; address: string } {
   const at = text.search(/[:=]/);
   const name = at < 0 ? '' : text.slice(0, at);
   if (name === '' || /\s/.test(text)) throw new EngineError('invalid', `bad format for add-host: "${text}"`);
   const address = text.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
-  if (address === 'host-gateway') {
-    throw new EngineError(
-      'not-implemented',
-      `add-host "${text}": host-gateway needs a bridge network, which is not there yet`,
-    );
+  if (address !== hostGateway && isIP(address) === 0) {
+    throw new EngineError('invalid', `invalid IP address in add-host: "${address}"`);
   }
-  if (isIP(address) === 0) throw new EngineError('invalid', `invalid IP address in add-host: "${address}"`);
   return { name, address };
+}
+
+/** One address and the names that it has, the first of them the canonical one. */
+export interface HostLine {
+  address: string;
+  names: readonly string[];
 }
 
 export interface HostsInput {
   extraHosts: readonly string[];
+  /** What host-gateway stands for: the host's addresses as the container sees them. Empty: such entries are left out. */
+  gateways: readonly string[];
   /** With the host's network: the host's own file is the base. */
   hostFile?: string;
-  /** Resolves to the loopback address, so that a process can look up its own name. */
-  ownName?: string;
+  /** Linked containers, and the container's own addresses. */
+  lines: readonly HostLine[];
 }
 
 export function hostsFile(input: HostsInput): string {
   const base = input.hostFile === undefined ? hostsHead : withLineEnd(input.hostFile.slice(0, fileLimitBytes));
-  const extra = input.extraHosts.map((text) => {
+  const extra = input.extraHosts.flatMap((text) => {
     const { name, address } = parseExtraHost(text);
-    return `${address}\t${name}\n`;
+    return address === hostGateway
+      ? input.gateways.map((gateway) => `${gateway}\t${name}\n`)
+      : [`${address}\t${name}\n`];
   });
-  const own = input.ownName ? `127.0.1.1\t${input.ownName}\n` : '';
-  return base + extra.join('') + own;
+  return base + extra.join('') + input.lines.map(hostLine).join('');
+}
+
+/** A file that the container may have changed itself: only the lines that are exactly the engine's go, and new ones come at its end. */
+export function editHosts(text: string, removed: readonly HostLine[], added: readonly HostLine[]): string {
+  const gone = new Set(removed.map(hostLine));
+  const kept = withLineEnd(text)
+    .split(/(?<=\n)/)
+    .filter((line) => !gone.has(line));
+  return kept.join('') + added.map(hostLine).join('');
+}
+
+function hostLine({ address, names }: HostLine): string {
+  return `${address}\t${names.join(' ')}\n`;
 }
 
 export interface ResolvConfInput {
@@ -69,6 +91,25 @@ export function resolvConf(input: ResolvConfInput): string {
     ...(search.length > 0 ? [`search ${search.join(' ')}\n`] : []),
     ...(options.length > 0 ? [`options ${options.join(' ')}\n`] : []),
   ].join('');
+}
+
+/** Of a container whose names the engine's own server answers; what it does not know it asks the servers outside itself. */
+export function embeddedResolvConf(input: Pick<ResolvConfInput, 'hostFile' | 'search' | 'options'>): string {
+  const host = parseResolvConf(input.hostFile.slice(0, fileLimitBytes));
+  const search = input.search.length > 0 ? input.search.filter((domain) => domain !== '.') : host.search;
+  const asked = input.options.length > 0 ? input.options : host.options;
+  const options = asked.some((option) => option.startsWith('ndots:')) ? asked : [...asked, 'ndots:0'];
+  return [
+    `nameserver ${embeddedResolver}\n`,
+    ...(search.length > 0 ? [`search ${search.join(' ')}\n`] : []),
+    `options ${options.join(' ')}\n`,
+  ].join('');
+}
+
+/** The resolvers that the host itself uses, loopback ones included. */
+export function hostResolvers(hostFile: string): string[] {
+  const { servers } = parseResolvConf(hostFile.slice(0, fileLimitBytes));
+  return servers.length > 0 ? servers : [...fallbackResolvers];
 }
 
 /** Refuses what would not be one word of a resolv.conf line. */

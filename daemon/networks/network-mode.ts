@@ -1,26 +1,31 @@
-// HostConfig.NetworkMode: what it can say, and what is refused until bridges are there.
+// HostConfig.NetworkMode: what it can say.
 import { EngineError } from '../errors/engine-error.ts';
 
 export type NetworkMode =
   /** A namespace of its own with nothing but loopback. */
   | { kind: 'none' }
-  /** The default: for now a namespace of its own with loopback. */
+  /** The default bridge. */
   | { kind: 'bridge' }
   | { kind: 'host' }
-  | { kind: 'container'; ref: string };
+  | { kind: 'container'; ref: string }
+  /** A network that somebody made: its name, id, or the beginning of its id. */
+  | { kind: 'network'; ref: string };
 
 export function parseNetworkMode(text: string): NetworkMode {
   if (text === 'none' || text === 'host') return { kind: text };
   if (text === '' || text === 'default' || text === 'bridge') return { kind: 'bridge' };
-  if (text.startsWith('container:')) {
+  if (text === 'container' || text.startsWith('container:')) {
     const ref = text.slice('container:'.length);
     if (ref === '') {
       throw new EngineError('invalid', 'invalid network mode: invalid container format container:<name|id>');
     }
     return { kind: 'container', ref };
   }
-  throw new EngineError(
-    'not-implemented',
-    `network "${text}": user-defined networks are not there yet: use none, host, container:<name|id> or the default`,
-  );
+  return { kind: 'network', ref: text };
+}
+
+/** The name under which the network of a mode stands in EndpointsConfig; undefined when the mode is another container's. */
+export function networkOfMode(mode: NetworkMode): string | undefined {
+  if (mode.kind === 'container') return undefined;
+  return mode.kind === 'network' ? mode.ref : mode.kind;
 }

@@ -1,11 +1,12 @@
 // Bodies and answers of what can be done to a container, under the names of Docker's API description.
 import type { ContainerConfig } from './container-config.ts';
 import type { HostConfig } from './host-config.ts';
+import type { EndpointRequest } from './network.ts';
 
 /** Body of POST /containers/create. */
 export type ContainerCreateRequest = ContainerConfig & {
   HostConfig?: HostConfig | null;
-  NetworkingConfig?: { EndpointsConfig?: Record<string, Record<string, unknown> | null> | null } | null;
+  NetworkingConfig?: { EndpointsConfig?: Record<string, EndpointRequest | null> | null } | null;
 };
 
 export interface ContainerCreateResponse {

@@ -162,26 +162,3 @@ export interface AuthResponse {
   /** Not empty: to be kept instead of the password. */
   IdentityToken?: string;
 }
-
-/** Docker's Network object. */
-export interface Network {
-  Name: string;
-  Id: string;
-  Created: string;
-  Scope: string;
-  Driver: string;
-  EnableIPv4: boolean;
-  EnableIPv6: boolean;
-  IPAM: { Driver: string; Options: Record<string, string> | null; Config: { Subnet?: string; Gateway?: string }[] };
-  Internal: boolean;
-  Attachable: boolean;
-  Ingress: boolean;
-  ConfigFrom: { Network: string };
-  ConfigOnly: boolean;
-  Containers?: Record<
-    string,
-    { Name: string; EndpointID: string; MacAddress: string; IPv4Address: string; IPv6Address: string }
-  >;
-  Options: Record<string, string>;
-  Labels: Record<string, string>;
-}

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { FixedNetworks } from '../../../daemon/networks/fixed-networks.ts';
-import { checkDns, hostsFile, parseExtraHost, resolvConf } from '../../../daemon/networks/managed-files.ts';
+import {
+  checkDns,
+  editHosts,
+  embeddedResolvConf,
+  hostsFile,
+  parseExtraHost,
+  resolvConf,
+} from '../../../daemon/networks/managed-files.ts';
 import { parseNetworkMode } from '../../../daemon/networks/network-mode.ts';
 
 const none = { servers: [], search: [], options: [] };
@@ -16,6 +22,15 @@ describe('resolv.conf', () => {
     );
     expect(resolvConf({ hostFile: 'nameserver 127.0.0.53\n', keepLoopback: true, ...none })).toBe(
       'nameserver 127.0.0.53\n',
+    );
+  });
+  it('on user networks names the engine’s own server, with ndots:0 unless asked otherwise', () => {
+    const hostFile = 'nameserver 9.9.9.9\nsearch a\noptions edns0\n';
+    expect(embeddedResolvConf({ hostFile, search: [], options: [] })).toBe(
+      'nameserver 127.0.0.11\nsearch a\noptions edns0 ndots:0\n',
+    );
+    expect(embeddedResolvConf({ hostFile, search: ['.'], options: ['ndots:2'] })).toBe(
+      'nameserver 127.0.0.11\noptions ndots:2\n',
     );
   });
   it('takes what was asked, kind by kind; "." is no search list', () => {
@@ -35,33 +50,35 @@ describe('resolv.conf', () => {
 
 describe('hosts', () => {
   it('adds extra hosts', () => {
-    const text = hostsFile({ extraHosts: ['db:10.0.0.2', 'v6=[::2]', 'w6:::3'] });
+    const text = hostsFile({ extraHosts: ['db:10.0.0.2', 'v6=[::2]', 'w6:::3'], gateways: [], lines: [] });
     expect(text).toContain('127.0.0.1\tlocalhost\n');
     expect(text.endsWith('10.0.0.2\tdb\n::2\tv6\n::3\tw6\n')).toBe(true);
+  });
+  it('puts the host in for host-gateway, own and linked addresses last', () => {
+    const text = hostsFile({
+      extraHosts: ['gw:host-gateway'],
+      gateways: ['10.0.0.1', 'fd00::1'],
+      lines: [{ address: '10.0.0.2', names: ['me.example', 'me'] }],
+    });
+    expect(text.endsWith('10.0.0.1\tgw\nfd00::1\tgw\n10.0.0.2\tme.example me\n')).toBe(true);
+  });
+  it('is changed line by line: what the container wrote stays', () => {
+    const line = (address: string) => ({ address, names: ['me'] });
+    const text = '127.0.0.1\tlocalhost\n10.0.0.2\tme\n10.0.0.2 mine # as I like it';
+    expect(editHosts(text, [line('10.0.0.2')], [line('10.0.0.3')])).toBe(
+      '127.0.0.1\tlocalhost\n10.0.0.2 mine # as I like it\n10.0.0.3\tme\n',
+    );
   });
   it('refuses what is no address or more than one word', () => {
     expect(() => parseExtraHost('db')).toThrow('bad format for add-host: "db"');
     expect(() => parseExtraHost('db:nope')).toThrow('invalid IP address in add-host: "nope"');
     expect(() => parseExtraHost('a b:1.1.1.1')).toThrow('bad format');
-    expect(() => parseExtraHost('h:host-gateway')).toThrow('not there yet');
   });
 });
 
-describe('networks', () => {
-  it('reads the modes', () => {
-    expect(parseNetworkMode('')).toEqual({ kind: 'bridge' });
-    expect(parseNetworkMode('container:x')).toEqual({ kind: 'container', ref: 'x' });
-    expect(() => parseNetworkMode('container:')).toThrow('invalid container format');
-    expect(() => parseNetworkMode('mine')).toThrow('not there yet');
-  });
-  it('has fixed ones, found by id, name and prefix', () => {
-    const networks = new FixedNetworks('engine', '2026-01-01T00:00:00Z', () => []);
-    expect(networks.list(new Map()).map(({ Name }) => Name)).toEqual(['bridge', 'host', 'none']);
-    expect(networks.list(new Map([['name', ['host']]]))).toHaveLength(1);
-    const { Id } = networks.inspect('host');
-    expect(Id).toMatch(/^[0-9a-f]{64}$/);
-    expect(networks.inspect(Id.slice(0, 12)).Name).toBe('host');
-    expect(() => networks.inspect('')).toThrow('network  not found');
-    expect(() => networks.inspect('__proto__')).toThrow('not found');
-  });
+it('reads the modes', () => {
+  expect(parseNetworkMode('')).toEqual({ kind: 'bridge' });
+  expect(parseNetworkMode('container:x')).toEqual({ kind: 'container', ref: 'x' });
+  expect(() => parseNetworkMode('container:')).toThrow('invalid container format');
+  expect(parseNetworkMode('mine')).toEqual({ kind: 'network', ref: 'mine' });
 });

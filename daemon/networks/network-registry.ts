@@ -1,0 +1,129 @@
+// All networks: in memory by id and name, the made ones in the database. The database's UNIQUE constraint on names is what makes two
+// networks of one name impossible; memory follows it.
+import { createHash } from 'node:crypto';
+import { EngineError } from '../errors/engine-error.ts';
+import { type Database, isUniqueViolation } from '../state/database.ts';
+import { parseSubnet, type Subnet } from './ip-address.ts';
+import { NetworkEntry } from './network-entry.ts';
+import type { NetworkRecord } from './network-record.ts';
+
+export class NetworkRegistry {
+  readonly #db: Database;
+  readonly #byId = new Map<string, NetworkEntry>();
+  readonly #byName = new Map<string, NetworkEntry>();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Reads the database. A row that cannot be read is left alone there and its id returned, for a warning. */
+  load(): { unreadable: string[] } {
+    const unreadable: string[] = [];
+    for (const row of this.#db.all('SELECT id, record FROM networks ORDER BY created')) {
+      try {
+        const record = JSON.parse(String(row.record)) as NetworkRecord;
+        if (record.id !== row.id) throw new Error('the record is of another network');
+        this.#index(new NetworkEntry(record));
+      } catch {
+        unreadable.push(String(row.id));
+      }
+    }
+    return { unreadable };
+  }
+
+  /** host and none: the same on every start, and in no table. */
+  addFixed(record: NetworkRecord): void {
+    this.#index(new NetworkEntry(record));
+  }
+
+  /** Throws 'conflict' in docker's words when the name is in use. */
+  insert(record: NetworkRecord): NetworkEntry {
+    this.checkNameIsFree(record.name);
+    try {
+      this.#db.run(
+        'INSERT INTO networks (id, name, created, record) VALUES (?, ?, ?, ?)',
+        record.id,
+        record.name,
+        record.created,
+        JSON.stringify(record),
+      );
+    } catch (error) {
+      if (isUniqueViolation(error)) throw nameConflict(record.name);
+      throw error;
+    }
+    return this.#index(new NetworkEntry(record));
+  }
+
+  /** The default bridge, whose subnet is chosen anew when the host's routes have come to cover it. Nobody is connected. */
+  put(record: NetworkRecord): NetworkEntry {
+    this.#db.run(
+      'INSERT OR REPLACE INTO networks (id, name, created, record) VALUES (?, ?, ?, ?)',
+      record.id,
+      record.name,
+      record.created,
+      JSON.stringify(record),
+    );
+    return this.#index(new NetworkEntry(record));
+  }
+
+  delete({ record }: NetworkEntry): void {
+    this.#db.run('DELETE FROM networks WHERE id = ?', record.id);
+    this.#byId.delete(record.id);
+    if (this.#byName.get(record.name)?.record.id === record.id) this.#byName.delete(record.name);
+  }
+
+  checkNameIsFree(name: string): void {
+    if (this.#byName.has(name)) throw nameConflict(name);
+  }
+
+  all(): NetworkEntry[] {
+    return [...this.#byId.values()];
+  }
+
+  byId(id: string): NetworkEntry | undefined {
+    return this.#byId.get(id);
+  }
+
+  byName(name: string): NetworkEntry | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** Docker's order: full id, exact name, unique id prefix. Throws 'not-found', or 'invalid' for an ambiguous prefix. */
+  get(ref: string): NetworkEntry {
+    const exact = this.#byId.get(ref) ?? this.#byName.get(ref);
+    if (exact !== undefined) return exact;
+    const matches = /^[0-9a-f]{1,63}$/.test(ref) ? this.all().filter(({ record }) => record.id.startsWith(ref)) : [];
+    const [only] = matches;
+    if (only === undefined) throw new EngineError('not-found', `network ${ref} not found`);
+    if (matches.length > 1) {
+      throw new EngineError(
+        'invalid',
+        `network ${ref} is ambiguous (${matches.length} matches found based on ID prefix)`,
+      );
+    }
+    return only;
+  }
+
+  /** Of all networks but one. */
+  subnets(exceptId = ''): Subnet[] {
+    return this.all()
+      .filter(({ record }) => record.id !== exceptId)
+      .flatMap(({ record }) => record.pools.map(({ subnet }) => parseSubnet(subnet)))
+      .filter((subnet) => subnet !== undefined);
+  }
+
+  #index(entry: NetworkEntry): NetworkEntry {
+    this.#byId.set(entry.record.id, entry);
+    this.#byName.set(entry.record.name, entry);
+    return entry;
+  }
+}
+
+function nameConflict(name: string): EngineError {
+  return new EngineError('conflict', `network with name ${name} already exists`);
+}
+
+/** Ids of the networks that are always there: stable over restarts, different on each host. */
+export function fixedId(engineId: string, name: string): string {
+  return createHash('sha256').update(`${engineId} ${name}`).digest('hex');
+}

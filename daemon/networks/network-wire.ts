@@ -1,0 +1,102 @@
+// Docker's Network object of a network, and the filters of `network ls` and `network prune`.
+import type { Network, NetworkContainer } from '../api/types/network.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
+import type { Endpoint } from './endpoint.ts';
+import { type IpamConfig, isPredefined, type NetworkRecord, poolOf, prefixOf } from './network-record.ts';
+
+/** `endpoints` undefined: as in a list, without the containers. */
+export function networkWire(record: NetworkRecord, endpoints?: Iterable<Endpoint>): Network {
+  return {
+    Name: record.name,
+    Id: record.id,
+    Created: record.created,
+    Scope: 'local',
+    Driver: record.driver,
+    EnableIPv4: record.isIpv4Enabled,
+    EnableIPv6: record.isIpv6Enabled,
+    IPAM: { Driver: 'default', Options: record.ipamOptions, Config: ipamConfig(record) },
+    Internal: record.isInternal,
+    Attachable: record.isAttachable,
+    Ingress: false,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    ...(endpoints === undefined ? {} : { Containers: containersOf(record, endpoints) }),
+    Options: record.options,
+    Labels: record.labels,
+  };
+}
+
+/** As asked; a family that was not asked about shows what it got. */
+function ipamConfig(record: NetworkRecord): IpamConfig[] {
+  return record.pools.map((pool) => {
+    const isOfFamily = ({ Subnet }: IpamConfig) => (Subnet ?? '').includes(':') === (pool.family === 6);
+    const asked = record.ipamConfig.find(isOfFamily);
+    return asked === undefined ? { Subnet: pool.subnet, Gateway: pool.gateway } : withoutEmpty(asked);
+  });
+}
+
+function withoutEmpty(config: IpamConfig): IpamConfig {
+  const { Subnet, IPRange, Gateway, AuxiliaryAddresses } = config;
+  return {
+    ...(Subnet ? { Subnet } : {}),
+    ...(IPRange ? { IPRange } : {}),
+    ...(Gateway ? { Gateway } : {}),
+    ...(AuxiliaryAddresses && Object.keys(AuxiliaryAddresses).length > 0 ? { AuxiliaryAddresses } : {}),
+  };
+}
+
+function containersOf(record: NetworkRecord, endpoints: Iterable<Endpoint>): Record<string, NetworkContainer> {
+  const withPrefix = (family: 4 | 6, address: string | undefined) => {
+    const pool = poolOf(record, family);
+    return address === undefined || pool === undefined ? '' : `${address}/${prefixOf(pool)}`;
+  };
+  return Object.fromEntries(
+    [...endpoints].map((endpoint) => [
+      endpoint.containerId,
+      {
+        Name: endpoint.containerName,
+        EndpointID: endpoint.endpointId,
+        MacAddress: endpoint.mac,
+        IPv4Address: withPrefix(4, endpoint.ipv4),
+        IPv6Address: withPrefix(6, endpoint.ipv6),
+      },
+    ]),
+  );
+}
+
+const listKeys: ReadonlySet<string> = new Set(['dangling', 'driver', 'id', 'label', 'label!', 'name', 'scope', 'type']);
+const pruneKeys: ReadonlySet<string> = new Set(['label', 'label!', 'until']);
+
+/** `isUsed`: a container is connected. Throws 'invalid' in docker's words. */
+export function networkFilter(
+  filters: Filters,
+  isUsed: (record: NetworkRecord) => boolean,
+): (record: NetworkRecord) => boolean {
+  checkFilterKeys(filters, listKeys);
+  const dangling = booleanFilter(filters, 'dangling');
+  for (const type of filters.get('type') ?? []) {
+    if (type !== 'builtin' && type !== 'custom') throw new EngineError('invalid', `invalid filter: 'type'='${type}'`);
+  }
+  const any = (key: string, test: (value: string) => boolean) => {
+    const values = filters.get(key) ?? [];
+    return values.length === 0 || values.some(test);
+  };
+  return (record) =>
+    any('name', (value) => record.name.includes(value)) &&
+    any('id', (value) => record.id.startsWith(value)) &&
+    any('driver', (value) => record.driver === value) &&
+    any('scope', (value) => value === 'local') &&
+    any('type', (value) => (value === 'builtin') === isPredefined(record)) &&
+    (dangling === undefined || dangling === (!isPredefined(record) && !isUsed(record))) &&
+    matchLabels(filters, record.labels);
+}
+
+/** Throws 'invalid' in docker's words. `untilMs` as parsed by the caller. */
+export function pruneFilter(filters: Filters, untilMs: number | undefined): (record: NetworkRecord) => boolean {
+  checkFilterKeys(filters, pruneKeys);
+  return (record) =>
+    !isPredefined(record) &&
+    (untilMs === undefined || Date.parse(record.created) < untilMs) &&
+    matchLabels(filters, record.labels);
+}

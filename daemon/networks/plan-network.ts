@@ -1,0 +1,228 @@
+// What a request for a network comes to: everything checked, subnets chosen. Pure: what is taken comes in, a record comes out.
+import { randomBytes } from 'node:crypto';
+import type { NetworkCreateRequest } from '../api/types/network.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { type AddressPool, chooseSubnet } from './address-pools.ts';
+import { parseBridgeOptions } from './bridge-options.ts';
+import {
+  contains,
+  formatAddress,
+  formatSubnet,
+  type IpAddress,
+  lastOf,
+  overlaps,
+  parseAddress,
+  parseSubnet,
+  type Subnet,
+} from './ip-address.ts';
+import { type IpamConfig, type NetworkPool, type NetworkRecord, predefined } from './network-record.ts';
+
+/** What is there already. */
+export interface Surroundings {
+  pools: readonly AddressPool[];
+  /** Subnets of other networks: asked ones must not overlap them. */
+  ofNetworks: readonly Subnet[];
+  /** The host's routes: chosen subnets stay clear of them too. */
+  ofHost: readonly Subnet[];
+}
+
+const namePattern = /^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$/;
+const nameLimit = 255;
+const auxiliaryLimit = 4096;
+
+/** Throws EngineError in docker's words. */
+export function planNetwork(request: NetworkCreateRequest, around: Surroundings, created: string): NetworkRecord {
+  const name = checkName(request.Name ?? '');
+  checkKind(request);
+  const id = randomBytes(32).toString('hex');
+  const options = request.Options ?? {};
+  const asked = (request.IPAM?.Config ?? []).filter((config) => !isEmpty(config));
+  const isIpv6Enabled = request.EnableIPv6 ?? false;
+  const isIpv4Enabled = request.EnableIPv4 ?? true;
+  if (!isIpv4Enabled && !isIpv6Enabled) {
+    throw new EngineError('invalid', 'IPv4 or IPv6 must be enabled');
+  }
+  const pools = planPools(asked, { 4: isIpv4Enabled, 6: isIpv6Enabled }, around);
+  return {
+    id,
+    name,
+    created,
+    driver: 'bridge',
+    isIpv4Enabled,
+    isIpv6Enabled,
+    isInternal: request.Internal ?? false,
+    isAttachable: request.Attachable ?? false,
+    ipamOptions: request.IPAM?.Options ?? null,
+    ipamConfig: asked,
+    pools,
+    bridge: parseBridgeOptions(options, id),
+    options,
+    labels: request.Labels ?? {},
+  };
+}
+
+function checkName(name: string): string {
+  if (name === 'default' || predefined.has(name)) {
+    throw new EngineError('forbidden', `operation is not permitted on predefined ${name} network`);
+  }
+  if (!namePattern.test(name) || name.length > nameLimit || /^[0-9a-f]{64}$/.test(name)) {
+    throw new EngineError(
+      'invalid',
+      `invalid network name "${name.slice(0, nameLimit)}": only [a-zA-Z0-9_][a-zA-Z0-9_.-]* is allowed, at most ${nameLimit} characters, and nothing that reads like an id`,
+    );
+  }
+  return name;
+}
+
+function checkKind(request: NetworkCreateRequest): void {
+  const driver = request.Driver || 'bridge';
+  if (request.Scope === 'swarm' || request.Scope === 'global') {
+    throw new EngineError('forbidden', 'cannot create a swarm scoped network when swarm is not active');
+  }
+  if (request.Ingress) throw new EngineError('forbidden', 'Ingress network can only be global scope network');
+  if (request.ConfigOnly || request.ConfigFrom?.Network) {
+    throw new EngineError(
+      'not-implemented',
+      'create a network from the configuration of another: this engine does not do that: give the options themselves',
+    );
+  }
+  if (driver === 'host' || driver === 'null') {
+    throw new EngineError('forbidden', `only one instance of "${driver}" network is allowed`);
+  }
+  if (driver === 'overlay') {
+    throw new EngineError(
+      'not-implemented',
+      'network driver overlay: it joins several hosts, and this engine has one: use bridge',
+    );
+  }
+  if (driver === 'macvlan' || driver === 'ipvlan') {
+    throw new EngineError('not-implemented', `network driver ${driver}: this engine does not have it: use bridge`);
+  }
+  if (driver !== 'bridge') throw new EngineError('not-found', `plugin "${driver}" not found`);
+  const ipam = request.IPAM?.Driver || 'default';
+  if (ipam !== 'default') throw new EngineError('not-found', `plugin "${ipam}" not found`);
+}
+
+function isEmpty(config: IpamConfig): boolean {
+  const { Subnet, IPRange, Gateway, AuxiliaryAddresses } = config;
+  return !Subnet && !IPRange && !Gateway && Object.keys(AuxiliaryAddresses ?? {}).length === 0;
+}
+
+function planPools(
+  asked: readonly IpamConfig[],
+  enabled: Readonly<Record<4 | 6, boolean>>,
+  around: Surroundings,
+): NetworkPool[] {
+  const pools: NetworkPool[] = [];
+  const subnets: Subnet[] = [];
+  for (const config of asked) {
+    const { pool, subnet } = planAskedPool(config);
+    if (!enabled[subnet.family]) {
+      const flag = subnet.family === 6 ? '--ipv6' : '--ipv4';
+      throw new EngineError('invalid', `subnet ${pool.subnet}: IPv${subnet.family} is not enabled: add ${flag}`);
+    }
+    if (pools.some(({ family }) => family === subnet.family)) {
+      throw new EngineError(
+        'invalid',
+        `a bridge network has one subnet of IPv${subnet.family}: ${pool.subnet} is one more`,
+      );
+    }
+    if (around.ofNetworks.some((other) => overlaps(other, subnet))) {
+      throw new EngineError('forbidden', 'invalid pool request: Pool overlaps with other one on this address space');
+    }
+    pools.push(pool);
+    subnets.push(subnet);
+  }
+  for (const family of [4, 6] as const) {
+    if (!enabled[family] || pools.some((pool) => pool.family === family)) continue;
+    const subnet = chooseSubnet(around.pools, family, [...around.ofNetworks, ...around.ofHost, ...subnets]);
+    pools.push({ family, subnet: formatSubnet(subnet), gateway: firstAddress(subnet, []), auxiliary: [] });
+  }
+  return pools.sort((a, b) => a.family - b.family);
+}
+
+export function planAskedPool(config: IpamConfig): { pool: NetworkPool; subnet: Subnet } {
+  const subnet = parseSubnet(config.Subnet ?? '');
+  const invalid = (what: string) => new EngineError('invalid', `invalid network config: ${what}`);
+  if (subnet === undefined) throw invalid(`invalid subnet ${config.Subnet ?? ''}: invalid CIDR address`);
+  const text = formatSubnet(subnet);
+  checkUsable(subnet, text);
+  const { range, gateway } = config.IPRange || config.Gateway ? parseParts(config, subnet) : {};
+  const named = Object.entries(config.AuxiliaryAddresses ?? {});
+  if (named.length > auxiliaryLimit) throw invalid(`more than ${auxiliaryLimit} auxiliary addresses`);
+  const auxiliary = named.map(([name, value]) => {
+    const address = parseAddress(value);
+    if (address === undefined) throw invalid(`invalid auxiliary address ${name}: ${value}`);
+    if (!contains(subnet, address)) {
+      throw new EngineError(
+        'forbidden',
+        `auxiliary address: (${name}:${value}) must belong to the master pool: ${text}`,
+      );
+    }
+    if (gateway?.value === address.value) throw invalid(`auxiliary address ${name}: ${value} is the gateway`);
+    return address;
+  });
+  return {
+    subnet,
+    pool: {
+      family: subnet.family,
+      subnet: text,
+      gateway: gateway === undefined ? firstAddress(range ?? subnet, auxiliary, subnet) : formatAddress(gateway),
+      ...(range === undefined ? {} : { range: formatSubnet(range) }),
+      auxiliary: auxiliary.map(formatAddress),
+    },
+  };
+}
+
+function parseParts(config: IpamConfig, subnet: Subnet): { range?: Subnet; gateway?: IpAddress } {
+  const invalid = (what: string) => new EngineError('invalid', `invalid network config: ${what}`);
+  const text = formatSubnet(subnet);
+  const parts: { range?: Subnet; gateway?: IpAddress } = {};
+  if (config.IPRange) {
+    const range = parseSubnet(config.IPRange);
+    if (range === undefined) throw invalid(`invalid ip-range ${config.IPRange}: invalid CIDR address`);
+    if (range.prefix < subnet.prefix || !contains(subnet, { family: range.family, value: range.base })) {
+      throw invalid(`invalid ip-range ${config.IPRange}: it is not a part of the subnet ${text}`);
+    }
+    parts.range = range;
+  }
+  if (config.Gateway) {
+    const gateway = parseAddress(config.Gateway);
+    if (gateway === undefined) throw invalid(`invalid gateway ${config.Gateway}: invalid address`);
+    if (!contains(subnet, gateway)) throw invalid(`invalid gateway ${config.Gateway}: parent subnet is ${text}`);
+    const isEdge = gateway.value === subnet.base || (gateway.family === 4 && gateway.value === lastOf(subnet));
+    if (isEdge) throw invalid(`invalid gateway ${config.Gateway}: no host of ${text} can have it`);
+    parts.gateway = gateway;
+  }
+  return parts;
+}
+
+/** Room for a gateway and one container, and no addresses that the kernel keeps for itself. */
+function checkUsable(subnet: Subnet, text: string): void {
+  const longest = subnet.family === 4 ? 30 : 126;
+  if (subnet.prefix > longest) {
+    throw new EngineError(
+      'invalid',
+      `invalid network config: subnet ${text} is too small: /${longest} is the smallest`,
+    );
+  }
+  const unusable = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/96', 'ff00::/8'].map((words) => parseSubnet(words));
+  if (unusable.some((other) => other !== undefined && overlaps(other, subnet))) {
+    throw new EngineError(
+      'invalid',
+      `invalid network config: subnet ${text} is not one of addresses that hosts can have`,
+    );
+  }
+}
+
+/** Where docker puts the gateway: the first address of the range that a host can have. */
+function firstAddress(range: Subnet, taken: readonly IpAddress[], subnet: Subnet = range): string {
+  for (let value = range.base === subnet.base ? range.base + 1n : range.base; value <= lastOf(range); value++) {
+    if (taken.some((address) => address.value === value)) continue;
+    return formatAddress({ family: range.family, value });
+  }
+  throw new EngineError(
+    'invalid',
+    `invalid network config: ${formatSubnet(range)} has no address left for the gateway`,
+  );
+}

@@ -1,0 +1,87 @@
+// Published ports out of what a container says: HostConfig.PortBindings, PublishAllPorts, ExposedPorts.
+import { EngineError } from '../errors/engine-error.ts';
+import { parseAddress } from './ip-address.ts';
+import type { PortProtocol, PortRequest } from './kernel/published-port.ts';
+
+export interface PortWishes {
+  exposed: Readonly<Record<string, unknown>> | null | undefined;
+  bindings: Readonly<Record<string, readonly { HostIp?: string; HostPort?: string }[] | null>> | null | undefined;
+  publishAll: boolean;
+}
+
+const protocols: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
+/** All of both protocols of one address; more would be a mistake. */
+const portsLimit = 131_072;
+
+/** Throws 'invalid' in docker's words. */
+export function portRequests({ exposed, bindings, publishAll }: PortWishes): PortRequest[] {
+  const requests: PortRequest[] = [];
+  const bound = new Set<string>();
+  for (const [key, list] of Object.entries(bindings ?? {})) {
+    const port = parsePort(key);
+    bound.add(portKey(port));
+    // A port with an empty list is bound to whatever the kernel gives, as `-p 80` is.
+    for (const { HostIp = '', HostPort = '' } of list?.length ? list : [{}]) {
+      const hostPorts = parseHostPorts(HostPort);
+      requests.push({ ...port, hostIp: checkHostIp(HostIp), ...(hostPorts === undefined ? {} : { hostPorts }) });
+    }
+  }
+  for (const key of Object.keys(exposed ?? {})) {
+    for (const port of parsePortRange(key)) {
+      if (publishAll && !bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
+    }
+  }
+  if (requests.length > portsLimit) throw new EngineError('invalid', `more than ${portsLimit} published ports`);
+  return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
+}
+
+function portKey({ containerPort, protocol }: Pick<PortRequest, 'containerPort' | 'protocol'>): string {
+  return `${containerPort}/${protocol}`;
+}
+
+/** "80", "80/udp". */
+export function parsePort(key: string): { containerPort: number; protocol: PortProtocol } {
+  const [only, ...more] = parsePortRange(key);
+  if (only === undefined || more.length > 0) throw invalidPort(key.split('/')[0] ?? '');
+  return only;
+}
+
+/** "80", "80/udp", "8000-8010/tcp": what EXPOSE may say. */
+export function parsePortRange(key: string): { containerPort: number; protocol: PortProtocol }[] {
+  const [text = '', protocol = 'tcp', ...rest] = key.split('/');
+  if (!protocols.has(protocol.toLowerCase()) || rest.length > 0) {
+    throw new EngineError('invalid', `invalid proto: ${key.slice(key.indexOf('/') + 1)}`);
+  }
+  const { first, last } = parseNumbers(text);
+  if (first < 1) throw invalidPort(text);
+  return Array.from({ length: last - first + 1 }, (_, i) => ({
+    containerPort: first + i,
+    protocol: protocol.toLowerCase() as PortProtocol,
+  }));
+}
+
+/** undefined: the kernel chooses. */
+function parseHostPorts(text: string): { first: number; last: number } | undefined {
+  if (text === '') return undefined;
+  const range = parseNumbers(text);
+  return range.last === 0 ? undefined : range;
+}
+
+function parseNumbers(text: string): { first: number; last: number } {
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
+  const first = Number(match?.[1]);
+  const last = match?.[2] === undefined ? first : Number(match[2]);
+  if (match === null || first > 65535 || last > 65535 || last < first) throw invalidPort(text);
+  return { first, last };
+}
+
+function checkHostIp(text: string): string {
+  if (text === '') return '';
+  const address = parseAddress(text.replace(/^\[(.*)\]$/, '$1'));
+  if (address === undefined) throw new EngineError('invalid', `invalid IP address: ${text}`);
+  return text.replace(/^\[(.*)\]$/, '$1');
+}
+
+function invalidPort(text: string): EngineError {
+  return new EngineError('invalid', `invalid port specification: "${text}"`);
+}

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { portRequests } from '../../../daemon/networks/port-requests.ts';
+
+const bindings = (asked: Record<string, { HostIp?: string; HostPort?: string }[] | null>) =>
+  portRequests({ exposed: null, bindings: asked, publishAll: false });
+
+describe('published ports', () => {
+  it('in all forms', () => {
+    expect(
+      bindings({
+        '80': [{ HostPort: '8080' }],
+        '53/udp': [{ HostIp: '127.0.0.1', HostPort: '53' }],
+        '443/tcp': [{ HostIp: '[::1]', HostPort: '9000-9010' }],
+        '81/tcp': [{}],
+        '82/tcp': null,
+        '83/tcp': [{ HostPort: '0' }, { HostPort: '8083' }],
+      }),
+    ).toEqual([
+      { containerPort: 53, protocol: 'udp', hostIp: '127.0.0.1', hostPorts: { first: 53, last: 53 } },
+      { containerPort: 80, protocol: 'tcp', hostIp: '', hostPorts: { first: 8080, last: 8080 } },
+      { containerPort: 81, protocol: 'tcp', hostIp: '' },
+      { containerPort: 82, protocol: 'tcp', hostIp: '' },
+      { containerPort: 83, protocol: 'tcp', hostIp: '' },
+      { containerPort: 83, protocol: 'tcp', hostIp: '', hostPorts: { first: 8083, last: 8083 } },
+      { containerPort: 443, protocol: 'tcp', hostIp: '::1', hostPorts: { first: 9000, last: 9010 } },
+    ]);
+  });
+  it('-P publishes what is exposed and not bound', () => {
+    const exposed = { '80/tcp': {}, '90-91/udp': {} };
+    expect(portRequests({ exposed, bindings: { '80/tcp': [{ HostPort: '8' }] }, publishAll: true })).toEqual([
+      { containerPort: 80, protocol: 'tcp', hostIp: '', hostPorts: { first: 8, last: 8 } },
+      { containerPort: 90, protocol: 'udp', hostIp: '' },
+      { containerPort: 91, protocol: 'udp', hostIp: '' },
+    ]);
+    expect(portRequests({ exposed, bindings: {}, publishAll: false })).toEqual([]);
+  });
+  it.each([
+    [{ '80/tcp': [{ HostPort: '70000' }] }, 'invalid port specification: "70000"'],
+    [{ '80/tcp': [{ HostPort: 'abc' }] }, 'invalid port specification: "abc"'],
+    [{ '80/tcp': [{ HostPort: '-1' }] }, 'invalid port specification: "-1"'],
+    [{ '80/tcp': [{ HostPort: '90-80' }] }, 'invalid port specification: "90-80"'],
+    [{ '70000/tcp': [{}] }, 'invalid port specification: "70000"'],
+    [{ '0/tcp': [{}] }, 'invalid port specification: "0"'],
+    [{ '80-82/tcp': [{}] }, 'invalid port specification: "80-82"'],
+    [{ '80/foo': [{}] }, 'invalid proto: foo'],
+    [{ '80/tcp/x': [{}] }, 'invalid proto'],
+    [{ __proto__x: [{}] }, 'invalid port specification'],
+    [{ '80/tcp': [{ HostIp: 'bad' }] }, 'invalid IP address: bad'],
+    [{ '80/tcp': [{ HostIp: 'fe80::1%eth0' }] }, 'invalid IP address'],
+  ])('refuses %j', (asked, message) => {
+    expect(() => bindings(asked)).toThrow(message);
+  });
+});
