@@ -18,6 +18,7 @@ export const titles = { common: 'Common Commands', groups: 'Management Commands'
 export const groups: Record<string, string> = {
   container: 'Manage containers',
   image: 'Manage images',
+  network: 'Manage networks',
   system: 'Manage tsdocker',
   volume: 'Manage volumes',
 };
@@ -110,6 +111,27 @@ export const commands: readonly CommandEntry[] = [
   entry('List images', { group: 'image ls', aliases: ['image list'] }, () =>
     import('./commands/images.ts').then((m) => m.images),
   ),
+  entry('Connect a container to a network', { group: 'network connect' }, () =>
+    import('./commands/network-connect.ts').then((m) => m.networkConnect),
+  ),
+  entry('Create a network', { group: 'network create' }, () =>
+    import('./commands/network-create.ts').then((m) => m.networkCreate),
+  ),
+  entry('Disconnect a container from a network', { group: 'network disconnect' }, () =>
+    import('./commands/network-connect.ts').then((m) => m.networkDisconnect),
+  ),
+  entry('Display detailed information on one or more networks', { group: 'network inspect' }, () =>
+    import('./commands/inspect.ts').then((m) => m.inspectNetwork),
+  ),
+  entry('List networks', { group: 'network ls', aliases: ['network list'] }, () =>
+    import('./commands/network-ls.ts').then((m) => m.networkLs),
+  ),
+  entry('Remove all unused networks', { group: 'network prune' }, () =>
+    import('./commands/prune.ts').then((m) => m.pruneNetworks),
+  ),
+  entry('Remove one or more networks', { group: 'network rm', aliases: ['network remove'] }, () =>
+    import('./commands/network-rm.ts').then((m) => m.networkRm),
+  ),
   container('pause', 'Pause all processes within one or more containers', () =>
     import('./commands/pause.ts').then((m) => m.pause),
   ),
@@ -199,7 +221,6 @@ export const commands: readonly CommandEntry[] = [
 /** Docker's commands that this version lacks, with what is missing. */
 const missing: readonly (readonly [paths: readonly string[], what: string])[] = [
   [['build', 'builder', 'buildx', 'image build'], 'there is no builder yet'],
-  [['network'], 'there are no networks but none, host and container:NAME yet'],
   [['compose'], 'there is no compose yet'],
   [['checkpoint'], 'containers cannot be checkpointed'],
   [['context', 'manifest', 'plugin', 'trust'], 'it is no part of this engine; -H and DOCKER_HOST choose a daemon'],

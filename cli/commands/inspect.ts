@@ -83,6 +83,15 @@ export const inspectVolume = defineCommand({
     inspectAll(cli, args, flags.format, (name) => fetchFirst(cli, ['volume'], name, false)),
 });
 
+export const inspectNetwork = defineCommand({
+  usage: '[OPTIONS] NETWORK [NETWORK...]',
+  short: 'Display detailed information on one or more networks',
+  flags: { format: formatFlag, verbose: boolFlag('verbose,v', 'Verbose output for diagnostics') },
+  arguments: atLeast(1),
+  run: ({ cli, flags, args }) =>
+    inspectAll(cli, args, flags.format, (name) => fetchFirst(cli, ['network'], name, false)),
+});
+
 async function fetchFirst(cli: Cli, kinds: readonly string[], name: string, size: boolean, platform = '') {
   for (const kind of kinds) {
     try {

@@ -43,6 +43,19 @@ export const pruneImages = defineCommand({
   },
 });
 
+export const pruneNetworks = defineCommand({
+  usage: '[OPTIONS]',
+  short: 'Remove all unused networks',
+  flags: { filter: filterFlag('until=<timestamp>'), force: forceFlag },
+  arguments: none,
+  async run({ cli, flags }) {
+    const warning = 'WARNING! This will remove all custom networks not used by at least one container.';
+    if (!flags.force && !(await isConfirmed(cli, `${warning}\nAre you sure you want to continue?`))) return 0;
+    await removeNetworks(cli, flags.filter);
+    return 0;
+  },
+});
+
 export const pruneSystem = defineCommand({
   usage: '[OPTIONS]',
   short: 'Remove unused data',

@@ -184,7 +184,6 @@ describe('other commands', () => {
   });
 
   it.each([
-    [['network', 'ls'], 1, "'tsdocker network' is not there yet"],
     [['nonsense'], 1, 'tsdocker: unknown command: tsdocker nonsense'],
     [['container', 'nonsense'], 1, 'tsdocker: unknown command: tsdocker container nonsense'],
     [['run'], 1, "'tsdocker run' requires at least 1 argument"],
