@@ -16,6 +16,7 @@ import { LOCK } from '../native-bindings/constants.ts';
 import { tryFlock } from '../native-bindings/files.ts';
 import { ApiServer } from './api/api-server.ts';
 import { openDriver } from './cgroups/open-driver.ts';
+import { publishNetworkChange } from './containers/container-events.ts';
 import { ContainerStore } from './containers/container-store.ts';
 import { EngineContainers } from './containers/engine-containers.ts';
 import { ExecRegistry } from './containers/exec-registry.ts';
@@ -28,8 +29,9 @@ import { volumeUsers } from './containers/volume-users.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { watchIdleMemory } from './idle-memory.ts';
 import { openImages } from './images/open-images.ts';
-import { FixedNetworks } from './networks/fixed-networks.ts';
-import { parseNetworkMode } from './networks/network-mode.ts';
+import { LinuxNetworkKernel } from './networks/kernel/linux-network-kernel.ts';
+import { noResolvers } from './networks/name-directory.ts';
+import { openNetworks } from './networks/open-networks.ts';
 import type { DaemonOptions } from './options.ts';
 import { Launcher } from './runtime/launcher.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './runtime/masked-paths.ts';
@@ -42,6 +44,9 @@ export interface Engine {
   /** Stops serving; containers go on. */
   close(): Promise<void>;
 }
+
+/** Ready-made network namespaces: a burst of starts finds them, an idle engine does not feel them. */
+const namespacePoolSize = 16;
 
 /** Undone in reverse, on close and when a later step of the start fails. */
 type Cleanup = () => void | Promise<void>;
@@ -99,20 +104,25 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
   cleanups.push(() => images.close());
 
   const engineId = setting(database, 'engine-id', randomUUID);
-  const networks = new FixedNetworks(
+  const networks = await openNetworks({
+    database,
     engineId,
-    setting(database, 'engine-created', () => new Date().toISOString()),
-    (name) =>
-      [...store.all()]
-        .filter(
-          ({ isRunning, record }) => isRunning && parseNetworkMode(record.hostConfig.NetworkMode ?? '').kind === name,
-        )
-        .map(({ id, record, state }) => ({
-          containerId: id,
-          containerName: record.name,
-          endpointId: state.endpointId,
-        })),
-  );
+    created: setting(database, 'engine-created', () => new Date().toISOString()),
+    options: options.networks,
+    kernel: new LinuxNetworkKernel({
+      engineId,
+      runDirectory: paths.execRoot,
+      poolSize: namespacePoolSize,
+      startMode: (name, fds, end) => launcher.startMode(name, fds, end),
+      onNotice: (notice) => log.warn({ notice }, 'network'),
+    }),
+    openResolvers: () => noResolvers,
+    onEvent: (action, record) => publishNetworkChange(events, action, record),
+    isWanted: ({ id }) =>
+      [...store.all()].some(({ record }) => record.endpoints.some(({ networkId }) => networkId === id)),
+    log,
+  });
+  cleanups.push(() => networks.close());
   const { volumes, close: closeVolumes } = openVolumes({
     root: join(paths.dataRoot, 'volumes'),
     database,
@@ -142,6 +152,8 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
       shmSizeBytes: options.shmSizeBytes,
       logDriver: options.logDriver,
       logOptions: options.logOptions,
+      dns: options.networks.dns,
+      hostGateways: options.networks.hostGateways,
       maskedPaths: DEFAULT_MASKED_PATHS,
       readonlyPaths: DEFAULT_READONLY_PATHS,
     },
@@ -161,7 +173,15 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
   await recover(services, execs);
 
   const api = await ApiServer.build({
-    ...{ containers, images: images.store, registry: images.registry.service, volumes, networks, system, log },
+    ...{
+      containers,
+      images: images.store,
+      registry: images.registry.service,
+      volumes,
+      networks: networks.service,
+      system,
+      log,
+    },
   });
   const gid = groupId(options);
   await api.listen(options.hosts, {

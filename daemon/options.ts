@@ -6,6 +6,13 @@ import { Value } from '@sinclair/typebox/value';
 import type { CgroupDriver } from './cgroups/cgroup-manager.ts';
 import { EngineError } from './errors/engine-error.ts';
 import type { RegistrySideOptions } from './images/open-registry.ts';
+import {
+  type NetworkDaemonOptions,
+  networkFileOptions,
+  networkFlags,
+  networkOptions,
+  parsePoolFlag,
+} from './network-options.ts';
 import { registryFileOptions, registryFlags, registryOptions } from './registry-options.ts';
 
 const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -32,6 +39,7 @@ const FileOptions = Type.Object(
     'exec-opts': Type.Optional(Type.Array(Type.String(), { maxItems: 16 })),
     'live-restore': Type.Optional(Type.Literal(true)),
     ...registryFileOptions,
+    ...networkFileOptions,
   },
   { additionalProperties: false },
 );
@@ -58,13 +66,14 @@ export interface DaemonOptions {
   readonly cgroupParent?: string;
   /** Undefined: systemd's where it runs on cgroup v2. */
   readonly cgroupDriver?: CgroupDriver;
+  readonly networks: NetworkDaemonOptions;
 }
 
 export type ParsedCommand = { kind: 'run'; options: DaemonOptions } | { kind: 'help' } | { kind: 'version' };
 
 interface Flag {
   key: Key | 'config-file';
-  takes: 'text' | 'list' | 'map' | 'boolean' | 'number' | 'count';
+  takes: 'text' | 'list' | 'map' | 'boolean' | 'number' | 'count' | 'pools';
   short?: string;
   help: string;
 }
@@ -97,6 +106,7 @@ const flags: ReadonlyMap<string, Flag> = new Map<string, Flag>([
     'pidfile',
     { key: 'pidfile', takes: 'text', short: 'p', help: 'Path of the file with the process id of the daemon' },
   ],
+  ...networkFlags,
   ['tls', { key: 'tls', takes: 'boolean', help: 'Use TLS; implied by --tlsverify' }],
   ['tlscacert', { key: 'tlscacert', takes: 'text', help: 'Trust certificates signed only by this CA' }],
   ['tlscert', { key: 'tlscert', takes: 'text', help: 'Path of the TLS certificate' }],
@@ -168,6 +178,7 @@ function complete(options: FileOptions): DaemonOptions {
     registry: registryOptions(options, process.env),
     ...(options['cgroup-parent'] === undefined ? {} : { cgroupParent: options['cgroup-parent'] }),
     ...cgroupDriver(options['exec-opts'] ?? []),
+    networks: networkOptions(options),
     ...(usesTls
       ? {
           tls: Object.freeze({
@@ -240,6 +251,7 @@ function matchFlag(arg: string): { name: string; flag: Flag; value?: string } {
 function convert(name: string, flag: Flag, values: readonly string[], last: string): unknown {
   if (flag.takes === 'list') return values;
   if (flag.takes === 'number' || flag.takes === 'count') return Number(last);
+  if (flag.takes === 'pools') return values.map(parsePoolFlag);
   if (flag.takes === 'map') {
     return Object.fromEntries(
       values.map((value) => {

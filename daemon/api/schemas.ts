@@ -2,6 +2,7 @@
 import { Type } from '@sinclair/typebox';
 import { ContainerConfig, ContainerConfigProperties } from './types/container-config.ts';
 import { HostConfig } from './types/host-config.ts';
+import { EndpointRequest } from './types/network.ts';
 
 const optional = Type.Optional;
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -9,7 +10,6 @@ const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T)
 const ConsoleSize = optional(
   nullable(Type.Array(Type.Integer({ minimum: 0, maximum: 65535 }), { minItems: 2, maxItems: 2 })),
 );
-const Open = Type.Object({}, { additionalProperties: true });
 
 /** POST /containers/create: the container's config with its host config beside it. */
 export const CreateBody = Type.Object(
@@ -17,7 +17,9 @@ export const CreateBody = Type.Object(
     ...ContainerConfigProperties,
     HostConfig: optional(nullable(HostConfig)),
     NetworkingConfig: optional(
-      nullable(Type.Object({ EndpointsConfig: optional(nullable(Type.Record(Type.String(), nullable(Open)))) })),
+      nullable(
+        Type.Object({ EndpointsConfig: optional(nullable(Type.Record(Type.String(), nullable(EndpointRequest)))) }),
+      ),
     ),
   },
   { description: 'Docker calls this ContainerCreateRequest.' },

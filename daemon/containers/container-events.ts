@@ -1,6 +1,7 @@
 // Events about containers, with the attributes that Docker gives them: the labels, the image as typed, the name, and what the action adds.
 
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import type { NetworkRecord } from '../networks/network-record.ts';
+import type { EventLog } from '../state/event-log.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
 import type { Services } from './services.ts';
@@ -30,13 +31,24 @@ export function publishVolumeEvent(
   events.publish('volume', action, name, { container: container.id, driver: localDriver, ...extra });
 }
 
-/** Connection to one of the fixed networks; sharing another container's network is no connection. */
-export function publishNetworkEvent({ events, networks }: Services, container: Container, action: string): void {
-  const mode = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
-  if (mode.kind === 'container') return;
-  events.publish('network', action, networks.idOf(mode.kind), {
+export function publishNetworkChange(events: EventLog, action: string, network: NetworkRecord | undefined): void {
+  events.publish(
+    'network',
+    action,
+    network?.id ?? '',
+    network === undefined ? { reclaimed: '0' } : { name: network.name, type: network.driver },
+  );
+}
+
+export function publishNetworkEvent(
+  { events }: Services,
+  container: Container,
+  action: 'connect' | 'disconnect',
+  network: NetworkRecord,
+): void {
+  events.publish('network', action, network.id, {
     container: container.id,
-    name: mode.kind,
-    type: networks.driverOf(mode.kind),
+    name: network.name,
+    type: network.driver,
   });
 }

@@ -37,7 +37,7 @@ export interface FilterContext {
   store: ContainerStore;
   /** The ids of the images that have `ref` as an ancestor, itself included. */
   imagesWithAncestor(ref: string): ReadonlySet<string>;
-  networkId(container: Container): string;
+  networkIds(container: Container): string[];
 }
 
 /** Throws 'invalid' for keys and values that docker refuses. */
@@ -77,8 +77,8 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   });
   any('network', (value) => {
     return (container) =>
-      container.record.hostConfig.NetworkMode === value ||
-      (value !== '' && context.networkId(container).startsWith(value));
+      container.record.endpoints.some(({ network }) => network === value) ||
+      (value !== '' && context.networkIds(container).some((id) => id.startsWith(value)));
   });
   any('volume', (value) => (container) => hasMount(container, value));
   any('expose', (value) => {

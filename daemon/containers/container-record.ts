@@ -2,6 +2,7 @@
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
 import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
+import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
@@ -21,8 +22,8 @@ export interface ContainerRecord {
   hostConfig: HostConfig;
   /** As resolved at create. Immutable. */
   readonly mounts: readonly ResolvedMount[];
-  /** The networks asked for, by name, with what a client wants to read back. */
-  readonly endpoints: Readonly<Record<string, { aliases: readonly string[] | null }>>;
+  /** The networks that it is or shall be on, the mode's own first. Changed by connect and disconnect. */
+  endpoints: readonly EndpointConfig[];
 }
 
 export interface ContainerState {
@@ -41,9 +42,6 @@ export interface ContainerState {
   restartCount: number;
   /** What the last of them waited, in milliseconds. */
   restartDelayMs: number;
-  /** The current (or last) network sandbox and endpoint. */
-  sandboxId: string;
-  endpointId: string;
   /** Where the current (or last) run has its control group; empty before the first. */
   cgroupPath: string;
 }
@@ -60,8 +58,6 @@ export function newState(): ContainerState {
     stoppedByUser: false,
     restartCount: 0,
     restartDelayMs: 0,
-    sandboxId: '',
-    endpointId: '',
     cgroupPath: '',
   };
 }

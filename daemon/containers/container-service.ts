@@ -14,6 +14,7 @@ import type {
 import type { ContainerConfig } from '../api/types/container-config.ts';
 import type { ExecConfig, ExecInspectResponse } from '../api/types/exec.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
+import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../api/types/network.ts';
 import type { ContainerStatsResponse } from '../api/types/stats.ts';
 import type { Filters } from '../state/filters.ts';
 
@@ -144,6 +145,8 @@ export interface ContainerService {
   commit(ref: string, options: CommitOptions): Promise<IdResponse>;
   /** For removing images: which containers use it. */
   usersOfImage(imageId: string): { id: string; name: string; isRunning: boolean; imageRef: string }[];
+  connectNetwork(ref: string, body: NetworkConnectRequest): Promise<void>;
+  disconnectNetwork(ref: string, body: NetworkDisconnectRequest): Promise<void>;
   /** The dry run of `tsdocker explain run …`: nothing is made. */
   explain(body: ContainerCreateRequest): Promise<string>;
   explainContainer(ref: string): Promise<string>;

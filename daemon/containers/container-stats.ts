@@ -97,7 +97,7 @@ function emptySample(head: { name: string; id: string }): ContainerStatsResponse
 /** Interfaces but loopback; none for a container without a network of its own, as in Docker. */
 function readNetworks(container: Container): Record<string, NetworkStats> | undefined {
   const { kind } = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
-  if (kind !== 'bridge') return undefined;
+  if (kind !== 'bridge' && kind !== 'network') return undefined;
   try {
     return parseNetDev(readFileSync(`/proc/${container.state.pid}/net/dev`, 'latin1'));
   } catch {

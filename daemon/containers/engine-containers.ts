@@ -3,9 +3,11 @@ import type { Readable } from 'node:stream';
 import type { ContainerCreateRequest } from '../api/types/container-actions.ts';
 import type { ExecConfig } from '../api/types/exec.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
+import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../api/types/network.ts';
 import type { Filters } from '../state/filters.ts';
 import { attachContainer } from './attach-container.ts';
 import { commitContainer } from './commit-container.ts';
+import { connectNetwork, disconnectNetwork } from './connect-network.ts';
 import { containerChanges, exportContainer, getArchive, putArchive, statPath } from './container-files.ts';
 import { containerLogs } from './container-logs.ts';
 import type {
@@ -142,6 +144,12 @@ export class EngineContainers implements ContainerService {
           record.mounts.some(({ type, source }) => type === 'image' && source === imageId),
       )
       .map(({ id, record, isRunning }) => ({ id, name: record.name, isRunning, imageRef: record.config.Image }));
+  }
+  connectNetwork(ref: string, body: NetworkConnectRequest) {
+    return connectNetwork(this.#services, ref, body);
+  }
+  disconnectNetwork(ref: string, body: NetworkDisconnectRequest) {
+    return disconnectNetwork(this.#services, ref, body);
   }
   async explain(body: ContainerCreateRequest) {
     return explainRun(this.#services, body);

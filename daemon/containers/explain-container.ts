@@ -6,17 +6,21 @@ import type { ContainerCreateRequest } from '../api/types/container-actions.ts';
 import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
+import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import type { ResolvedMount, ResolvedUser } from '../runtime/container-input.ts';
 import { planContainerProgram } from '../runtime/container-program.ts';
 import { resolveDevices } from '../runtime/devices.ts';
 import { explain } from '../runtime/explain.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import { plannedCgroupPath } from './cgroup-path.ts';
+import { explainNetwork } from './explain-network.ts';
 import { planNamespaces } from './join-namespaces.ts';
 import { parseLogConfig } from './log-options.ts';
 import { planContainer } from './plan-container.ts';
 import type { Services } from './services.ts';
 
+/** Stands for the descriptor of the prepared network namespace. */
+const pooledNamespace = { fd: -1 };
 /** Stands for the id that a run would get. */
 const exampleId = '0'.repeat(64);
 
@@ -26,6 +30,7 @@ interface Explained {
   config: ResolvedConfig;
   hostConfig: HostConfig;
   mounts: readonly ResolvedMount[];
+  endpoints: readonly EndpointConfig[];
   user: ResolvedUser;
   /** Lowest first. */
   layers: readonly string[];
@@ -45,6 +50,7 @@ export function explainRun(services: Services, body: ContainerCreateRequest): st
       config,
       hostConfig: plan.hostConfig,
       mounts: plan.mounts,
+      endpoints: plan.endpoints,
       user: resolveUser(root, config.User, plan.hostConfig.GroupAdd ?? []),
       layers: [...lower].reverse().concat(join(paths.container(exampleId), 'upper')),
       warnings: plan.warnings,
@@ -68,6 +74,7 @@ export function explainContainer(services: Services, ref: string): Promise<strin
         config: record.config,
         hostConfig: record.hostConfig,
         mounts: record.mounts,
+        endpoints: record.endpoints,
         user: resolveUser(root, record.config.User, record.hostConfig.GroupAdd ?? []),
         layers: [...dirs.lower].reverse().concat(dirs.upper),
         warnings: [],
@@ -95,7 +102,7 @@ function describe(services: Services, input: Explained): string {
       hostname: paths.managedFile(id, 'hostname'),
       resolvConf: paths.managedFile(id, 'resolv.conf'),
     },
-    namespaces: planNamespaces(services, hostConfig),
+    namespaces: planNamespaces(services, hostConfig, pooledNamespace),
     cgroupPath,
     cgroupVersion: defaults.cgroupVersion,
     facts: host.facts,
@@ -114,6 +121,7 @@ function describe(services: Services, input: Explained): string {
     program: plan.program,
     cgroup: cgroups.plan(cgroupPath, resources),
     layers: input.layers,
+    network: explainNetwork(services, hostConfig, config, input.endpoints),
     warnings: input.warnings,
   });
 }

@@ -5,7 +5,8 @@ import type { MonitorClient } from '../runtime/monitor-client.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
-import { publishContainerEvent, publishNetworkEvent } from './container-events.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { endNetwork } from './container-network.ts';
 import { beginNewFile } from './log-files.ts';
 import { removeLocked } from './remove-container.ts';
 import { planRestart } from './restart-policy.ts';
@@ -90,7 +91,8 @@ export async function concludeRun(services: Services, container: Container, code
     exitCode: String(exitCode),
     execDuration: String(durationNs / 1_000_000_000n),
   });
-  publishNetworkEvent(services, container, 'disconnect');
+  // Before anyone is told of the end: its ports and addresses are free for what follows.
+  await endNetwork(services, container);
   publishVolumesUnmounted(services, container);
   for (const exec of container.execs.values()) exec.containerEnded();
   if (restart === undefined) container.wake('next-exit', 'not-running');

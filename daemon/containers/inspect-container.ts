@@ -1,15 +1,10 @@
 // GET /containers/{id}/json: a container as Docker shows it.
-import type {
-  ContainerInspectResponse,
-  EndpointSettings,
-  MountPoint,
-  NetworkSettings,
-} from '../api/types/container.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import type { ContainerInspectResponse, MountPoint } from '../api/types/container.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
 import { networkDonor } from './join-namespaces.ts';
+import { networkSettings } from './network-settings.ts';
 import type { Services } from './services.ts';
 import { formatTime } from './timestamps.ts';
 
@@ -110,53 +105,4 @@ export function mountPoints({ volumes }: Services, mounts: readonly ResolvedMoun
       RW: !mount.readonly,
       Propagation: mount.type === 'bind' ? mount.propagation : '',
     }));
-}
-
-export function networksOf(services: Services, container: Container): Record<string, EndpointSettings> {
-  const mode = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
-  if (mode.kind === 'container') return {};
-  return {
-    [mode.kind]: {
-      IPAMConfig: null,
-      Links: null,
-      Aliases: null,
-      MacAddress: '',
-      DriverOpts: null,
-      GwPriority: 0,
-      NetworkID: services.networks.idOf(mode.kind),
-      EndpointID: container.isRunning ? container.state.endpointId : '',
-      Gateway: '',
-      IPAddress: '',
-      IPPrefixLen: 0,
-      IPv6Gateway: '',
-      GlobalIPv6Address: '',
-      GlobalIPv6PrefixLen: 0,
-      DNSNames: null,
-    },
-  };
-}
-
-function networkSettings(services: Services, container: Container): NetworkSettings {
-  const { state, isRunning, record } = container;
-  const exposed = Object.keys(record.config.ExposedPorts ?? {});
-  return {
-    Bridge: '',
-    SandboxID: isRunning ? state.sandboxId : '',
-    SandboxKey: isRunning && state.pid > 0 ? `/proc/${state.pid}/ns/net` : '',
-    Ports: isRunning ? Object.fromEntries(exposed.map((port) => [port, null])) : {},
-    HairpinMode: false,
-    LinkLocalIPv6Address: '',
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: null,
-    SecondaryIPv6Addresses: null,
-    EndpointID: '',
-    Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: '',
-    IPPrefixLen: 0,
-    IPv6Gateway: '',
-    MacAddress: '',
-    Networks: networksOf(services, container),
-  };
 }

@@ -8,8 +8,12 @@ import type { Container } from './container.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { Services } from './services.ts';
 
-/** Throws 'not-found' or 'conflict' when the container to share with is not there or does not run. */
-export function planNamespaces({ store, defaults }: Services, hostConfig: HostConfig): NamespacePlan {
+/** `own`: the network namespace that was built for it; without one it gets an empty one. Throws 'not-found' or 'conflict' when the container to share with is not there or does not run. */
+export function planNamespaces(
+  { store, defaults }: Services,
+  hostConfig: HostConfig,
+  own?: { readonly fd: number },
+): NamespacePlan {
   const network = parseNetworkMode(hostConfig.NetworkMode ?? '');
   const modes = parseNamespaceModes(hostConfig, defaults.cgroupVersion);
   return {
@@ -21,7 +25,7 @@ export function planNamespaces({ store, defaults }: Services, hostConfig: HostCo
         ? 'host'
         : network.kind === 'container'
           ? { pid: runningPid(store, network.ref, 'network') }
-          : 'private',
+          : (own ?? 'private'),
     cgroup: modes.cgroup,
   };
 }

@@ -1,12 +1,12 @@
 // GET /containers/json: newest first, filtered, with the human status that docker's daemon writes.
-import type { ContainerSummary, Port } from '../api/types/container.ts';
+import type { ContainerSummary } from '../api/types/container.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import type { Container } from './container.ts';
 import { containerFilter, filterImpliesAll } from './container-filters.ts';
 import type { ListOptions } from './container-service.ts';
-import { mountPoints, networksOf, sizesOf } from './inspect-container.ts';
+import { mountPoints, sizesOf } from './inspect-container.ts';
+import { networkIdsOf, networksOf, summaryPorts } from './network-settings.ts';
 import type { Services } from './services.ts';
 import { statusText } from './status-text.ts';
 
@@ -14,10 +14,7 @@ export async function listContainers(services: Services, options: ListOptions): 
   const matches = containerFilter(options.filters, {
     store: services.store,
     imagesWithAncestor: (ref) => imagesWithAncestor(services, ref),
-    networkId: (container) => {
-      const mode = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
-      return mode.kind === 'container' ? '' : services.networks.idOf(mode.kind);
-    },
+    networkIds: networkIdsOf,
   });
   const showsAll = options.all || options.limit > 0 || filterImpliesAll(options.filters);
   const found = [...services.store.all()]
@@ -49,7 +46,7 @@ function summarise(services: Services, container: Container, nowNs: bigint): Con
     ImageID: record.imageId,
     Command: commandText([...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])]),
     Created: Number(BigInt(record.createdNs) / 1_000_000_000n),
-    Ports: container.isRunning ? exposedPorts(Object.keys(record.config.ExposedPorts ?? {})) : [],
+    Ports: summaryPorts(services, container),
     Labels: record.config.Labels,
     State: container.isRemoving && !container.isRunning ? 'removing' : state.status,
     Status: statusText(container, nowNs),
@@ -76,14 +73,6 @@ function imageText(services: Services, container: Container): string {
 function commandText(words: readonly string[]): string {
   const [path = '', ...args] = words;
   return [path, ...args.map((word) => (/\s/.test(word) ? `'${word}'` : word))].join(' ');
-}
-
-function exposedPorts(ports: readonly string[]): Port[] {
-  return ports.flatMap((port) => {
-    const [number, type = 'tcp'] = port.split('/');
-    if (type !== 'tcp' && type !== 'udp' && type !== 'sctp') return [];
-    return [{ PrivatePort: Number(number), Type: type }];
-  });
 }
 
 function imagesWithAncestor(services: Services, ref: string): ReadonlySet<string> {

@@ -7,6 +7,10 @@ export interface HostDefaults {
   /** Bytes of /dev/shm. */
   shmSizeBytes: number;
   logDriver: string;
+  /** For containers that say nothing of their own. */
+  dns: { servers: readonly string[]; search: readonly string[]; options: readonly string[] };
+  /** What host-gateway stands for; empty: the bridge's own addresses. */
+  hostGateways: readonly string[];
   logOptions: Readonly<Record<string, string>>;
   maskedPaths: readonly string[];
   readonlyPaths: readonly string[];

@@ -13,8 +13,10 @@ import { resolveDevices } from '../runtime/devices.ts';
 import { parseNamespaceModes } from '../runtime/namespaces.ts';
 import { validateHostConfig } from '../runtime/validate-host-config.ts';
 import type { ContainerRecord } from './container-record.ts';
+import { resolveLinks } from './links.ts';
 import { parseLogConfig } from './log-options.ts';
 import { normaliseHostConfig } from './normalise-host-config.ts';
+import { planEndpoints } from './plan-endpoints.ts';
 import { resolveConfig } from './resolve-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 import type { Services } from './services.ts';
@@ -53,10 +55,11 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     services.defaults.cgroupVersion,
     inheritedMounts(services.store, hostConfig),
   );
-  const endpoints = NetworkingConfig?.EndpointsConfig ?? {};
-  for (const settings of [null, ...Object.values(endpoints)]) {
-    checkAddresses(hostConfig.NetworkMode ?? '', config.MacAddress, settings);
-  }
+  const { endpoints, warnings: networkWarnings } = planEndpoints(services.networks.registry, {
+    hostConfig,
+    config,
+    endpoints: NetworkingConfig?.EndpointsConfig,
+  });
   const mounts = checked.mounts.map((mount) => withImage(services, mount));
   if (hostConfig.CgroupParent) services.cgroups.checkParent(hostConfig.CgroupParent);
   const { warnings } = resourcesFromHostConfig(hostConfig, services.cgroups, resolveDevices(hostConfig));
@@ -67,8 +70,8 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     hostname: network.kind === 'host' || hostConfig.UTSMode === 'host' ? services.host.facts.hostname : '',
     hostConfig,
     mounts,
-    endpoints: endpointsOf(endpoints),
-    warnings: [...checked.warnings, ...warnings],
+    endpoints,
+    warnings: [...checked.warnings, ...warnings, ...networkWarnings],
   };
 }
 
@@ -101,29 +104,6 @@ function resolveReferences(services: Services, hostConfig: HostConfig): HostConf
     NetworkMode: resolve(hostConfig.NetworkMode),
     PidMode: resolve(hostConfig.PidMode),
     IpcMode: resolve(hostConfig.IpcMode),
+    Links: resolveLinks(services.store, hostConfig.Links),
   };
-}
-
-/** Refused instead of passed over: the networks that there are choose addresses themselves. */
-function checkAddresses(mode: string, macAddress: string | undefined, settings: Record<string, unknown> | null): void {
-  const ipam = (settings?.IPAMConfig ?? {}) as Record<string, unknown>;
-  if (ipam.IPv4Address || ipam.IPv6Address) {
-    throw new EngineError('invalid', 'user specified IP address is supported on user defined networks only');
-  }
-  if (!macAddress && !settings?.MacAddress) return;
-  const { kind } = parseNetworkMode(mode);
-  if (kind === 'host' || kind === 'container') {
-    throw new EngineError('invalid', 'conflicting options: mac-address and the network mode');
-  }
-  throw new EngineError('not-implemented', '--mac-address: not there yet in this engine: leave it out');
-}
-
-function endpointsOf(asked: Record<string, Record<string, unknown> | null>): ContainerRecord['endpoints'] {
-  return Object.fromEntries(
-    Object.entries(asked).map(([name, settings]) => {
-      parseNetworkMode(name);
-      const aliases = settings?.Aliases;
-      return [name, { aliases: Array.isArray(aliases) ? aliases.map(String) : null }];
-    }),
-  );
 }

@@ -2,9 +2,9 @@
 import type { ContainerPruneResponse } from '../api/types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
+import { parseTimeFilter } from '../state/time-filter.ts';
 import { removeContainer } from './remove-container.ts';
 import type { Services } from './services.ts';
-import { parseTimeFilter } from './time-filter.ts';
 
 const known: ReadonlySet<string> = new Set(['until', 'label', 'label!']);
 

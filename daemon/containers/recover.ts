@@ -7,6 +7,7 @@ import { readStartedRecord, type StartedRecord } from '../runtime/exit-record.ts
 import { MonitorClient } from '../runtime/monitor-client.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
+import { adoptNetwork } from './container-network.ts';
 import { Exec } from './exec.ts';
 import { readExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
@@ -40,7 +41,19 @@ export async function recover(services: Services, execs: ExecRegistry): Promise<
       }
     }),
   );
+  await services.networks.heal(runningPids(services));
   await clearOrphans(services, known);
+}
+
+/** The first processes of running containers: of one whose monitor is silent, as it was noted at its start. */
+function runningPids(services: Services): Map<string, number> {
+  const pids = new Map<string, number>();
+  for (const container of services.store.all()) {
+    if (!container.isRunning) continue;
+    const pid = container.state.pid || readStarted(services, services.paths.run(container.id))?.pid;
+    if (pid !== undefined && pid > 0) pids.set(container.id, pid);
+  }
+  return pids;
 }
 
 async function recoverContainer(services: Services, execs: ExecRegistry, container: Container): Promise<void> {
@@ -55,6 +68,7 @@ async function recoverContainer(services: Services, execs: ExecRegistry, contain
         'the monitor does not answer: the container is taken over when it does',
       );
       container.state = { ...container.state, status: container.state.status === 'paused' ? 'paused' : 'running' };
+      adoptNetwork(services, container);
       void adoptLater(services, execs, container, connecting);
       return;
     }
@@ -126,6 +140,7 @@ async function adopt(
     startedNs: started?.startedNs.toString() ?? container.state.startedNs,
   };
   store.saveState(container);
+  adoptNetwork(services, container);
   watchMonitor(services, container, monitor);
   await settleFreezer(services, container);
   log.info({ container: container.id, pid: monitor.pid }, 'took over a running container');

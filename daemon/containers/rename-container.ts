@@ -15,6 +15,7 @@ export async function renameContainer(services: Services, ref: string, newName: 
   await container.lock.run(() => {
     if (container.isRemoved) throw new EngineError('not-found', `No such container: ${ref}`);
     services.store.rename(container, name);
+    services.networks.sandboxes.rename(container.id, name);
   });
   publishContainerEvent(services, container, 'rename', { oldName: `/${oldName}` });
 }

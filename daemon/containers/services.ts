@@ -1,7 +1,7 @@
 // What the use cases need of the rest of the engine. Built by daemon/engine.ts, passed to every use case.
 import type { CgroupManager } from '../cgroups/cgroup-manager.ts';
 import type { Archive, ContainerLayers, ImageStore } from '../images/image-service.ts';
-import type { FixedNetworks } from '../networks/fixed-networks.ts';
+import type { Networks } from '../networks/open-networks.ts';
 import type { Launcher } from '../runtime/launcher.ts';
 import type { RuntimeHost } from '../runtime/runtime-host.ts';
 import type { EventLog } from '../state/event-log.ts';
@@ -28,7 +28,7 @@ export interface Services {
   readonly cgroups: CgroupManager;
   readonly launcher: Launcher;
   readonly volumes: ContainerVolumes;
-  readonly networks: FixedNetworks;
+  readonly networks: Networks;
   readonly host: RuntimeHost;
   readonly paths: EnginePaths;
   readonly runs: RunDirectories;

@@ -1,10 +1,9 @@
 // POST /containers/{id}/start: cgroup, root, program, launch, record. Each step's undo runs in reverse when a later one fails, so that a
 // failed start leaves nothing but its reason in the state.
-
-import { randomBytes } from 'node:crypto';
 import { close, mkdirSync } from 'node:fs';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
 import { openContainerProgram } from '../runtime/container-program.ts';
 import { resolveDevices } from '../runtime/devices.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
@@ -13,17 +12,19 @@ import { wallClockNs } from '../state/event-log.ts';
 import { plannedCgroupPath } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent, publishNetworkEvent } from './container-events.ts';
+import { endNetwork, reserveNetwork } from './container-network.ts';
 import type { ContainerState } from './container-record.ts';
 import { watchMonitor } from './finish-run.ts';
 import { planNamespaces } from './join-namespaces.ts';
 import { launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
+import { linkEnvironment } from './links.ts';
 import { endOfLog } from './log-files.ts';
 import { parseLogConfig } from './log-options.ts';
 import { openSources } from './open-sources.ts';
 import { removeLocked } from './remove-container.ts';
 import type { Services } from './services.ts';
 import { publishVolumesMounted } from './volume-users.ts';
-import { writeManagedFiles } from './write-managed-files.ts';
+import { updateLinks, writeManagedFiles } from './write-managed-files.ts';
 
 /** What a start changes in the state, apart from the pid. */
 type RunState = Omit<ContainerState, 'pid' | 'finishedNs' | 'stoppedByUser' | 'restartCount' | 'restartDelayMs'>;
@@ -57,7 +58,6 @@ export async function startLocked(services: Services, container: Container): Pro
       error: '',
       oomKilled: false,
       startedNs: wallClockNs().toString(),
-      ...newNetworkIds(),
       cgroupPath: plannedCgroupPath(services, container.id, container.record.hostConfig),
     };
     // Let go when the container counts as running: see ContainerVolumes.open.
@@ -65,7 +65,10 @@ export async function startLocked(services: Services, container: Container): Pro
     const monitor = await launch(services, container, run, sources?.fds ?? noSources, undo);
     container.state = { ...container.state, ...run, pid: monitor.pid };
     watchMonitor(services, container, monitor);
-    publishNetworkEvent(services, container, 'connect');
+    for (const { entry } of services.networks.sandboxes.connections(container.id)) {
+      publishNetworkEvent(services, container, 'connect', entry.record);
+    }
+    updateLinks(services, container);
     publishVolumesMounted(services, container);
     publishContainerEvent(services, container, 'start');
     container.tellStarted(monitor);
@@ -92,14 +95,18 @@ async function launch(
 ): Promise<MonitorClient> {
   const { paths, cgroups } = services;
   const { id, config, hostConfig } = container.record;
-  const namespaces = planNamespaces(services, hostConfig);
   const runDir = paths.run(id);
   // Of an end that could not be stored, the record is still there.
   if (container.hasOldRun) services.runs.remove(id);
   container.hasOldRun = false;
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
   undo.push(() => services.runs.remove(id));
+  const sandbox = reserveNetwork(services, container);
+  undo.push(() => endNetwork(services, container));
   const managedFiles = writeManagedFiles(services, container);
+  const ownsNamespace = sandbox !== undefined && parseNetworkMode(hostConfig.NetworkMode ?? '').kind !== 'host';
+  using network = ownsNamespace ? await services.networks.sandboxes.build(sandbox) : undefined;
+  const namespaces = planNamespaces(services, hostConfig, network);
 
   const { cgroupPath } = run;
   const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
@@ -117,7 +124,7 @@ async function launch(
     container.runLogStart = logStart;
     using open = openContainerProgram({
       id,
-      config,
+      config: { ...config, Env: [...config.Env, ...linkEnvironment(services, container)] },
       hostConfig,
       user: resolveUser(rootFd, config.User, hostConfig.GroupAdd ?? []),
       mounts: container.record.mounts,
@@ -183,9 +190,4 @@ async function recordFailure(services: Services, container: Container, error: un
   container.wake('next-exit', 'not-running');
   if (container.record.hostConfig.AutoRemove) await removeLocked(services, container, true);
   return failure.error;
-}
-
-/** Docker's SandboxID and EndpointID: ids of what a run has of the network. */
-function newNetworkIds(): { sandboxId: string; endpointId: string } {
-  return { sandboxId: randomBytes(32).toString('hex'), endpointId: randomBytes(32).toString('hex') };
 }

@@ -1,13 +1,17 @@
-// The files that the engine keeps below /etc of a container: written anew at each start, into the container's directory, and bound
-// into place by the program. They are never part of a layer.
+// The files that the engine keeps below /etc of a container: written anew at each start, into the run's directory, and bound into place
+// by the program. They are never part of a layer. While it runs they are changed in place: the mount is on the file itself.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { hostsFile, resolvConf } from '../networks/managed-files.ts';
+import type { Connection } from '../networks/gateways.ts';
+import { editHosts, embeddedResolvConf, type HostLine, hostsFile, resolvConf } from '../networks/managed-files.ts';
 import { parseNetworkMode } from '../networks/network-mode.ts';
+import { poolOf } from '../networks/network-record.ts';
 import type { ManagedFiles } from '../runtime/container-input.ts';
 import type { Container } from './container.ts';
 import { networkDonor } from './join-namespaces.ts';
+import { linkedFrom, linkLines } from './links.ts';
 import type { Services } from './services.ts';
 
+/** The network's addresses are reserved already. */
 export function writeManagedFiles(services: Services, container: Container): ManagedFiles {
   const { store, paths } = services;
   const { id, config, hostConfig } = container.record;
@@ -23,32 +27,91 @@ export function writeManagedFiles(services: Services, container: Container): Man
   }
   const { kind } = parseNetworkMode(hostConfig.NetworkMode ?? '');
   const hosts = paths.managedFile(id, 'hosts');
+  const connections = services.networks.sandboxes.connections(id);
   writeFileSync(
     hosts,
     hostsFile({
       extraHosts: hostConfig.ExtraHosts ?? [],
-      ...(kind === 'host' ? { hostFile: readHostFile('/etc/hosts') } : {}),
-      ...(kind === 'bridge' ? { ownName: config.Hostname } : {}),
+      gateways: hostGateways(services, connections),
+      ...(kind === 'host' ? { hostFile: readText('/etc/hosts') } : {}),
+      lines: [...linkLines(services, container, true), ...ownLines(container, connections, kind)],
     }),
     { mode: 0o644 },
   );
   const resolv = paths.managedFile(id, 'resolv.conf');
-  writeFileSync(
-    resolv,
-    resolvConf({
-      hostFile: readHostFile('/etc/resolv.conf'),
-      keepLoopback: kind === 'host',
-      servers: hostConfig.Dns ?? [],
-      search: hostConfig.DnsSearch ?? [],
-      options: hostConfig.DnsOptions ?? [],
-    }),
-    { mode: 0o644 },
-  );
+  writeFileSync(resolv, resolverFile(services, container), { mode: 0o644 });
   return { hostname, hosts, resolvConf: resolv };
 }
 
+/** `after`: what of the network has changed. Of a container that uses another's network nothing is its own. */
+export function updateManagedFiles(services: Services, container: Container, change: FileChange): void {
+  const hosts = services.paths.managedFile(container.id, 'hosts');
+  writeFileSync(hosts, editHosts(readText(hosts), change.removed, change.added));
+  const resolv = services.paths.managedFile(container.id, 'resolv.conf');
+  // What the container wrote itself stays.
+  if (change.resolverBefore !== undefined && readText(resolv) === change.resolverBefore) {
+    writeFileSync(resolv, resolverFile(services, container));
+  }
+}
+
+export interface FileChange {
+  removed: readonly HostLine[];
+  added: readonly HostLine[];
+  /** What resolv.conf said, as far as the engine wrote it. */
+  resolverBefore?: string;
+}
+
+/** A linked container has another address now, or none: those that have a link to it are told. */
+export function updateLinks(services: Services, container: Container): void {
+  for (const other of linkedFrom(services, container)) {
+    const lines = linkLines(services, other, false);
+    const path = services.paths.managedFile(other.id, 'hosts');
+    const text = readText(path);
+    const names = new Set(lines.map((line) => line.names.join(' ')));
+    const kept = text.split('\n').filter((line) => !names.has(line.slice(line.indexOf('\t') + 1)));
+    writeFileSync(path, editHosts(kept.join('\n'), [], lines));
+  }
+}
+
+export function resolverFile(services: Services, container: Container): string {
+  const { hostConfig } = container.record;
+  const { dns } = services.defaults;
+  const pick = (asked: readonly string[] | null | undefined, otherwise: readonly string[]) =>
+    asked?.length ? asked : otherwise;
+  const input = {
+    hostFile: readText('/etc/resolv.conf'),
+    keepLoopback: parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'host',
+    servers: pick(hostConfig.Dns, dns.servers),
+    search: pick(hostConfig.DnsSearch, dns.search),
+    options: pick(hostConfig.DnsOptions, dns.options),
+  };
+  const isOnUserNetwork = services.networks.sandboxes.of(container.id)?.isOnUserNetwork ?? false;
+  return isOnUserNetwork ? embeddedResolvConf(input) : resolvConf(input);
+}
+
+/** The container's own addresses with its own name. */
+export function ownLines(container: Container, connections: readonly Connection[], kind: string): HostLine[] {
+  const { Hostname, Domainname } = container.record.config;
+  if (Hostname === '' || kind === 'host') return [];
+  const names = Domainname === '' ? [Hostname] : [`${Hostname}.${Domainname}`, Hostname];
+  const addresses = connections.flatMap(({ endpoint }) => [endpoint.ipv4, endpoint.ipv6]);
+  const known = addresses.filter((address) => address !== undefined);
+  // Without a network a process can look up its own name all the same.
+  if (known.length === 0 && kind === 'bridge') return [{ address: '127.0.1.1', names }];
+  return known.map((address) => ({ address, names }));
+}
+
+/** The host as this container can reach it: its own bridge's addresses, else those of the default bridge. */
+function hostGateways({ defaults, networks }: Services, connections: readonly Connection[]): string[] {
+  if (defaults.hostGateways.length > 0) return [...defaults.hostGateways];
+  const own = connections.find(({ entry }) => entry.record.bridge !== undefined && !entry.record.isInternal);
+  const record = own?.entry.record ?? networks.registry.byName('bridge')?.record;
+  if (record === undefined) return [];
+  return ([4, 6] as const).map((family) => poolOf(record, family)?.gateway).filter((gateway) => gateway !== undefined);
+}
+
 /** The host's own files may be missing: an empty one says the same. */
-function readHostFile(path: string): string {
+function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -15,7 +15,7 @@ import { defaultTarLimits, TarReader, type TarSink } from './tar/tar-reader.ts';
 const MAX_ENTRIES = 100_000;
 /** Links that lead to links. */
 const MAX_LINKS = 16;
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = 512 * 1024;
 /** What comes is written when this much is there. */
 const WRITE_BYTES = 1024 * 1024;
 
@@ -30,23 +30,21 @@ type Indexed = SpooledFile | { readonly linkTo: string };
 export class ArchiveSpool implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
-  #index: ReadonlyMap<string, Indexed> = new Map();
+  readonly #index: ReadonlyMap<string, Indexed>;
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(path: string, file: FileHandle, index: ReadonlyMap<string, Indexed>) {
     this.#path = path;
     this.#file = file;
+    this.#index = index;
   }
 
-  static async open(staging: string): Promise<ArchiveSpool> {
+  /** Reads a whole archive. `source` is released, however it ends. */
+  static async read(source: ByteSource, staging: string, signal?: AbortSignal): Promise<ArchiveSpool> {
     const path = join(staging, randomBytes(8).toString('hex'));
-    return new ArchiveSpool(path, await open(path, 'wx+', 0o600));
-  }
-
-  /** Reads a whole archive; `source` is released, however it ends. `onFile` is told of each file that is there, while others still come. */
-  async read(source: ByteSource, onFile: (file: SpooledFile) => void, signal?: AbortSignal): Promise<void> {
+    let file: FileHandle | undefined;
     try {
-      const writer = new Spooler(this.#file, onFile);
-      this.#index = writer.index;
+      file = await open(path, 'wx+', 0o600);
+      const writer = new Spooler(file);
       const reader = new TarReader(writer, { ...defaultTarLimits, maxEntries: MAX_ENTRIES });
       for await (const chunk of source.stream.iterator({ destroyOnReturn: false })) {
         signal?.throwIfAborted();
@@ -55,6 +53,11 @@ export class ArchiveSpool implements AsyncDisposable {
       }
       reader.end();
       await writer.flush();
+      return new ArchiveSpool(path, file, writer.index);
+    } catch (error) {
+      await file?.close();
+      rmSync(path, { force: true });
+      throw error;
     } finally {
       source.release();
     }
@@ -115,17 +118,12 @@ export class ArchiveSpool implements AsyncDisposable {
 class Spooler implements TarSink {
   readonly index = new Map<string, Indexed>();
   readonly #file: FileHandle;
-  readonly #onFile: (file: SpooledFile) => void;
-  /** Whole, but not yet written. */
-  #ended: SpooledFile[] = [];
-  #current: SpooledFile | undefined;
   #waiting: Buffer[] = [];
   waitingBytes = 0;
   #offset = 0;
 
-  constructor(file: FileHandle, onFile: (file: SpooledFile) => void) {
+  constructor(file: FileHandle) {
     this.#file = file;
-    this.#onFile = onFile;
   }
 
   /** A name that comes again replaces what it was, as when an archive is unpacked. */
@@ -134,8 +132,7 @@ class Spooler implements TarSink {
     if (entry.extents !== undefined)
       throw new EngineError('invalid', `read archive: ${displayName(name)} is a sparse file`);
     if (entry.type === 'file') {
-      this.#current = { name, offset: this.#offset, bytes: entry.sizeBytes };
-      this.index.set(name, this.#current);
+      this.index.set(name, { name, offset: this.#offset, bytes: entry.sizeBytes });
       this.#offset += entry.sizeBytes;
     } else if (entry.type === 'symlink') {
       const parent = name.includes('/') ? name.slice(0, name.lastIndexOf('/') + 1) : '';
@@ -152,22 +149,16 @@ class Spooler implements TarSink {
     this.waitingBytes += bytes.length;
   }
 
-  end(): void {
-    if (this.#current !== undefined) this.#ended.push(this.#current);
-    this.#current = undefined;
-  }
+  end(): void {}
 
   async flush(): Promise<void> {
     const waiting = this.#waiting;
-    const ended = this.#ended;
     this.#waiting = [];
-    this.#ended = [];
     this.waitingBytes = 0;
     for (let left = waiting; left.length > 0; ) {
       const { bytesWritten } = await this.#file.writev(left);
       left = after(left, bytesWritten);
     }
-    for (const file of ended) this.#onFile(file);
   }
 }
 

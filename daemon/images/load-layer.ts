@@ -13,60 +13,47 @@ import type { PlannedLayer } from './load-plan.ts';
 import { holdTree } from './overlay.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 
-/** Of a tar's first block. */
-const MAGIC_BYTES = 512;
 /** Fast rather than small: it saves a third of the time that writing the plain archive takes. */
-const localForm = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: 1024 * 1024 };
+const localForm = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: 256 * 1024 };
 
 export interface LoadedLayer {
   readonly staged: StagedLayer;
   /** The blob to record for it once it is published. */
-  readonly kept: Descriptor;
+  readonly blob: Descriptor;
 }
 
-/** What may be a layer, unpacked aside; its blob is held in `holds`. What it should be is not known yet: see checkLayer. */
+/** The layer waits to be published; its blob is held in `holds` until then. */
 export async function stageLayer(
   parts: ImageParts,
   spool: ArchiveSpool,
-  file: SpooledFile,
+  layer: PlannedLayer,
   holds: DisposableStack,
   signal: AbortSignal,
 ): Promise<LoadedLayer> {
-  const start = await spool.content({ ...file, bytes: Math.min(MAGIC_BYTES, file.bytes) }, MAGIC_BYTES);
+  const start = await spool.content({ ...layer.file, bytes: Math.min(6, layer.file.bytes) }, 6);
   const compression = compressionOf(start);
-  const [staged, kept] = await both(
-    parts.layers.stage((directory) => unpack(parts, spool, file, compression, directory, signal)),
-    keepBlob(parts, spool, file, compression, holds),
+  checkBlob(layer, compression);
+  const [staged, blob] = await both(
+    parts.layers.stage((directory) => unpack(parts, spool, layer, compression, directory, signal)),
+    keepBlob(parts, spool, layer, compression, holds),
     (made) => made[Symbol.dispose](),
   );
-  return { staged, kept };
+  return { staged, blob };
 }
 
-/** Tars and what may be one, packed; not JSON. */
-export async function mayBeLayer(spool: ArchiveSpool, file: SpooledFile): Promise<boolean> {
-  if (file.bytes < MAGIC_BYTES) return false;
-  const start = await spool.content({ ...file, bytes: MAGIC_BYTES }, MAGIC_BYTES);
-  return compressionOf(start) !== 'none' || start.toString('latin1', 257, 262) === 'ustar';
-}
-
-/** What was unpacked has to be what the image says. Resolves to the blob as it is recorded. */
-export function checkLayer({ staged, kept }: LoadedLayer, { file, blob, diffId }: PlannedLayer): Descriptor {
-  if (staged.staged.diffId !== diffId)
-    throw new EngineError('invalid', `load layer ${diffId}: its archive has the digest ${staged.staged.diffId}`);
-  if (blob === undefined) return kept;
+function checkBlob({ file, blob, diffId }: PlannedLayer, compression: Compression): void {
+  if (blob === undefined) return;
   if (blob.size !== file.bytes)
     throw new EngineError('invalid', `load layer ${blob.digest}: it has ${file.bytes} bytes instead of ${blob.size}`);
-  const isLocal = kept.mediaType === LOCAL_FORM;
-  const actual = isLocal ? diffId : kept.digest;
-  if (actual !== blob.digest)
-    throw new EngineError('invalid', `load layer ${blob.digest}: it has the digest ${actual}`);
-  return isLocal || blob.mediaType === '' ? kept : { ...kept, mediaType: blob.mediaType };
+  // The diff id of a plain archive is its digest; it is checked while it is unpacked.
+  if (compression === 'none' && blob.digest !== diffId)
+    throw new EngineError('invalid', `load layer ${blob.digest}: it is plain, but its diff id is ${diffId}`);
 }
 
 async function unpack(
   parts: ImageParts,
   spool: ArchiveSpool,
-  file: SpooledFile,
+  { file, diffId }: PlannedLayer,
   compression: Compression,
   directory: string,
   signal: AbortSignal,
@@ -74,19 +61,21 @@ async function unpack(
   const input = compression === 'none' ? undefined : await decompressed(spool.stream(file));
   const fd = holdTree(directory);
   const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
-  const job = { do: 'unpack-layer', place, repack: false, digest: true, unsynced: true } as const;
+  const job = { do: 'unpack-layer', place, repack: false, digest: true } as const;
   const result =
     input === undefined
       ? await parts.jail.run<'unpack-layer'>({ ...job, from: spool.range(file) }, [fd], { signal })
       : await parts.jail.run<'unpack-layer'>(job, [fd], { signal, input });
-  return { ...result, diffId: String(result.diffId) };
+  if (result.diffId !== diffId)
+    throw new EngineError('invalid', `load layer ${diffId}: its archive has the digest ${result.diffId}`);
+  return { ...result, diffId };
 }
 
 /** Plain layers, and those in forms that no registry takes, are kept packed with zstd. */
 async function keepBlob(
   { content }: ImageParts,
   spool: ArchiveSpool,
-  file: SpooledFile,
+  { file, blob }: PlannedLayer,
   compression: Compression,
   holds: DisposableStack,
 ): Promise<Descriptor> {
@@ -96,13 +85,12 @@ async function keepBlob(
   if (isAsItCame) await pipeline(spool.stream(file), target);
   else await pipeline(await plainStream(spool, file, compression), createZstdCompress(localForm), target);
   let kept: Descriptor | undefined;
-  await draft.finish(
-    ({ digest, size }) => {
-      holds.use(content.hold([digest]));
-      kept = { digest, size, mediaType: isAsItCame ? typeOf(compression) : LOCAL_FORM };
-    },
-    { unsynced: true },
-  );
+  await draft.finish(({ digest, size }) => {
+    if (isAsItCame && blob !== undefined && digest !== blob.digest)
+      throw new EngineError('invalid', `load layer ${blob.digest}: it has the digest ${digest}`);
+    holds.use(content.hold([digest]));
+    kept = { digest, size, mediaType: isAsItCame ? blob?.mediaType || typeOf(compression) : LOCAL_FORM };
+  });
   return kept as unknown as Descriptor;
 }
 

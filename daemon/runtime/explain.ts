@@ -13,6 +13,8 @@ export interface ExplainInput {
   cgroup: readonly { file: string; value: string }[];
   /** Directories of the overlay, lowest first; the last is the container's own. */
   layers: readonly string[];
+  /** What is done to the host's network, in order. */
+  network: readonly string[];
   /** What this host makes different from what was asked. */
   warnings: readonly string[];
 }
@@ -22,6 +24,7 @@ export function explain(input: ExplainInput): string {
     [`The OCI runtime spec (${input.spec.ociVersion})`, specLines(input.spec)],
     ['Layers of the root file system, lowest first', input.layers],
     ['Control groups: files written by the engine', input.cgroup.map(({ file, value }) => `${file} = ${value.trim()}`)],
+    ['Network', input.network],
     ...programSections(input.program),
     ['Warnings', input.warnings],
   ];

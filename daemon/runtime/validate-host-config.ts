@@ -66,16 +66,11 @@ function refuseMissing(hostConfig: HostConfig, config: ResolvedConfig): void {
     throw new EngineError('not-implemented', `${what}: not there yet in this engine: leave it out`);
   };
   if (!['', 'host'].includes(hostConfig.UsernsMode ?? '')) missing(`--userns=${hostConfig.UsernsMode}`);
-  if (hostConfig.Links?.length) missing('--link');
   if (hostConfig.DeviceRequests?.length) missing('device requests (--gpus)');
   if (!RUNTIMES.has(hostConfig.Runtime ?? '')) {
     throw new EngineError('invalid', `unknown or invalid runtime name: ${hostConfig.Runtime}`);
   }
   if (Object.keys(hostConfig.StorageOpt ?? {}).length > 0) missing('--storage-opt');
-  if (Object.values(hostConfig.PortBindings ?? {}).some((bindings) => bindings !== undefined)) {
-    missing('publishing ports (-p)');
-  }
-  if (hostConfig.PublishAllPorts) missing('publishing ports (-P)');
   if (hostConfig.CpuRealtimePeriod || hostConfig.CpuRealtimeRuntime) missing('--cpu-rt-period and --cpu-rt-runtime');
   if (!['', 'default'].includes(hostConfig.Isolation ?? '')) {
     throw new EngineError('invalid', `invalid isolation '${hostConfig.Isolation}' on linux`);

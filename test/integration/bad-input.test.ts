@@ -184,7 +184,8 @@ describe('bodies', () => {
 });
 
 test.each([
-  [{ MacAddress: '02:42:ac:11:00:99' }, 501, '--mac-address'],
+  [{ MacAddress: 'zz' }, 400, 'invalid MAC address: zz'],
+  [{ MacAddress: '01:00:5e:00:00:01' }, 400, 'invalid MAC address'],
   [{ MacAddress: '02:42:ac:11:00:99', HostConfig: { NetworkMode: 'host' } }, 400, 'mac-address and the network mode'],
   [
     { NetworkingConfig: { EndpointsConfig: { bridge: { IPAMConfig: { IPv4Address: '172.17.0.9' } } } } },

@@ -1,14 +1,13 @@
-// Routes of networks: the fixed ones can be looked at. Making networks and connecting to them is not there yet.
-
+// Routes of networks.
 import { Type } from '@sinclair/typebox';
-import { EngineError } from '../../errors/engine-error.ts';
-import { type App, checkName, containerParams as params, sendJson } from '../app.ts';
+import { type App, checkName, containerParams as params, sendEmpty, sendJson } from '../app.ts';
 import { filters, flag, text } from '../query.ts';
 import type { ApiServices } from '../services.ts';
+import { NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest } from '../types/network.ts';
 
 const tags = ['Network'];
 
-export function registerNetworks(app: App, { networks }: ApiServices): void {
+export function registerNetworks(app: App, { networks, containers }: ApiServices): void {
   app.get(
     '/networks',
     {
@@ -18,13 +17,7 @@ export function registerNetworks(app: App, { networks }: ApiServices): void {
         querystring: Type.Object({ filters: filters('driver, id, label, name, scope, type, dangling') }),
       },
     },
-    async (request, reply) => {
-      const found = networks.list(request.query.filters);
-      return sendJson(
-        reply,
-        found.map(({ Containers: _, ...network }) => network),
-      );
-    },
+    async (request, reply) => sendJson(reply, networks.list(request.query.filters)),
   );
 
   app.get(
@@ -40,12 +33,50 @@ export function registerNetworks(app: App, { networks }: ApiServices): void {
     async (request, reply) => sendJson(reply, networks.inspect(checkName('network', request.params.id))),
   );
 
-  app.delete('/networks/:id', { schema: { summary: 'Remove', tags, params } }, async (request) => {
-    const { Name } = networks.inspect(checkName('network', request.params.id));
-    throw new EngineError('forbidden', `${Name} is a pre-defined network and cannot be removed`);
+  app.post(
+    '/networks/create',
+    { config: { body: 'json' }, schema: { summary: 'Make a network (201)', tags, body: NetworkCreateRequest } },
+    async (request, reply) => sendJson(reply, await networks.create(request.body), 201),
+  );
+
+  app.delete('/networks/:id', { schema: { summary: 'Remove (204)', tags, params } }, async (request, reply) => {
+    await networks.remove(checkName('network', request.params.id));
+    return sendEmpty(reply, 204);
   });
 
-  app.post('/networks/prune', { schema: { summary: 'Remove networks that nothing uses', tags } }, async (_, reply) =>
-    sendJson(reply, { NetworksDeleted: null }),
+  app.post(
+    '/networks/:id/connect',
+    {
+      config: { body: 'json' },
+      schema: { summary: 'Connect a container', tags, params, body: NetworkConnectRequest },
+    },
+    async (request, reply) => {
+      await containers.connectNetwork(checkName('network', request.params.id), request.body);
+      return sendEmpty(reply, 200);
+    },
+  );
+
+  app.post(
+    '/networks/:id/disconnect',
+    {
+      config: { body: 'json' },
+      schema: { summary: 'Disconnect a container', tags, params, body: NetworkDisconnectRequest },
+    },
+    async (request, reply) => {
+      await containers.disconnectNetwork(checkName('network', request.params.id), request.body);
+      return sendEmpty(reply, 200);
+    },
+  );
+
+  app.post(
+    '/networks/prune',
+    {
+      schema: {
+        summary: 'Remove networks that nothing uses',
+        tags,
+        querystring: Type.Object({ filters: filters('until, label, label!') }),
+      },
+    },
+    async (request, reply) => sendJson(reply, await networks.prune(request.query.filters)),
   );
 }

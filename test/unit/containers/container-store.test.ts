@@ -13,7 +13,7 @@ function record(id: string, name: string): ContainerRecord {
     config: { Labels: labels } as ContainerRecord['config'],
     hostConfig: {},
     mounts: [],
-    endpoints: {},
+    endpoints: [],
   };
 }
 

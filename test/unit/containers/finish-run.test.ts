@@ -12,16 +12,22 @@ const exit = { code: 3, signal: 0, startedNs: 1n, finishedNs: 2n, oomKilled: fal
 vi.mock('../../../daemon/runtime/exit-record.ts', () => ({ readExitRecord: () => exit }));
 
 function setUp(hostConfig: object) {
-  const record = { id: 'c'.repeat(64), name: 'c', config: { Image: 'i' }, hostConfig } as unknown as ContainerRecord;
+  const record = {
+    id: 'c'.repeat(64),
+    name: 'c',
+    config: { Image: 'i' },
+    hostConfig,
+    mounts: [],
+  } as unknown as ContainerRecord;
   const container = new Container(record, { ...newState(), status: 'running', cgroupPath: `/p/${'c'.repeat(64)}` });
-  const store = { saveState: vi.fn(), delete: vi.fn() };
+  const store = { saveState: vi.fn(), delete: vi.fn(), all: () => [] };
   const cgroups = { remove: vi.fn(async () => undefined), kill: vi.fn(async () => undefined) };
   const runs = { remove: vi.fn() };
   const services = {
     ...{ store, cgroups, runs, layers: { remove: vi.fn() } },
     paths: new EnginePaths('/nowhere/data', '/nowhere/run'),
     events: new EventLog(),
-    networks: { idOf: () => 'n', driverOf: () => 'bridge' },
+    networks: { sandboxes: { connections: () => [], end: async () => undefined } },
     cgroupParent: '/p',
     log: { warn: vi.fn(), error: vi.fn(), info: vi.fn(), debug: vi.fn() },
   } as unknown as Services;

@@ -5,9 +5,9 @@ import { logDetails, parseLogConfig } from '../../../daemon/containers/log-optio
 import { Mutex } from '../../../daemon/containers/mutex.ts';
 import { checkRestartPolicy, planRestart, restartsWithDaemon } from '../../../daemon/containers/restart-policy.ts';
 import { parseSignal } from '../../../daemon/containers/signals.ts';
-import { parseTimeFilter } from '../../../daemon/containers/time-filter.ts';
 import { formatLogTime, formatTime, humanDuration } from '../../../daemon/containers/timestamps.ts';
 import { parsePs } from '../../../daemon/containers/top-container.ts';
+import { parseTimeFilter } from '../../../daemon/state/time-filter.ts';
 
 const second = 1_000_000_000n;
 

@@ -252,11 +252,8 @@ describe('the rest', () => {
 
   test.each<HostConfig>([
     { UsernsMode: 'auto' },
-    { Links: ['a:b'] },
     { DeviceRequests: [{}] },
     { StorageOpt: { size: '1G' } },
-    { PortBindings: { '80/tcp': [{ HostPort: '80' }] } },
-    { PublishAllPorts: true },
     { CpuRealtimeRuntime: 1 },
   ])('%j is not implemented', (hostConfig) => {
     expect(() => check(hostConfig)).toThrow(expect.objectContaining({ code: 'not-implemented' }));

@@ -1,0 +1,132 @@
+// POST /networks/{id}/connect and disconnect: for a container that does not run a change of its record, for a running one of its network
+// as well. The record is stored when the kernel has followed.
+import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../api/types/network.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { checkAgainstNetwork, type EndpointConfig, parseEndpoint } from '../networks/endpoint-config.ts';
+import type { NetworkEntry } from '../networks/network-entry.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
+import type { Container } from './container.ts';
+import { publishNetworkEvent } from './container-events.ts';
+import { linkRequests } from './links.ts';
+import { findNetwork } from './plan-endpoints.ts';
+import type { Services } from './services.ts';
+import { ownLines, resolverFile, updateManagedFiles } from './write-managed-files.ts';
+
+export async function connectNetwork(services: Services, ref: string, body: NetworkConnectRequest): Promise<void> {
+  const container = containerOf(services, body.Container);
+  const entry = services.networks.registry.get(ref);
+  const { record } = entry;
+  const config: EndpointConfig = {
+    ...parseEndpoint(record.name, body.EndpointConfig),
+    networkId: record.id,
+  };
+  await container.lock.run(async () => {
+    checkMayChange(container, ref);
+    checkConnectable(container, record.name);
+    if (!container.isRunning) {
+      checkAgainstNetwork(config, record);
+      const others = container.record.endpoints.filter(
+        (other) => findNetwork(services.networks.registry, other) !== entry,
+      );
+      saveEndpoints(services, container, [...others, config]);
+      return;
+    }
+    await connectRunning(services, container, entry, config);
+    saveEndpoints(services, container, [...container.record.endpoints, config]);
+    publishNetworkEvent(services, container, 'connect', record);
+  });
+}
+
+async function connectRunning(
+  services: Services,
+  container: Container,
+  entry: NetworkEntry,
+  config: EndpointConfig,
+): Promise<void> {
+  const { sandboxes } = services.networks;
+  const sandbox = sandboxes.of(container.id);
+  if (sandbox === undefined) throw new EngineError('conflict', `container ${container.id} has no network of its own`);
+  const links = linkRequests(services, container.record.hostConfig, config, entry.record);
+  const resolverBefore = resolverFile(services, container);
+  const connection = await sandboxes.connect(sandbox, container.state.pid, { entry, config: { ...config, links } });
+  const added = ownLines(container, [connection], 'network');
+  updateManagedFiles(services, container, { removed: [], added, resolverBefore });
+}
+
+export async function disconnectNetwork(
+  services: Services,
+  ref: string,
+  body: NetworkDisconnectRequest,
+): Promise<void> {
+  const { registry, sandboxes } = services.networks;
+  const container = containerOf(services, body.Container, body.Force);
+  const entry = registry.get(ref);
+  await container.lock.run(async () => {
+    checkMayChange(container, ref);
+    if (entry.record.name === 'host') {
+      throw new EngineError(
+        'invalid',
+        'container cannot be disconnected from host network or connected to host network',
+      );
+    }
+    const { endpoints } = container.record;
+    const left = endpoints.filter((config) => findNetwork(registry, config) !== entry);
+    if (left.length === endpoints.length) {
+      throw new EngineError('forbidden', `container ${container.id} is not connected to network ${entry.record.name}`);
+    }
+    const sandbox = sandboxes.of(container.id);
+    const connection = sandbox?.connection(entry.record.id);
+    if (container.isRunning && sandbox !== undefined && connection !== undefined) {
+      const removed = ownLines(container, [connection], 'network');
+      const resolverBefore = resolverFile(services, container);
+      await sandboxes.disconnect(sandbox, container.state.pid, connection);
+      updateManagedFiles(services, container, { removed, added: [], resolverBefore });
+      publishNetworkEvent(services, container, 'disconnect', entry.record);
+    }
+    saveEndpoints(services, container, left);
+  });
+}
+
+function containerOf({ store }: Services, ref: string | undefined, isForced = false): Container {
+  if (!ref) throw new EngineError('invalid', 'invalid name or ID supplied: ""');
+  const found = store.find(ref);
+  if (found !== undefined) return found;
+  throw new EngineError('not-found', isForced ? `endpoint ${ref} not found` : `No such container: ${ref}`);
+}
+
+function checkMayChange(container: Container, ref: string): void {
+  if (container.isRemoving || container.isRemoved) {
+    throw new EngineError('conflict', `container ${container.id} is being removed: it cannot be connected to ${ref}`);
+  }
+}
+
+function checkConnectable(container: Container, name: string): void {
+  const { kind } = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
+  if (kind === 'host' || kind === 'container') {
+    throw new EngineError(
+      'invalid',
+      'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
+  }
+  if (name === 'host') {
+    throw new EngineError('invalid', 'container cannot be disconnected from host network or connected to host network');
+  }
+  const others = container.record.endpoints.filter(({ network }) => network !== name);
+  if (others.length > 0 && (name === 'none' || others.some(({ network }) => network === 'none'))) {
+    throw new EngineError(
+      'invalid',
+      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    );
+  }
+}
+
+function saveEndpoints({ store }: Services, container: Container, endpoints: readonly EndpointConfig[]): void {
+  const before = container.record.endpoints;
+  container.record.endpoints = endpoints;
+  try {
+    store.saveRecord(container);
+  } catch (error) {
+    container.record.endpoints = before;
+    throw error;
+  }
+}

@@ -1,0 +1,97 @@
+// A container's network over its life: reserved and built at the start, ended with the run, taken over by recovery. What is reserved,
+// attached and published is the networks' business; here is what of a container they need to know.
+import { readFileSync } from 'node:fs';
+import { EngineError } from '../errors/engine-error.ts';
+import { hostResolvers } from '../networks/managed-files.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
+import { portRequests } from '../networks/port-requests.ts';
+import type { Attachment, Sandbox, SandboxOwner } from '../networks/sandbox.ts';
+import type { Container } from './container.ts';
+import { publishNetworkEvent } from './container-events.ts';
+import { linkRequests } from './links.ts';
+import { findNetwork, resolved } from './plan-endpoints.ts';
+import type { Services } from './services.ts';
+
+/** The networks that it shall be on, looked up anew. Throws 'not-found'. */
+export function attachmentsOf(services: Services, container: Container): Attachment[] {
+  const { registry } = services.networks;
+  const { hostConfig, endpoints } = container.record;
+  return endpoints.map((config) => {
+    const entry = findNetwork(registry, config);
+    if (entry === undefined) throw new EngineError('not-found', `network ${config.network} not found`);
+    const links = linkRequests(services, hostConfig, config, entry.record);
+    return { entry, config: { ...resolved(registry, config), links } };
+  });
+}
+
+/** undefined when it uses another container's network. Throws docker's errors: no such network, no address left, an address taken. */
+export function reserveNetwork(services: Services, container: Container): Sandbox | undefined {
+  const { hostConfig } = container.record;
+  if (parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'container') return undefined;
+  const attachments = attachmentsOf(services, container);
+  return services.networks.sandboxes.reserve(ownerOf(services, container), attachments);
+}
+
+export function ownerOf({ paths, defaults }: Services, container: Container): SandboxOwner {
+  const { config, hostConfig, name } = container.record;
+  const isHost = parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'host';
+  const asked = hostConfig.Dns?.length ? hostConfig.Dns : defaults.dns.servers;
+  return {
+    containerId: container.id,
+    containerName: name,
+    hostname: config.Hostname,
+    runDir: paths.run(container.id),
+    wantedPorts: isHost
+      ? []
+      : portRequests({
+          exposed: config.ExposedPorts,
+          bindings: hostConfig.PortBindings,
+          publishAll: hostConfig.PublishAllPorts ?? false,
+        }),
+    resolver: { servers: asked.length > 0 ? asked : hostResolvers(readResolvConf()), isFromHost: asked.length === 0 },
+  };
+}
+
+/** Of a run that has ended, or of a start that failed. */
+export async function endNetwork(services: Services, container: Container): Promise<void> {
+  const { sandboxes } = services.networks;
+  const connections = [...sandboxes.connections(container.id)];
+  await sandboxes.end(container.id, isShared(services, container));
+  for (const { entry } of connections) publishNetworkEvent(services, container, 'disconnect', entry.record);
+}
+
+/** Another running container is in its namespace: what is there does not go by itself. */
+function isShared({ store }: Services, container: Container): boolean {
+  for (const other of store.all()) {
+    if (!other.isRunning) continue;
+    const mode = parseNetworkMode(other.record.hostConfig.NetworkMode ?? '');
+    if (mode.kind === 'container' && store.find(mode.ref) === container) return true;
+  }
+  return false;
+}
+
+/** At the daemon's start, for a container that runs. What is gone of its networks does not keep it from running. */
+export function adoptNetwork(services: Services, container: Container): void {
+  const { hostConfig, endpoints } = container.record;
+  if (parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'container') return;
+  const { registry, sandboxes } = services.networks;
+  const attachments = endpoints.flatMap((config) => {
+    const entry = findNetwork(registry, config);
+    if (entry === undefined) return [];
+    return [
+      {
+        entry,
+        config: { ...resolved(registry, config), links: linkRequests(services, hostConfig, config, entry.record) },
+      },
+    ];
+  });
+  sandboxes.adopt(ownerOf(services, container), attachments);
+}
+
+function readResolvConf(): string {
+  try {
+    return readFileSync('/etc/resolv.conf', 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,57 @@
+// The network's part of `tsdocker explain`: what is done outside the container before its first process, as lines.
+import type { ResolvedConfig } from '../api/types/container-config.ts';
+import type { HostConfig } from '../api/types/host-config.ts';
+import type { EndpointConfig } from '../networks/endpoint-config.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
+import { type NetworkRecord, poolOf, prefixOf } from '../networks/network-record.ts';
+import { portRequests } from '../networks/port-requests.ts';
+import { findNetwork } from './plan-endpoints.ts';
+import type { Services } from './services.ts';
+
+export function explainNetwork(
+  { networks }: Services,
+  hostConfig: HostConfig,
+  config: ResolvedConfig,
+  endpoints: readonly EndpointConfig[],
+): string[] {
+  const mode = parseNetworkMode(hostConfig.NetworkMode ?? '');
+  if (mode.kind === 'host') return ["the host's own network: nothing is made"];
+  if (mode.kind === 'container') return [`the network of container ${mode.ref} is joined: nothing is made`];
+  const lines = ['take a prepared network namespace: loopback is up in it'];
+  let number = 0;
+  for (const endpoint of endpoints) {
+    const entry = findNetwork(networks.registry, endpoint);
+    if (entry === undefined) lines.push(`network ${endpoint.network}: there is none: the start would fail`);
+    else if (entry.record.bridge !== undefined) lines.push(...connectionLines(entry.record, endpoint, number++));
+  }
+  const ports = portRequests({
+    exposed: config.ExposedPorts,
+    bindings: hostConfig.PortBindings,
+    publishAll: hostConfig.PublishAllPorts ?? false,
+  });
+  for (const { hostIp, hostPorts, containerPort, protocol } of number === 0 ? [] : ports) {
+    const first = hostPorts?.first;
+    const port =
+      hostPorts === undefined ? 'any free port' : first === hostPorts.last ? first : `${first}-${hostPorts.last}`;
+    lines.push(
+      `publish ${hostIp === '' ? 'every address of the host' : hostIp}, ${port} -> ${containerPort}/${protocol}`,
+    );
+  }
+  return lines;
+}
+
+function connectionLines(record: NetworkRecord, endpoint: EndpointConfig, number: number): string[] {
+  const { bridge } = record;
+  const addresses = ([4, 6] as const).flatMap((family) => {
+    const pool = poolOf(record, family);
+    if (pool === undefined) return [];
+    const asked = family === 4 ? endpoint.ipv4 : endpoint.ipv6;
+    return [asked === '' ? `the first free address of ${pool.range ?? pool.subnet}` : `${asked}/${prefixOf(pool)}`];
+  });
+  const gateways = record.isInternal ? [] : record.pools.map(({ gateway }) => gateway);
+  return [
+    `network ${record.name}: bridge ${bridge?.name}, made if it is not there`,
+    `  interface ${bridge?.interfacePrefix}${number} with ${addresses.join(' and ')}, MTU ${bridge?.mtu ?? 1500}`,
+    ...(gateways.length > 0 ? [`  default route by way of ${gateways.join(' and ')}`] : ['  internal: no way out']),
+  ];
+}

@@ -1,0 +1,108 @@
+// --link: on the default bridge, names in the hosts file and variables about the other container, as docker has always had them; on user
+// networks, one more name that only this container sees.
+import type { HostConfig } from '../api/types/host-config.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import { type EndpointConfig, parseLink } from '../networks/endpoint-config.ts';
+import type { HostLine } from '../networks/managed-files.ts';
+import { isPredefined, type NetworkRecord } from '../networks/network-record.ts';
+import { parsePort } from '../networks/port-requests.ts';
+import type { Container } from './container.ts';
+import type { ContainerStore } from './container-store.ts';
+import type { Services } from './services.ts';
+
+/** At create: every link names a container; references become ids, so that a rename does not break them. Throws 'invalid'. */
+export function resolveLinks(store: ContainerStore, links: readonly string[] | null | undefined): string[] | null {
+  if (!links?.length) return null;
+  return links.map((text) => {
+    const { target, alias } = parseLink(text);
+    const found = store.find(target);
+    if (found === undefined) {
+      throw new EngineError('invalid', `could not get container for ${target}: No such container: ${target}`);
+    }
+    return `${found.id}:${alias}`;
+  });
+}
+
+/** The links of one endpoint, containers as ids where they are known. */
+export function linkRequests(
+  { store }: Services,
+  hostConfig: HostConfig,
+  config: EndpointConfig,
+  record: NetworkRecord,
+): string[] | null {
+  if (isPredefined(record)) return null;
+  const all = [...(config.links ?? []), ...(hostConfig.Links ?? [])];
+  if (all.length === 0) return null;
+  return all.map((text) => {
+    const { target, alias } = parseLink(text);
+    return `${store.find(target)?.id ?? target}:${alias}`;
+  });
+}
+
+interface Linked {
+  container: Container;
+  alias: string;
+  ipv4: string;
+}
+
+/** The links over the default bridge whose other end runs. Throws 'conflict' for one that does not: its address is not known. */
+function linked({ store, networks }: Services, container: Container, mustRun: boolean): Linked[] {
+  const bridge = networks.registry.byName('bridge');
+  if (bridge === undefined || !container.record.endpoints.some(({ network }) => network === 'bridge')) return [];
+  return (container.record.hostConfig.Links ?? []).flatMap((text) => {
+    const { target, alias } = parseLink(text);
+    const other = store.find(target);
+    const ipv4 = other === undefined ? undefined : bridge.endpoints.get(other.id)?.ipv4;
+    if (other !== undefined && ipv4 !== undefined) return [{ container: other, alias, ipv4 }];
+    if (!mustRun) return [];
+    throw new EngineError(
+      'conflict',
+      `Cannot link to a non running container: ${other === undefined ? target : `/${other.record.name}`} AS /${container.record.name}/${alias}`,
+    );
+  });
+}
+
+export function linkLines(services: Services, container: Container, mustRun: boolean): HostLine[] {
+  return linked(services, container, mustRun).map(({ container: other, alias, ipv4 }) => ({
+    address: ipv4,
+    names: [...new Set([alias, other.record.config.Hostname, other.record.name])],
+  }));
+}
+
+/** NAME_PORT and its kin, for the first process. */
+export function linkEnvironment(services: Services, container: Container): string[] {
+  return linked(services, container, false).flatMap(({ container: other, alias, ipv4 }) => {
+    const prefix = alias.toUpperCase().replaceAll('-', '_');
+    const { ExposedPorts, Env } = other.record.config;
+    const ports = Object.keys(ExposedPorts ?? {})
+      .map(parsePort)
+      .sort((a, b) => Number(a.protocol !== 'tcp') - Number(b.protocol !== 'tcp') || a.containerPort - b.containerPort);
+    const [first] = ports;
+    const url = (port: (typeof ports)[number]) => `${port.protocol}://${ipv4}:${port.containerPort}`;
+    return [
+      ...(first === undefined ? [] : [`${prefix}_PORT=${url(first)}`]),
+      ...ports.flatMap((port) => {
+        const name = `${prefix}_PORT_${port.containerPort}_${port.protocol.toUpperCase()}`;
+        return [
+          `${name}=${url(port)}`,
+          `${name}_ADDR=${ipv4}`,
+          `${name}_PORT=${port.containerPort}`,
+          `${name}_PROTO=${port.protocol}`,
+        ];
+      }),
+      `${prefix}_NAME=/${container.record.name}/${alias}`,
+      ...Env.filter((entry) => entry.includes('=') && !/^(HOME|PATH)=/.test(entry)).map(
+        (entry) => `${prefix}_ENV_${entry}`,
+      ),
+    ];
+  });
+}
+
+/** Running containers that have a link to this one. */
+export function linkedFrom({ store }: Services, container: Container): Container[] {
+  return [...store.all()].filter(
+    (other) =>
+      other.isRunning &&
+      (other.record.hostConfig.Links ?? []).some((text) => store.find(parseLink(text).target) === container),
+  );
+}

@@ -1,0 +1,167 @@
+// What inspect and ps show of a container's network.
+import type { EndpointSettings, NetworkSettings, Port } from '../api/types/container.ts';
+import type { EndpointConfig } from '../networks/endpoint-config.ts';
+import type { Connection } from '../networks/gateways.ts';
+import type { PublishedPort } from '../networks/kernel/published-port.ts';
+import { gatewayOf } from '../networks/network-entry.ts';
+import { isPredefined, poolOf, prefixOf } from '../networks/network-record.ts';
+import { parsePortRange } from '../networks/port-requests.ts';
+import type { Container } from './container.ts';
+import type { Services } from './services.ts';
+
+export function networksOf(services: Services, container: Container): Record<string, EndpointSettings> {
+  const sandbox = services.networks.sandboxes.of(container.id);
+  return Object.fromEntries(
+    container.record.endpoints.map((config) => {
+      const connection = sandbox?.connections.find(({ entry }) => isMeant(config, entry.record));
+      return [connection?.entry.record.name ?? config.network, endpointSettings(container, config, connection)];
+    }),
+  );
+}
+
+/** Ids and names of the networks that a filter may name. */
+export function networkIdsOf(container: Container): string[] {
+  return container.record.endpoints.map(({ networkId }) => networkId);
+}
+
+function isMeant(config: EndpointConfig, record: { id: string; name: string }): boolean {
+  return config.networkId === record.id || config.network === record.name;
+}
+
+function endpointSettings(container: Container, config: EndpointConfig, connection?: Connection): EndpointSettings {
+  const { ipv4, ipv6 } = config;
+  const addresses = { ...(ipv4 === '' ? {} : { IPv4Address: ipv4 }), ...(ipv6 === '' ? {} : { IPv6Address: ipv6 }) };
+  const isUserDefined = !['bridge', 'host', 'none'].includes(config.network);
+  return {
+    IPAMConfig: ipv4 === '' && ipv6 === '' ? null : addresses,
+    Links: config.links === null ? null : [...config.links],
+    Aliases: config.aliases === null ? null : [...config.aliases],
+    DriverOpts: config.driverOptions,
+    GwPriority: config.gatewayPriority,
+    ...(connection === undefined ? nothing(config) : connected(connection)),
+    DNSNames: isUserDefined ? namesOf(container, config) : null,
+  };
+}
+
+function namesOf({ record, id }: Container, { aliases }: EndpointConfig): string[] {
+  const names = [record.name, ...(aliases ?? []), id.slice(0, 12), record.config.Hostname];
+  return [...new Set(names.filter((name) => name !== ''))];
+}
+
+type Addresses = Pick<
+  EndpointSettings,
+  | 'NetworkID'
+  | 'EndpointID'
+  | 'Gateway'
+  | 'IPAddress'
+  | 'IPPrefixLen'
+  | 'MacAddress'
+  | 'IPv6Gateway'
+  | 'GlobalIPv6Address'
+  | 'GlobalIPv6PrefixLen'
+>;
+
+function nothing({ networkId, mac }: EndpointConfig): Addresses {
+  return {
+    NetworkID: networkId,
+    EndpointID: '',
+    Gateway: '',
+    IPAddress: '',
+    IPPrefixLen: 0,
+    MacAddress: mac,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+  };
+}
+
+function connected({ entry: { record }, endpoint }: Connection): Addresses {
+  const prefix = (family: 4 | 6) => {
+    const pool = poolOf(record, family);
+    return pool === undefined ? 0 : prefixOf(pool);
+  };
+  const { ipv4, ipv6 } = endpoint;
+  return {
+    NetworkID: record.id,
+    EndpointID: endpoint.endpointId,
+    Gateway: ipv4 === undefined ? '' : (gatewayOf(record, 4) ?? ''),
+    IPAddress: ipv4 ?? '',
+    IPPrefixLen: ipv4 === undefined ? 0 : prefix(4),
+    MacAddress: record.bridge === undefined ? '' : endpoint.mac,
+    IPv6Gateway: ipv6 === undefined ? '' : (gatewayOf(record, 6) ?? ''),
+    GlobalIPv6Address: ipv6 ?? '',
+    GlobalIPv6PrefixLen: ipv6 === undefined ? 0 : prefix(6),
+  };
+}
+
+export function networkSettings(services: Services, container: Container): NetworkSettings {
+  const sandbox = services.networks.sandboxes.of(container.id);
+  const { state, isRunning } = container;
+  const onDefault = sandbox?.connections.find(
+    ({ entry }) => entry.record.name === 'bridge' && isPredefined(entry.record),
+  );
+  const { NetworkID: _, ...legacy } =
+    onDefault === undefined ? nothing({ ...emptyConfig, mac: '' }) : connected(onDefault);
+  return {
+    Bridge: '',
+    SandboxID: sandbox?.sandboxId ?? '',
+    SandboxKey: isRunning && state.pid > 0 ? `/proc/${state.pid}/ns/net` : '',
+    Ports: isRunning ? portMap(container, sandbox?.ports ?? []) : {},
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    ...legacy,
+    Networks: networksOf(services, container),
+  };
+}
+
+const emptyConfig: EndpointConfig = {
+  network: '',
+  networkId: '',
+  aliases: null,
+  links: null,
+  ipv4: '',
+  ipv6: '',
+  mac: '',
+  driverOptions: null,
+  gatewayPriority: 0,
+};
+
+type PortMap = NetworkSettings['Ports'];
+
+function portMap(container: Container, published: readonly PublishedPort[]): PortMap {
+  const ports = new Map<string, { HostIp: string; HostPort: string }[]>();
+  for (const { containerPort, protocol, hostIp, hostPort } of published) {
+    const key = `${containerPort}/${protocol}`;
+    ports.set(key, [...(ports.get(key) ?? []), { HostIp: hostIp, HostPort: String(hostPort) }]);
+  }
+  const onlyExposed = exposedPorts(container).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`);
+  return {
+    ...Object.fromEntries(onlyExposed.filter((key) => !ports.has(key)).map((key) => [key, null])),
+    ...Object.fromEntries(ports),
+  };
+}
+
+function exposedPorts({ record }: Container) {
+  return Object.keys(record.config.ExposedPorts ?? {}).flatMap(parsePortRange);
+}
+
+/** As in the list: a line for each published port, and one for what is only exposed. */
+export function summaryPorts(services: Services, container: Container): Port[] {
+  if (!container.isRunning) return [];
+  const published = services.networks.sandboxes.of(container.id)?.ports ?? [];
+  const isPublished = new Set(published.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));
+  return [
+    ...published.map(({ hostIp, hostPort, containerPort, protocol }) => ({
+      IP: hostIp,
+      PrivatePort: containerPort,
+      PublicPort: hostPort,
+      Type: protocol,
+    })),
+    ...exposedPorts(container)
+      .filter(({ containerPort, protocol }) => !isPublished.has(`${containerPort}/${protocol}`))
+      .map(({ containerPort, protocol }) => ({ PrivatePort: containerPort, Type: protocol })),
+  ];
+}

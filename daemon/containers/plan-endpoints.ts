@@ -1,0 +1,132 @@
+// Which networks a create request wants, and what does not go together with which: docker's rules, in its words. Pure but for looking
+// networks up.
+import type { ResolvedConfig } from '../api/types/container-config.ts';
+import type { HostConfig } from '../api/types/host-config.ts';
+import type { EndpointRequest } from '../api/types/network.ts';
+import { EngineError } from '../errors/engine-error.ts';
+import {
+  checkAgainstNetwork,
+  type EndpointConfig,
+  parseEndpoint,
+  parseLink,
+  parseMac,
+} from '../networks/endpoint-config.ts';
+import type { NetworkEntry } from '../networks/network-entry.ts';
+import { type NetworkMode, networkOfMode, parseNetworkMode } from '../networks/network-mode.ts';
+import type { NetworkRegistry } from '../networks/network-registry.ts';
+import { portRequests } from '../networks/port-requests.ts';
+
+/** A container is on so many networks at the most; each has an interface. */
+const networksLimit = 128;
+
+export interface AskedNetworks {
+  hostConfig: HostConfig;
+  config: ResolvedConfig;
+  endpoints: Readonly<Record<string, EndpointRequest | null>> | null | undefined;
+}
+
+/** Throws EngineError with docker's words. A network that is not there is no error before the start. */
+export function planEndpoints(
+  registry: NetworkRegistry,
+  { hostConfig, config, endpoints }: AskedNetworks,
+): { endpoints: EndpointConfig[]; warnings: string[] } {
+  const mode = parseNetworkMode(hostConfig.NetworkMode ?? '');
+  const warnings = checkMode(mode, hostConfig, config);
+  for (const link of hostConfig.Links ?? []) parseLink(link);
+  portRequests({
+    exposed: config.ExposedPorts,
+    bindings: hostConfig.PortBindings,
+    publishAll: hostConfig.PublishAllPorts ?? false,
+  });
+  const own = networkOfMode(mode);
+  if (own === undefined) return { endpoints: [], warnings };
+  const asked = Object.entries(endpoints ?? {});
+  if (asked.length > networksLimit) throw new EngineError('invalid', `more than ${networksLimit} networks`);
+  const list = (asked.length > 0 ? asked : [[own, null] as const])
+    .map(([name, request]) => resolved(registry, parseEndpoint(name === 'default' ? 'bridge' : name, request)))
+    .map((endpoint) => checked(registry, endpoint))
+    .sort((a, b) => Number(isOf(registry, b, own)) - Number(isOf(registry, a, own)));
+  checkTogether(list);
+  return { endpoints: withOldMac(list, config.MacAddress ?? ''), warnings };
+}
+
+/** What the network would refuse at the start is refused now, when it is there to be asked. */
+function checked(registry: NetworkRegistry, config: EndpointConfig): EndpointConfig {
+  const entry = findNetwork(registry, config);
+  if (entry !== undefined) checkAgainstNetwork(config, entry.record);
+  return config;
+}
+
+/** With the name that the network has, and its id. */
+export function resolved(registry: NetworkRegistry, config: EndpointConfig): EndpointConfig {
+  const entry = findNetwork(registry, config);
+  return entry === undefined ? config : { ...config, network: entry.record.name, networkId: entry.record.id };
+}
+
+export function findNetwork(registry: NetworkRegistry, config: EndpointConfig): NetworkEntry | undefined {
+  try {
+    return registry.byId(config.networkId) ?? registry.get(config.network);
+  } catch (error) {
+    if (error instanceof EngineError) return undefined;
+    throw error;
+  }
+}
+
+function isOf(registry: NetworkRegistry, config: EndpointConfig, name: string): boolean {
+  return (
+    config.network === name ||
+    (config.networkId !== '' &&
+      findNetwork(registry, { ...config, networkId: '', network: name })?.record.id === config.networkId)
+  );
+}
+
+function checkMode(mode: NetworkMode, hostConfig: HostConfig, config: ResolvedConfig): string[] {
+  const conflict = (what: string) => new EngineError('invalid', `conflicting options: ${what}`);
+  const hasPorts = Object.keys(hostConfig.PortBindings ?? {}).length > 0 || hostConfig.PublishAllPorts === true;
+  const hasLinks = (hostConfig.Links ?? []).length > 0;
+  const undefinedLinks = "networking can't be used with links. This would result in undefined behavior";
+  if (mode.kind === 'host') {
+    if (hasLinks) throw conflict(`host type ${undefinedLinks}`);
+    if (config.MacAddress) throw conflict('mac-address and the network mode');
+    return hasPorts ? ['Published ports are discarded when using host network mode'] : [];
+  }
+  if (mode.kind !== 'container') return [];
+  if (hasLinks)
+    throw conflict("container type network can't be used with links. This would result in undefined behavior");
+  if ((hostConfig.Dns ?? []).length > 0) throw conflict('dns and the network mode');
+  if ((hostConfig.ExtraHosts ?? []).length > 0) throw conflict('custom host-to-IP mapping and the network mode');
+  if (config.MacAddress) throw conflict('mac-address and the network mode');
+  if (hasPorts) throw conflict('port publishing and the container type network mode');
+  return [];
+}
+
+function checkTogether(list: readonly EndpointConfig[]): void {
+  const names = list.map(({ network }) => network);
+  const doubled = names.find((name, i) => names.indexOf(name) !== i);
+  if (doubled !== undefined) throw new EngineError('invalid', `network ${doubled} is specified multiple times`);
+  if (list.length < 2) return;
+  if (names.includes('none')) {
+    throw new EngineError(
+      'invalid',
+      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    );
+  }
+  if (names.includes('host')) {
+    throw new EngineError('invalid', 'container cannot be disconnected from host network or connected to host network');
+  }
+}
+
+/** Config.MacAddress of older clients is the first network's. */
+function withOldMac(list: readonly EndpointConfig[], text: string): EndpointConfig[] {
+  const mac = parseMac(text);
+  return list.map((config, i) => {
+    if (i > 0 || mac === '') return config;
+    if (config.mac !== '' && config.mac !== mac) {
+      throw new EngineError(
+        'invalid',
+        'the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty',
+      );
+    }
+    return { ...config, mac };
+  });
+}
