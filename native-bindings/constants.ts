@@ -216,4 +216,7 @@ export const FS_MAGIC = {
 
 /** ioctl(2). */
 export const TIOC = { GPTN: 0x80045430, SPTLCK: 0x40045431, GPTPEER: 0x5441, GWINSZ: 0x5413, SWINSZ: 0x5414 } as const;
+/** Flags of an inode: ioctl_iflags(2). */
+export const FS_IOC = { GETFLAGS: 0x80086601, SETFLAGS: 0x40086602 } as const;
+export const FS_FLAG = { TOPDIR: 0x00020000 } as const;
 export const NS_GET = { USERNS: 0xb701, PARENT: 0xb702, NSTYPE: 0xb703 } as const;

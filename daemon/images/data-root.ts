@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
+import { spreadDirectories } from '../../native-bindings/files.ts';
 import type { Jail } from './jail.ts';
 import { holdTree } from './overlay.ts';
 
@@ -28,6 +29,9 @@ export function openDataRoot(path: string): DataRoot {
     spare: join(path, 'spare'),
   };
   for (const directory of Object.values(root)) mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // ext4 does not give out an inode again for minutes, and looks at each of them for every file that is made: next to a tree that was just
+  // deleted, a file costs a millisecond. So the trees that become layers lie apart.
+  spreadDirectories(root.staging);
   return root;
 }
 

@@ -16,7 +16,19 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AT, F, F_SEAL, LOCK, MFD, O, RENAME, RESOLVE, S_IF, SEEK } from '../../../native-bindings/constants.ts';
+import {
+  AT,
+  F,
+  F_SEAL,
+  FS_MAGIC,
+  LOCK,
+  MFD,
+  O,
+  RENAME,
+  RESOLVE,
+  S_IF,
+  SEEK,
+} from '../../../native-bindings/constants.ts';
 import * as files from '../../../native-bindings/files.ts';
 import * as xattrs from '../../../native-bindings/xattrs.ts';
 
@@ -181,4 +193,11 @@ describe.skipIf(!isRoot)('extended attributes', () => {
       message: `lremovexattr user.large of "${file}": ENODATA (no data available)`,
     });
   });
+});
+
+it('asks for directories that lie apart where the file system knows how', () => {
+  const path = mkdtempSync(join(directory, 'spread-'));
+  const isExt = files.fileSystemType(dirfd) === FS_MAGIC.EXT4;
+  expect(files.spreadDirectories(path)).toBe(isExt);
+  expect(files.spreadDirectories('/proc/self')).toBe(false);
 });
