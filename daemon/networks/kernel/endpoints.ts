@@ -1,5 +1,6 @@
 // A container's interface: a pair of ends, one a port of the bridge on the host, the other in the container's namespace. Two batches of
 // messages make it, one to either side.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SystemError } from '../../../native-bindings/errno.ts';
 import { inNetworkNamespace } from '../../../native-bindings/namespaces.ts';
 import { NETLINK } from '../../../native-bindings/sockets.ts';
@@ -15,10 +16,14 @@ import {
   setDefaultRoute,
 } from './address-messages.ts';
 import { disableIpv6, isBridgeFiltered, writeSysctls } from './host-sysctls.ts';
-import { changeLink, getLink, newVeth, parseLink, removeLink } from './link-messages.ts';
+import { changeLink, getLink, newVeth, parseLink, removeLink, silencePort } from './link-messages.ts';
 import type { EngineNames } from './names.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
 import type { EndpointReference, EndpointRequest, InterfaceAddress, NetworkNamespace } from './network-kernel.ts';
+
+const POLL_MS = 1;
+/** Then the container starts all the same. */
+const LONGEST_WAIT_MS = 300;
 
 export class Endpoints {
   readonly #socket: NetlinkSocket;
@@ -36,22 +41,41 @@ export class Endpoints {
     await this.#makePair(namespace, endpoint, name, master);
     try {
       await configure(namespace, inside, endpoint);
+      await this.#waitUntilRunning(name, endpoint.bridge);
     } catch (error) {
       await this.#socket.send([removeLink(name)]);
       throw error;
     }
   }
 
-  /** Both ends: the kernel takes some 20 ms for it, of another thread's time. */
-  async remove(endpointId: string): Promise<void> {
-    await this.#socket.send([removeLink(this.#names.veth(endpointId))]);
+  /**
+   * Its end, and what the host still knows of the machine that had the addresses. Of a container that has ended the kernel removes the
+   * pair, many at a time, while nobody waits; until then it must not answer for an address that somebody else may have by now. Else it
+   * is removed here, which takes some 20 ms of another thread's time.
+   */
+  async remove(
+    { endpointId, ipv4, ipv6, hasEnded }: EndpointReference,
+    bridgeIndex: number | undefined,
+  ): Promise<void> {
+    const name = this.#names.veth(endpointId);
+    const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
+    await this.#socket.send([
+      hasEnded ? silencePort(name) : removeLink(name),
+      ...(bridgeIndex === undefined ? [] : addresses.map((address) => removeNeighbour(bridgeIndex, address))),
+    ]);
   }
 
-  /** What the host still knows of the machine that had the address. */
-  async forgetNeighbour(bridgeIndex: number, { ipv4, ipv6 }: EndpointReference): Promise<void> {
-    const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
-    if (addresses.length > 0)
-      await this.#socket.send(addresses.map((address) => removeNeighbour(bridgeIndex, address)));
+  /**
+   * The kernel hears of the new carrier in a worker of its own, and until then the port and a bridge that was empty drop everything: a
+   * container's first packets would be lost, and sent again only after a second. Asking makes a kernel from 6.8 on look at once.
+   */
+  async #waitUntilRunning(port: string, bridge: string): Promise<void> {
+    for (let waitedMs = 0; waitedMs < LONGEST_WAIT_MS; waitedMs += POLL_MS) {
+      const answers = await this.#socket.askEach([getLink(port), getLink(bridge)]);
+      // One that is gone by now does not come into being by waiting.
+      if (answers.every((answer) => answer === undefined || parseLink(answer).isRunning)) return;
+      await sleep(POLL_MS);
+    }
   }
 
   async #makePair(namespace: NetworkNamespace, endpoint: EndpointRequest, name: string, master: number): Promise<void> {

@@ -31,6 +31,7 @@ const IFLA = {
   IFNAME: 3,
   MTU: 4,
   MASTER: 10,
+  OPERSTATE: 16,
   LINKINFO: 18,
   IFALIAS: 20,
   AF_SPEC: 26,
@@ -38,17 +39,30 @@ const IFLA = {
 } as const;
 const INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
 const BRIDGE = { FORWARD_DELAY: 1 } as const;
-const BRIDGE_PORT = { HAIRPIN: 4, ISOLATED: 33 } as const;
+const BRIDGE_PORT = {
+  STATE: 1,
+  HAIRPIN: 4,
+  LEARNING: 8,
+  UNICAST_FLOOD: 9,
+  FLUSH: 24,
+  MULTICAST_FLOOD: 27,
+  BROADCAST_FLOOD: 30,
+  ISOLATED: 33,
+} as const;
+const PORT_DISABLED = 0;
 const VETH_PEER = 1;
 const AF_INET6 = 10;
 const INET6_ADDR_GEN_MODE = 8;
 const ADDR_GEN_NONE = 1;
 const IFF_UP = 1;
+const IF_OPER_UP = 6;
 
 export interface Link {
   index: number;
   name: string;
   isUp: boolean;
+  /** And something is at the other end: it passes frames. */
+  isRunning: boolean;
   /** Index of the bridge that it is a port of, 0 for none. */
   master: number;
   mtu: number;
@@ -147,6 +161,29 @@ export function changeLink(name: string, change: LinkChange): Buffer {
   return message(RTM.NEWLINK, 0, linkHeader(change.isUp), ...attributes);
 }
 
+/**
+ * The port of a bridge passes nothing any more, and what the bridge learnt from it is forgotten: at once, where removal takes its time.
+ * The state alone would not do: the kernel enables a port when it hears of its carrier, which may be later than this.
+ */
+export function silencePort(name: string): Buffer {
+  const data = nested(
+    INFO.SLAVE_DATA,
+    u8(BRIDGE_PORT.STATE, PORT_DISABLED),
+    u8(BRIDGE_PORT.LEARNING, 0),
+    u8(BRIDGE_PORT.UNICAST_FLOOD, 0),
+    u8(BRIDGE_PORT.MULTICAST_FLOOD, 0),
+    u8(BRIDGE_PORT.BROADCAST_FLOOD, 0),
+    attribute(BRIDGE_PORT.FLUSH, Buffer.alloc(0)),
+  );
+  return message(
+    RTM.NEWLINK,
+    0,
+    linkHeader(),
+    text(IFLA.IFNAME, name),
+    nested(IFLA.LINKINFO, text(INFO.SLAVE_KIND, 'bridge'), data),
+  );
+}
+
 export function removeLink(name: string): Buffer {
   return message(RTM.DELLINK, 0, linkHeader(), text(IFLA.IFNAME, name));
 }
@@ -168,6 +205,7 @@ export function parseLink({ payload }: NetlinkMessage): Link {
   return {
     index: payload.readInt32LE(4),
     isUp: (payload.readUInt32LE(8) & IFF_UP) !== 0,
+    isRunning: value(IFLA.OPERSTATE)?.readUInt8(0) === IF_OPER_UP,
     name: stringOf(value(IFLA.IFNAME) ?? Buffer.alloc(0)),
     master: value(IFLA.MASTER)?.readUInt32LE(0) ?? 0,
     mtu: value(IFLA.MTU)?.readUInt32LE(0) ?? 0,

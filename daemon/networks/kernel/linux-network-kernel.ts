@@ -133,9 +133,7 @@ export class LinuxNetworkKernel implements NetworkKernel {
   async detach(endpoint: EndpointReference): Promise<void> {
     const bridge = this.#bridges.get(this.#endpoints.get(endpoint.endpointId) ?? '');
     this.#endpoints.delete(endpoint.endpointId);
-    // With its namespace the kernel removes the pair, many at a time, while nobody waits.
-    if (!endpoint.hasEnded) await this.#endpointLinks.remove(endpoint.endpointId);
-    if (bridge !== undefined) await this.#endpointLinks.forgetNeighbour(bridge.index, endpoint);
+    await this.#endpointLinks.remove(endpoint, bridge?.index);
     for (const address of [endpoint.ipv4, endpoint.ipv6]) {
       if (address !== undefined) this.#tracked.forgetAddress(address);
     }

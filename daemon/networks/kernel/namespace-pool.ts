@@ -49,6 +49,7 @@ export class NamespacePool {
     }
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
+      this.#helper?.socket.ref();
       this.#ask();
     });
   }
@@ -77,6 +78,9 @@ export class NamespacePool {
       this.#helper ??= this.#start();
       this.#isAsking = true;
       this.#helper.socket.write(MAKE);
+      // Only somebody who waits keeps the process from ending.
+      if (this.#waiters.length > 0) this.#helper.socket.ref();
+      else this.#helper.socket.unref();
     } catch (error) {
       this.#fail(error);
     }

@@ -95,6 +95,16 @@ export class NetlinkSocket implements Disposable {
     });
   }
 
+  /** Several such messages in one write; those that failed have no answer. */
+  askEach(messages: readonly Buffer[]): Promise<(NetlinkMessage | undefined)[]> {
+    return this.#inTurn(async () => {
+      const first = this.#number(messages, NLM_F.ACK);
+      await writeAside(this.#fd, Buffer.concat(messages));
+      const answers = [...this.#readAll()].filter(({ type }) => type !== NLMSG.ERROR);
+      return messages.map((_, index) => answers.find(({ seq }) => seq === first + index));
+    });
+  }
+
   [Symbol.dispose](): void {
     const fd = this.#fd;
     this.#fd = -1;

@@ -93,6 +93,7 @@ export class PortKeeper {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
+    this.#connection?.socket.ref();
     return new Promise((resolve, reject) => this.#pending.push({ resolve, reject, listed: [] }));
   }
 
@@ -156,6 +157,7 @@ export class PortKeeper {
         continue;
       }
       this.#pending.shift();
+      if (this.#pending.length === 0) this.#connection?.socket.unref();
       const errno = frame.readUInt8(1);
       if (errno === 0) current.resolve(current.listed);
       else current.reject(new SystemError('hold', errno, {}, describePort(decodePort(frame))));

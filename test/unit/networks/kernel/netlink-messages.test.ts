@@ -115,6 +115,7 @@ describe('link messages', () => {
       index: 5,
       name: 'eth0',
       isUp: true,
+      isRunning: false,
       master: 3,
       mtu: 1500,
       mac: '',

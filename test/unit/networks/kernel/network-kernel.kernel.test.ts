@@ -300,6 +300,24 @@ describe.skipIf(!isRoot)('the network kernel', () => {
     );
   });
 
+  it('gives an address to the next container at once, although the last one is not quite gone', async () => {
+    for (let round = 0; round < 20; round++) {
+      const { endpoint, namespace, server } = await box(`${round}round`, 'two', 77);
+      expect(await fetchFrom(undefined, '10.77.2.77', 80)).toMatch(new RegExp(`^${round}round `));
+      expect(await fetchFrom(fdOf('other'), '10.77.2.77', 80)).toMatch(new RegExp(`^${round}round `));
+      boxes.delete(`${round}round`);
+      await kernel.detach({
+        endpointId: endpoint.endpointId,
+        containerId: endpoint.containerId,
+        ipv4: '10.77.2.77',
+        hasEnded: true,
+      });
+      // Held open by its server until the next one is there: the kernel may take as long as it likes.
+      setTimeout(() => void server.close(), 200);
+      namespace[Symbol.dispose]();
+    }
+  });
+
   it('removes what belongs to nobody, and nothing of another engine', async () => {
     ip('link add foreign0 type bridge');
     ip('link add name foreign1 type veth');
@@ -311,8 +329,8 @@ describe.skipIf(!isRoot)('the network kernel', () => {
     });
     expect(ipInside(fdOf('late'), '-o link')).not.toContain('eth0');
     const orphan = engineVeths();
+    expect(orphan).not.toEqual([]);
     await kernel.heal({ bridges: [], endpoints: [], ports: [] });
-    expect(orphan.length).toBe(7);
     expect(engineVeths()).toEqual([]);
     expect(ip('-o link')).not.toMatch(/ (one|two|inner|quiet):/);
     expect(ip('-o link')).toMatch(/foreign0.*\n.*foreign1/);
