@@ -37,8 +37,17 @@ export class SystemInformation implements SystemService {
     return { kernelVersion: os.release(), architecture: process.arch, version, gitCommit, buildTime };
   }
 
-  containerUsage(): Promise<ContainerSummary[]> {
-    return listContainers(this.#services, { all: true, limit: 0, size: true, filters: noFilters });
+  /** A container's size is what it takes of the disk here, with its logs. */
+  async containerUsage(): Promise<ContainerSummary[]> {
+    const all = await listContainers(this.#services, { all: true, limit: 0, size: true, filters: noFilters });
+    for (const container of all) {
+      try {
+        container.SizeRw = await this.#services.layers.usageBytes(container.Id);
+      } catch {
+        // It was removed meanwhile.
+      }
+    }
+    return all;
   }
 
   async info(): Promise<SystemInfo> {

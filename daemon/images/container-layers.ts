@@ -123,6 +123,12 @@ export class ContainerLayerStore implements ContainerLayers {
     return this.#jail.run<'size'>({ do: 'size', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
   }
 
+  async usageBytes(id: string): Promise<number> {
+    this.#init(id);
+    const fd = holdTree(join(this.#root.containers, id));
+    return this.#jail.run<'usage'>({ do: 'usage', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+  }
+
   remove(id: string): void {
     checkId(id);
     const init = this.#inits.get(id);

@@ -28,7 +28,8 @@ const READ_BYTES = 512 * 1024;
 const INGEST_KEPT_MS = 24 * 3600_000;
 
 export class ContentStore {
-  readonly #path: string;
+  /** Of the OCI layout. */
+  readonly path: string;
   readonly #blobs: string;
   readonly #ingest: string;
   readonly #staging: string;
@@ -36,7 +37,7 @@ export class ContentStore {
   readonly #holds = new Map<string, number>();
 
   constructor(path: string, staging: string) {
-    this.#path = path;
+    this.path = path;
     this.#blobs = join(path, 'blobs', 'sha256');
     this.#ingest = join(path, 'ingest');
     this.#staging = staging;
@@ -159,10 +160,10 @@ export class ContentStore {
   }
 
   #writeOnce(name: string, text: string): void {
-    const path = join(this.#path, name);
+    const path = join(this.path, name);
     if (existsSync(path)) return;
     writeDurably(join(this.#staging, randomBytes(8).toString('hex')), Buffer.from(text), path);
-    fsyncDirectory(this.#path);
+    fsyncDirectory(this.path);
   }
 }
 

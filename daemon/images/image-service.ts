@@ -94,7 +94,7 @@ export interface ListImagesOptions {
 }
 
 export interface ImagesDiskUsage {
-  /** Bytes of all layers on disk, each counted once. */
+  /** Bytes of the disk for all layers and blobs, each counted once. */
   LayersSize: number;
   /** With SharedSize filled in; Containers is -1: the caller counts. */
   Images: ImageSummary[];
@@ -121,7 +121,7 @@ export interface ImageStore {
   load(archive: Readable, options: LoadOptions): Promise<void>;
   /** The caller holds the container (paused or stopped) while this runs. Resolves to the new image's id. */
   commit(options: CommitImageOptions): Promise<string>;
-  diskUsage(): ImagesDiskUsage;
+  diskUsage(): Promise<ImagesDiskUsage>;
   /** How many there are, for /info. */
   count(): number;
 }
@@ -156,6 +156,8 @@ export interface ContainerLayers {
   upperDir(id: string): string;
   /** What the container changed, sorted by path. */
   changes(id: string): Promise<Change[]>;
+  /** Bytes of the disk for all that is kept for the container: its layer, its logs. */
+  usageBytes(id: string): Promise<number>;
   /** Bytes of the files that the container wrote. */
   sizeBytes(id: string): Promise<number>;
   /** Forgets the layer and takes the container's whole directory away, with all that others put there. Idempotent. */

@@ -15,6 +15,7 @@ import { collectContent } from './collect-content.ts';
 import { commitImage } from './commit-image.ts';
 import type { ContainerLayerStore } from './container-layers.ts';
 import type { ContentStore } from './content-store.ts';
+import { imagesDiskUsage } from './disk-usage.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
 import { imageHistory } from './image-history.ts';
 import type {
@@ -34,7 +35,7 @@ import { inspectImage } from './inspect-image.ts';
 import type { Jail } from './jail.ts';
 import type { LayerArchives } from './layer-archives.ts';
 import type { LayerStore } from './layer-store.ts';
-import { imagesDiskUsage, listImages } from './list-images.ts';
+import { listImages } from './list-images.ts';
 import { loadImages } from './load-images.ts';
 import { pruneImages } from './prune-images.ts';
 import { familiar, isValidTag, parseReference, parseRepository } from './reference.ts';
@@ -194,7 +195,7 @@ export class LocalImageStore implements ImageStore {
     return commitImage(this, options);
   }
 
-  diskUsage(): ImagesDiskUsage {
+  diskUsage(): Promise<ImagesDiskUsage> {
     return imagesDiskUsage(this);
   }
 

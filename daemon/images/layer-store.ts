@@ -167,6 +167,16 @@ export class LayerStore {
     return gone;
   }
 
+  /** Bytes of the disk, where they were counted before. They never change. */
+  usageOf(number: number): number | undefined {
+    const bytes = this.#db.get('SELECT disk_bytes FROM layers WHERE number = ?', number)?.disk_bytes;
+    return typeof bytes === 'number' ? bytes : undefined;
+  }
+
+  setUsage(number: number, bytes: number): void {
+    this.#db.run('UPDATE layers SET disk_bytes = ? WHERE number = ?', bytes, number);
+  }
+
   /** For layers of versions that did not count them. */
   setTarBytes(number: number, tarBytes: number): void {
     this.#db.run('UPDATE layers SET tar_bytes = ? WHERE number = ?', tarBytes, number);

@@ -2,7 +2,7 @@
 import type { ImageSummary } from '../api/types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
-import type { ImagesDiskUsage, ListImagesOptions } from './image-service.ts';
+import type { ListImagesOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import type { ImageName, ImageRow } from './image-tables.ts';
 import { familiar, familiarName } from './reference.ts';
@@ -48,13 +48,6 @@ export function listImages(store: LocalImageStore, { all, filters, sharedSize }:
   result.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
   if (sharedSize) addSharedSizes(store, result);
   return result;
-}
-
-export function imagesDiskUsage(store: LocalImageStore): ImagesDiskUsage {
-  const images = listImages(store, { all: false, filters: new Map(), sharedSize: true });
-  let layersSize = 0;
-  for (const layer of store.parts.layers.all()) layersSize += layer.sizeBytes;
-  return { LayersSize: layersSize, Images: images };
 }
 
 function summary(

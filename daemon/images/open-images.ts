@@ -6,7 +6,6 @@ import { BlobTables } from './blob-tables.ts';
 import { ContainerLayerStore } from './container-layers.ts';
 import { ContentStore } from './content-store.ts';
 import { openDataRoot, Trash } from './data-root.ts';
-import { type ImageManifest, recordedManifest } from './image-manifest.ts';
 import type { Archive, ContainerLayers, ImageStore, UsersOfImage } from './image-service.ts';
 import { type ImageEvent, LocalImageStore } from './image-store.ts';
 import { ImageTables } from './image-tables.ts';
@@ -33,10 +32,6 @@ export interface Images {
   readonly containerLayers: ContainerLayers;
   readonly archive: Archive;
   readonly jail: Jail;
-  /** Lets go of layers and blobs without a user. */
-  collect(): void;
-  /** How an image is known outside; undefined when nothing of that is here. */
-  manifestOf(imageId: string): ImageManifest | undefined;
   /** Ends the workers. What is in the trash stays for the next start. */
   close(): Promise<void>;
 }
@@ -86,10 +81,6 @@ export function openImages(options: ImagesOptions): Images {
     containerLayers,
     archive: new JailedArchive(jail),
     jail,
-    collect: () => {
-      store.collect();
-    },
-    manifestOf: (id) => recordedManifest({ blobs, content }, id),
     close: async () => {
       index.close();
       trash.close();

@@ -141,7 +141,7 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
   if (unknown !== undefined) throw new EngineError('invalid', `unknown object type: ${unknown}`);
   const wants = (type: string) => types.length === 0 || types.includes(type);
   const containers = await services.system.containerUsage();
-  const images = wants('image') ? services.images.diskUsage() : undefined;
+  const images = wants('image') ? await services.images.diskUsage() : undefined;
   const counts = new Map<string, number>();
   for (const { ImageID } of containers) counts.set(ImageID, (counts.get(ImageID) ?? 0) + 1);
   return {

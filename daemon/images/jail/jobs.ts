@@ -14,7 +14,7 @@ import { makeMountPoints } from './mount-points.ts';
 import { CHUNK_BYTES, Packer } from './pack.ts';
 import { type HeldPath, holdPath, holdTarget, statHeld, statPath } from './path-stat.ts';
 import { emptyDirectory } from './remove-tree.ts';
-import { openHere, openRoot, treeChanges, treeSize } from './tree-changes.ts';
+import { openHere, openRoot, treeChanges, treeSize, treeUsage } from './tree-changes.ts';
 import { Unpacker, type UnpackOptions } from './unpack.ts';
 
 export interface JobPorts {
@@ -32,6 +32,8 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
       return withRoot((fd) => treeChanges(fd, job.lowerFd));
     case 'size':
       return withRoot(treeSize);
+    case 'usage':
+      return withRoot(treeUsage);
     case 'make-mount-points':
       makeMountPoints(job.points);
       return undefined;

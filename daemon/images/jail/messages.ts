@@ -42,6 +42,8 @@ export type Job =
   | { do: 'export'; place: Place }
   | { do: 'changes'; place: Place; lowerFd: number }
   | { do: 'size'; place: Place }
+  /** Bytes on the disk. */
+  | { do: 'usage'; place: Place }
   | { do: 'make-mount-points'; place: Place; points: MountPointSpec[] }
   /** Mounts a file system that is another host's: whoever waits for that host is not the daemon. */
   | { do: 'mount'; place: Place; type: string; device: string; options: readonly string[]; attributes: number }
@@ -82,6 +84,7 @@ export interface JobResults {
   export: undefined;
   changes: Change[];
   size: number;
+  usage: number;
   'make-mount-points': undefined;
   /** The mount's fd: fds are the process's, and this one is the caller's. */
   mount: number;

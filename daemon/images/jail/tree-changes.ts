@@ -1,6 +1,6 @@
 // `docker diff`: what an overlay's upper directory says about the tree below it. Both trees are walked side by side by held directories, so
 // that a link in one of them never leads into anything.
-import { closeSync, constants, lstatSync, openSync, readdirSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, type Stats } from 'node:fs';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { fgetxattr } from '../../../native-bindings/xattrs.ts';
 import { EngineError } from '../../errors/engine-error.ts';
@@ -62,31 +62,47 @@ function compare(
 
 /** Bytes of all files below a directory; a file with several names counts once, and what lies too deep to be reached does not. */
 export function treeSize(rootFd: number): number {
-  const seen = new Set<string>();
   let bytes = 0;
+  eachBelow(rootFd, (stats) => {
+    if (stats.isFile()) bytes += stats.size;
+  });
+  return bytes;
+}
+
+/** What the tree takes of its disk, directories too: du(1)'s bytes. */
+export function treeUsage(rootFd: number): number {
+  let blocks = fstatSync(rootFd).blocks;
+  eachBelow(rootFd, (stats) => {
+    blocks += stats.blocks;
+  });
+  return blocks * 512;
+}
+
+/** Every file once, however many names it has. */
+function eachBelow(rootFd: number, see: (stats: Stats) => void): void {
+  const seen = new Set<string>();
   const visit = (fd: number, depth: number): void => {
     for (const name of list(fd)) {
       fchdir(fd);
       const stats = lstatOrNothing(name);
       if (stats === undefined) continue;
-      if (stats.isDirectory()) {
-        const child = openOrNothing(name);
-        if (child === undefined) continue;
-        try {
-          if (depth < MAX_DEPTH) visit(child, depth + 1);
-        } finally {
-          closeSync(child);
-        }
-      } else if (stats.isFile()) {
-        const key = `${stats.dev}:${stats.ino}`;
-        if (stats.nlink > 1 && seen.has(key)) continue;
-        if (stats.nlink > 1) seen.add(key);
-        bytes += stats.size;
+      const key = `${stats.dev}:${stats.ino}`;
+      if (!stats.isDirectory() && stats.nlink > 1) {
+        if (seen.has(key)) continue;
+        seen.add(key);
+      }
+      see(stats);
+      if (!stats.isDirectory()) continue;
+      const child = openOrNothing(name);
+      if (child === undefined) continue;
+      try {
+        if (depth < MAX_DEPTH) visit(child, depth + 1);
+      } finally {
+        closeSync(child);
       }
     }
   };
   visit(rootFd, 0);
-  return bytes;
 }
 
 function list(fd: number): string[] {

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ProgressMessage } from '../../../daemon/api/types/progress.ts';
+import { recordedManifest } from '../../../daemon/images/image-manifest.ts';
 import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
 import { dir, file, hardlink, type RawEntry, rawTar, symlink } from './raw-tar.ts';
 import { contentOf, put, StoreFixture } from './store-fixture.ts';
@@ -67,7 +68,7 @@ async function expectNothingLoaded(
   expect(JSON.stringify(target.store.list({ all: true, filters: new Map(), sharedSize: false }))).toBe(before);
   expect(readdirSync(join(target.path, 'layers'))).toEqual(layers);
   expect(readdirSync(join(target.path, 'staging'))).toEqual([]);
-  target.images.collect();
+  target.localStore.collect();
   expect(readdirSync(join(target.path, 'content/blobs/sha256'))).toEqual(blobs);
 }
 
@@ -136,7 +137,7 @@ describe('save', () => {
     const stream = await fixture.store.save(['goes:1'], {});
     await fixture.store.remove('goes:1', { force: false, noPrune: false });
     expect(filesOf(await contentOf(stream)).has(`blobs/sha256/${id.slice(7)}`)).toBe(true);
-    fixture.images.collect();
+    fixture.localStore.collect();
     expect(readdirSync(join(fixture.path, 'content/blobs/sha256'))).not.toContain(id.slice(7));
   });
 });
@@ -246,7 +247,7 @@ describe('load', () => {
     const again = filesOf(await contentOf(await other.store.save(['oci:3'], {})));
     const [saved] = JSON.parse(String(again.get('manifest.json')));
     expect(digestOf(gunzipSync(again.get(saved.Layers[0]) as Buffer))).toBe(digestOf(layerTar));
-    expect(other.images.manifestOf(id)?.descriptor.digest).toBe(digest);
+    expect(recordedManifest(other.localStore.parts, id)?.descriptor.digest).toBe(digest);
     await other.store.remove('oci:3', { force: false, noPrune: false });
     expect(await load(other, layout('3').entries)).toEqual([`Loaded image ID: ${id}\n`]);
     await other.store.remove(id, { force: false, noPrune: false });

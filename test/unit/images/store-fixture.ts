@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { CommitImageOptions, ImageUser, RootView, ViewMount } from '../../../daemon/images/image-service.ts';
-import type { ImageEvent } from '../../../daemon/images/image-store.ts';
+import type { ImageEvent, LocalImageStore } from '../../../daemon/images/image-store.ts';
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
 import { Database } from '../../../daemon/state/database.ts';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
@@ -22,6 +22,11 @@ export class StoreFixture {
   constructor() {
     this.database = Database.open(join(this.path, 'state.db'));
     this.images = this.#open();
+  }
+
+  /** With its parts, for what is behind the interface. */
+  get localStore(): LocalImageStore {
+    return this.images.store as LocalImageStore;
   }
 
   get store() {
