@@ -4,6 +4,7 @@ import type { ResolvedMount } from '../runtime/container-input.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
 import { networkDonor } from './join-namespaces.ts';
+import { linkTexts } from './links.ts';
 import { networkSettings } from './network-settings.ts';
 import type { Services } from './services.ts';
 import { formatTime } from './timestamps.ts';
@@ -51,7 +52,7 @@ export async function inspectContainer(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: container.execs.size === 0 ? null : runningExecs(container),
-    HostConfig: record.hostConfig,
+    HostConfig: { ...record.hostConfig, Links: linkTexts(services.store, container) },
     GraphDriver: { Name: 'overlay2', Data: graphData(services, id) },
     ...sizes,
     Mounts: mountPoints(services, record.mounts),

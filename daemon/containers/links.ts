@@ -106,3 +106,43 @@ export function linkedFrom({ store }: Services, container: Container): Container
       (other.record.hostConfig.Links ?? []).some((text) => store.find(parseLink(text).target) === container),
   );
 }
+
+/** As docker shows them: "/other:/own/alias". */
+export function linkTexts(store: ContainerStore, container: Container): string[] | null {
+  const { Links } = container.record.hostConfig;
+  if (!Links?.length) return null;
+  return Links.map((text) => {
+    const { target, alias } = parseLink(text);
+    return `/${store.find(target)?.record.name ?? target}:/${container.record.name}/${alias}`;
+  });
+}
+
+/** The further names that links give: "/own/alias" of the other container, by its id. */
+export function linkNames(store: ContainerStore): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const container of store.all()) {
+    for (const text of container.record.hostConfig.Links ?? []) {
+      const { target, alias } = parseLink(text);
+      const id = store.find(target)?.id;
+      if (id !== undefined) names.set(id, [...(names.get(id) ?? []), `/${container.record.name}/${alias}`]);
+    }
+  }
+  return names;
+}
+
+/** `rm --link parent/alias`. The lines in its hosts file stay until the next start, as docker leaves them. */
+export async function removeLink({ store }: Services, ref: string): Promise<void> {
+  const [parent = '', alias = '', ...rest] = ref.replace(/^\//, '').split('/');
+  if (alias === '' || rest.length > 0) {
+    throw new EngineError('invalid', `Conflict, cannot remove the default link name of the container: ${ref}`);
+  }
+  const container = store.find(parent);
+  if (container === undefined) throw new EngineError('not-found', `Cannot get parent /${parent} for name /${ref}`);
+  await container.lock.run(() => {
+    const { hostConfig } = container.record;
+    const left = (hostConfig.Links ?? []).filter((text) => parseLink(text).alias !== alias);
+    if (left.length === (hostConfig.Links ?? []).length) throw new EngineError('not-found', `No such link: /${ref}`);
+    container.record.hostConfig = { ...hostConfig, Links: left.length === 0 ? null : left };
+    store.saveRecord(container);
+  });
+}

@@ -6,6 +6,7 @@ import type { Container } from './container.ts';
 import { containerFilter, filterImpliesAll } from './container-filters.ts';
 import type { ListOptions } from './container-service.ts';
 import { mountPoints, sizesOf } from './inspect-container.ts';
+import { linkNames } from './links.ts';
 import { networkIdsOf, networksOf, summaryPorts } from './network-settings.ts';
 import type { Services } from './services.ts';
 import { statusText } from './status-text.ts';
@@ -24,9 +25,10 @@ export async function listContainers(services: Services, options: ListOptions): 
     .sort((a, b) => compareNs(b.record.createdNs, a.record.createdNs));
   const shown = options.limit > 0 ? found.slice(0, options.limit) : found;
   const nowNs = wallClockNs();
+  const links = linkNames(services.store);
   return Promise.all(
     shown.map(async (container) => ({
-      ...summarise(services, container, nowNs),
+      ...summarise(services, container, nowNs, links.get(container.id) ?? []),
       ...(options.size ? await sizesOf(services, container) : {}),
     })),
   );
@@ -36,12 +38,17 @@ function compareNs(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
-function summarise(services: Services, container: Container, nowNs: bigint): ContainerSummary {
+function summarise(
+  services: Services,
+  container: Container,
+  nowNs: bigint,
+  links: readonly string[],
+): ContainerSummary {
   const { record, state } = container;
   const annotations = record.hostConfig.Annotations;
   return {
     Id: container.id,
-    Names: [`/${record.name}`],
+    Names: [...links, `/${record.name}`],
     Image: imageText(services, container),
     ImageID: record.imageId,
     Command: commandText([...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])]),

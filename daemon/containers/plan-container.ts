@@ -58,6 +58,7 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
   const { endpoints, warnings: networkWarnings } = planEndpoints(services.networks.registry, {
     hostConfig,
     config,
+    asked,
     endpoints: NetworkingConfig?.EndpointsConfig,
   });
   const mounts = checked.mounts.map((mount) => withImage(services, mount));

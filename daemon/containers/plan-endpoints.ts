@@ -1,6 +1,6 @@
 // Which networks a create request wants, and what does not go together with which: docker's rules, in its words. Pure but for looking
 // networks up.
-import type { ResolvedConfig } from '../api/types/container-config.ts';
+import type { ContainerConfig, ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
 import type { EndpointRequest } from '../api/types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
@@ -22,30 +22,32 @@ const networksLimit = 128;
 export interface AskedNetworks {
   hostConfig: HostConfig;
   config: ResolvedConfig;
+  /** As the client sent it: what an image exposes is no conflict. */
+  asked: ContainerConfig;
   endpoints: Readonly<Record<string, EndpointRequest | null>> | null | undefined;
 }
 
 /** Throws EngineError with docker's words. A network that is not there is no error before the start. */
 export function planEndpoints(
   registry: NetworkRegistry,
-  { hostConfig, config, endpoints }: AskedNetworks,
+  { hostConfig, config, asked: own, endpoints }: AskedNetworks,
 ): { endpoints: EndpointConfig[]; warnings: string[] } {
   const mode = parseNetworkMode(hostConfig.NetworkMode ?? '');
-  const warnings = checkMode(mode, hostConfig, config);
+  const warnings = checkMode(mode, hostConfig, own);
   for (const link of hostConfig.Links ?? []) parseLink(link);
   portRequests({
     exposed: config.ExposedPorts,
     bindings: hostConfig.PortBindings,
     publishAll: hostConfig.PublishAllPorts ?? false,
   });
-  const own = networkOfMode(mode);
-  if (own === undefined) return { endpoints: [], warnings };
+  const main = networkOfMode(mode);
+  if (main === undefined) return { endpoints: [], warnings };
   const asked = Object.entries(endpoints ?? {});
   if (asked.length > networksLimit) throw new EngineError('invalid', `more than ${networksLimit} networks`);
-  const list = (asked.length > 0 ? asked : [[own, null] as const])
+  const list = (asked.length > 0 ? asked : [[main, null] as const])
     .map(([name, request]) => resolved(registry, parseEndpoint(name === 'default' ? 'bridge' : name, request)))
     .map((endpoint) => checked(registry, endpoint))
-    .sort((a, b) => Number(isOf(registry, b, own)) - Number(isOf(registry, a, own)));
+    .sort((a, b) => Number(isOf(registry, b, main)) - Number(isOf(registry, a, main)));
   checkTogether(list);
   return { endpoints: withOldMac(list, config.MacAddress ?? ''), warnings };
 }
@@ -80,7 +82,7 @@ function isOf(registry: NetworkRegistry, config: EndpointConfig, name: string): 
   );
 }
 
-function checkMode(mode: NetworkMode, hostConfig: HostConfig, config: ResolvedConfig): string[] {
+function checkMode(mode: NetworkMode, hostConfig: HostConfig, config: ContainerConfig): string[] {
   const conflict = (what: string) => new EngineError('invalid', `conflicting options: ${what}`);
   const hasPorts = Object.keys(hostConfig.PortBindings ?? {}).length > 0 || hostConfig.PublishAllPorts === true;
   const hasLinks = (hostConfig.Links ?? []).length > 0;
@@ -91,12 +93,16 @@ function checkMode(mode: NetworkMode, hostConfig: HostConfig, config: ResolvedCo
     return hasPorts ? ['Published ports are discarded when using host network mode'] : [];
   }
   if (mode.kind !== 'container') return [];
+  if (config.Hostname) throw conflict('hostname and the network mode');
   if (hasLinks)
     throw conflict("container type network can't be used with links. This would result in undefined behavior");
   if ((hostConfig.Dns ?? []).length > 0) throw conflict('dns and the network mode');
   if ((hostConfig.ExtraHosts ?? []).length > 0) throw conflict('custom host-to-IP mapping and the network mode');
   if (config.MacAddress) throw conflict('mac-address and the network mode');
   if (hasPorts) throw conflict('port publishing and the container type network mode');
+  if (Object.keys(config.ExposedPorts ?? {}).length > 0) {
+    throw conflict('port exposing and the container type network mode');
+  }
   return [];
 }
 

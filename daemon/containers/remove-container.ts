@@ -4,6 +4,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { killAndWait } from './kill-container.ts';
+import { removeLink } from './links.ts';
 import { abandonRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
 import { anonymousVolumes } from './volume-users.ts';
@@ -13,7 +14,7 @@ export async function removeContainer(
   ref: string,
   options: { force: boolean; volumes: boolean; link: boolean },
 ): Promise<void> {
-  if (options.link) throw new EngineError('not-implemented', 'remove a link: links are not there yet');
+  if (options.link) return removeLink(services, ref);
   const container = services.store.get(ref);
   if (container.isRemoving) {
     throw new EngineError('conflict', `removal of container ${ref} is already in progress`);

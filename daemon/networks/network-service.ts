@@ -14,7 +14,7 @@ import { hostSubnets } from './host-subnets.ts';
 import type { NetworkKernel } from './kernel/network-kernel.ts';
 import type { Log } from './log.ts';
 import type { NetworkEntry } from './network-entry.ts';
-import { isPredefined, type NetworkRecord } from './network-record.ts';
+import { isPredefined, type NetworkRecord, predefined } from './network-record.ts';
 import type { NetworkRegistry } from './network-registry.ts';
 import { networkFilter, networkWire, pruneFilter } from './network-wire.ts';
 import { planNetwork } from './plan-network.ts';
@@ -67,7 +67,7 @@ export class EngineNetworks implements NetworkService {
     const { registry, bridges, kernel, pools, onEvent } = this.#parts;
     const routes = await kernel.hostRoutes();
     // From here to the row nothing waits: two networks at the same time cannot get one subnet.
-    registry.checkNameIsFree(request.Name ?? '');
+    if (!predefined.has(request.Name ?? '')) registry.checkNameIsFree(request.Name ?? '');
     const own = new Set(registry.all().map(({ record }) => record.bridge?.name));
     const around = { pools, ofNetworks: registry.subnets(), ofHost: hostSubnets(routes, own) };
     const record = planNetwork(request, around, new Date().toISOString());

@@ -140,6 +140,26 @@ export function registerContainerLifecycle(app: App, { containers }: ApiServices
     },
   );
 
+  // Docker's clients write the name of a link with its slash.
+  app.delete(
+    '/containers/:id/:alias',
+    {
+      schema: {
+        summary: 'Remove a link (204)',
+        tags,
+        params: Type.Object({ id: Type.String(), alias: Type.String() }),
+        querystring: Type.Object({ link: flag('Only the link') }),
+      },
+    },
+    async (request, reply) => {
+      const { id, alias } = request.params;
+      const name = `${checkName('container', id)}/${checkName('link', alias)}`;
+      if (!request.query.link) throw new EngineError('not-found', `No such container: ${name}`);
+      await containers.remove(name, { force: false, volumes: false, link: true });
+      return sendEmpty(reply, 204);
+    },
+  );
+
   app.post(
     '/containers/:id/wait',
     {
