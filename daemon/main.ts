@@ -6,6 +6,7 @@ import { type Engine, openEngine } from './engine.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { openLog } from './open-log.ts';
 import { type DaemonOptions, optionsHelp, parseDaemonOptions } from './options.ts';
+import { checkKernel } from './runtime/check-kernel.ts';
 
 /** How long sessions may take to close before the process ends anyway. */
 const closeLimitMs = 5000;
@@ -21,6 +22,7 @@ async function run(options: DaemonOptions): Promise<void> {
   if (process.getuid?.() !== 0) {
     throw new EngineError('forbidden', 'tsdockerd needs to be started with root privileges: try sudo');
   }
+  checkKernel();
   // What was inherited open would be held by every monitor for ever.
   setCloseOnExecFrom(3);
   process.title = 'tsdockerd';
