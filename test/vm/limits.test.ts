@@ -14,8 +14,8 @@ const drivers: ['cgroupfs' | 'systemd', Need][] = [
   ['cgroupfs', 'cgroup v2'],
   ['systemd', 'systemd on cgroup v2'],
 ];
-/** Under emulation every container costs half a second. */
-const oomRounds = timeFactor > 1 ? 25 : 100;
+/** Under emulation every container costs most of a second: a hundred with both drivers together. */
+const oomRounds = timeFactor > 1 ? 50 : 100;
 
 describe.each(drivers)('limits with %s', (cgroupDriver, need) => {
   const on = testNeeding(need);
@@ -51,10 +51,6 @@ describe.each(drivers)('limits with %s', (cgroupDriver, need) => {
     expect(await inside(id, 'pids.max')).toBe('33');
     expect(await inside(id, 'cpu.max')).toBe('50000 100000');
     expect(await inside(id, 'cpuset.cpus.effective')).toBe('0');
-    const tooSmall = await daemon.api.send('POST', `/containers/${id}/update`, {
-      body: { Memory: 6 * MB, MemorySwap: -1 },
-    });
-    expect([200, 500]).toContain(tooSmall.status);
     expect((await inspect(daemon, id)).State.Running).toBe(true);
   });
 
@@ -137,28 +133,26 @@ describe.each(drivers)('limits with %s', (cgroupDriver, need) => {
 
   on('devices: the eBPF filter refuses what Docker refuses, and lets through what is asked for', async () => {
     const { daemon } = fixture;
-    const open = 'mknod /d c 1 11 && cat /d </dev/null | head -c 0; head -c 1 /d >/dev/null';
-    const refused = await runDetached(daemon, 'sleep 1000');
-    const answer = await exec(daemon, refused, `${open}; mknod /m c 10 237; echo >/dev/null && echo usable`);
-    expect(answer.stderr).toMatch(/can't open '\/d'|\/d: Operation not permitted/);
-    expect(answer.stdout).toBe('usable\n');
-    const allowed = await runDetached(daemon, 'sleep 1000', host({ DeviceCgroupRules: ['c 1:11 rm'] }));
-    expect((await exec(daemon, allowed, `mknod /d c 1 11 && exec 3</d && echo open; echo x >/d`)).stdout).toBe(
-      'open\n',
-    );
-    const given = await runDetached(
-      daemon,
-      'sleep 1000',
-      host({ Devices: [{ PathOnHost: '/dev/kmsg', PathInContainer: '/dev/k', CgroupPermissions: 'r' }] }),
-    );
-    const read = await exec(
-      daemon,
-      given,
-      'exec 3</dev/k && echo readable; (echo x >/dev/k) 2>/dev/null || echo refused',
-    );
-    expect(read.stdout).toBe('readable\nrefused\n');
-    const everything = await runDetached(daemon, 'sleep 1000', host({ Privileged: true }));
-    expect((await exec(daemon, everything, 'mknod /d c 1 11 && exec 3</d && echo open')).stdout).toBe('open\n');
+    // The loop driver's control device: opening it needs no capability and does nothing.
+    const tries =
+      'mknod /d c 10 237; (exec 3</d) && echo read; (exec 3>/d) && echo written; echo >/dev/null && echo null';
+    const opened = async (id: string) => (await exec(daemon, id, tries)).stdout;
+    const given = (access: string) => ({
+      PathOnHost: '/dev/loop-control',
+      PathInContainer: '/dev/given',
+      CgroupPermissions: access,
+    });
+    const usual = await runDetached(daemon, ['sleep', '1000']);
+    const refused = await exec(daemon, usual, tries);
+    expect(refused.stdout).toBe('null\n');
+    expect(refused.stderr.match(/d: Operation not permitted/g)).toHaveLength(2);
+    const byRule = await runDetached(daemon, ['sleep', '1000'], host({ DeviceCgroupRules: ['c 10:237 r'] }));
+    expect(await opened(byRule)).toBe('read\nnull\n');
+    const byDevice = await runDetached(daemon, ['sleep', '1000'], host({ Devices: [given('rw')] }));
+    expect(await opened(byDevice)).toBe('read\nwritten\nnull\n');
+    expect((await exec(daemon, byDevice, 'exec 3<>/dev/given && echo open')).stdout).toBe('open\n');
+    const everything = await runDetached(daemon, ['sleep', '1000'], host({ Privileged: true }));
+    expect(await opened(everything)).toBe('read\nwritten\nnull\n');
   });
 
   testNeeding(
@@ -224,7 +218,9 @@ describe.each(drivers)('limits with %s', (cgroupDriver, need) => {
         id,
         'cat /proc/1/cgroup; (echo max >/sys/fs/cgroup/pids.max) 2>&1; ls -d /sys/fs/cgroup/*.slice 2>/dev/null; mount | grep cgroup',
       );
-      expect(seen.stdout).toMatch(/^0::\/\n.*Read-only file system\ncgroup on \/sys\/fs\/cgroup type cgroup2 \(ro,/s);
+      expect(seen.stdout).toMatch(/^0::\/\n.*Read-only file system\n/);
+      expect(seen.stdout).toMatch(/ on \/sys\/fs\/cgroup type cgroup2 \(ro,/);
+      expect(seen.stdout).not.toContain('.slice');
       const shared = await runDetached(daemon, ['cat', '/proc/self/cgroup'], host({ CgroupnsMode: 'host' }));
       await wait(daemon, shared);
       const { text } = await daemon.api.send('GET', `/containers/${shared}/logs?stdout=1`);
