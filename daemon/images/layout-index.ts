@@ -72,11 +72,7 @@ export class LayoutIndex {
         annotations: { 'io.containerd.image.name': `${repository}:${tag}`, 'org.opencontainers.image.ref.name': name },
       });
     }
-    const held = this.#parts.content.hold([...made.values()].map(({ digest }) => digest));
-    this.#made = made;
-    this.#madeAt = this.#parts.blobs.version;
-    this.#held?.[Symbol.dispose]();
-    this.#held = held;
+    this.#keep(made);
     const text = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests });
     if (text === readOrEmpty(this.#path)) return;
     const aside = join(this.#staging, randomBytes(8).toString('hex'));
@@ -87,6 +83,21 @@ export class LayoutIndex {
       rmSync(aside, { force: true });
       throw error;
     }
+  }
+
+  /** Holds the manifests that the index names, and takes away those that it does not name any more. */
+  #keep(made: Map<string, Descriptor>): void {
+    const { content, blobs } = this.#parts;
+    const digests = new Set([...made.values()].map(({ digest }) => digest));
+    const stale = [...this.#made.values()].filter(({ digest }) => !digests.has(digest));
+    const held = content.hold(digests);
+    this.#held?.[Symbol.dispose]();
+    this.#held = held;
+    this.#made = made;
+    this.#madeAt = blobs.version;
+    if (stale.length === 0) return;
+    const used = blobs.used();
+    for (const { digest } of stale) if (!used.has(digest) && !content.isHeld(digest)) content.remove(digest);
   }
 
   #manifestOf(imageId: string): ImageManifest {

@@ -6,6 +6,7 @@ import { findCommand } from './paths.ts';
 
 const checks = {
   docker: () => findCommand('docker') !== undefined,
+  skopeo: () => findCommand('skopeo') !== undefined,
   strace: () => findCommand('strace') !== undefined,
   'python3 docker module': () => spawnSync('python3', ['-c', 'import docker']).status === 0,
   vagrant: () => findCommand('vagrant') !== undefined,
