@@ -16,10 +16,18 @@ import {
   setDefaultRoute,
 } from './address-messages.ts';
 import { disableIpv6, isBridgeFiltered, writeSysctls } from './host-sysctls.ts';
-import { changeLink, getLink, newVeth, parseLink, removeLink, silencePort } from './link-messages.ts';
+import { changeLink, getLink, type Link, newVeth, parseLink, removeLink, silencePort } from './link-messages.ts';
 import type { EngineNames } from './names.ts';
+import { openNamespaceOf } from './namespace.ts';
 import { NetlinkSocket } from './netlink-socket.ts';
-import type { EndpointReference, EndpointRequest, InterfaceAddress, NetworkNamespace } from './network-kernel.ts';
+import type {
+  DesiredState,
+  EndpointReference,
+  EndpointRequest,
+  HealReport,
+  InterfaceAddress,
+  NetworkNamespace,
+} from './network-kernel.ts';
 
 const POLL_MS = 1;
 /** Then the container starts all the same. */
@@ -63,6 +71,37 @@ export class Endpoints {
       hasEnded ? silencePort(name) : removeLink(name),
       ...(bridgeIndex === undefined ? [] : addresses.map((address) => removeNeighbour(bridgeIndex, address))),
     ]);
+  }
+
+  /** Connects what should be, and removes pairs of this engine that are nobody's. `links` are all of the host. */
+  async heal(
+    desired: DesiredState['endpoints'],
+    links: readonly Link[],
+    indexOf: (bridge: string) => number | undefined,
+  ): Promise<HealReport> {
+    const report: HealReport = { repaired: [], failed: [] };
+    const present = new Map(links.map((link) => [link.name, link]));
+    const orphans = new Set([...present.keys()].filter((name) => name.startsWith(this.#names.vethStart)));
+    for (const { endpoint, pid } of desired) {
+      const name = this.#names.veth(endpoint.endpointId);
+      const link = present.get(name);
+      const index = indexOf(endpoint.bridge);
+      const what = `${endpoint.interfaceName} of container ${endpoint.containerId}`;
+      orphans.delete(name);
+      if (index === undefined || link?.master === index) continue;
+      try {
+        if (link === undefined) {
+          using namespace = openNamespaceOf(pid);
+          await this.attach(namespace, endpoint, index);
+        } else await this.#socket.request([changeLink(name, { master: index, isUp: true })], `connect ${name}`);
+        report.repaired.push(`${what} is connected again`);
+      } catch (error) {
+        report.failed.push(`${what}: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+    await this.#socket.send([...orphans].map(removeLink));
+    report.repaired.push(...[...orphans].map((name) => `interface ${name} belonged to no container`));
+    return report;
   }
 
   /**

@@ -84,12 +84,14 @@ export class Firewall implements Disposable {
     });
   }
 
-  /** As it was: whether somebody had changed it. Cheap when nobody has. */
-  check(): Promise<boolean> {
+  /** Whether somebody else has changed any rule since, and whether the table had to be put back. Cheap when nobody has. */
+  check(): Promise<{ isForeign: boolean; isRepaired: boolean }> {
     return this.#inTurn(async () => {
-      if (this.#generation !== undefined && (await this.#readGeneration()) === this.#generation) return false;
+      if (this.#generation !== undefined && (await this.#readGeneration()) === this.#generation) {
+        return { isForeign: false, isRepaired: false };
+      }
       this.#generation = undefined;
-      return this.#bring(this.#wanted, []);
+      return { isForeign: true, isRepaired: await this.#bring(this.#wanted, []) };
     });
   }
 

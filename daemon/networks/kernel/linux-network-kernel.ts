@@ -10,7 +10,7 @@ import { Firewall } from './firewall.ts';
 import { bridgeElements } from './firewall-elements.ts';
 import { ForwardPolicy } from './forward-policy.ts';
 import { ensureForwarding, hostForwarding } from './host-sysctls.ts';
-import { changeLink, removeLink } from './link-messages.ts';
+import { changeLink } from './link-messages.ts';
 import { type EngineNames, engineNames } from './names.ts';
 import { openNamespaceOf } from './namespace.ts';
 import { NamespacePool } from './namespace-pool.ts';
@@ -61,6 +61,8 @@ export class LinuxNetworkKernel implements NetworkKernel {
   readonly #ports: PublishedPorts;
   readonly #pool: NamespacePool;
   readonly #bridges = new Map<string, KnownBridge>();
+  /** Those that are being made again. */
+  readonly #mending = new Map<string, Promise<void>>();
   /** Warnings that were given already. */
   readonly #noticed = new Set<string>();
   /** Names of bridges, by endpoint. */
@@ -87,7 +89,7 @@ export class LinuxNetworkKernel implements NetworkKernel {
       const elements = { add: bridgeElements(request), remove: before === undefined ? [] : bridgeElements(before) };
       if (before === undefined || JSON.stringify(elements.add) !== JSON.stringify(elements.remove)) {
         await this.#firewall.apply(elements);
-      } else await this.#firewall.check();
+      } else await this.#checkFirewall();
     } catch (error) {
       if (isNew) await this.#bridgeLinks.remove(request.name);
       throw error;
@@ -117,11 +119,18 @@ export class LinuxNetworkKernel implements NetworkKernel {
     const known = this.#bridges.get(endpoint.bridge);
     if (known === undefined)
       throw new EngineError('system', `attach to bridge ${endpoint.bridge}: there is no such bridge`);
-    try {
-      await this.#endpointLinks.attach(namespace, endpoint, known.index);
-    } catch (error) {
-      if (!(error instanceof SystemError) || !(await this.#isBridgeLost(known))) throw attachError(endpoint, error);
-      await this.#endpointLinks.attach(namespace, endpoint, this.#bridges.get(endpoint.bridge)?.index ?? 0);
+    // Without its rules a container would be open to all: neither half is good alone.
+    const [linked, checked] = await Promise.allSettled([
+      this.#attachLink(namespace, endpoint, known),
+      this.#checkFirewall(),
+    ]);
+    if (linked.status === 'rejected') throw attachError(endpoint, linked.reason);
+    if (checked.status === 'rejected') {
+      await this.#endpointLinks.remove(
+        { endpointId: endpoint.endpointId, containerId: endpoint.containerId, hasEnded: false },
+        undefined,
+      );
+      throw attachError(endpoint, checked.reason);
     }
     this.#endpoints.set(endpoint.endpointId, endpoint.bridge);
   }
@@ -150,10 +159,15 @@ export class LinuxNetworkKernel implements NetworkKernel {
   async heal(desired: DesiredState): Promise<HealReport> {
     const report: HealReport = { repaired: [], failed: [] };
     await this.#healBridges(desired.bridges, report);
-    await this.#healEndpoints(desired.endpoints, report);
+    this.#endpoints.clear();
+    for (const { endpoint } of desired.endpoints) this.#endpoints.set(endpoint.endpointId, endpoint.bridge);
+    const indexOf = (bridge: string) => this.#bridges.get(bridge)?.index;
+    const endpoints = await this.#endpointLinks.heal(desired.endpoints, await this.#bridgeLinks.links(), indexOf);
     const ports = await this.#ports.heal(desired.ports);
-    report.repaired.push(...ports.repaired);
-    report.failed.push(...ports.failed);
+    for (const part of [endpoints, ports]) {
+      report.repaired.push(...part.repaired);
+      report.failed.push(...part.failed);
+    }
     const bridges = [...this.#bridges.values()].flatMap(({ request }) => bridgeElements(request));
     if (await this.#firewall.replace([...bridges, ...this.#ports.elements()])) {
       report.repaired.push(`table ${this.#names.table} of the firewall is made anew`);
@@ -216,39 +230,36 @@ export class LinuxNetworkKernel implements NetworkKernel {
     }
   }
 
-  async #healEndpoints(desired: DesiredState['endpoints'], report: HealReport): Promise<void> {
-    const links = (await this.#bridgeLinks.links()).filter(({ name }) => name.startsWith(this.#names.vethStart));
-    const present = new Map(links.map((link) => [link.name, link]));
-    this.#endpoints.clear();
-    for (const { endpoint, pid } of desired) {
-      const name = this.#names.veth(endpoint.endpointId);
-      const link = present.get(name);
-      const index = this.#bridges.get(endpoint.bridge)?.index;
-      present.delete(name);
-      this.#endpoints.set(endpoint.endpointId, endpoint.bridge);
-      if (index === undefined || link?.master === index) continue;
-      try {
-        if (link !== undefined)
-          await this.#route.request([changeLink(name, { master: index, isUp: true })], `connect ${name}`);
-        else {
-          using namespace = openNamespaceOf(pid);
-          await this.#endpointLinks.attach(namespace, endpoint, index);
-        }
-        report.repaired.push(`${endpoint.interfaceName} of container ${endpoint.containerId} is connected again`);
-      } catch (error) {
-        report.failed.push(`${endpoint.interfaceName} of container ${endpoint.containerId}: ${messageOf(error)}`);
-      }
+  /** A bridge that was deleted under us is made again. */
+  async #attachLink(namespace: NetworkNamespace, endpoint: EndpointRequest, known: KnownBridge): Promise<void> {
+    try {
+      await this.#endpointLinks.attach(namespace, endpoint, known.index);
+    } catch (error) {
+      if (!(error instanceof SystemError) || !(await this.#isBridgeLost(known))) throw error;
+      await this.#endpointLinks.attach(namespace, endpoint, this.#bridges.get(endpoint.bridge)?.index ?? 0);
     }
-    if (present.size === 0) return;
-    await this.#route.send([...present.keys()].map(removeLink));
-    report.repaired.push(...[...present.keys()].map((name) => `interface ${name} belonged to no container`));
   }
 
-  /** Deleted under us, and made again by now. */
+  /** `nft flush ruleset`, or another firewall that was started meanwhile. */
+  async #checkFirewall(): Promise<void> {
+    const { isForeign, isRepaired } = await this.#firewall.check();
+    if (isRepaired) this.#options.onNotice(`table ${this.#names.table} of the firewall was changed and is made anew`);
+    if (!isForeign) return;
+    for (const { request } of this.#bridges.values()) await this.#letForward(request);
+  }
+
+  /** Deleted under us, and made again by now: once, however many containers find out. */
   async #isBridgeLost({ request, index }: KnownBridge): Promise<boolean> {
-    if ((await this.#bridgeLinks.find(request.name))?.index === index) return false;
-    await this.ensureBridge(request);
-    this.#options.onNotice(`bridge ${request.name} was gone and is made again`);
+    const { name } = request;
+    if ((await this.#bridgeLinks.find(name))?.index === index) return false;
+    if (this.#bridges.get(name)?.index !== index) return true;
+    let mending = this.#mending.get(name);
+    if (mending === undefined) {
+      mending = this.ensureBridge(request).finally(() => this.#mending.delete(name));
+      this.#mending.set(name, mending);
+      this.#options.onNotice(`bridge ${name} was gone and is made again`);
+    }
+    await mending;
     return true;
   }
 

@@ -1,9 +1,11 @@
 // The network's kernel part against the kernel: a host, a neighbour, containers, all namespaces of this test.
-import { closeSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LinuxNetworkKernel } from '../../../../daemon/networks/kernel/linux-network-kernel.ts';
+import { engineNames } from '../../../../daemon/networks/kernel/names.ts';
 import type {
   BridgeRequest,
   EndpointRequest,
@@ -300,6 +302,50 @@ describe.skipIf(!isRoot)('the network kernel', () => {
     );
   });
 
+  it('heals its firewall when a container starts, and lets it through a firewall that came later', async () => {
+    nft('flush ruleset');
+    nft('add table ip filter');
+    nft('add chain ip filter DOCKER-USER');
+    await box('fresh', 'two', 20);
+    expect(nft('list chain ip filter DOCKER-USER')).toMatch(/iifname "two" accept/);
+    expect(nft('list chain ip filter DOCKER-USER')).not.toContain('"inner"');
+    expect(await fetchFrom(fdOf('fresh'), '10.77.1.10', 80)).toBe('EINPROGRESS');
+    await kernel.removeBridge('quiet');
+    expect(nft('list ruleset')).not.toContain('"quiet"');
+    bridges.delete('quiet');
+    boxes.delete('mute');
+    boxes.delete('mute2');
+    published = published.filter(({ containerId }) => !containerId.startsWith('mute'));
+  });
+
+  it('connects a running container again whose interface was deleted', async () => {
+    const { namespace, endpoint } = get('fresh');
+    const inside = spawn('nsenter', [`--net=/proc/${process.pid}/fd/${namespace.fd}`, 'sleep', '60']);
+    await eventually(
+      'the process is inside',
+      () => ns(`/proc/${inside.pid}/ns/net`) === ns(`/proc/self/fd/${namespace.fd}`),
+    );
+    ip(`link del ${engineNames(engineId).veth(endpoint.endpointId)}`);
+    const report = await kernel.heal({
+      ...desired(),
+      endpoints: [...boxes.values()].map((entry) => ({ endpoint: entry.endpoint, pid: inside.pid ?? 0 })),
+    });
+    expect(report.repaired).toContain(`eth0 of container ${endpoint.containerId} is connected again`);
+    expect(report.failed).toEqual([]);
+    expect(await fetchFrom(undefined, '10.77.2.20', 80)).toMatch(/^fresh /);
+    inside.kill('SIGKILL');
+  });
+
+  it('forgets the tracked connections of a container that is gone', async () => {
+    const tracked = () => readFileSync('/proc/net/nf_conntrack', 'latin1');
+    await fetchFrom(neighbour, '192.0.2.1', 8080);
+    expect(tracked()).toContain('10.77.1.10');
+    expect(tracked()).toContain('10.77.2.10');
+    await kernel.detach({ endpointId: 'none', containerId: 'none', ipv4: '10.77.1.10', hasEnded: true });
+    await eventually('they are gone', () => !tracked().includes('10.77.1.10'));
+    expect(tracked()).toContain('10.77.2.10');
+  });
+
   it('gives an address to the next container at once, although the last one is not quite gone', async () => {
     for (let round = 0; round < 20; round++) {
       const { endpoint, namespace, server } = await box(`${round}round`, 'two', 77);
@@ -339,5 +385,6 @@ describe.skipIf(!isRoot)('the network kernel', () => {
     published = [];
   });
 
+  const ns = (path: string) => statSync(path).ino;
   const engineVeths = () => readFileSync('/proc/net/dev', 'latin1').match(/ts[0-9a-f]{4}-[0-9a-z]{8}/g) ?? [];
 });
