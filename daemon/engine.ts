@@ -29,8 +29,8 @@ import { volumeUsers } from './containers/volume-users.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { watchIdleMemory } from './idle-memory.ts';
 import { openImages } from './images/open-images.ts';
+import { NameServer } from './networks/dns/name-server.ts';
 import { LinuxNetworkKernel } from './networks/kernel/linux-network-kernel.ts';
-import { noResolvers } from './networks/name-directory.ts';
 import { openNetworks } from './networks/open-networks.ts';
 import type { DaemonOptions } from './options.ts';
 import { Launcher } from './runtime/launcher.ts';
@@ -116,7 +116,11 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
       startMode: (name, fds, end) => launcher.startMode(name, fds, end),
       onNotice: (notice) => log.warn({ notice }, 'network'),
     }),
-    openResolvers: () => noResolvers,
+    openResolvers: (directory) => {
+      const names = new NameServer({ directory, onError: (error) => log.warn({ err: error }, 'answer a name') });
+      cleanups.push(() => names[Symbol.dispose]());
+      return names;
+    },
     onEvent: (action, record) => publishNetworkChange(events, action, record),
     isWanted: ({ id }) =>
       [...store.all()].some(({ record }) => record.endpoints.some(({ networkId }) => networkId === id)),

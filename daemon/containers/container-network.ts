@@ -36,6 +36,7 @@ export function ownerOf({ paths, defaults }: Services, container: Container): Sa
   const { config, hostConfig, name } = container.record;
   const isHost = parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'host';
   const asked = hostConfig.Dns?.length ? hostConfig.Dns : defaults.dns.servers;
+  const dnsOptions = hostConfig.DnsOptions?.length ? hostConfig.DnsOptions : defaults.dns.options;
   return {
     containerId: container.id,
     containerName: name,
@@ -48,7 +49,11 @@ export function ownerOf({ paths, defaults }: Services, container: Container): Sa
           bindings: hostConfig.PortBindings,
           publishAll: hostConfig.PublishAllPorts ?? false,
         }),
-    resolver: { servers: asked.length > 0 ? asked : hostResolvers(readResolvConf()), isFromHost: asked.length === 0 },
+    resolver: {
+      servers: asked.length > 0 ? asked : hostResolvers(readResolvConf()),
+      isFromHost: asked.length === 0,
+      isNdotsSet: dnsOptions.some((option) => option.startsWith('ndots:') && option !== 'ndots:0'),
+    },
   };
 }
 

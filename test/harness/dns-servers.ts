@@ -17,7 +17,7 @@ export class UpstreamDns {
   }
 
   /** On port 53 of an address of the namespace. */
-  static async start(namespace: NetNamespace, address: string, tag = 'up'): Promise<UpstreamDns> {
+  static async start(namespace: Pick<NetNamespace, 'wrapper'>, address: string, tag = 'up'): Promise<UpstreamDns> {
     const [file = '', ...args] = [
       ...namespace.wrapper,
       process.execPath,
@@ -35,9 +35,19 @@ export class UpstreamDns {
     return this.#output.split('\n').slice(1, -1);
   }
 
-  stop(): void {
+  /** Its port is free when this settles. */
+  async stop(): Promise<void> {
     this.#child.kill('SIGKILL');
+    await eventually(
+      'the upstream resolver ends',
+      () => this.#child.signalCode !== null || this.#child.exitCode !== null,
+    );
   }
+}
+
+/** Put before the daemon's command: it sees this text as /etc/resolv.conf, and nobody else does. */
+export function withResolvConf(file: string): string[] {
+  return ['unshare', '--mount', 'sh', '-c', 'mount --bind "$0" "$(realpath /etc/resolv.conf)" && exec "$@"', file];
 }
 
 export type LookupAnswer = string | string[];

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { builtFixturesDir, fixturesDir, projectRoot } from './paths.ts';
 
-export type FixtureProgram = 'refuse' | 'probe' | 'racer' | 'pty' | 'mute-fuse';
+export type FixtureProgram = 'probe' | 'racer' | 'pty' | 'mute-fuse' | 'refuse' | 'peer' | 'stream';
 
 function isNewer(product: string, ...sources: string[]): boolean {
   if (!existsSync(product)) return false;
@@ -41,6 +41,27 @@ export function busyboxTar(): string {
       execFileSync('cp', [probe, racer, `${dir}/fs/bin/`]);
       execFileSync('tar', ['-C', `${dir}/fs`, '--owner=0', '--group=0', '-rf', tar, './bin/probe', './bin/racer']);
       renameSync(tar, product);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  }
+  return product;
+}
+
+/** The same with /bin/peer and /bin/stream, for tests of networks. */
+export function networkToolsTar(): string {
+  const product = `${builtFixturesDir}/network-tools.tar`;
+  const tools = [fixtureProgram('peer'), fixtureProgram('stream')];
+  const base = busyboxTar();
+  if (!isNewer(product, base, ...tools)) {
+    const dir = mkdtempSync(`${builtFixturesDir}/image-`);
+    try {
+      execFileSync('cp', [base, `${dir}/image.tar`]);
+      execFileSync('mkdir', ['-p', `${dir}/fs/bin`]);
+      execFileSync('cp', [...tools, `${dir}/fs/bin/`]);
+      const files = ['./bin/peer', './bin/stream'];
+      execFileSync('tar', ['-C', `${dir}/fs`, '--owner=0', '--group=0', '-rf', `${dir}/image.tar`, ...files]);
+      renameSync(`${dir}/image.tar`, product);
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }

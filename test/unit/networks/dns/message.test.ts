@@ -59,6 +59,8 @@ describe('reading a query', () => {
     ['a pointer to the header', hex('000101000001000000000000', 'c000', aIn)],
     ['a label that goes on behind the end', hex('000101000001000000000000', '3f61')],
     ['the reserved label types', hex('000101000001000000000000', '416100', aIn)],
+    ['a label of 65 bytes', hex('000101000001000000000000', '41', '61'.repeat(65), '00', aIn)],
+    ['a pointer whose bytes could be a label', hex('000101000001000000000000', 'c0', '61'.repeat(192), '00', aIn)],
     ['no question', hex('000101000000000000000000')],
     ['two questions', hex('000101000002000000000000', '016100', aIn, '016200', aIn)],
     ['a name without type and class', hex('000101000001000000000000', '016100')],

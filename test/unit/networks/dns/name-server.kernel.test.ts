@@ -33,8 +33,8 @@ beforeEach(() => {
   fd = openSync(namespace.path, 'r');
 });
 
-afterEach(() => {
-  for (const upstream of upstreams.splice(0)) upstream.stop();
+afterEach(async () => {
+  for (const upstream of upstreams.splice(0)) await upstream.stop();
   server[Symbol.dispose]();
   closeSync(fd);
   namespace.close();
