@@ -7,6 +7,7 @@ import { findCommand } from './paths.ts';
 const checks = {
   docker: () => findCommand('docker') !== undefined,
   skopeo: () => findCommand('skopeo') !== undefined,
+  dockerd: () => findCommand('dockerd') !== undefined && findCommand('iptables') !== undefined,
   strace: () => findCommand('strace') !== undefined,
   'python3 docker module': () => spawnSync('python3', ['-c', 'import docker']).status === 0,
   vagrant: () => findCommand('vagrant') !== undefined,

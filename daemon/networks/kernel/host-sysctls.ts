@@ -43,6 +43,8 @@ export function ensureForwarding({ ipv6 }: Pick<BridgeRequest, 'ipv6'>): string[
 export function prepareBridge({ name, ipv4, ipv6 }: Pick<BridgeRequest, 'name' | 'ipv4' | 'ipv6'>): void {
   if (ipv4 !== undefined) ensure(`ipv4/conf/${name}/route_localnet`, '1');
   ensure(`ipv6/conf/${name}/accept_ra`, '0');
+  // Neighbours are asked for from the link-local address: while it is checked for a double, two seconds, nothing could be forwarded.
+  ensure(`ipv6/conf/${name}/accept_dad`, '0');
   ensure(`ipv6/conf/${name}/disable_ipv6`, ipv6 === undefined ? '1' : '0');
 }
 
