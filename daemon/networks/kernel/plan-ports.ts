@@ -51,8 +51,8 @@ export function addressAndPort(address: string, port: number): string {
   return familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-export function programmingError(request: PublishRequest, why: string, cause?: unknown): EngineError {
+export function programmingError(request: PublishRequest, why: string): EngineError {
   const endpoint = `${request.containerName} (${request.endpointId})`;
   const message = `driver failed programming external connectivity on endpoint ${endpoint}: ${why}`;
-  return new EngineError('system', message, { cause });
+  return new EngineError('system', message);
 }

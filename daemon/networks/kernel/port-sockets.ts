@@ -143,7 +143,7 @@ function bindError(
   if (!(error instanceof SystemError)) return error;
   const pair = `${addressAndPort(hostIp, hostPort)}:${addressAndPort(containerIp, containerPort)}/${protocol}`;
   const why = describeErrno(error.errno) ?? error.code;
-  return programmingError(request, `failed to bind host port for ${pair}: ${why}`, error);
+  return programmingError(request, `failed to bind host port for ${pair}: ${why}`);
 }
 
 /** False when IPv6 is not in the kernel, or off everywhere. */
