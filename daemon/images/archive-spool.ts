@@ -1,10 +1,10 @@
 // An archive of images on its way in: its files lie one after the other in one file of staging/, and an index says where, because entries
 // come in any order. Names are only ever keys here: no path of the archive is opened.
 import { randomBytes } from 'node:crypto';
-import { createReadStream, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ByteSource } from './decompress.ts';
 import type { FileRange } from './jail/messages.ts';
@@ -97,15 +97,19 @@ export class ArchiveSpool implements AsyncDisposable {
     return { fd: this.#file.fd, offset, bytes };
   }
 
-  stream({ offset, bytes }: SpooledFile): Readable {
-    if (bytes === 0) return createReadStream('/dev/null');
-    return createReadStream('', {
-      fd: this.#file.fd,
-      autoClose: false,
-      start: offset,
-      end: offset + bytes - 1,
-      highWaterMark: READ_BYTES,
-    });
+  /** Not a stream of node:fs: that closes the descriptor when a pipeline fails, whatever autoClose says, and others still use it. */
+  stream(file: SpooledFile): Readable {
+    return Readable.from(this.#chunks(file), { objectMode: false, highWaterMark: READ_BYTES });
+  }
+
+  async *#chunks({ offset, bytes }: SpooledFile): AsyncGenerator<Buffer> {
+    for (let done = 0; done < bytes; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, bytes - done));
+      const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, offset + done);
+      if (bytesRead === 0) throw new EngineError('system', 'read archive: the spooled file is too short');
+      done += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,7 @@ import { commitImage } from './commit-image.ts';
 import type { ContainerLayerStore } from './container-layers.ts';
 import type { ContentStore } from './content-store.ts';
 import { imagesDiskUsage } from './disk-usage.ts';
+import { fullDiskError } from './full-disk.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
 import { imageHistory } from './image-history.ts';
 import type {
@@ -176,7 +177,9 @@ export class LocalImageStore implements ImageStore {
   }
 
   load(archive: Readable, options: LoadOptions): Promise<void> {
-    return loadImages(this, archive, options);
+    return loadImages(this, archive, options).catch((error: unknown) => {
+      throw fullDiskError(error, 'load images');
+    });
   }
 
   remove(ref: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]> {

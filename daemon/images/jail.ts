@@ -158,9 +158,13 @@ export class Jail {
       };
       const abort = (): void => {
         const reason = signal?.reason instanceof Error ? signal.reason : new Error('cancelled');
-        void this.#end(slot);
-        over();
-        reject(reason);
+        signal?.removeEventListener('abort', abort);
+        slot.running = noJob;
+        // What the job reads from is the caller's: it must not be closed before the thread has stopped.
+        void this.#end(slot).then(() => {
+          over();
+          reject(reason);
+        });
       };
       slot.running = {
         settle: (message) => {

@@ -1,6 +1,7 @@
 // POST /images/{name}/push: what the registry does not have, and then the manifests of the tags. What was pulled or loaded goes out bit for
 // bit; what was made here is packed once, and is then known by that form.
 import { EngineError } from '../errors/engine-error.ts';
+import { fullDiskError } from './full-disk.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
 import type { ImageRecord, PushOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
@@ -37,7 +38,7 @@ export async function pushImages(
   try {
     for (const each of wanted) await pushTag(store, session, each, options);
   } catch (error) {
-    throw registryError(error);
+    throw registryError(fullDiskError(error, `pack ${repository}`));
   }
 }
 

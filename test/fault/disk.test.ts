@@ -1,6 +1,16 @@
 // Full disks, power cuts, damaged state. The data root is a small file system of the test's own.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { afterEach, describe, expect } from 'vitest';
 import { create, exec, inspect, run, runDetached, start, wait } from '../harness/containers.ts';
 import { eventually, sleep } from '../harness/eventually.ts';
@@ -82,6 +92,45 @@ describe('a full disk', () => {
       expect((await inspect(daemon, talker)).State.Running).toBe(true);
     },
     90_000,
+  );
+
+  small(
+    'archives of images: a clear word, nothing of them stays, removing works, and a smaller one fits afterwards',
+    async () => {
+      const dir = newDir();
+      mountAt(`${dir}/data`, ['-t', 'tmpfs', '-o', 'size=24m', 'tsdt']);
+      const daemon = await daemonIn(dir);
+      const saved = await daemon.api.send('GET', '/images/busybox/get');
+      const free = () => statfsSync(`${dir}/data`).bavail;
+      const before = free();
+      for (const bytes of [12 << 20, 40 << 20]) {
+        // Random: zeros would fit.
+        const layer = tarOf([{ name: 'big', data: randomBytes(bytes) }]);
+        const config = JSON.stringify({
+          architecture: 'amd64',
+          os: 'linux',
+          rootfs: { type: 'layers', diff_ids: [`sha256:${createHash('sha256').update(layer).digest('hex')}`] },
+        });
+        const raw = tarOf([
+          { name: 'l.tar', data: layer },
+          { name: 'c.json', data: config },
+          {
+            name: 'manifest.json',
+            data: JSON.stringify([{ Config: 'c.json', RepoTags: ['big:1'], Layers: ['l.tar'] }]),
+          },
+        ]);
+        const answer = await daemon.api.send('POST', '/images/load?quiet=1', { raw });
+        expect(answer.text).toMatch(/no space left on device/);
+        expect(await daemon.api.get<unknown[]>('/images/json?all=1')).toHaveLength(1);
+        await eventually('the space is free again', () => free() >= before - 16 || undefined);
+      }
+      await daemon.api.delete('/images/busybox');
+      expect((await daemon.api.send('POST', '/images/load?quiet=1', { raw: saved.body })).text).toContain(
+        'busybox:latest',
+      );
+      expect((await run(daemon, 'echo well')).stdout).toBe('well\n');
+    },
+    60_000,
   );
 
   testNeeding('mkfs.ext4', 'loop devices')(

@@ -1,0 +1,9 @@
+// A full disk in words that say what was being done.
+import { isErrno } from '../../native-bindings/errno.ts';
+import { EngineError } from '../errors/engine-error.ts';
+
+/** `what`: verb and operand. Other errors stay what they are. */
+export function fullDiskError(error: unknown, what: string): unknown {
+  if (!isErrno(error, 'ENOSPC', 'EDQUOT')) return error;
+  return new EngineError('system', `${what}: no space left on device`, { cause: error });
+}

@@ -1,0 +1,114 @@
+// The daemon is killed at its n-th call of one kind while it loads, packs for a push, and removes an image. After each the next start must find
+// every image whole or gone, every blob what its name says, nothing half-made; and doing it all again must work. strace does the killing.
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect } from 'vitest';
+import { testNeeding } from '../harness/needs.ts';
+import { readTar, tarOf } from '../harness/tars.ts';
+import { TestDaemon } from '../harness/test-daemon.ts';
+
+/** The step between two points: every one would take minutes. */
+const families: Record<string, { calls: string; step: number }> = {
+  rename: { calls: 'rename,renameat,renameat2', step: 1 },
+  sync: { calls: 'fsync,fdatasync,syncfs', step: 1 },
+  write: { calls: 'pwrite64,pwritev,pwritev2', step: 6 },
+};
+
+const digestOf = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex');
+
+/** Two layers, the second bulky enough for several writes. */
+function archive(): Buffer {
+  const layers = ['lower', 'upper'].map((name) =>
+    tarOf([{ name: `${name}/` }, { name: `${name}/f`, data: Buffer.alloc(300_000, name) }]),
+  );
+  const config = JSON.stringify({
+    architecture: process.arch === 'x64' ? 'amd64' : 'arm64',
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: layers.map((layer) => `sha256:${digestOf(layer)}`) },
+  });
+  return tarOf([
+    { name: 'a.tar', data: layers[0] as Buffer },
+    { name: 'b.tar', data: layers[1] as Buffer },
+    { name: 'c.json', data: config },
+    {
+      name: 'manifest.json',
+      data: JSON.stringify([{ Config: 'c.json', RepoTags: ['127.0.0.1:9/point:1'], Layers: ['a.tar', 'b.tar'] }]),
+    },
+  ]);
+}
+
+/** Load, push (nobody listens there: the layers are packed, no more), save, remove. */
+async function life(daemon: TestDaemon): Promise<boolean> {
+  try {
+    const loaded = await daemon.api.send('POST', '/images/load?quiet=1', { raw: archive() });
+    expect(loaded.text).toContain('Loaded image: 127.0.0.1:9/point:1');
+    const pushed = await daemon.api.send('POST', '/images/127.0.0.1:9/point/push?tag=1');
+    expect(pushed.text).toContain('Preparing');
+    await daemon.api.delete('/images/127.0.0.1:9/point:1');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Judged from the files, and from an archive of every image: its bytes are checked against the diff ids as it is made. */
+async function expectWhole(daemon: TestDaemon, where: string): Promise<void> {
+  const blobs = `${daemon.dataRoot}/content/blobs/sha256`;
+  for (const name of readdirSync(blobs)) expect(digestOf(readFileSync(`${blobs}/${name}`)), where).toBe(name);
+  expect(readdirSync(`${daemon.dataRoot}/staging`), where).toEqual([]);
+  for (const { Id } of await daemon.api.get<{ Id: string }[]>('/images/json?all=1')) {
+    const saved = await daemon.api.send('GET', `/images/${Id}/get`);
+    expect(saved.status, where).toBe(200);
+    expect(
+      readTar(saved.body).map(({ name }) => name),
+      where,
+    ).toContain('manifest.json');
+  }
+}
+
+for (const [family, { calls, step }] of Object.entries(families)) {
+  testNeeding('strace')(
+    `killed at each ${family} of an image’s way`,
+    async () => {
+      const plain = new TestDaemon();
+      await plain.start();
+      const deadline = Date.now() + 14_000;
+      let kills = 0;
+      try {
+        for (let n = 1; n < 200 && Date.now() < deadline; n += step) {
+          await plain.stop();
+          const traced = new TestDaemon({
+            dir: plain.dir,
+            wrapper: [
+              'strace',
+              '-f',
+              '-o',
+              '/dev/null',
+              '-e',
+              `trace=${calls}`,
+              '-e',
+              `inject=${calls}:signal=KILL:when=${n}`,
+            ],
+            env: { UV_THREADPOOL_SIZE: '1' },
+            network: plain.network,
+          });
+          traced.spawn();
+          await traced.ready({ timeoutMs: 15_000 }).catch(() => {});
+          const isDone = traced.isRunning && (await life(traced));
+          if (traced.isRunning) await traced.stop('SIGKILL').catch(() => {});
+          else kills++;
+          await plain.start({ timeoutMs: 10_000 });
+          await expectWhole(plain, `${family} ${n}`);
+          await plain.api.send('DELETE', '/images/127.0.0.1:9/point:1');
+          expect(await life(plain), `again after ${family} ${n}`).toBe(true);
+          if (isDone) break;
+        }
+        expect(kills, 'points at which the daemon was killed').toBeGreaterThan(0);
+        expect(await plain.leftovers()).toEqual([]);
+      } finally {
+        await plain.dispose();
+      }
+    },
+    60_000,
+  );
+}
