@@ -1,5 +1,6 @@
 // The bindings against the real kernel. What needs root is skipped without it.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -113,6 +114,29 @@ describe.skipIf(!isRoot)('namespaces', () => {
     } finally {
       child.kill('SIGKILL');
     }
+  });
+
+  it('of the network end the process when there is no way back', async () => {
+    const module = new URL('../../../native-bindings/namespaces.ts', import.meta.url).href;
+    const script = `
+      import { closeSync, openSync } from 'node:fs';
+      import { inNetworkNamespace } from ${JSON.stringify(module)};
+      const own = openSync('/proc/self/ns/net');
+      inNetworkNamespace(own, () => closeSync(own + 1));
+      console.log('it went on');
+    `;
+    const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const said = { out: '', err: '' };
+    child.stdout.on('data', (chunk) => (said.out += chunk));
+    child.stderr.on('data', (chunk) => (said.err += chunk));
+    const [, signal] = await once(child, 'close');
+    expect(signal).toBe('SIGABRT');
+    expect(said).toMatchObject({
+      out: '',
+      err: expect.stringMatching(/^return from another network namespace: .*EBADF/),
+    });
   });
 
   it('refuse with a decoded message', () => {
