@@ -1,6 +1,7 @@
 // tsdockerd: options, log, engine, signals. Ends on SIGTERM and SIGINT; the containers go on without it.
 import { readFileSync } from 'node:fs';
 import { setCloseOnExecFrom } from '../native-bindings/files.ts';
+import { returnLargeBuffers } from '../native-bindings/memory.ts';
 import type { Log } from './containers/services.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { EngineError } from './errors/engine-error.ts';
@@ -25,6 +26,7 @@ async function run(options: DaemonOptions): Promise<void> {
   checkKernel();
   // What was inherited open would be held by every monitor for ever.
   setCloseOnExecFrom(3);
+  returnLargeBuffers();
   process.title = 'tsdockerd';
   process.umask(0o022);
   const { log } = await openLog(options.logLevel);

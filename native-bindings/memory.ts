@@ -2,19 +2,41 @@
 import { type NativeFunction, nativeFunction } from './call.ts';
 import { openLibrary } from './load.ts';
 
-const trim = locateTrim();
+const trim = locate('malloc_trim');
+const setOption = locate('mallopt');
+/** mallopt(3). */
+const M_TRIM_THRESHOLD = -1;
+const M_MMAP_THRESHOLD = -3;
 
-/** Only glibc has malloc_trim(3). */
-function locateTrim(): NativeFunction | undefined {
+/** Only glibc has these. */
+function locate(name: 'malloc_trim' | 'mallopt'): NativeFunction | undefined {
   try {
-    return nativeFunction(openLibrary(null), 'malloc_trim');
+    return nativeFunction(openLibrary(null), name);
   } catch {
     return undefined;
   }
 }
 
 /** What Node offers as `gc` when it runs with --expose-gc, as bin/tsdockerd has it. */
-type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void;
+type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' } | { type: 'minor' }) => void;
+
+/**
+ * Buffers of streams go back to the kernel when they are freed. glibc would raise its limits with the first large one, and from then on keep
+ * what it has between others that live.
+ */
+export function returnLargeBuffers(): void {
+  setOption?.([M_MMAP_THRESHOLD, 128 * 1024]);
+  setOption?.([M_TRIM_THRESHOLD, 1024 * 1024]);
+}
+
+/**
+ * Lets go of buffers that lived shortly. V8 collects when its own heap has grown, and of 64 MB of buffers that a stream left behind it sees
+ * only their handles. Takes a millisecond.
+ */
+export function collectShortLived(): void {
+  const { gc } = globalThis as { gc?: Collect };
+  gc?.({ type: 'minor' });
+}
 
 /** Gives free memory back to the kernel. Stops the thread for 20 to 50 ms: for quiet moments. */
 export function returnFreeMemory(): void {

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { ByteSource } from './decompress.ts';
+import { GarbageMeter } from './garbage-meter.ts';
 import { ChunkSender, cancelChunks, receiveToKeep } from './jail/chunk-port.ts';
 
 const GATHER_BYTES = 256 * 1024;
@@ -23,6 +24,7 @@ class Feeder {
   #used = 0;
   #isOver = false;
   #isAtEnd = false;
+  readonly #garbage = new GarbageMeter();
 
   constructor(source: ByteSource, port: MessagePort) {
     this.#source = source;
@@ -43,6 +45,7 @@ class Feeder {
 
   readonly #onData = (piece: Buffer | string): void => {
     const chunk = Buffer.isBuffer(piece) ? piece : Buffer.from(piece);
+    this.#garbage.count(chunk.length);
     for (let at = 0; at < chunk.length; ) {
       const count = chunk.copy(this.#buffer, this.#used, at);
       this.#used += count;

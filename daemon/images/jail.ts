@@ -289,7 +289,7 @@ export class Jail {
       execArgv: [],
       stdin: false,
       trackUnmanagedFds: true,
-      resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 },
+      resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 4 },
     });
     // Whoever had it made takes it: it is never idle before.
     const slot: Slot = { worker, running: noJob, idleTimer: undefined };

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { BlobWriter } from '../blob-writer.ts';
+import { GarbageMeter } from '../garbage-meter.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
 import type { Descriptor, RegistrySession } from '../registry/registry-session.ts';
@@ -67,6 +68,7 @@ async function receive(options: DownloadOptions): Promise<void> {
   // A registry without ranges begins anew: what is there already is skipped.
   let skip = writer.offset - fetched.offset;
   let came = 0;
+  const meter = new GarbageMeter();
   const watch = watchCrawl(() => came, stream);
   try {
     for await (const piece of gathered(stream, (bytes) => {
@@ -83,6 +85,7 @@ async function receive(options: DownloadOptions): Promise<void> {
       }
       await writer.append(fresh);
       options.onGrowth();
+      meter.count(fresh.length);
       watch.report(options);
     }
   } finally {
@@ -92,25 +95,27 @@ async function receive(options: DownloadOptions): Promise<void> {
   if (writer.offset < blob.size) throw new Error(`download ${blob.digest}: it ended after ${writer.offset} bytes`);
 }
 
-/** Small pieces are joined: each is a trip to the disk. The last one comes when the stream ends, also by an error. */
+/** Small pieces are joined: each is a trip to the disk. The last one comes when the stream ends, also by an error. One buffer for all. */
 async function* gathered(stream: AsyncIterable<Buffer>, onBytes: (count: number) => void): AsyncGenerator<Buffer> {
-  let pieces: Buffer[] = [];
-  let bytes = 0;
+  const buffer = Buffer.allocUnsafeSlow(GATHER_BYTES);
+  let used = 0;
   try {
     for await (const piece of stream) {
-      pieces.push(piece);
-      bytes += piece.length;
       onBytes(piece.length);
-      if (bytes < GATHER_BYTES) continue;
-      yield Buffer.concat(pieces, bytes);
-      pieces = [];
-      bytes = 0;
+      for (let at = 0; at < piece.length; ) {
+        const count = piece.copy(buffer, used, at);
+        at += count;
+        used += count;
+        if (used < GATHER_BYTES) continue;
+        yield buffer;
+        used = 0;
+      }
     }
   } catch (error) {
-    if (bytes > 0) yield Buffer.concat(pieces, bytes);
+    if (used > 0) yield buffer.subarray(0, used);
     throw error;
   }
-  if (bytes > 0) yield Buffer.concat(pieces, bytes);
+  if (used > 0) yield buffer.subarray(0, used);
 }
 
 function watchCrawl(received: () => number, stream: { destroy(error: Error): unknown }) {

@@ -1,6 +1,7 @@
 // A blob while it comes: it can be read from its beginning while its end is still on the way.
 import { Readable } from 'node:stream';
 import type { BlobWriter } from '../blob-writer.ts';
+import { GarbageMeter } from '../garbage-meter.ts';
 import type { Descriptor } from '../registry/registry-session.ts';
 import type { Closable } from './flights.ts';
 
@@ -40,6 +41,7 @@ export class IncomingBlob implements Closable {
 
   /** All of its bytes; destroyed with the download's error. `onRead` is told how far reading has come. */
   follow(onRead: (position: number) => void): Readable {
+    const meter = new GarbageMeter();
     let position = 0;
     let wake: (() => void) | undefined;
     const growth = (): void => {
@@ -55,6 +57,7 @@ export class IncomingBlob implements Closable {
         const count = await this.writer.read(buffer, position);
         position += count;
         onRead(position);
+        meter.count(count);
         if (count > 0) return buffer.subarray(0, count);
         await new Promise<void>((resolve) => {
           wake = resolve;
