@@ -138,8 +138,10 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
     onNote: (fields, message) => log.warn(fields, message),
   });
   cleanups.push(closeVolumes);
+  const execs = new ExecRegistry();
   const services: Services = {
     store,
+    execs,
     volumes,
     events,
     images: images.store,
@@ -164,7 +166,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
     cgroupParent,
     log,
   };
-  const execs = new ExecRegistry();
+
   const containers = new EngineContainers(services, execs);
   const system = new SystemInformation(services, {
     engineId,

@@ -5,7 +5,7 @@ import type { Body } from '../client/body.ts';
 import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';
 
-export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
+export type WaitCondition = 'not-running' | 'next-exit' | 'removed' | 'healthy';
 
 /** Docker's exit status when the daemon is lost. */
 const lostContainerStatus = 125;

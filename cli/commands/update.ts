@@ -2,7 +2,7 @@ import type { ContainerUpdateResponse } from '../../daemon/api/types/container-a
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { CliError, joinErrors } from '../errors.ts';
-import { bytesFlag, integerFlag, parsedFlag, stringFlag } from '../flags/flag.ts';
+import { boolFlag, bytesFlag, integerFlag, parsedFlag, stringFlag } from '../flags/flag.ts';
 import { parseNanoCpus } from '../flags/go-numbers.ts';
 import { parseRestartPolicy } from '../options/validators.ts';
 
@@ -31,6 +31,7 @@ export const update = defineCommand({
     }),
     pidsLimit: integerFlag('pids-limit', 'Tune container pids limit (set -1 for unlimited)'),
     restart: stringFlag('restart', 'Restart policy to apply when a container exits'),
+    restartUnhealthy: boolFlag('restart-unhealthy', 'Restart the container when it turns unhealthy'),
   },
   arguments: atLeast(1),
   async run({ cli, flags, args, changed }) {
@@ -66,6 +67,7 @@ export const update = defineCommand({
       IOMaximumIOps: 0,
       IOMaximumBandwidth: 0,
       RestartPolicy: parseRestartPolicy(flags.restart),
+      ...(changed.has('restart-unhealthy') ? { RestartUnhealthy: flags.restartUnhealthy } : {}),
     };
     const errors: unknown[] = [];
     const warnings: string[] = [];

@@ -53,6 +53,7 @@ const generalFlags = {
   platform: stringFlag('platform', 'Set platform if server is multi-platform capable'),
   readOnly: boolFlag('read-only', "Mount the container's root filesystem as read only"),
   restart: stringFlag('restart', 'Restart policy to apply when a container exits', { initial: 'no' }),
+  restartUnhealthy: boolFlag('restart-unhealthy', 'Restart the container when it turns unhealthy'),
   rm: boolFlag('rm', 'Automatically remove the container and its associated anonymous volumes when it exits'),
   stopSignal: stringFlag('stop-signal', 'Signal to stop the container'),
   stopTimeout: integerFlag('stop-timeout', 'Timeout (in seconds) to stop a container'),

@@ -143,6 +143,9 @@ function hostConfig(
   if (flags.rm && !['', 'no'].includes(restartPolicy.Name)) {
     throw new CliError('conflicting options: cannot specify both --restart and --rm');
   }
+  if (flags.rm && flags.restartUnhealthy) {
+    throw new CliError('conflicting options: cannot specify both --restart-unhealthy and --rm');
+  }
   return {
     Binds: orNull(binds),
     ContainerIDFile: flags.cidfile,
@@ -150,6 +153,7 @@ function hostConfig(
     NetworkMode: networkMode,
     PortBindings: portBindings,
     RestartPolicy: restartPolicy,
+    ...(flags.restartUnhealthy ? { RestartUnhealthy: true } : {}),
     AutoRemove: flags.rm,
     VolumeDriver: flags.volumeDriver,
     VolumesFrom: orNull(flags.volumesFrom),

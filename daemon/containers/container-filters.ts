@@ -69,7 +69,7 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   });
   any('health', (value) => {
     if (!healths.has(value)) throw new EngineError('invalid', `invalid filter 'health=${value}'`);
-    return (container) => (container.health?.status ?? 'none') === value;
+    return (container) => (container.state.health?.status ?? 'none') === value;
   });
   any('ancestor', (value) => {
     const ids = context.imagesWithAncestor(value);

@@ -4,6 +4,7 @@ import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
+import type { HealthState } from './health-rules.ts';
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
 
@@ -44,6 +45,10 @@ export interface ContainerState {
   restartDelayMs: number;
   /** Where the current (or last) run has its control group; empty before the first. */
   cgroupPath: string;
+  /** Of a container with a health check that was started at least once. */
+  health?: HealthState;
+  /** It is being ended so that it starts again: see restart-unhealthy.ts. */
+  restartAsked: boolean;
 }
 
 export function newState(): ContainerState {
@@ -59,6 +64,7 @@ export function newState(): ContainerState {
     restartCount: 0,
     restartDelayMs: 0,
     cgroupPath: '',
+    restartAsked: false,
   };
 }
 

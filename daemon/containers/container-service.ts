@@ -79,7 +79,8 @@ export interface LogStream {
   close(): void;
 }
 
-export type WaitCondition = 'not-running' | 'next-exit' | 'removed';
+/** 'healthy' is of our own: status 0 once it is, 1 with a message when it ends or turns unhealthy first. */
+export type WaitCondition = 'not-running' | 'next-exit' | 'removed' | 'healthy';
 
 /** Returned once the wait is registered: only now may the client start the container. */
 export interface Waiter {

@@ -109,6 +109,16 @@ export class Container {
     clearTimeout(timer);
   }
 
+  /** For those who wait for its health; undefined is no news. */
+  tellHealth(result: ExitResult | undefined): void {
+    if (result === undefined) return;
+    for (const pending of [...this.#waits]) {
+      if (pending.condition !== 'healthy') continue;
+      this.#waits.delete(pending);
+      pending.resolve(result);
+    }
+  }
+
   exitResult(): ExitResult {
     return { StatusCode: this.state.exitCode };
   }

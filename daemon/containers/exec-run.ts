@@ -11,7 +11,7 @@ import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { followOutput, lazyStdin } from './container-output.ts';
 import type { Attachment, OutputChunk } from './container-service.ts';
-import { Exec } from './exec.ts';
+import { Exec, type ExecRecord } from './exec.ts';
 import { writeExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { FailedLaunch, launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
@@ -31,7 +31,13 @@ export interface ExecStartOptions {
   consoleSize?: readonly number[];
 }
 
-export function createExec(services: Services, execs: ExecRegistry, ref: string, body: ExecConfig): { Id: string } {
+export function createExec(
+  services: Services,
+  execs: ExecRegistry,
+  ref: string,
+  body: ExecConfig,
+  kind: Pick<ExecRecord, 'isProbe'> = {},
+): { Id: string } {
   const container = services.store.get(ref);
   checkRuns(container, ref);
   const args = body.Cmd ?? [];
@@ -56,6 +62,7 @@ export function createExec(services: Services, execs: ExecRegistry, ref: string,
     attachStderr: body.AttachStderr ?? false,
     detachKeys: body.DetachKeys ?? '',
     consoleSize: body.ConsoleSize ?? null,
+    ...kind,
     options: {
       args,
       env: body.Env ?? [],

@@ -15,6 +15,8 @@ export interface ExecRecord {
   readonly attachStderr: boolean;
   readonly detachKeys: string;
   readonly consoleSize: readonly number[] | null;
+  /** A health check: the next daemon does not wait for its result. */
+  readonly isProbe?: boolean;
 }
 
 export type ExecStatus = 'created' | 'starting' | 'running' | 'ended';

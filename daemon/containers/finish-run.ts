@@ -7,6 +7,8 @@ import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { endNetwork } from './container-network.ts';
+import { healthResult } from './health.ts';
+import { endedHealth } from './health-rules.ts';
 import { beginNewFile } from './log-files.ts';
 import { removeLocked } from './remove-container.ts';
 import { planRestart } from './restart-policy.ts';
@@ -64,6 +66,7 @@ export async function concludeRun(services: Services, container: Container, code
     restartCount: container.state.restartCount,
     lastDelayMs: container.state.restartDelayMs,
     durationNs,
+    isAsked: container.state.restartAsked,
   });
   container.state = {
     ...container.state,
@@ -74,6 +77,8 @@ export async function concludeRun(services: Services, container: Container, code
     oomKilled: exit?.oomKilled ?? false,
     startedNs: startedNs.toString(),
     finishedNs: finishedNs.toString(),
+    restartAsked: false,
+    ...(container.state.health === undefined ? {} : { health: endedHealth(container.state.health) }),
   };
   let isStored = true;
   try {
@@ -97,6 +102,7 @@ export async function concludeRun(services: Services, container: Container, code
   for (const exec of container.execs.values()) exec.containerEnded();
   if (restart === undefined) container.wake('next-exit', 'not-running');
   else container.wake('next-exit');
+  container.tellHealth(healthResult(container));
 
   try {
     await cgroups.remove(cgroupPath);

@@ -1,10 +1,126 @@
-// Health checks are not there yet: a container that asks for one is refused at create. This is the shape that inspect and list read.
+// The health checks of one running container: a timer, one check at a time, and what follows from its result. A container without a check has
+// no monitor. INVARIANT: results are taken in under the container's lock, and only while its run lasts and it is not paused.
+import { performance } from 'node:perf_hooks';
 import type { Health } from '../api/types/container.ts';
+import { wallClockNs } from '../state/event-log.ts';
+import type { Container } from './container.ts';
+import { publishContainerEvent } from './container-events.ts';
+import { writeHealthFile } from './health-file.ts';
+import { afterResult, type HealthResult, type HealthState, nextDelayMs, type Probe, probeOf } from './health-rules.ts';
+import { restartUnhealthy } from './restart-unhealthy.ts';
+import { restartsUnhealthy } from './restarts-unhealthy.ts';
+import { runProbe } from './run-probe.ts';
+import type { Services } from './services.ts';
+import { formatTime } from './timestamps.ts';
 
-export interface HealthMonitor {
-  readonly status: Health['Status'];
-  /** For the Status column: "healthy", "unhealthy" or "health: starting". */
-  summary(): string;
-  wire(): Health;
-  stop(): void;
+export class HealthMonitor {
+  readonly #services: Services;
+  readonly #container: Container;
+  readonly #probe: Probe;
+  /** Of the start, on the clock that nobody sets. */
+  readonly #startMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #current: AbortController | undefined;
+  #isOver = false;
+
+  constructor(services: Services, container: Container, probe: Probe) {
+    this.#services = services;
+    this.#container = container;
+    this.#probe = probe;
+    const ranMs = Number(wallClockNs() - BigInt(container.state.startedNs)) / 1e6;
+    this.#startMs = performance.now() - Math.max(0, ranMs);
+  }
+
+  /** Begins, or goes on after a pause. */
+  resume(): void {
+    const { health } = this.#container.state;
+    if (this.#isOver || health === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#check(), nextDelayMs(health, this.#probe, this.#sinceStartMs()));
+    // The daemon may end while a check is due: the next one goes on.
+    this.#timer.unref();
+  }
+
+  /** What runs is killed, and says nothing about the container. */
+  pause(): void {
+    clearTimeout(this.#timer);
+    this.#current?.abort();
+    this.#current = undefined;
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.pause();
+  }
+
+  #sinceStartMs(): number {
+    return performance.now() - this.#startMs;
+  }
+
+  async #check(): Promise<void> {
+    const current = new AbortController();
+    this.#current = current;
+    const begunMs = this.#sinceStartMs();
+    const result = await runProbe(this.#services, this.#container, this.#probe, current.signal);
+    try {
+      await this.#container.lock.run(() => {
+        if (this.#isOver || this.#current !== current) return;
+        this.#current = undefined;
+        this.#take(result, begunMs);
+        this.resume();
+      });
+    } catch (error) {
+      this.#services.log.warn({ err: error, container: this.#container.id }, 'note the result of a health check');
+      if (this.#current === undefined) this.resume();
+    }
+  }
+
+  #take(result: HealthResult, begunMs: number): void {
+    const services = this.#services;
+    const container = this.#container;
+    const before = container.state.health;
+    if (before === undefined) return;
+    const health = afterResult(before, result, this.#probe, begunMs);
+    container.state = { ...container.state, health };
+    writeHealthFile(services.paths.run(container.id), health);
+    if (health.status === before.status) return;
+    publishContainerEvent(services, container, `health_status: ${health.status}`);
+    container.tellHealth(healthResult(container));
+    if (health.status === 'unhealthy' && restartsUnhealthy(container.record.hostConfig)) {
+      void restartUnhealthy(services, container);
+    }
+  }
+}
+
+/** At a start and when a running container is taken over; nothing for one without a check. The state has its health already. */
+export function beginHealth(services: Services, container: Container): void {
+  container.health?.stop();
+  container.health = undefined;
+  const probe = probeOf(container.record.config);
+  if (probe === undefined) return;
+  container.health = new HealthMonitor(services, container, probe);
+  if (container.state.status === 'running') container.health.resume();
+}
+
+/** What a wait for health is told now; undefined while it is not decided. */
+export function healthResult({ record, state, id }: Container) {
+  const no = (why: string) => ({ StatusCode: 1, Error: { Message: `container ${record.name || id} ${why}` } });
+  if (state.status === 'exited' || state.status === 'dead' || state.status === 'restarting') {
+    return no(`ended with exit code ${state.exitCode} before it was healthy`);
+  }
+  if (state.health?.status === 'healthy') return { StatusCode: 0 };
+  return state.health?.status === 'unhealthy' ? no('is unhealthy') : undefined;
+}
+
+export function wireHealth({ status, failingStreak, log }: HealthState): Health {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ startNs, endNs, exitCode, output }) => ({
+      Start: formatTime(BigInt(startNs)),
+      End: formatTime(BigInt(endNs)),
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
 }

@@ -3,6 +3,7 @@ import type { ContainerInspectResponse, MountPoint } from '../api/types/containe
 import type { ResolvedMount } from '../runtime/container-input.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
+import { wireHealth } from './health.ts';
 import { networkDonor } from './join-namespaces.ts';
 import { linkTexts } from './links.ts';
 import { networkSettings } from './network-settings.ts';
@@ -37,7 +38,7 @@ export async function inspectContainer(
       Error: state.error,
       StartedAt: formatTime(BigInt(state.startedNs)),
       FinishedAt: formatTime(BigInt(state.finishedNs)),
-      ...(container.health === undefined ? {} : { Health: container.health.wire() }),
+      ...(state.health === undefined ? {} : { Health: wireHealth(state.health) }),
     },
     Image: record.imageId,
     ResolvConfPath: paths.managedFile(filesOf, 'resolv.conf'),

@@ -59,9 +59,8 @@ export async function sendSignal(services: Services, container: Container, signo
     await services.cgroups.thaw(cgroupPathOf(services, container));
 }
 
-/** Resolves when the exit is recorded. Throws 'system' when the kernel does not let go of a process. */
+/** Whoever does not want a restart has marked it as stopped. Resolves when the exit is recorded. Throws 'system' when the kernel does not let go of a process. */
 export async function killAndWait(services: Services, container: Container): Promise<void> {
-  markStopped(services, container);
   if (container.monitor === undefined) {
     // It is just ending, or nobody watches it: either way it is concluded when the lock is free.
     await container.lock.run(() =>

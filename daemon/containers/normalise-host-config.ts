@@ -115,6 +115,7 @@ export function normaliseHostConfig(asked: HostConfig, defaults: HostDefaults): 
     ...(asked.StorageOpt && Object.keys(asked.StorageOpt).length > 0 ? { StorageOpt: asked.StorageOpt } : {}),
     ...(asked.Annotations && Object.keys(asked.Annotations).length > 0 ? { Annotations: asked.Annotations } : {}),
     ...(typeof asked.Init === 'boolean' ? { Init: asked.Init } : {}),
+    ...(asked.RestartUnhealthy ? { RestartUnhealthy: true } : {}),
   };
 }
 

@@ -14,6 +14,7 @@ export async function pauseContainer(services: Services, ref: string): Promise<v
     }
     if (status !== 'running') throw new EngineError('conflict', `Container ${container.id} is not running`);
     await services.cgroups.freeze(cgroupPathOf(services, container));
+    container.health?.pause();
     container.state = { ...container.state, status: 'paused' };
     services.store.saveState(container);
     publishContainerEvent(services, container, 'pause');
@@ -29,6 +30,7 @@ export async function unpauseContainer(services: Services, ref: string): Promise
     await services.cgroups.thaw(cgroupPathOf(services, container));
     container.state = { ...container.state, status: 'running' };
     services.store.saveState(container);
+    container.health?.resume();
     publishContainerEvent(services, container, 'unpause');
   });
 }

@@ -8,11 +8,15 @@ import { MonitorClient } from '../runtime/monitor-client.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { adoptNetwork } from './container-network.ts';
+import type { ContainerState } from './container-record.ts';
 import { Exec } from './exec.ts';
 import { readExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { concludeExec, watchExec } from './exec-run.ts';
 import { concludeRun, watchMonitor } from './finish-run.ts';
+import { beginHealth } from './health.ts';
+import { readHealthFile } from './health-file.ts';
+import { begunHealth, probeOf } from './health-rules.ts';
 import { removeLocked } from './remove-container.ts';
 import { restartsWithDaemon } from './restart-policy.ts';
 import { scheduleRestart } from './schedule-restart.ts';
@@ -103,6 +107,7 @@ async function settleEnded(services: Services, container: Container): Promise<vo
     // The start itself may have been cut short after the launch: its record says when it began.
     const started = readStarted(services, runDir);
     if (started !== undefined) container.state = { ...container.state, startedNs: started.startedNs.toString() };
+    container.state = { ...container.state, ...healthOf(services, container) };
     await concludeRun(services, container, unseenEnd);
     return;
   }
@@ -138,17 +143,25 @@ async function adopt(
     status: isPaused ? 'paused' : 'running',
     pid: monitor.pid,
     startedNs: started?.startedNs.toString() ?? container.state.startedNs,
+    ...healthOf(services, container),
   };
   store.saveState(container);
   adoptNetwork(services, container);
   watchMonitor(services, container, monitor);
   await settleFreezer(services, container);
+  beginHealth(services, container);
   log.info({ container: container.id, pid: monitor.pid }, 'took over a running container');
   const execDir = join(paths.run(container.id), 'exec');
   if (!existsSync(execDir)) return;
   for (const id of readdirSync(execDir)) {
     if (idPattern.test(id)) void adoptExec(services, execs, container, id);
   }
+}
+
+/** As the last daemon left it; nothing for a container without a check. */
+function healthOf(services: Services, { id, record, state }: Container): Pick<ContainerState, 'health'> {
+  if (probeOf(record.config) === undefined) return {};
+  return { health: readHealthFile(services.paths.run(id)) ?? state.health ?? begunHealth(undefined) };
 }
 
 /** A commit or a pause that was cut short has left the freezer in another state than the stored one, which is what the user was told. */
@@ -172,8 +185,8 @@ async function adoptExec(services: Services, execs: ExecRegistry, container: Con
   const record = readExecFile(runDir);
   const answer = await connect(services, runDir);
   const monitor = answer === 'silent' ? undefined : answer;
-  if (record === undefined) {
-    // It was being started when the daemon went: nobody knows of it.
+  if (record === undefined || record.isProbe) {
+    // It was being started when the daemon went: nobody knows of it. A health check is done again.
     monitor?.signal(killSignal);
     monitor?.close();
     if (monitor === undefined) clean();

@@ -3,7 +3,7 @@
 import { EngineError } from '../errors/engine-error.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
-import { killAndWait } from './kill-container.ts';
+import { killAndWait, markStopped } from './kill-container.ts';
 import { removeLink } from './links.ts';
 import { abandonRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
@@ -24,6 +24,7 @@ export async function removeContainer(
   try {
     if (container.isRunning) {
       publishContainerEvent(services, container, 'kill', { signal: '9' });
+      markStopped(services, container);
       await killAndWait(services, container);
     }
     await container.lock.run(async () => {
@@ -76,5 +77,6 @@ export async function removeLocked(services: Services, container: Container, wit
   }
   publishContainerEvent(services, container, 'destroy');
   container.wake('removed', 'not-running', 'next-exit');
+  container.tellHealth({ StatusCode: 1, Error: { Message: `container ${container.record.name} was removed` } });
   container.tellStarted(undefined);
 }

@@ -124,6 +124,7 @@ function checkConfig(config: ResolvedConfig): void {
     ...config.Env,
     ...(config.Cmd ?? []),
     ...(config.Entrypoint ?? []),
+    ...(config.Healthcheck?.Test ?? []),
   ];
   if (texts.some((text) => text.includes('\0'))) {
     throw new EngineError('invalid', 'invalid container config: no value may contain a NUL byte');
@@ -145,7 +146,7 @@ function checkHealth(health: HealthConfig | undefined): void {
   ];
   for (const [name, ns] of durations) {
     if (ns !== undefined && ns !== 0 && ns < 1_000_000) {
-      throw new EngineError('invalid', `${name} in Healthcheck cannot be less than one millisecond`);
+      throw new EngineError('invalid', `${name} in Healthcheck cannot be less than 1ms`);
     }
   }
   if (health.Retries !== undefined && health.Retries < 0) {

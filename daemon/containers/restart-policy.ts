@@ -1,6 +1,7 @@
 // When a container that ended is started again, and how long that waits. Pure.
 import type { HostConfig } from '../api/types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { restartsUnhealthy } from './restarts-unhealthy.ts';
 
 const firstDelayMs = 100;
 const maxDelayMs = 60_000;
@@ -26,6 +27,9 @@ export function checkRestartPolicy(hostConfig: HostConfig): void {
   if (hostConfig.AutoRemove && name !== 'no') {
     throw new EngineError('invalid', "can't create 'AutoRemove' container with restart policy");
   }
+  if (hostConfig.AutoRemove && restartsUnhealthy(hostConfig)) {
+    throw new EngineError('invalid', "can't create 'AutoRemove' container with RestartUnhealthy");
+  }
 }
 
 export interface EndedRun {
@@ -36,6 +40,8 @@ export interface EndedRun {
   /** What the last restart waited, 0 for none. */
   lastDelayMs: number;
   durationNs: bigint;
+  /** The engine ended it so that it starts again. */
+  isAsked: boolean;
 }
 
 /** The delay before the next start in milliseconds and the new count; undefined when it stays ended. */
@@ -44,10 +50,10 @@ export function planRestart(
   run: EndedRun,
 ): { delayMs: number; restartCount: number } | undefined {
   const name = hostConfig.RestartPolicy?.Name || 'no';
-  if (name === 'no' || run.stoppedByUser) return undefined;
+  if (run.stoppedByUser || (name === 'no' && !run.isAsked)) return undefined;
   if (name === 'on-failure') {
     const limit = hostConfig.RestartPolicy?.MaximumRetryCount ?? 0;
-    if (run.exitCode === 0 || (limit > 0 && run.restartCount >= limit)) return undefined;
+    if ((run.exitCode === 0 && !run.isAsked) || (limit > 0 && run.restartCount >= limit)) return undefined;
   }
   const isFirst = run.lastDelayMs === 0 || run.durationNs >= stableRunNs;
   const delayMs = isFirst ? firstDelayMs : Math.min(run.lastDelayMs * 2, maxDelayMs);

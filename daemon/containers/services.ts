@@ -7,6 +7,7 @@ import type { RuntimeHost } from '../runtime/runtime-host.ts';
 import type { EventLog } from '../state/event-log.ts';
 import type { ContainerVolumes } from '../volumes/volume-service.ts';
 import type { ContainerStore } from './container-store.ts';
+import type { ExecRegistry } from './exec-registry.ts';
 import type { HostDefaults } from './normalise-host-config.ts';
 import type { EnginePaths } from './paths.ts';
 import type { RunDirectories } from './run-directory.ts';
@@ -27,6 +28,7 @@ export interface Services {
   readonly archive: Archive;
   readonly cgroups: CgroupManager;
   readonly launcher: Launcher;
+  readonly execs: ExecRegistry;
   readonly volumes: ContainerVolumes;
   readonly networks: Networks;
   readonly host: RuntimeHost;

@@ -15,6 +15,8 @@ import { publishContainerEvent, publishNetworkEvent } from './container-events.t
 import { endNetwork, reserveNetwork } from './container-network.ts';
 import type { ContainerState } from './container-record.ts';
 import { watchMonitor } from './finish-run.ts';
+import { beginHealth } from './health.ts';
+import { begunHealth, probeOf } from './health-rules.ts';
 import { planNamespaces } from './join-namespaces.ts';
 import { launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
 import { linkEnvironment } from './links.ts';
@@ -59,12 +61,15 @@ export async function startLocked(services: Services, container: Container): Pro
       oomKilled: false,
       startedNs: wallClockNs().toString(),
       cgroupPath: plannedCgroupPath(services, container.id, container.record.hostConfig),
+      restartAsked: false,
+      ...(probeOf(container.record.config) === undefined ? {} : { health: begunHealth(container.state.health) }),
     };
     // Let go when the container counts as running: see ContainerVolumes.open.
     using sources = await openSources(services, container.record.mounts);
     const monitor = await launch(services, container, run, sources?.fds ?? noSources, undo);
     container.state = { ...container.state, ...run, pid: monitor.pid };
     watchMonitor(services, container, monitor);
+    beginHealth(services, container);
     for (const { entry } of services.networks.sandboxes.connections(container.id)) {
       publishNetworkEvent(services, container, 'connect', entry.record);
     }
@@ -188,6 +193,7 @@ async function recordFailure(services: Services, container: Container, error: un
   }
   container.tellStarted(undefined);
   container.wake('next-exit', 'not-running');
+  container.tellHealth({ StatusCode: 1, Error: { Message: failure.error.message } });
   if (container.record.hostConfig.AutoRemove) await removeLocked(services, container, true);
   return failure.error;
 }

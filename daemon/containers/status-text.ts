@@ -1,5 +1,6 @@
 // The Status column of a container list, e.g. "Up 3 seconds (Paused)" or "Exited (0) 2 hours ago".
 import type { Container } from './container.ts';
+import { healthText } from './health-rules.ts';
 import { humanDuration } from './timestamps.ts';
 
 export function statusText(container: Container, nowNs: bigint): string {
@@ -7,8 +8,7 @@ export function statusText(container: Container, nowNs: bigint): string {
   const since = (ns: string) => humanDuration(max(nowNs - BigInt(ns), 0n));
   switch (state.status) {
     case 'running': {
-      const health = container.health?.summary();
-      return `Up ${since(state.startedNs)}${health === undefined ? '' : ` (${health})`}`;
+      return `Up ${since(state.startedNs)}${state.health === undefined ? '' : ` (${healthText(state.health)})`}`;
     }
     case 'paused':
       return `Up ${since(state.startedNs)} (Paused)`;

@@ -44,9 +44,6 @@ export async function restartContainer(services: Services, ref: string, options:
 
 /** False when there was nothing to stop. */
 async function stopRun(services: Services, container: Container, options: StopOptions): Promise<boolean> {
-  const { StopSignal, StopTimeout } = container.record.config;
-  const signo = parseSignal(options.signal || StopSignal || 'TERM');
-  const timeoutSeconds = options.timeoutSeconds ?? StopTimeout ?? defaultTimeoutSeconds;
   if (container.state.status === 'restarting') {
     await container.lock.run(() => {
       if (container.state.status === 'restarting') abandonRestart(services, container);
@@ -55,6 +52,16 @@ async function stopRun(services: Services, container: Container, options: StopOp
   }
   if (!container.isRunning) return false;
   markStopped(services, container);
+  await endRun(services, container, options);
+  publishContainerEvent(services, container, 'stop');
+  return true;
+}
+
+/** The stop signal, time to act on it, then the certain end. Resolves when the end is recorded. */
+export async function endRun(services: Services, container: Container, options: StopOptions): Promise<void> {
+  const { StopSignal, StopTimeout } = container.record.config;
+  const signo = parseSignal(options.signal || StopSignal || 'TERM');
+  const timeoutSeconds = options.timeoutSeconds ?? StopTimeout ?? defaultTimeoutSeconds;
   publishContainerEvent(services, container, 'kill', { signal: String(signo) });
   // Without a monitor (it does not answer) there is nobody to pass the signal on: only the certain end is left.
   const isWatched = container.monitor !== undefined;
@@ -65,6 +72,4 @@ async function stopRun(services: Services, container: Container, options: StopOp
     publishContainerEvent(services, container, 'kill', { signal: '9' });
     await killAndWait(services, container);
   }
-  publishContainerEvent(services, container, 'stop');
-  return true;
 }

@@ -71,6 +71,7 @@ function merge(present: HostConfig, asked: HostConfig): HostConfig {
       MaximumRetryCount: asked.RestartPolicy.MaximumRetryCount ?? 0,
     };
   }
+  if (typeof asked.RestartUnhealthy === 'boolean') next.RestartUnhealthy = asked.RestartUnhealthy;
   // --cpus replaces period and quota, and the other way round.
   if (asked.NanoCpus) Object.assign(next, { CpuPeriod: 0, CpuQuota: 0 });
   else if (asked.CpuPeriod || asked.CpuQuota) next.NanoCpus = 0;

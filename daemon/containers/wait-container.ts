@@ -1,16 +1,26 @@
 // POST /containers/{id}/wait. A container that waits for its restart counts as running.
 import { EngineError } from '../errors/engine-error.ts';
 import type { WaitCondition, Waiter } from './container-service.ts';
+import { healthResult } from './health.ts';
+import { probeOf } from './health-rules.ts';
 import type { Services } from './services.ts';
 
 export function waitContainer({ store }: Services, ref: string, condition: WaitCondition): Waiter {
   const container = store.get(ref);
   const { status } = container.state;
-  if (!['not-running', 'next-exit', 'removed'].includes(condition)) {
+  if (!['not-running', 'next-exit', 'removed', 'healthy'].includes(condition)) {
     throw new EngineError('invalid', `invalid condition: "${condition}"`);
   }
   if (condition === 'not-running' && !container.isRunning && status !== 'restarting') {
     return { result: Promise.resolve(container.exitResult()), cancel: () => undefined };
+  }
+  if (condition === 'healthy') {
+    if (probeOf(container.record.config) === undefined) {
+      throw new EngineError('invalid', `wait for the health of container ${ref}: it has no health check`);
+    }
+    // A container that is to be started, or started again, is waited for; one that has ended is not.
+    const known = status === 'restarting' ? undefined : healthResult(container);
+    if (known !== undefined) return { result: Promise.resolve(known), cancel: () => undefined };
   }
   return container.wait(condition);
 }

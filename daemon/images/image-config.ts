@@ -82,12 +82,27 @@ function checkContainerConfig(key: string, value: unknown): void {
       throw invalid(`${key}.${name} is no list of texts`);
     }
   }
+  checkHealthcheck(`${key}.Healthcheck`, value.Healthcheck);
   for (const name of ['Labels', 'Volumes', 'ExposedPorts']) {
     const map = value[name];
     if (map !== undefined && map !== null && !isObject(map)) throw invalid(`${key}.${name} is not an object`);
     if (name === 'Labels' && isObject(map) && !Object.values(map).every((item) => typeof item === 'string')) {
       throw invalid(`${key}.Labels holds something that is not text`);
     }
+  }
+}
+
+function checkHealthcheck(key: string, value: unknown): void {
+  if (value === undefined || value === null) return;
+  if (!isObject(value)) throw invalid(`${key} is not an object`);
+  const { Test: test } = value;
+  if (test !== undefined && test !== null && !(Array.isArray(test) && test.length <= 10_000 && test.every(isText))) {
+    throw invalid(`${key}.Test is no list of texts`);
+  }
+  for (const name of ['Interval', 'Timeout', 'StartPeriod', 'StartInterval', 'Retries']) {
+    const item = value[name];
+    if (item === null) delete value[name];
+    else if (item !== undefined && !Number.isSafeInteger(item)) throw invalid(`${key}.${name} is no whole number`);
   }
 }
 

@@ -33,7 +33,7 @@ export function validateHostConfig(
   /** What --volumes-from brings. */
   inherited: readonly ResolvedMount[] = [],
 ): ValidatedHostConfig {
-  refuseMissing(hostConfig, config);
+  refuseMissing(hostConfig);
   checkNumbers(hostConfig);
   checkRestart(hostConfig);
   checkPaths(hostConfig);
@@ -61,7 +61,7 @@ export function validateHostConfig(
 }
 
 /** What Docker has and this engine does not: named, never passed over. */
-function refuseMissing(hostConfig: HostConfig, config: ResolvedConfig): void {
+function refuseMissing(hostConfig: HostConfig): void {
   const missing = (what: string): never => {
     throw new EngineError('not-implemented', `${what}: not there yet in this engine: leave it out`);
   };
@@ -79,8 +79,6 @@ function refuseMissing(hostConfig: HostConfig, config: ResolvedConfig): void {
     throw new EngineError('invalid', 'CpuCount, CpuPercent, IOMaximumIOps and IOMaximumBandwidth are for Windows only');
   }
   if (hostConfig.Cgroup) missing(`Cgroup "${hostConfig.Cgroup}"`);
-  const health = config.Healthcheck?.Test ?? [];
-  if (health.length > 0 && health[0] !== 'NONE' && health[0] !== '') missing('health checks (use --no-healthcheck)');
 }
 
 function checkNumbers(hostConfig: HostConfig): void {

@@ -1,7 +1,7 @@
 // The volumes of the `local` driver: rows, directories, and who uses what. A volume goes row first ('removing'), then its directory by a rename,
 // then the row: a daemon that is killed in between finishes at its next start.
 import type { Volume, VolumeCreateRequest } from '../api/types/volume.ts';
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError, isEngineError } from '../errors/engine-error.ts';
 import type { Jail } from '../images/jail.ts';
 import { holdTree } from '../images/overlay.ts';
 import type { Filters } from '../state/filters.ts';
@@ -170,7 +170,7 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
     if (there !== undefined) this.finishRemoval(name);
     checkTexts('labels', request.labels);
     checkTexts('options', request.options);
-    planLocalMount(request.options);
+    checkOptions(name, request.options);
     const labels = isAnonymous ? { ...request.labels, [anonymousLabel]: '' } : request.labels;
     const record = { name, createdNs: nowNs().toString(), labels, options: request.options };
     directories.make(name);
@@ -250,5 +250,15 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
       Options: record.options,
       Scope: 'local',
     };
+  }
+}
+
+/** As planLocalMount, for a request. */
+function checkOptions(name: string, options: VolumeRequest['options']): void {
+  try {
+    planLocalMount(options);
+  } catch (error) {
+    if (!isEngineError(error, 'invalid')) throw error;
+    throw new EngineError('invalid', `create ${name}: ${error.message}`, { cause: error });
   }
 }

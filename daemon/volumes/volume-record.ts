@@ -34,7 +34,10 @@ export interface VolumeRequest {
 /** Throws 'invalid' with docker's words: the name becomes a directory. */
 export function checkVolumeName(name: string): void {
   if (name.length === 1) {
-    throw new EngineError('invalid', 'volume name is too short, names should be at least two alphanumeric characters');
+    throw new EngineError(
+      'invalid',
+      `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
+    );
   }
   if (!namePattern.test(name) || name.endsWith('\n')) {
     throw new EngineError(

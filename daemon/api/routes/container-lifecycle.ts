@@ -12,7 +12,7 @@ import type { ContainerWaitResponse } from '../types/container-actions.ts';
 const tags = ['Container'];
 /** Older clients sent a host config when starting; some newer ones an empty object. */
 const ignoredStartBodyBytes = 7;
-const conditions: ReadonlySet<string> = new Set<WaitCondition>(['not-running', 'next-exit', 'removed']);
+const conditions: ReadonlySet<string> = new Set<WaitCondition>(['not-running', 'next-exit', 'removed', 'healthy']);
 
 export function registerContainerLifecycle(app: App, { containers }: ApiServices): void {
   const stopQuery = Type.Object({
@@ -167,7 +167,7 @@ export function registerContainerLifecycle(app: App, { containers }: ApiServices
         summary: 'Wait for the end; the headers are sent when the wait has begun',
         tags,
         params,
-        querystring: Type.Object({ condition: text('not-running, next-exit or removed') }),
+        querystring: Type.Object({ condition: text('not-running, next-exit, removed, or healthy (of our own)') }),
       },
     },
     async (request, reply) => {

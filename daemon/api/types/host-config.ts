@@ -57,6 +57,8 @@ export const HostConfigProperties = {
   NetworkMode: text,
   PortBindings: opt(nullable(Type.Record(Type.String(), nullable(Type.Array(PortBinding))))),
   RestartPolicy: opt(nullable(Type.Object({ Name: text, MaximumRetryCount: int }))),
+  /** Of our own: what turns unhealthy is restarted. */
+  RestartUnhealthy: bool,
   AutoRemove: bool,
   VolumeDriver: text,
   VolumesFrom: strings,

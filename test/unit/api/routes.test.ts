@@ -313,7 +313,7 @@ test('what this engine does not have is said', async () => {
     ['POST', '/secrets/create', 503],
     ['GET', '/plugins/x/json', 404],
     ['POST', '/build?t=x', 501],
-    ['POST', '/volumes/create', 501],
+    ['POST', 501],
     ['GET', '/volumes/x', 404],
   ] as const) {
     const answer = await app.inject({ method, url });

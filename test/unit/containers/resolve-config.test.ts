@@ -59,7 +59,7 @@ describe('resolveConfig', () => {
     [{ Cmd: ['c'], StopSignal: 'SIGNOPE' }, 'invalid signal: SIGNOPE'],
     [{ Cmd: ['a\0b'] }, 'NUL'],
     [{ Cmd: ['c'], Healthcheck: { Test: ['WHAT'] } }, 'unknown type "WHAT"'],
-    [{ Cmd: ['c'], Healthcheck: { Interval: 5 } }, 'Interval in Healthcheck cannot be less than one millisecond'],
+    [{ Cmd: ['c'], Healthcheck: { Interval: 5 } }, 'Interval in Healthcheck cannot be less than 1ms'],
   ])('refuses %j', (asked, message) => {
     expect(() => resolveConfig(asked, {})).toThrow(message);
   });

@@ -73,7 +73,14 @@ describe('names', () => {
 });
 
 describe('restart policy', () => {
-  const run = { exitCode: 1, stoppedByUser: false, restartCount: 0, lastDelayMs: 0, durationNs: second };
+  const run = {
+    exitCode: 1,
+    stoppedByUser: false,
+    restartCount: 0,
+    lastDelayMs: 0,
+    durationNs: second,
+    isAsked: false,
+  };
   const policy = (Name: string, MaximumRetryCount = 0) => ({ RestartPolicy: { Name, MaximumRetryCount } });
 
   it('doubles the delay up to a minute and starts over after a long run', () => {

@@ -259,11 +259,6 @@ describe('the rest', () => {
     expect(() => check(hostConfig)).toThrow(expect.objectContaining({ code: 'not-implemented' }));
   });
 
-  test('health checks are not implemented, NONE is fine', () => {
-    expect(() => check({}, { Healthcheck: { Test: ['CMD', 'x'] } })).toThrow('health checks');
-    expect(check({}, { Healthcheck: { Test: ['NONE'] } }).warnings).toEqual([]);
-  });
-
   test('a host name conflicts with the host’s UTS namespace', () => {
     expect(() => check({ UTSMode: 'host' }, { Hostname: 'x' })).toThrow(
       'conflicting options: hostname and the UTS mode',

@@ -1,0 +1,115 @@
+// One health check: an exec of the container's own posture, whose output is kept up to a limit and which is killed when it takes too long.
+import { constants } from 'node:os';
+import { wallClockNs } from '../state/event-log.ts';
+import type { Container } from './container.ts';
+import type { Attachment } from './container-service.ts';
+import { createExec, startExec } from './exec-run.ts';
+import { type HealthResult, maxOutputBytes, type Probe } from './health-rules.ts';
+import type { Services } from './services.ts';
+
+/** How long the result waits for a killed check to be gone. */
+const killGraceMs = 10_000;
+
+/** Never rejects. `signal` kills the check: nobody wants its result any more. */
+export async function runProbe(
+  services: Services,
+  container: Container,
+  probe: Probe,
+  signal: AbortSignal,
+): Promise<HealthResult> {
+  const startNs = wallClockNs().toString();
+  const result = (exitCode: number, output: string): HealthResult => ({
+    startNs,
+    endNs: wallClockNs().toString(),
+    exitCode,
+    output,
+  });
+  try {
+    const { exitCode, output, isLate } = await runExec(services, container, probe, signal);
+    if (!isLate) return result(exitCode, output);
+    const words = `Health check exceeded timeout (${duration(probe.timeoutMs)})`;
+    return result(-1, output === '' ? words : `${words}: ${output}`);
+  } catch (error) {
+    return result(-1, error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function runExec(
+  services: Services,
+  container: Container,
+  probe: Probe,
+  signal: AbortSignal,
+): Promise<{ exitCode: number; output: string; isLate: boolean }> {
+  const { execs } = services;
+  const body = { Cmd: [...probe.args], AttachStdout: true, AttachStderr: true };
+  const { Id } = createExec(services, execs, container.id, body, { isProbe: true });
+  const { exec } = execs.get(Id);
+  let isLate = false;
+  const kill = () => exec.monitor?.signal(constants.signals.SIGKILL);
+  const timer = setTimeout(() => {
+    isLate = true;
+    kill();
+  }, probe.timeoutMs);
+  signal.addEventListener('abort', kill);
+  try {
+    const attachment = await startExec(services, execs, Id, { detach: false });
+    if (attachment === undefined) throw new TypeError('an attached exec has an attachment');
+    if (signal.aborted || isLate) kill();
+    const output = new Output();
+    try {
+      await Promise.race([collect(attachment, output), tooLong(probe.timeoutMs + killGraceMs)]);
+    } finally {
+      attachment.close();
+    }
+    // Without a process there was nothing to run: what is on the output says why.
+    return { exitCode: exec.pid === 0 ? -1 : (exec.exitCode ?? -1), output: output.text(), isLate };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', kill);
+    // It would be kept for a while, as execs of clients are; there may be one every millisecond.
+    if (exec.status === 'ended') exec.forget();
+    else void exec.ended.then(() => setImmediate(() => exec.forget()));
+  }
+}
+
+async function collect(attachment: Attachment, output: Output): Promise<void> {
+  for await (const batch of attachment.output) {
+    for (const { data } of Array.isArray(batch) ? batch : [batch]) output.add(data);
+  }
+}
+
+async function tooLong(ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, ms).unref();
+  await promise;
+}
+
+/** Keeps the beginning. */
+class Output {
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #isCut = false;
+
+  add(data: Buffer): void {
+    const room = maxOutputBytes - this.#bytes;
+    if (data.length > room) this.#isCut = true;
+    if (room === 0) return;
+    const kept = Buffer.from(data.subarray(0, room));
+    this.#chunks.push(kept);
+    this.#bytes += kept.length;
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString() + (this.#isCut ? '...' : '');
+  }
+}
+
+/** As Go writes it, for the times that occur here: 300ms, 1.5s, 1m0s. */
+function duration(ms: number): string {
+  if (ms < 1000) return `${ms}ms`;
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${seconds}s`;
+  const minutes = Math.trunc(seconds / 60);
+  if (minutes < 60) return `${minutes}m${seconds % 60}s`;
+  return `${Math.trunc(minutes / 60)}h${minutes % 60}m${seconds % 60}s`;
+}
