@@ -5,7 +5,7 @@ import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { concludeRun } from './finish-run.ts';
-import { abandonRestart } from './schedule-restart.ts';
+import { forgoRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
 import { parseSignal } from './signals.ts';
 
@@ -21,18 +21,19 @@ export async function killContainer(services: Services, ref: string, options: { 
   const container = services.store.get(ref);
   const signo = options.signal ? parseSignal(options.signal) : SIGKILL;
   if (container.state.status === 'restarting' && ends(container, signo)) {
-    await container.lock.run(() => {
-      if (container.state.status === 'restarting') abandonRestart(services, container);
-    });
-    return;
+    await forgoRestart(services, container);
+    // The restart may have been under way: then it runs by now.
+    if (!container.isRunning) return;
   }
   if (!container.isRunning) {
     throw new EngineError('conflict', `Cannot kill container: ${ref}: Container ${container.id} is not running`);
   }
   if (ends(container, signo)) markStopped(services, container);
   publishContainerEvent(services, container, 'kill', { signal: String(signo) });
-  if (signo === SIGKILL) await killAndWait(services, container);
-  else await sendSignal(services, container, signo);
+  if (signo === SIGKILL) {
+    await killAndWait(services, container);
+    await forgoRestart(services, container);
+  } else await sendSignal(services, container, signo);
 }
 
 /** A signal that is meant to end it: restart policies then leave it alone. */

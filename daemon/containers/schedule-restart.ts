@@ -26,6 +26,13 @@ export function scheduleRestart(
   };
 }
 
+/** Takes a restart that is due back, when there is one. */
+export function forgoRestart(services: Services, container: Container): Promise<void> {
+  return container.lock.run(() => {
+    if (container.state.status === 'restarting') abandonRestart(services, container);
+  });
+}
+
 /** A stop of a container that waits for its restart. The caller holds the lock. */
 export function abandonRestart(services: Services, container: Container): void {
   container.cancelRestart?.();

@@ -4,7 +4,7 @@ import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { hasExited, killAndWait, markStopped, sendSignal } from './kill-container.ts';
-import { abandonRestart } from './schedule-restart.ts';
+import { forgoRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
 import { parseSignal } from './signals.ts';
 import { startContainer } from './start-container.ts';
@@ -45,14 +45,15 @@ export async function restartContainer(services: Services, ref: string, options:
 /** False when there was nothing to stop. */
 async function stopRun(services: Services, container: Container, options: StopOptions): Promise<boolean> {
   if (container.state.status === 'restarting') {
-    await container.lock.run(() => {
-      if (container.state.status === 'restarting') abandonRestart(services, container);
-    });
-    return true;
+    await forgoRestart(services, container);
+    // The restart may have been under way: then it runs by now.
+    if (!container.isRunning) return true;
   }
   if (!container.isRunning) return false;
   markStopped(services, container);
   await endRun(services, container, options);
+  // It may have ended by itself a moment before, and its policy knew of no stop then.
+  await forgoRestart(services, container);
   publishContainerEvent(services, container, 'stop');
   return true;
 }
