@@ -84,26 +84,3 @@ export function addressOfReverseName(name: string): string | undefined {
   const address = (digits.match(/.{4}/g) ?? []).join(':');
   return new SocketAddress({ address, family: 'ipv6' }).address;
 }
-
-/** The 4 or 16 bytes of an address. */
-export function addressBytes(address: string): Buffer {
-  if (!address.includes(':')) return Buffer.from(address.split('.').map(Number));
-  const [head = '', tail] = address.split('::');
-  const left = groupsOf(head);
-  const right = tail === undefined ? [] : groupsOf(tail);
-  const zeros = new Array<number>(tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length)).fill(0);
-  const bytes = Buffer.alloc(16);
-  for (const [i, group] of [...left, ...zeros, ...right].slice(0, 8).entries()) bytes.writeUInt16BE(group, i * 2);
-  return bytes;
-}
-
-function groupsOf(text: string): number[] {
-  return text
-    .split(':')
-    .filter((group) => group !== '')
-    .flatMap((group) => {
-      if (!group.includes('.')) return [Number.parseInt(group, 16)];
-      const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
-      return [a * 256 + b, c * 256 + d];
-    });
-}

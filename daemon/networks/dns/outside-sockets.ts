@@ -1,10 +1,11 @@
 // Sockets towards resolvers outside: in the host's namespace for the host's own resolvers (its loopback is there), in the container's for
 // those that the container was given, so that its routes and firewall hold for them.
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { closeSync } from 'node:fs';
 import { connect, isIPv6, Socket as TcpSocket } from 'node:net';
-import { connectTcp, openInetSocket } from '../../../native-bindings/inet-sockets.ts';
+import { isErrno } from '../../../native-bindings/errno.ts';
 import { inNetworkNamespace } from '../../../native-bindings/namespaces.ts';
-import { addressBytes } from './names.ts';
+import { AF, connectSocket, openSocket, SOCK } from '../../../native-bindings/sockets.ts';
 
 export interface OutsideSockets {
   /** Neither bound nor connected. */
@@ -23,12 +24,27 @@ export function socketsIn(namespace: () => number): OutsideSockets {
   return {
     udp(server) {
       const isV6 = isIPv6(server);
-      const fd = inNetworkNamespace(namespace(), () => openInetSocket('udp', isV6 ? 'ipv6' : 'ipv4'));
+      const fd = inNetworkNamespace(namespace(), () =>
+        openSocket(isV6 ? AF.INET6 : AF.INET, SOCK.DGRAM | SOCK.NONBLOCK, 0),
+      );
       return createSocket(isV6 ? 'udp6' : 'udp4').bind({ fd });
     },
     tcp(server, port) {
-      const fd = inNetworkNamespace(namespace(), () => connectTcp(addressBytes(server), port));
+      const fd = inNetworkNamespace(namespace(), () => connectTcp(server, port));
       return new TcpSocket({ fd });
     },
   };
+}
+
+/** On its way: an error of the connection comes with the first read or write. */
+function connectTcp(address: string, port: number): number {
+  const fd = openSocket(isIPv6(address) ? AF.INET6 : AF.INET, SOCK.STREAM | SOCK.NONBLOCK, 0);
+  try {
+    connectSocket(fd, { address, port });
+  } catch (error) {
+    if (isErrno(error, 'EINPROGRESS')) return fd;
+    closeSync(fd);
+    throw error;
+  }
+  return fd;
 }

@@ -12,6 +12,8 @@ const CMP = { equal: 0, unequal: 1 } as const;
 const FIB = { ADDRTYPE: 3, DADDR: 2 } as const;
 const RTN_LOCAL = 2;
 const NAT_DNAT = 1;
+const INTERNET_CHECKSUM = 1;
+const LIMIT = { packets: 0, over: 1 } as const;
 /** ct state and ct status bits. */
 export const CT_ESTABLISHED_OR_RELATED = 2 | 4;
 export const CT_DNAT = 0x20;
@@ -43,6 +45,36 @@ export function payload(base: keyof typeof BASE, offset: number, length: number,
 
 export function equal(word: number, value: Uint8Array): Buffer {
   return expression('cmp', register(1, word), u32Be(2, CMP.equal), data(3, value));
+}
+
+/** Puts a value into a register. */
+export function value(word: number, bytes: Uint8Array): Buffer {
+  return expression('immediate', register(1, word), data(2, bytes));
+}
+
+/** Writes a register over bytes of the transport header, and mends the header's checksum, which lies at `checksumAt`. */
+export function storeTransport(word: number, offset: number, length: number, checksumAt: number): Buffer {
+  const place = [register(5, word), u32Be(2, BASE.transport), u32Be(3, offset), u32Be(4, length)];
+  return expression('payload', ...place, u32Be(6, INTERNET_CHECKSUM), u32Be(7, checksumAt));
+}
+
+/** Goes on only for packets beyond so many a second, after a burst of as many. */
+export function isOverLimit(perSecond: number): Buffer {
+  const count = Buffer.alloc(8);
+  count.writeBigUInt64BE(BigInt(perSecond));
+  const second = Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]);
+  const rate = [attribute(1, count), attribute(2, second), u32Be(3, perSecond)];
+  return expression('limit', ...rate, u32Be(4, LIMIT.packets), u32Be(5, LIMIT.over));
+}
+
+/** Of TCP packets those that begin a connection: SYN without ACK. */
+export function beginsConnection(): Buffer[] {
+  const [mask, zero] = [Buffer.from([0x12]), Buffer.from([0])];
+  return [
+    payload('transport', 13, 1, 0),
+    expression('bitwise', register(1, 0), register(2, 0), u32Be(3, 1), data(4, mask), data(5, zero)),
+    equal(0, Buffer.from([0x02])),
+  ];
 }
 
 /** True when any bit of `mask` (in host order, as ct loads it) is set. */
