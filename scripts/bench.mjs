@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { networkRows } from './bench-network.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
 const rounds = Number(process.argv[2] ?? 15);
@@ -205,7 +206,9 @@ function print(name, unit, values) {
   const ours = values.get('tsdocker') ?? Number.NaN;
   const theirs = values.get('dockerd');
   const show = (/** @type {number} */ value) => `${value < 10 ? value.toFixed(2) : value.toFixed(1)} ${unit}`;
-  const ratio = theirs === undefined ? '' : `${(theirs / ours).toFixed(1)} x`;
+  // How many times better this engine is.
+  const better = unit === 'Mbit' ? ours / (theirs ?? ours) : (theirs ?? ours) / ours;
+  const ratio = theirs === undefined ? '' : `${better.toFixed(better < 2 ? 2 : 1)} x`;
   console.log(
     `${name.padEnd(58)}${show(ours).padStart(12)}${(theirs === undefined ? '-' : show(theirs)).padStart(12)}${ratio.padStart(9)}`,
   );
@@ -244,9 +247,8 @@ async function main() {
           'unix://DIR/d.sock',
         ],
         ...[
-          '--bridge=none',
-          '--iptables=false',
-          '--ip-masq=false',
+          // An address that its search for a free one would not take from this host, since it is not on it.
+          '--bip=172.31.250.1/24',
           '--config-file',
           'DIR/empty.json',
           '--cgroup-parent',
@@ -291,6 +293,7 @@ async function main() {
         timeMs(() => cli(engine, ['run', '--rm', '--network', 'none', 'busybox', 'true'], `${root}bin/tsdocker`)),
       );
     }
+    await networkRows({ engines, rounds, call, compare, timeMs, cli, hasDocker: command('docker') !== undefined });
     for (const engine of engines) await run(engine, ['sleep', '1000'], 'bench-c');
     if (command('docker') !== undefined) {
       await compare('docker exec c true', 'ms', engines, rounds, (engine) =>
