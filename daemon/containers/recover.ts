@@ -123,9 +123,10 @@ async function settleEnded(services: Services, container: Container): Promise<vo
     container.state.status === 'exited' &&
     restartsWithDaemon(container.record.hostConfig, container.state.stoppedByUser)
   ) {
-    container.state = { ...container.state, status: 'restarting' };
+    // As a start by hand: what stopped it before is over.
+    container.state = { ...container.state, status: 'restarting', stoppedByUser: false };
     store.saveState(container);
-    scheduleRestart(services, container, { delayMs: 0, restartCount: container.state.restartCount });
+    scheduleRestart(services, container, { delayMs: 0, restartCount: 0 });
   }
 }
 
