@@ -15,6 +15,7 @@ export const NETLINK = { ROUTE: 0, NETFILTER: 12, CAP_ACK: 10, EXT_ACK: 11, GET_
 export const MSG = { PEEK: 2, TRUNC: 0x20, DONTWAIT: 0x40, NOSIGNAL: 0x4000 } as const;
 
 const SCM_RIGHTS = 1;
+const SIOCGIFINDEX = 0x8933;
 const SOCKADDR_BYTES = 28;
 const UNIX_PATH_MAX = 107;
 
@@ -102,6 +103,14 @@ export function setSocketOption(fd: number, level: number, option: number, value
     args: { fd, level, option, value },
     operand: `option ${option} of level ${level} on fd ${fd}`,
   }));
+}
+
+/** netdevice(7), SIOCGIFINDEX: of an interface in the network namespace that the socket (of any kind) was made in. */
+export function interfaceIndex(fd: number, name: string): number {
+  const request = Buffer.alloc(40);
+  request.write(name, 0, 15);
+  syscall('ioctl', [fd, SIOCGIFINDEX, request], () => ({ args: { fd, name }, operand: `SIOCGIFINDEX of ${name}` }));
+  return request.readInt32LE(16);
 }
 
 /** sendto(2) without an address: a netlink message goes to the kernel, others to whom the socket is connected. */

@@ -27,7 +27,7 @@ export class Bridges {
     if (found !== undefined) this.#checkOwner(bridge, found);
     try {
       const link = found ?? (await this.#make(bridge));
-      prepareBridge(bridge);
+      await prepareBridge(bridge);
       await this.#bringAddresses(bridge, link);
       const mtu = bridge.mtu !== undefined && bridge.mtu !== link.mtu ? { mtu: bridge.mtu } : {};
       if (!link.isUp || 'mtu' in mtu) {

@@ -15,7 +15,7 @@ import {
   removeNeighbour,
   setDefaultRoute,
 } from './address-messages.ts';
-import { disableIpv6, isBridgeFiltered, writeSysctls } from './host-sysctls.ts';
+import { isBridgeFiltered, prepareInterface } from './host-sysctls.ts';
 import { changeLink, getLink, type Link, newVeth, parseLink, removeLink, silencePort } from './link-messages.ts';
 import type { EngineNames } from './names.ts';
 import { openNamespaceOf } from './namespace.ts';
@@ -141,14 +141,8 @@ export class Endpoints {
 
 async function configure(namespace: NetworkNamespace, inside: NetlinkSocket, endpoint: EndpointRequest): Promise<void> {
   const { interfaceName, ipv4, ipv6, sysctls } = endpoint;
-  const [answer] = await inside.ask(getLink(interfaceName), `interface ${interfaceName}`);
-  if (answer === undefined) throw new EngineError('system', `interface ${interfaceName} has gone again`);
-  const { index } = parseLink(answer);
-  inNetworkNamespace(namespace.fd, () => {
-    // Before it is up: without IPv6 there is not even a link-local address.
-    disableIpv6(interfaceName, ipv6 === undefined);
-    if (sysctls !== undefined) writeSysctls(sysctls);
-  });
+  const index = inside.indexOf(interfaceName);
+  await prepareInterface(namespace.fd, interfaceName, ipv6 !== undefined, sysctls ?? new Map());
   const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
   await inside.request(
     [

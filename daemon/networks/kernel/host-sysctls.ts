@@ -1,6 +1,8 @@
-// The host's settings that bridges need, below /proc/sys/net of the daemon's own network namespace.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { isErrno } from '../../../native-bindings/errno.ts';
+// Settings below /proc/sys/net: what bridges need of the host, and what an interface in a container's namespace gets. Some of them wait for
+// the kernel's lock of all interfaces, spinning: so they are opened here, which decides in which namespace, and written in libuv's pool.
+import { closeSync, openSync, readFileSync, write } from 'node:fs';
+import { promisify } from 'node:util';
+import { inNetworkNamespace } from '../../../native-bindings/namespaces.ts';
 import type { BridgeRequest, HostForwarding } from './network-kernel.ts';
 
 const NET = '/proc/sys/net';
@@ -14,24 +16,42 @@ function read(path: string): string | undefined {
   }
 }
 
-/** Written only when it differs: on some hosts /proc/sys is read-only and set up by the administrator. */
-function ensure(path: string, value: string): boolean {
+const writeAside = promisify(write);
+
+/** A setting that is to be changed, of the namespace in which it was opened. */
+interface OpenSysctl {
+  fd: number;
+  value: string;
+}
+
+/** undefined when it has the value already: on some hosts /proc/sys is read-only and set up by the administrator. */
+function openToChange(path: string, value: string): OpenSysctl | undefined {
   const now = read(path);
-  if (now === undefined || now === value) return false;
-  writeFileSync(`${NET}/${path}`, value);
-  return true;
+  if (now === undefined || now === value) return undefined;
+  return { fd: openSync(`${NET}/${path}`, 'w'), value };
+}
+
+async function change(settings: readonly (OpenSysctl | undefined)[]): Promise<void> {
+  try {
+    for (const setting of settings) if (setting !== undefined) await writeAside(setting.fd, setting.value);
+  } finally {
+    for (const setting of settings) if (setting !== undefined) closeSync(setting.fd);
+  }
 }
 
 /**
  * Forwarding for the families that the bridge has. Returns what was changed and what the administrator should know of it. Throws what
  * writing throws, which is EROFS where the settings are somebody else's.
  */
-export function ensureForwarding({ ipv6 }: Pick<BridgeRequest, 'ipv6'>): string[] {
+export async function ensureForwarding({ ipv6 }: Pick<BridgeRequest, 'ipv6'>): Promise<string[]> {
   const warnings: string[] = [];
-  if (ensure('ipv4/ip_forward', '1')) {
+  const ipv4Setting = openToChange('ipv4/ip_forward', '1');
+  const ipv6Setting = ipv6 === undefined ? undefined : openToChange('ipv6/conf/all/forwarding', '1');
+  await change([ipv4Setting, ipv6Setting]);
+  if (ipv4Setting !== undefined) {
     warnings.push('net.ipv4.ip_forward was off and is on now: the host forwards between its other interfaces as well');
   }
-  if (ipv6 !== undefined && ensure('ipv6/conf/all/forwarding', '1')) {
+  if (ipv6Setting !== undefined) {
     warnings.push(
       'net.ipv6.conf.all.forwarding was off and is on now: interfaces whose accept_ra is 1 no longer take router advertisements',
     );
@@ -40,12 +60,12 @@ export function ensureForwarding({ ipv6 }: Pick<BridgeRequest, 'ipv6'>): string[
 }
 
 /** Of a bridge: loopback addresses are routed to it (the firewall lets only the host do that), and it is configured by nobody else. */
-export function prepareBridge({ name, ipv4, ipv6 }: Pick<BridgeRequest, 'name' | 'ipv4' | 'ipv6'>): void {
-  if (ipv4 !== undefined) ensure(`ipv4/conf/${name}/route_localnet`, '1');
-  ensure(`ipv6/conf/${name}/accept_ra`, '0');
-  // Neighbours are asked for from the link-local address: while it is checked for a double, two seconds, nothing could be forwarded.
-  ensure(`ipv6/conf/${name}/accept_dad`, '0');
-  ensure(`ipv6/conf/${name}/disable_ipv6`, ipv6 === undefined ? '1' : '0');
+export function prepareBridge({ name, ipv4, ipv6 }: Pick<BridgeRequest, 'name' | 'ipv4' | 'ipv6'>): Promise<void> {
+  return change([
+    ipv4 === undefined ? undefined : openToChange(`ipv4/conf/${name}/route_localnet`, '1'),
+    openToChange(`ipv6/conf/${name}/accept_ra`, '0'),
+    openToChange(`ipv6/conf/${name}/disable_ipv6`, ipv6 === undefined ? '1' : '0'),
+  ]);
 }
 
 /** Whether frames between ports of a bridge go through the rules for packets as well. */
@@ -53,17 +73,29 @@ export function isBridgeFiltered(): boolean {
   return read('bridge/bridge-nf-call-iptables') === '1' || read('bridge/bridge-nf-call-ip6tables') === '1';
 }
 
-/** Settings of an interface in the namespace that the caller is in. A name that the kernel does not know throws ENOENT. */
-export function writeSysctls(sysctls: ReadonlyMap<string, string>): void {
-  for (const [path, value] of sysctls) writeFileSync(`/proc/sys/${path}`, value);
-}
-
-export function disableIpv6(interfaceName: string, isDisabled: boolean): void {
-  try {
-    ensure(`ipv6/conf/${interfaceName}/disable_ipv6`, isDisabled ? '1' : '0');
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'EROFS')) throw error;
-  }
+/**
+ * Of an interface in a container's namespace, before it is up: without an address of IPv6 it does not speak IPv6 at all, so that no
+ * neighbour's router advertisement configures it. `sysctls` are paths below /proc/sys; one that the kernel does not know throws ENOENT.
+ */
+export function prepareInterface(
+  namespaceFd: number,
+  name: string,
+  isIpv6: boolean,
+  sysctls: ReadonlyMap<string, string>,
+): Promise<void> {
+  return change(
+    inNetworkNamespace(namespaceFd, () => {
+      const settings: (OpenSysctl | undefined)[] = [];
+      try {
+        settings.push(openToChange(`ipv6/conf/${name}/disable_ipv6`, isIpv6 ? '0' : '1'));
+        for (const [path, value] of sysctls) settings.push({ fd: openSync(`/proc/sys/${path}`, 'w'), value });
+        return settings;
+      } catch (error) {
+        for (const setting of settings) if (setting !== undefined) closeSync(setting.fd);
+        throw error;
+      }
+    }),
+  );
 }
 
 export function hostForwarding(): HostForwarding {

@@ -206,7 +206,7 @@ export class LinuxNetworkKernel implements NetworkKernel {
   /** What the bridge's packets need of the host besides the engine's own rules. An internal one forwards nothing. */
   async #letForward(request: BridgeRequest): Promise<void> {
     if (request.isInternal) return;
-    const warnings = [...ensureForwarding(request), ...(await this.#policy.allow(request.name))];
+    const warnings = [...(await ensureForwarding(request)), ...(await this.#policy.allow(request.name))];
     for (const warning of warnings) {
       if (this.#noticed.has(warning)) continue;
       this.#noticed.add(warning);

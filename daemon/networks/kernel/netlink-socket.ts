@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { SystemError } from '../../../native-bindings/errno.ts';
 import {
   AF,
+  interfaceIndex,
   MSG,
   NETLINK,
   openSocket,
@@ -103,6 +104,11 @@ export class NetlinkSocket implements Disposable {
       const answers = [...this.#readAll()].filter(({ type }) => type !== NLMSG.ERROR);
       return messages.map((_, index) => answers.find(({ seq }) => seq === first + index));
     });
+  }
+
+  /** Of an interface in the socket's namespace. Asked without the lock that messages wait for. Throws SystemError ENODEV. */
+  indexOf(name: string): number {
+    return interfaceIndex(this.#fd, name);
   }
 
   [Symbol.dispose](): void {
