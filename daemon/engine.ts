@@ -113,6 +113,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
       engineId,
       runDirectory: paths.execRoot,
       poolSize: namespacePoolSize,
+      isForwardingSet: options.networks.isForwardingSet,
       startMode: (name, fds, end) => launcher.startMode(name, fds, end),
       onNotice: (notice) => log.warn({ notice }, 'network'),
     }),

@@ -37,11 +37,6 @@ export class Bridges {
     return this.#made.has(record.id);
   }
 
-  /** They have been made by other means: the healing at the start. */
-  note(entries: Iterable<NetworkEntry>): void {
-    for (const { record } of entries) this.#made.set(record.id, Promise.resolve());
-  }
-
   async #inTurn(name: string, work: () => Promise<void>): Promise<void> {
     const before = this.#last.get(name) ?? Promise.resolve();
     const mine = before.catch(() => undefined).then(work);

@@ -58,20 +58,24 @@ export async function openNetworks(input: NetworksInput): Promise<Networks> {
   const { onEvent, isWanted } = input;
   const service = new EngineNetworks({ registry, bridges, kernel, pools, onEvent, isWanted, log });
   const made = () => registry.all().filter(({ record }) => record.bridge !== undefined && !isPredefined(record));
+  const defaultBridge = () => registry.get(fixedId(engineId, 'bridge'));
+  /** Containers of an earlier daemon are on it. */
+  let isDefaultFound = false;
   return {
     registry,
     service,
     sandboxes,
     kernel,
     heal: async (pids) => {
+      isDefaultFound = defaultBridge().endpoints.size > 0;
       await sandboxes.heal(
         made().map(({ record }) => bridgeRequest(record)),
         pids,
       );
     },
     close: async () => {
-      const bridge = registry.byName('bridge');
-      if (bridge !== undefined && bridges.isMade(bridge) && bridge.endpoints.size === 0) await bridges.remove(bridge);
+      const bridge = defaultBridge();
+      if (bridge.endpoints.size === 0 && (isDefaultFound || bridges.isMade(bridge))) await bridges.remove(bridge);
       await kernel.dispose();
     },
   };

@@ -13,9 +13,12 @@ import { NetlinkSocket } from './netlink-socket.ts';
 import {
   addElements,
   deleteElements,
+  deleteTable,
   getGeneration,
+  getTable,
   listElements,
   listRules,
+  newTable,
   parseGeneration,
   transaction,
 } from './nft-messages.ts';
@@ -63,11 +66,12 @@ export class Firewall implements Disposable {
         if (isOther) removed.push(known.element);
         if (isNew || isOther) added.push(element);
       }
-      if (removed.length > 0 || added.length > 0)
-        await this.#bring(wanted, [
-          ...grouped(removed, deleteElements, this.#table),
-          ...grouped(added, addElements, this.#table),
-        ]);
+      if (removed.length > 0 || added.length > 0) {
+        // The table comes with the first element and goes with the last.
+        const isWhole = wanted.size === 0 || this.#wanted.size === 0;
+        const changes = [...grouped(removed, deleteElements, this.#table), ...grouped(added, addElements, this.#table)];
+        await this.#bring(wanted, isWhole ? this.#whole(wanted) : changes);
+      }
       this.#wanted = wanted;
     });
   }
@@ -120,6 +124,7 @@ export class Firewall implements Disposable {
   }
 
   #whole(wanted: Wanted): Buffer[] {
+    if (wanted.size === 0) return [newTable(this.#table, this.#comment), deleteTable(this.#table)];
     const elements = [...wanted.values()].map(({ element }) => element);
     return [...rulesetMessages(this.#table, this.#comment), ...grouped(elements, addElements, this.#table)];
   }
@@ -131,6 +136,10 @@ export class Firewall implements Disposable {
 
   async #isAsWanted(wanted: Wanted): Promise<boolean> {
     try {
+      if (wanted.size === 0) {
+        await this.#socket.ask(getTable(this.#table), 'table');
+        return false;
+      }
       const rules = await this.#socket.dump(listRules(this.#table), 'rules');
       if (rules.length !== ruleCount()) return false;
       const found = new Set<string>();
@@ -141,7 +150,7 @@ export class Firewall implements Disposable {
       for (const { element } of wanted.values()) if (!found.has(identity(element, true))) return false;
       return true;
     } catch (error) {
-      if (isErrno(error, 'ENOENT')) return false;
+      if (isErrno(error, 'ENOENT')) return wanted.size === 0;
       throw error;
     }
   }

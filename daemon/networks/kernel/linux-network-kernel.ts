@@ -39,6 +39,8 @@ export interface NetworkKernelOptions {
   /** How many namespaces are held ready. */
   poolSize: number;
   startMode: StartMode;
+  /** false: the host's forwarding is left as its administrator has it. */
+  isForwardingSet: boolean;
   /** What was put right, or could not be, outside of any request. */
   onNotice: (message: string) => void;
 }
@@ -170,7 +172,7 @@ export class LinuxNetworkKernel implements NetworkKernel {
     }
     const bridges = [...this.#bridges.values()].flatMap(({ request }) => bridgeElements(request));
     if (await this.#firewall.replace([...bridges, ...this.#ports.elements()])) {
-      report.repaired.push(`table ${this.#names.table} of the firewall is made anew`);
+      report.repaired.push(`table ${this.#names.table} of the firewall is as it should be again`);
     }
     return report;
   }
@@ -206,7 +208,8 @@ export class LinuxNetworkKernel implements NetworkKernel {
   /** What the bridge's packets need of the host besides the engine's own rules. An internal one forwards nothing. */
   async #letForward(request: BridgeRequest): Promise<void> {
     if (request.isInternal) return;
-    const warnings = [...(await ensureForwarding(request)), ...(await this.#policy.allow(request.name))];
+    const forwarding = this.#options.isForwardingSet ? await ensureForwarding(request) : [];
+    const warnings = [...forwarding, ...(await this.#policy.allow(request.name))];
     for (const warning of warnings) {
       if (this.#noticed.has(warning)) continue;
       this.#noticed.add(warning);
