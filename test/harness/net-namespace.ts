@@ -4,6 +4,14 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { type CommandOptions, type CommandResult, mustRun, runCommand } from './run-command.ts';
 
+/** In a process of its own: this one is in the machine's namespace. */
+const fetchScript = `require('node:http').get(process.argv[1], { agent: false }, (answer) => answer.pipe(process.stdout))
+  .on('error', () => {}).setTimeout(2000, function () { this.destroy(); })`;
+
+/** stdin and stdout, joined to a port of the namespace's loopback. */
+export const connectScript = `const socket = require('node:net').connect(Number(process.argv[1]), '127.0.0.1');
+  process.stdin.pipe(socket).pipe(process.stdout); socket.on('error', () => process.exit(1)).on('close', () => process.exit(0))`;
+
 export class NetNamespace {
   readonly #fd: number;
 
@@ -37,6 +45,11 @@ export class NetNamespace {
   /** As run; rejects when the command's status is not 0, else what it printed. */
   must(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
     return mustRun('nsenter', [...this.wrapper.slice(1), file, ...args], options);
+  }
+
+  /** The body that a web server answers, trimmed; empty when nothing does within two seconds. */
+  async fetch(url: string): Promise<string> {
+    return (await this.run(process.execPath, ['-e', fetchScript, url])).stdout.trim();
   }
 
   /** Names of the network devices, loopback left out. */

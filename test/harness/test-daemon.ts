@@ -232,9 +232,11 @@ export class TestDaemon implements EnginePlace {
       if (this.isRunning) {
         await this.removeAllContainers();
         await this.removeAllVolumes();
+        await this.api.send('POST', '/networks/prune');
         problems.push(...(await this.leftovers()));
         const status = await this.stop();
         if (status !== 0) problems.push(`the daemon ended with ${status}`);
+        else problems.push(...(await this.networkTraces()));
       }
     } catch (error) {
       problems.push(String(error));
@@ -247,6 +249,21 @@ export class TestDaemon implements EnginePlace {
     this.ownNetwork = undefined;
     if (this.isDirOurs) rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
     if (problems.length > 0) throw new Error(`left behind by the engine:\n${problems.join('\n')}${lastWords}`);
+  }
+
+  /** After a clean end without containers and networks: devices and rules in the daemon's namespace. */
+  private async networkTraces(): Promise<string[]> {
+    const { ownNetwork } = this;
+    if (ownNetwork === undefined) return [];
+    // Interfaces of ended containers go with their namespaces, behind everything else.
+    // A test may have put devices of its own beside them.
+    const found = async () => (await ownNetwork.links()).filter((name) => /^(tsdocker|br-|ts[0-9a-f]+-)/.test(name));
+    await eventually('no device is left', async () => (await found()).length === 0).catch(() => undefined);
+    const rules = (await ownNetwork.run('nft', ['list', 'tables'])).stdout;
+    return [
+      ...(await found()).map((name) => `network device ${name}`),
+      ...rules.split('\n').filter((line) => line.includes('tsdocker')),
+    ];
   }
 
   /** After the daemon has ended, nothing that names its directory may run: what does is killed, and reported. */

@@ -25,8 +25,7 @@ const addresses = async (name: string) =>
     .filter((text) => !text.includes('fe80:'));
 const gateway = (name: string) => inside(name, "ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p'");
 const web = ['sh', '-c', 'mkdir /w; hostname > /w/index.html; exec httpd -f -p 80 -h /w'];
-const fetch = async (url: string) =>
-  (await fixture.daemon.network.run('wget', ['-q', '-T', '2', '-t', '1', '-O-', url])).stdout.trim();
+const fetch = (url: string) => fixture.daemon.network.fetch(url);
 const served = (url: string, text: string) =>
   eventually(`${url} answers ${text}`, async () => (await fetch(url)) === text);
 

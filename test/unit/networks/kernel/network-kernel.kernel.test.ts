@@ -56,6 +56,7 @@ describe.skipIf(!isRoot)('the network kernel', () => {
       engineId,
       runDirectory: directory,
       poolSize: 3,
+      isForwardingSet: true,
       startMode: (name, fds, end) => {
         const pid = launcher.startMode(name, fds, end);
         helpers.set(name, pid);
