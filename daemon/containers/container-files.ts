@@ -3,9 +3,11 @@
 import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { isErrno } from '../../native-bindings/errno.ts';
 import type { ContainerPathStat, FilesystemChange } from '../api/types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { RootView } from '../images/image-service.ts';
+import { cleanPath } from '../runtime/mount-target.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
@@ -57,12 +59,24 @@ export async function putArchive(
 ): Promise<void> {
   const container = services.store.get(ref);
   publishContainerEvent(services, container, 'extract-to-dir');
-  await withView(services, container, ref, (view) =>
-    services.archive.put(view, path, tar, {
-      noOverwriteDirNonDir: options.noOverwriteDirNonDir,
-      ...(options.copyUidGid ? ownerFor(services, container, view) : {}),
-    }),
-  );
+  try {
+    await withView(services, container, ref, (view) =>
+      services.archive.put(view, path, tar, {
+        noOverwriteDirNonDir: options.noOverwriteDirNonDir,
+        ...(options.copyUidGid ? ownerFor(services, container, view) : {}),
+      }),
+    );
+  } catch (error) {
+    throw isErrno((error as Error).cause, 'EROFS') && isInReadOnlyMount(container, path)
+      ? new EngineError('invalid', 'mounted volume is marked read-only', { cause: error })
+      : error;
+  }
+}
+
+/** As the user wrote the path: only for the words of an error. */
+function isInReadOnlyMount({ record }: Container, path: string): boolean {
+  const clean = cleanPath(`/${path}`);
+  return record.mounts.some(({ readonly, target }) => readonly && (clean === target || clean.startsWith(`${target}/`)));
 }
 
 /** With copyUIDGID what comes in belongs to the container's user, when it has one; else the archive's owners stay (measured: dockerd 20.10). */

@@ -14,6 +14,38 @@ const python = (script: string) =>
   );
 
 testNeeding('python3 docker module')(
+  'volumes and health',
+  async () => {
+    const printed = await python(`
+from docker.types import Mount, Healthcheck
+import time
+v = client.volumes.create('py-data', labels={'a': 'b'})
+print(v.name, v.attrs['Driver'], v.attrs['Labels'])
+client.containers.run('busybox', ['sh', '-c', 'echo kept > /data/f'], volumes={'py-data': {'bind': '/data', 'mode': 'rw'}}, remove=True)
+print(client.containers.run('busybox', ['cat', '/x/f'], mounts=[Mount('/x', 'py-data', read_only=True)], remove=True).decode().strip())
+c = client.containers.run('busybox', ['sleep', '1000'], detach=True, volumes=['/anonymous'], volumes_from=[],
+    healthcheck=Healthcheck(test=['CMD', 'true'], interval=20 * 1000000))
+while c.attrs['State'].get('Health', {}).get('Status') != 'healthy':
+    time.sleep(0.02)
+    c.reload()
+print(sorted(m['Type'] for m in c.attrs['Mounts']), len(client.volumes.list()), len(client.volumes.list(filters={'dangling': True})))
+c.remove(force=True, v=True)
+print([x.name for x in client.volumes.list()], client.df()['Volumes'][0]['UsageData'])
+v.remove()
+try:
+    client.volumes.get('py-data')
+except docker.errors.NotFound:
+    print('gone')
+print(client.volumes.prune()['VolumesDeleted'])
+`);
+    expect(printed).toBe(
+      "py-data local {'a': 'b'}\nkept\n['volume'] 2 1\n['py-data'] {'Size': 5, 'RefCount': 0}\ngone\n[]\n",
+    );
+  },
+  90_000,
+);
+
+testNeeding('python3 docker module')(
   'run, exec, logs, archives, wait and events',
   async () => {
     const printed = await python(`

@@ -239,6 +239,11 @@ test('what is in a volume is in no commit, export or diff; cp goes into it, runn
   ).toBe(true);
   expect((await run(daemon, 'ls /vol', withBinds(['data:/vol']))).stdout).toBe('running\ns\nstopped\n');
   expect((await run(daemon, 'ls /vol', { Image: 'copy' })).stdout).toBe('');
+  const ro = await create(daemon, ['true'], withBinds(['data:/vol:ro']));
+  const refused = await daemon.api.send('PUT', `/containers/${ro}/archive?path=/vol`, {
+    raw: tarOf([{ name: 'x', data: 'x' }]),
+  });
+  expect([refused.status, refused.text]).toEqual([400, expect.stringContaining('mounted volume is marked read-only')]);
 });
 
 test('a tmpfs volume is one for all that run, also for a daemon that comes later, and is gone with the last', async () => {
