@@ -27,7 +27,7 @@ export class Bridges {
     if (found !== undefined) this.#checkOwner(bridge, found);
     try {
       const link = found ?? (await this.#make(bridge));
-      await prepareBridge(bridge);
+      await prepareBridge(bridge, this.#isOurs(link));
       await this.#bringAddresses(bridge, link);
       const mtu = bridge.mtu !== undefined && bridge.mtu !== link.mtu ? { mtu: bridge.mtu } : {};
       if (!link.isUp || 'mtu' in mtu) {
@@ -43,7 +43,7 @@ export class Bridges {
   /** Only one of this engine's making. */
   async remove(name: string): Promise<void> {
     const link = await this.find(name);
-    if (link === undefined || !link.alias.startsWith(this.#names.aliasStart)) return;
+    if (link === undefined || !this.#isOurs(link)) return;
     await this.#removeLinks([name]);
   }
 
@@ -72,11 +72,14 @@ export class Bridges {
     }
   }
 
+  #isOurs({ alias }: Link): boolean {
+    return alias.startsWith(this.#names.aliasStart);
+  }
+
   #checkOwner({ name, networkId, isForeignAllowed }: BridgeRequest, link: Link): void {
     if (link.kind !== 'bridge') throw new EngineError('conflict', `interface ${name} exists and is no bridge`);
-    const isOurs = link.alias === this.#names.bridgeAlias(networkId);
-    if (isOurs) return;
-    if (link.alias.startsWith(this.#names.aliasStart)) {
+    if (link.alias === this.#names.bridgeAlias(networkId)) return;
+    if (this.#isOurs(link)) {
       throw new EngineError('conflict', `bridge ${name} belongs to another network of this engine`);
     }
     if (isForeignAllowed !== true) {
@@ -105,15 +108,11 @@ export class Bridges {
     const present = all.filter(({ index, scope }) => index === link.index && scope !== SCOPE_LINK);
     const isSame = (a: { address: string; prefix: number }, b: { address: string; prefix: number }) =>
       a.address === b.address && a.prefix === b.prefix;
-    const isOurs = link.alias.startsWith(this.#names.aliasStart) || link.alias === '';
+    const surplus = this.#isOurs(link) ? present.filter((address) => !asked.some((one) => isSame(one, address))) : [];
+    const missing = asked.filter((address) => !present.some((one) => isSame(one, address)));
     const changes = [
-      ...(isOurs && link.alias !== ''
-        ? present.filter((address) => !asked.some((one) => isSame(one, address)))
-        : []
-      ).map(({ address, prefix }) => removeAddress(link.index, address, prefix)),
-      ...asked
-        .filter((address) => !present.some((one) => isSame(one, address)))
-        .map(({ address, prefix }) => addAddress(link.index, address, prefix)),
+      ...surplus.map(({ address, prefix }) => removeAddress(link.index, address, prefix)),
+      ...missing.map(({ address, prefix }) => addAddress(link.index, address, prefix)),
     ];
     if (changes.length > 0) await this.#socket.request(changes, `give bridge ${name} its addresses`);
   }

@@ -59,12 +59,18 @@ export async function ensureForwarding({ ipv6 }: Pick<BridgeRequest, 'ipv6'>): P
   return warnings;
 }
 
-/** Of a bridge: loopback addresses are routed to it (the firewall lets only the host do that), and it is configured by nobody else. */
-export function prepareBridge({ name, ipv4, ipv6 }: Pick<BridgeRequest, 'name' | 'ipv4' | 'ipv6'>): Promise<void> {
+/**
+ * Of a bridge: loopback addresses are routed to it (the firewall lets only the host do that). One of the engine's making is configured by
+ * nobody else, and speaks IPv6 only if it has an address of it; of somebody else's bridge nothing more is changed.
+ */
+export function prepareBridge(
+  { name, ipv4, ipv6 }: Pick<BridgeRequest, 'name' | 'ipv4' | 'ipv6'>,
+  isOurs: boolean,
+): Promise<void> {
   return change([
     ipv4 === undefined ? undefined : openToChange(`ipv4/conf/${name}/route_localnet`, '1'),
-    openToChange(`ipv6/conf/${name}/accept_ra`, '0'),
-    openToChange(`ipv6/conf/${name}/disable_ipv6`, ipv6 === undefined ? '1' : '0'),
+    isOurs ? openToChange(`ipv6/conf/${name}/accept_ra`, '0') : undefined,
+    isOurs ? openToChange(`ipv6/conf/${name}/disable_ipv6`, ipv6 === undefined ? '1' : '0') : undefined,
   ]);
 }
 

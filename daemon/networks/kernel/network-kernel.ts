@@ -100,7 +100,7 @@ export interface HostForwarding {
 export interface NetworkKernel {
   /** Made, or brought to what is asked when it exists already. Turns forwarding on when it is off. */
   ensureBridge(bridge: BridgeRequest): Promise<void>;
-  /** Also when it is gone already. A bridge of somebody else's stays, without our address and rules. */
+  /** Also when it is gone already. A bridge of somebody else's stays with its addresses; only the rules for it go. */
   removeBridge(name: string): Promise<void>;
   /** From the pool: loopback is up, nothing else in it. Settles at once unless the pool is empty. */
   takeNamespace(): Promise<NetworkNamespace>;

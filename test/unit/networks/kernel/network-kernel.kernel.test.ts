@@ -303,6 +303,32 @@ describe.skipIf(!isRoot)('the network kernel', () => {
     );
   });
 
+  it('uses a bridge of somebody else’s only when told to, and leaves it as it was', async () => {
+    ip('link add theirs type bridge');
+    ip('addr add 10.99.0.9/24 dev theirs');
+    const request: BridgeRequest = {
+      name: 'theirs',
+      networkId: 'theirs'.padEnd(64, 'f'),
+      ipv4: { address: '10.77.9.1', prefix: 24 },
+      isInternal: false,
+      isIccEnabled: true,
+      isMasqueraded: true,
+    };
+    await expect(kernel.ensureBridge(request)).rejects.toThrow(
+      /^bridge theirs exists and is not of this engine's making/,
+    );
+    await expect(kernel.ensureBridge({ ...request, name: 'wan0' })).rejects.toThrow(
+      'interface wan0 exists and is no bridge',
+    );
+    await kernel.ensureBridge({ ...request, isForeignAllowed: true });
+    expect(ip('-o addr show dev theirs')).toMatch(/10\.99\.0\.9.*\n.*10\.77\.9\.1/);
+    expect(nft('list ruleset')).toContain('"theirs"');
+    await kernel.removeBridge('theirs');
+    expect(ip('-o addr show dev theirs')).toContain('10.99.0.9');
+    expect(nft('list ruleset')).not.toContain('"theirs"');
+    ip('link del theirs');
+  });
+
   it('heals its firewall when a container starts, and lets it through a firewall that came later', async () => {
     nft('flush ruleset');
     nft('add table ip filter');
