@@ -89,7 +89,7 @@ describe('a published port', () => {
       await host.must('ip', ['link', 'set', 'lan1', 'up']);
       const script = [
         'ip addr add 198.51.100.2/24 dev lan1; ip link set lan1 up; echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet',
-        'ip route del local 127.0.0.0/8 dev lo table local; ip route del local 127.0.0.1 dev lo table local',
+        'ip addr del 127.0.0.1/8 dev lo',
         'ip route add 127.0.0.0/8 via 198.51.100.1 dev lan1 src 198.51.100.2',
         `ip route add ${front.v4}.0/24 via 198.51.100.1`,
       ];
@@ -103,14 +103,15 @@ describe('a published port', () => {
 });
 
 describe('a container', () => {
-  it("reaches another host, which sees the address of the engine's", async () => {
+  it("reaches another host, which sees the address of the engine's; not from an internal network", async () => {
     const server = await serveOn(other, 90);
     try {
       expect(await askInside(daemon, 'app', LAN.other, 90)).toBe(LAN.engine);
       expect(await askInside(daemon, 'db', LAN.other, 90, 'udp')).toBe(LAN.engine);
       await startPeer(daemon, 'inner', 'closed', { hostConfig: { CapAdd: ['NET_ADMIN'] } });
       await startPeer(daemon, 'inner2', 'closed');
-      // Not from an internal network: not even with a route of its own making.
+      // Not from an internal network: not even with a route of its own making, to a host that would know the way back.
+      await other.must('ip', ['route', 'add', '172.28.3.0/24', 'via', LAN.engine]);
       await expectShut([askInside(daemon, 'inner', LAN.other, 90)]);
       await exec(daemon, 'inner', ['ip', 'route', 'add', 'default', 'via', '172.28.3.1']);
       await expectShut(both.map((protocol) => askInside(daemon, 'inner', LAN.other, 90, protocol)));
