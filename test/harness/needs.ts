@@ -23,6 +23,11 @@ const checks = {
   'a machine of the tests’ own': () => process.env.TSD_MACHINE === 'own',
   'a machine that was rebooted': () =>
     existsSync('/results/rebooted') && existsSync('/var/lib/tsdocker-before-reboot.json'),
+  'docker-registry': () => findCommand('docker-registry') !== undefined,
+  htpasswd: () => findCommand('htpasswd') !== undefined,
+  openssl: () => findCommand('openssl') !== undefined,
+  dockerd: () => findCommand('dockerd') !== undefined && findCommand('docker') !== undefined,
+  debootstrap: () => findCommand('debootstrap') !== undefined,
   'two processors': () => existsSync('/sys/devices/system/cpu/cpu1'),
 } satisfies Record<string, () => boolean>;
 
