@@ -95,6 +95,7 @@ describe.each(['pull', 'load', 'import'] as const)('the named break-outs by %s',
     wire.check();
     if (result.error !== undefined) {
       expect(mayFail, result.error).toBe(true);
+      expect(result.error).not.toMatch(/internal error/);
       expect(await imageNames(fixture.daemon)).toEqual([]);
       return;
     }
@@ -150,6 +151,7 @@ describe('what an entry may not be', () => {
   test.each(table)('%s, by %s', async (name, way) => {
     const result = await bring(way, busyboxEntries(), (attacks[name] as () => TarEntry[])());
     wire.check();
+    expect(result.error ?? '').not.toMatch(/internal error/);
     if (result.error !== undefined) expect(await imageNames(fixture.daemon)).toEqual([]);
     // Taken means confined: what was in the image before is still what it was.
     else expect((await filesOf(nameOf(way))).get('hello')).toBe('hello world\n');
@@ -181,11 +183,6 @@ describe('an archive to load', () => {
         item: { Layers: ['l/layer.tar'] },
         extra: [{ name: 'l/' }, { name: 'l/layer.tar', type: 'symlink', linkname: `${wire.dir}/SENTINEL` }],
       }),
-    'blobs that are a link to the host': () =>
-      ociArchive(good, 'evil:1', [
-        { name: 'blobs', type: 'symlink', linkname: wire.dir },
-        { name: 'blobs/sha256/new', data: 'x' },
-      ]),
     'a config that is no JSON': () => dockerArchive({ ...good, config: Buffer.from('{') }, 'evil:1'),
     'layers that are not those of the config': () =>
       dockerArchive({ ...good, config: rawImage({ layers: [] }).config }, 'evil:1'),
@@ -221,12 +218,23 @@ describe('an archive to load', () => {
   test.each(Object.keys(archives))('with %s is refused', async (name) => {
     const result = await load(fixture.daemon, (archives[name] as () => Buffer)());
     wire.check();
-    expect(result.error, result.text).toMatch(/\S{3}/);
+    expect(result.error, result.text).toMatch(/^(?!.*internal error).*\S{3}/);
     expect(await imageNames(fixture.daemon)).toEqual([]);
     expect((await load(fixture.daemon, ociArchive(good, 'good:1'))).error).toBeUndefined();
     expect((await run(fixture.daemon, ['/bin/busybox', 'cat', '/hello'], { Image: 'good:1' })).stdout).toBe(
       'hello world\n',
     );
+  });
+
+  test('with entries that belong to no image is taken without them', async () => {
+    const blobsElsewhere = [
+      { name: 'blobs', type: 'symlink', linkname: wire.dir },
+      { name: 'blobs/sha256/new', data: 'x' },
+    ];
+    const result = await load(fixture.daemon, ociArchive(good, 'evil:1', blobsElsewhere));
+    wire.check();
+    if (result.error === undefined) expect((await filesOf('evil:1')).get('hello')).toBe('hello world\n');
+    else expect(await imageNames(fixture.daemon)).toEqual([]);
   });
 
   test('says when it takes a name from another image', async () => {

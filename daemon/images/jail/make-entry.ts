@@ -62,11 +62,14 @@ export function makeLink(
     linkat(targetParent.fd, fromBytes(target), parent.fd, fromBytes(name));
   } catch (error) {
     if (!isCode(error, 'ENOENT') && !isCode(error, 'EPERM') && !isCode(error, 'EXDEV')) throw error;
-    const [from, to] = [displayName(entry.path), displayName(entry.linkPath)];
-    throw new EngineError('invalid', `invalid archive: hard link ${from} -> ${to}: there is no such file`, {
-      cause: error,
-    });
+    throw noLinkTarget(entry, error);
   }
+}
+
+/** A layer can link only to what it holds itself: files of the layers below are no part of its tree. */
+export function noLinkTarget(entry: TarEntry, cause: unknown): EngineError {
+  const [from, to] = [displayName(entry.path), displayName(entry.linkPath)];
+  return new EngineError('invalid', `invalid archive: hard link ${from} -> ${to}: there is no such file`, { cause });
 }
 
 /** Device nodes and FIFOs. The umask of a jail is 0, so the mode is what the archive says. */

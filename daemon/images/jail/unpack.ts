@@ -5,7 +5,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { displayName, fromBytes, type TarEntry } from '../tar/tar-entry.ts';
 import type { TarSink } from '../tar/tar-reader.ts';
 import { checkEntry, checkXattrs, mtimeOf, writeXattrs } from './entry-attributes.ts';
-import { makeDirectory, makeLink, makeNode, makeSymlink, prepareName } from './make-entry.ts';
+import { makeDirectory, makeLink, makeNode, makeSymlink, noLinkTarget, prepareName } from './make-entry.ts';
 import { type HeldDirectory, holdDirectory, isCode, splitPath } from './path-walk.ts';
 import { applyWhiteout, whiteoutOf } from './whiteouts.ts';
 
@@ -162,13 +162,22 @@ export class Unpacker implements TarSink {
     const target = splitPath(entry.linkPath);
     if (target === undefined)
       throw new EngineError('invalid', `invalid hard link ${displayName(entry.path)}: it has no target`);
-    using targetParent = this.#walkTo(target.parent, undefined);
+    using targetParent = this.#linkTarget(entry, target.parent);
     if (targetParent.path === parent.path && target.name === name) return;
     if (prepareName(entry, parent, name, this.#options.noOverwriteDirNonDir) === 'removed') {
       this.#forgetParent();
       const again = splitPath(entry.path) as { parent: string; name: string };
       makeLink(targetParent, target.name, this.#hold(again.parent), name, entry);
     } else makeLink(targetParent, target.name, parent, name, entry);
+  }
+
+  #linkTarget(entry: TarEntry, parent: string): HeldDirectory {
+    try {
+      return this.#walkTo(parent, undefined);
+    } catch (error) {
+      if (isCode(error, 'ENOENT') || isCode(error, 'ENOTDIR')) throw noLinkTarget(entry, error);
+      throw error;
+    }
   }
 
   /** "./" in a layer says what the root itself is. */
