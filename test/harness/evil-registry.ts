@@ -184,13 +184,15 @@ export const reply = {
     },
   /** Sends the same bytes until the other side goes. */
   endless:
-    (chunk: Buffer, headers: Record<string, string> = {}): Reply =>
-    (response) => {
-      response.writeHead(200, headers);
+    (chunk: Buffer, headers: Record<string, string> = {}, status = 200): Reply =>
+    (response, request) => {
+      response.writeHead(status, headers);
       const more = () => {
-        while (!response.destroyed && response.write(chunk));
+        // One piece a turn: a socket that is gone takes writes for ever.
+        if (request.socket.destroyed) return;
+        if (response.write(chunk)) setImmediate(more);
+        else response.once('drain', more);
       };
-      response.on('drain', more);
       more();
     },
   /** Headers, and then nothing. */

@@ -25,21 +25,19 @@ import { useDaemon } from '../harness/use-daemon.ts';
 const fixture = useDaemon({ image: false });
 let registry: EvilRegistry;
 let wire: Tripwire;
-let pid = 0;
 let base: RawLayer;
 let good: RawImage;
 
 beforeAll(async () => {
   registry = await EvilRegistry.start(fixture.daemon.network);
   wire = new Tripwire();
-  pid = fixture.daemon.pid;
   base = await rawLayer(busyboxEntries());
   good = rawImage({ layers: [base] });
 });
 beforeEach(() => registry.reset());
 afterEach(async () => {
   wire.check();
-  expect(fixture.daemon.pid).toBe(pid);
+  if (!fixture.daemon.isRunning) throw new Error(`the daemon ended:\n${fixture.daemon.logTail()}`);
   await removeImages();
 });
 afterAll(async () => {

@@ -32,15 +32,22 @@ const CRAWL_BYTES = 16 * 1024;
 /** Resolves when all bytes are there and verified. */
 export async function downloadBlob(options: DownloadOptions): Promise<void> {
   const { blob, writer, signal, onProgress } = options;
+  let canResume = true;
   for (let attempt = 1; writer.offset < blob.size; attempt++) {
     const before = writer.offset;
+    const from = canResume ? before : 0;
     try {
-      await receive(options);
+      await receive(options, from);
     } catch (error) {
       signal.throwIfAborted();
+      if (from > 0 && error instanceof RegistryFailure && !error.isTransient) {
+        // It is bad at ranges (416, or another one than was asked for): the whole blob it may have.
+        canResume = false;
+        continue;
+      }
       if (writer.offset - before >= GOOD_PROGRESS_BYTES) attempt = 1;
       const isFinal = error instanceof EngineError || (error instanceof RegistryFailure && !error.isTransient);
-      if (isFinal || attempt >= options.maxAttempts) throw error;
+      if (isFinal || attempt >= options.maxAttempts) throw withDigest(error, blob);
       onProgress(noted(`Retrying in ${Math.ceil(pauseMs(options, attempt) / 1000)} seconds`, shortDigest(blob.digest)));
       await sleep(pauseMs(options, attempt), undefined, { signal });
     }
@@ -49,14 +56,22 @@ export async function downloadBlob(options: DownloadOptions): Promise<void> {
   writer.verify();
 }
 
+/** A connection's own words ("aborted") do not tell what broke. */
+function withDigest(error: unknown, { digest }: Descriptor): unknown {
+  if (error instanceof EngineError || error instanceof RegistryFailure || !(error instanceof Error)) return error;
+  return new EngineError('system', `download ${digest}: ${error.message.replace(/^download \S+: /, '')}`, {
+    cause: error,
+  });
+}
+
 /** As progress names a layer. */
 export function shortDigest(digest: string): string {
   return digest.slice('sha256:'.length, 'sha256:'.length + 12);
 }
 
-async function receive(options: DownloadOptions): Promise<void> {
+async function receive(options: DownloadOptions, offset: number): Promise<void> {
   const { session, blob, writer, signal } = options;
-  const fetched = await session.blob(blob.digest, { offset: writer.offset, signal });
+  const fetched = await session.blob(blob.digest, { offset, signal });
   const { stream } = fetched;
   if (fetched.sizeBytes !== undefined && fetched.sizeBytes !== blob.size) {
     stream.destroy();

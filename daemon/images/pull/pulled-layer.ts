@@ -141,6 +141,8 @@ async function unpack(
   };
   return parts.layers.stage(async (directory) => {
     const source = open(onRead);
+    // A download may break after its unpacker has left: then nobody else listens, and an error that nobody hears ends the daemon.
+    source.on('error', () => undefined);
     try {
       const input = await decompressed(source);
       const fd = holdTree(directory);
