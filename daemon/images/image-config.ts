@@ -2,6 +2,7 @@
 // means checking it: an image is data from a stranger.
 import type { ContainerConfig } from '../api/types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { parseBoundedJson } from './bounded-json.ts';
 
 export interface HistoryEntry {
   created?: string;
@@ -41,9 +42,9 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     throw invalid(`it has ${bytes.byteLength} bytes, more than ${MAX_CONFIG_BYTES}`);
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseBoundedJson(bytes);
   } catch (error) {
-    throw new EngineError('invalid', 'read image config: it is not JSON', { cause: error });
+    throw new EngineError('invalid', 'read image config: it is no JSON, or too much of it', { cause: error });
   }
   if (!isObject(value)) throw invalid('it is not an object');
   if (typeof value.architecture !== 'string' || typeof value.os !== 'string')

@@ -1,6 +1,7 @@
 // What an archive says is in it: manifest.json (Docker's) or index.json (an OCI layout). Everything is checked, nothing is made.
 import { EngineError } from '../errors/engine-error.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
+import { parseBoundedJson } from './bounded-json.ts';
 import { type ImageConfig, isDigest, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
 import { digestOf, MAX_MANIFEST_BYTES } from './image-manifest.ts';
 import { hostPlatform, type Platform, platformMatches } from './platform.ts';
@@ -264,9 +265,9 @@ async function readJson(spool: ArchiveSpool, file: SpooledFile, maxBytes: number
 
 function parse(bytes: Buffer, what: string): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    return parseBoundedJson(bytes);
   } catch (error) {
-    throw new EngineError('invalid', `read archive: ${what} is not JSON`, { cause: error });
+    throw new EngineError('invalid', `read archive: ${what} is no JSON, or too much of it`, { cause: error });
   }
 }
 

@@ -74,7 +74,7 @@ describe('the registry gets the credentials', () => {
   test('none are known: the error says so', async () => {
     registry.rules = [basicOnly];
     const result = await pull(fixture.daemon, registry.hold(good, 'evil'));
-    expect(result.error).toMatch(/no basic auth credentials|unauthorized|authentication required/i);
+    expect(result.error).toMatch(/no basic auth credentials|unauthorized|authentication required|docker login/i);
     expect(await imageNames(fixture.daemon)).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 // Manifests and indexes, read and checked: OCI image-spec "manifest.md" and "image-index.md", Docker's schema 2. A document that could be
 // both is refused (CVE-2021-41190): two readers must not see two images in it.
 import { EngineError } from '../../errors/engine-error.ts';
+import { parseBoundedJson } from '../bounded-json.ts';
 import { isDigest, MAX_CONFIG_BYTES, MAX_LAYERS } from '../image-config.ts';
 import type { Platform } from '../platform.ts';
 import {
@@ -114,9 +115,9 @@ function readPlatform(value: unknown): Platform | undefined {
 function parseJson(bytes: Uint8Array): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = parseBoundedJson(bytes);
   } catch (error) {
-    throw new EngineError('invalid', 'read manifest: it is not JSON', { cause: error });
+    throw new EngineError('invalid', 'read manifest: it is no JSON, or too much of it', { cause: error });
   }
   if (!isObject(value)) throw invalid('it is not an object');
   return value;

@@ -275,7 +275,7 @@ describe('load', () => {
 
   test.each<[string, () => Buffer | readonly RawEntry[], RegExp]>([
     ['no list', () => [file('x', 'y')], /neither manifest\.json nor index\.json/],
-    ['a list that is not JSON', () => [file('manifest.json', '{')], /manifest\.json is not JSON/],
+    ['a list that is not JSON', () => [file('manifest.json', '{')], /manifest\.json is no JSON/],
     ['a layer that is not there', () => old(entry({ Layers: ['aa/layer.tar', 'zz'] })), /holds no zz/],
     ['a layer outside', () => old(entry({ Layers: ['../../etc/passwd', 'bb/layer.tar'] })), /leads out of the archive/],
     [
