@@ -131,7 +131,9 @@ describe.each(cliNames)('%s', (name: CliName) => {
     expect(await fails('push', reference)).toMatch(/certificate/i);
     mkdirSync(`${certs}/${closed.host}`, { recursive: true });
     copyFileSync(closed.authority, `${certs}/${closed.host}/ca.crt`);
-    expect(await fails('push', reference)).toMatch(/no basic auth credentials|unauthorized|authentication required|docker login/i);
+    expect(await fails('push', reference)).toMatch(
+      /no basic auth credentials|unauthorized|authentication required|docker login/i,
+    );
     expect((await call(['login', '-u', 'joe', '--password-stdin', closed.host], { input: 'wrong' })).code).toBe(1);
     const login = await call(['login', '-u', 'joe', '--password-stdin', closed.host], { input: 'se:cret\n' });
     expect(login).toMatchObject({ code: 0, stdout: 'Login Succeeded\n' });
@@ -141,7 +143,9 @@ describe.each(cliNames)('%s', (name: CliName) => {
     expect(await ok(...run, reference, 'echo', 'private')).toBe('private\n');
     expect(await ok('logout', closed.host)).toBe(`Removing login credentials for ${closed.host}\n`);
     await rmAll(reference);
-    expect(await fails('pull', reference)).toMatch(/no basic auth credentials|unauthorized|authentication required|docker login/i);
+    expect(await fails('pull', reference)).toMatch(
+      /no basic auth credentials|unauthorized|authentication required|docker login/i,
+    );
     expect(readFileSync(`${config}/config.json`, 'utf8')).not.toContain('auth"');
   });
 
