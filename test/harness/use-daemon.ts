@@ -32,7 +32,7 @@ export function useDaemon(options: DaemonOptions = {}): DaemonFixture {
       if (zombies.length > 0) problems.push(`zombies of the daemon: ${zombies.join(' ')}`);
       const grown = openFileCount(daemon.pid) - filesAtStart;
       // Pools that fill on first use (jail workers, prepared namespaces, the database's files) may hold some.
-      if (grown > 24) problems.push(`the daemon holds ${grown} more open files than at its start`);
+      if (grown > 40) problems.push(`the daemon holds ${grown} more open files than at its start`);
     }
     await daemon.dispose();
     if (problems.length > 0) throw new Error(problems.join('\n'));

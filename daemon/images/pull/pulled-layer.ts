@@ -1,7 +1,7 @@
 // One layer of an image that is pulled: its blob comes, is unpacked in a jail while it comes, and both digests are checked. What results
 // waits, invisible, until the image's other layers are there too.
 import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../errors/engine-error.ts';
 import { decompressed } from '../decompress.ts';
@@ -162,11 +162,15 @@ async function unpack(
   });
 }
 
-function counting(stream: Readable, onRead: (position: number) => void): Readable {
-  let position = 0;
-  stream.on('data', (chunk: Buffer) => {
-    position += chunk.length;
-    onRead(position);
-  });
-  return stream.pause();
+/** A listener for data would set the stream flowing before its reader is there. Destroyed, it closes the file. */
+function counting(file: Readable, onRead: (position: number) => void): Readable {
+  async function* pieces(): AsyncGenerator<Buffer> {
+    let position = 0;
+    for await (const piece of file as AsyncIterable<Buffer>) {
+      position += piece.length;
+      onRead(position);
+      yield piece;
+    }
+  }
+  return Readable.from(pieces(), { objectMode: false });
 }
