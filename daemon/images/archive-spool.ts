@@ -99,7 +99,9 @@ export class ArchiveSpool implements AsyncDisposable {
 
   /** Not a stream of node:fs: that closes the descriptor when a pipeline fails, whatever autoClose says, and others still use it. */
   stream(file: SpooledFile): Readable {
-    return Readable.from(this.#chunks(file), { objectMode: false, highWaterMark: READ_BYTES });
+    const stream = Readable.from(this.#chunks(file), { objectMode: false, highWaterMark: READ_BYTES });
+    // It may fail after its reader has left: an error that nobody hears would end the daemon.
+    return stream.on('error', () => undefined);
   }
 
   async *#chunks({ offset, bytes }: SpooledFile): AsyncGenerator<Buffer> {

@@ -26,7 +26,6 @@ const checks = {
   'docker-registry': () => findCommand('docker-registry') !== undefined,
   htpasswd: () => findCommand('htpasswd') !== undefined,
   openssl: () => findCommand('openssl') !== undefined,
-  dockerd: () => findCommand('dockerd') !== undefined && findCommand('docker') !== undefined,
   debootstrap: () => findCommand('debootstrap') !== undefined,
   'two processors': () => existsSync('/sys/devices/system/cpu/cpu1'),
 } satisfies Record<string, () => boolean>;
