@@ -12,6 +12,7 @@ import {
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { type CliName, cli, cliNames } from '../harness/clis.ts';
 import { DockerRegistry, privateEtc } from '../harness/docker-registry.ts';
+import { eventually } from '../harness/eventually.ts';
 import { pull } from '../harness/image-transfers.ts';
 import { testNeeding } from '../harness/needs.ts';
 import { findCommand } from '../harness/paths.ts';
@@ -195,13 +196,9 @@ describe('skopeo', () => {
     await cli(daemon, 'tsdocker', ['tag', 'busybox', reference]);
     expect((await cli(daemon, 'tsdocker', ['push', reference])).code).toBe(0);
     const remote = await inspect('--tls-verify=false', `docker://${reference}`);
-    const layout = JSON.parse(readFileSync(`${daemon.dataRoot}/content/index.json`, 'utf8')) as {
-      manifests: { digest: string; annotations?: Record<string, string> }[];
-    };
-    const names = layout.manifests.map(({ annotations }) => annotations?.['org.opencontainers.image.ref.name']);
-    const own = names.find((text) => text?.includes('for-skopeo')) ?? '';
-    const store = `oci:${daemon.dataRoot}/content:${own}`;
-    const local = await inspect(store);
+    const store = `oci:${daemon.dataRoot}/content:${reference}`;
+    // The list of names is written behind the answer.
+    const local = await eventually('the store names it', () => inspect(store).catch(() => undefined));
     expect(local.Layers.length).toBe(remote.Layers.length);
     for (const [from, to] of [
       [`docker://${reference}`, 'remote'],
