@@ -15,7 +15,7 @@ import { defaultTarLimits, TarReader, type TarSink } from './tar/tar-reader.ts';
 const MAX_ENTRIES = 100_000;
 /** Links that lead to links. */
 const MAX_LINKS = 16;
-const READ_BYTES = 512 * 1024;
+const READ_BYTES = 1024 * 1024;
 /** What comes is written when this much is there. */
 const WRITE_BYTES = 1024 * 1024;
 
@@ -30,21 +30,23 @@ type Indexed = SpooledFile | { readonly linkTo: string };
 export class ArchiveSpool implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
-  readonly #index: ReadonlyMap<string, Indexed>;
+  #index: ReadonlyMap<string, Indexed> = new Map();
 
-  private constructor(path: string, file: FileHandle, index: ReadonlyMap<string, Indexed>) {
+  private constructor(path: string, file: FileHandle) {
     this.#path = path;
     this.#file = file;
-    this.#index = index;
   }
 
-  /** Reads a whole archive. `source` is released, however it ends. */
-  static async read(source: ByteSource, staging: string, signal?: AbortSignal): Promise<ArchiveSpool> {
+  static async open(staging: string): Promise<ArchiveSpool> {
     const path = join(staging, randomBytes(8).toString('hex'));
-    let file: FileHandle | undefined;
+    return new ArchiveSpool(path, await open(path, 'wx+', 0o600));
+  }
+
+  /** Reads a whole archive; `source` is released, however it ends. `onFile` is told of each file that is there, while others still come. */
+  async read(source: ByteSource, onFile: (file: SpooledFile) => void, signal?: AbortSignal): Promise<void> {
     try {
-      file = await open(path, 'wx+', 0o600);
-      const writer = new Spooler(file);
+      const writer = new Spooler(this.#file, onFile);
+      this.#index = writer.index;
       const reader = new TarReader(writer, { ...defaultTarLimits, maxEntries: MAX_ENTRIES });
       for await (const chunk of source.stream.iterator({ destroyOnReturn: false })) {
         signal?.throwIfAborted();
@@ -53,11 +55,6 @@ export class ArchiveSpool implements AsyncDisposable {
       }
       reader.end();
       await writer.flush();
-      return new ArchiveSpool(path, file, writer.index);
-    } catch (error) {
-      await file?.close();
-      rmSync(path, { force: true });
-      throw error;
     } finally {
       source.release();
     }
@@ -104,6 +101,18 @@ export class ArchiveSpool implements AsyncDisposable {
     return stream.on('error', () => undefined);
   }
 
+  /** All bytes of a file, piece by piece in the same memory: `use` is done with them when it resolves. */
+  async each(file: SpooledFile, use: (bytes: Buffer) => Promise<void>): Promise<void> {
+    const buffer = Buffer.allocUnsafeSlow(Math.max(1, Math.min(READ_BYTES, file.bytes)));
+    for (let done = 0; done < file.bytes; ) {
+      const wanted = Math.min(buffer.length, file.bytes - done);
+      const { bytesRead } = await this.#file.read(buffer, 0, wanted, file.offset + done);
+      if (bytesRead === 0) throw new EngineError('system', 'read archive: the spooled file is too short');
+      await use(buffer.subarray(0, bytesRead));
+      done += bytesRead;
+    }
+  }
+
   async *#chunks({ offset, bytes }: SpooledFile): AsyncGenerator<Buffer> {
     for (let done = 0; done < bytes; ) {
       const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, bytes - done));
@@ -124,12 +133,18 @@ export class ArchiveSpool implements AsyncDisposable {
 class Spooler implements TarSink {
   readonly index = new Map<string, Indexed>();
   readonly #file: FileHandle;
-  #waiting: Buffer[] = [];
+  readonly #onFile: (file: SpooledFile) => void;
+  /** Whole, but not yet written. */
+  #ended: SpooledFile[] = [];
+  #current: SpooledFile | undefined;
+  /** Copied here at once, what comes dies young; kept until it is written, it would cost a collection of the whole heap every few megabytes. */
+  #buffer = Buffer.allocUnsafeSlow(2 * WRITE_BYTES);
   waitingBytes = 0;
   #offset = 0;
 
-  constructor(file: FileHandle) {
+  constructor(file: FileHandle, onFile: (file: SpooledFile) => void) {
     this.#file = file;
+    this.#onFile = onFile;
   }
 
   /** A name that comes again replaces what it was, as when an archive is unpacked. */
@@ -138,48 +153,41 @@ class Spooler implements TarSink {
     if (entry.extents !== undefined)
       throw new EngineError('invalid', `read archive: ${displayName(name)} is a sparse file`);
     if (entry.type === 'file') {
-      this.index.set(name, { name, offset: this.#offset, bytes: entry.sizeBytes });
+      this.#current = { name, offset: this.#offset, bytes: entry.sizeBytes };
+      this.index.set(name, this.#current);
       this.#offset += entry.sizeBytes;
     } else if (entry.type === 'symlink') {
       const parent = name.includes('/') ? name.slice(0, name.lastIndexOf('/') + 1) : '';
-      this.index.set(name, {
-        linkTo: cleanName(entry.linkPath.startsWith('/') ? entry.linkPath : parent + entry.linkPath),
-      });
+      const target = entry.linkPath.startsWith('/') ? entry.linkPath : parent + entry.linkPath;
+      this.index.set(name, { linkTo: cleanName(target) });
     } else if (entry.type === 'link') this.index.set(name, { linkTo: cleanName(entry.linkPath) });
     else if (entry.type !== 'directory')
       throw new EngineError('invalid', `read archive: ${displayName(name)} is neither file nor directory nor link`);
   }
 
   data(bytes: Buffer): void {
-    this.#waiting.push(bytes);
-    this.waitingBytes += bytes.length;
+    const needed = this.waitingBytes + bytes.length;
+    if (needed > this.#buffer.length)
+      this.#buffer = Buffer.concat([this.#buffer.subarray(0, this.waitingBytes)], 2 * needed);
+    bytes.copy(this.#buffer, this.waitingBytes);
+    this.waitingBytes = needed;
   }
 
-  end(): void {}
+  end(): void {
+    if (this.#current !== undefined) this.#ended.push(this.#current);
+    this.#current = undefined;
+  }
 
   async flush(): Promise<void> {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const ended = this.#ended;
+    this.#ended = [];
+    for (let done = 0; done < this.waitingBytes; ) {
+      const { bytesWritten } = await this.#file.write(this.#buffer, done, this.waitingBytes - done);
+      done += bytesWritten;
+    }
     this.waitingBytes = 0;
-    for (let left = waiting; left.length > 0; ) {
-      const { bytesWritten } = await this.#file.writev(left);
-      left = after(left, bytesWritten);
-    }
+    for (const file of ended) this.#onFile(file);
   }
-}
-
-/** What is left of the buffers when so many bytes are done. */
-function after(buffers: readonly Buffer[], bytes: number): Buffer[] {
-  let done = bytes;
-  const left: Buffer[] = [];
-  for (const buffer of buffers) {
-    if (done >= buffer.length) done -= buffer.length;
-    else {
-      left.push(buffer.subarray(done));
-      done = 0;
-    }
-  }
-  return left;
 }
 
 /** "./a/../b" becomes "b". Throws when it leads above the archive. */

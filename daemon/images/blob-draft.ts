@@ -49,15 +49,18 @@ export class BlobDraft implements AsyncDisposable {
     });
   }
 
-  /** Makes it a blob, durably, and calls `record`, which gives it a user, before anything could collect it. */
-  async finish(record: (blob: MadeBlob) => void): Promise<void> {
+  /**
+   * Makes it a blob, durably unless the caller syncs all of the store before a row names it, and calls `record`, which gives it a user, before
+   * anything could collect it.
+   */
+  async finish(record: (blob: MadeBlob) => void, { unsynced = false } = {}): Promise<void> {
     const digest = `sha256:${this.#hash.digest('hex')}`;
     using _held = this.#content.hold([digest]);
     const path = this.#content.pathOf(digest);
     if (!existsSync(path)) {
-      await this.#file.datasync();
+      if (!unsynced) await this.#file.datasync();
       renameSync(this.#path, path);
-      fsyncDirectory(join(path, '..'));
+      if (!unsynced) fsyncDirectory(join(path, '..'));
     }
     record({ digest, size: this.#size });
   }

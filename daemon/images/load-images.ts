@@ -6,14 +6,13 @@ import { ArchiveSpool } from './archive-spool.ts';
 import { decompressed } from './decompress.ts';
 import type { LoadOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
+import { LayerStaging } from './layer-staging.ts';
 import { chainId } from './layer-store.ts';
-import { type LoadedLayer, stageLayer } from './load-layer.ts';
+import { checkLayer, type LoadedLayer } from './load-layer.ts';
 import { type PlannedImage, type PlannedLayer, planLoad } from './load-plan.ts';
+import { holdTree } from './overlay.ts';
 import { counted } from './progress.ts';
 import { familiar } from './reference.ts';
-
-/** Layers that are unpacked at the same time. */
-const AT_ONCE = 3;
 
 interface WantedLayer {
   readonly planned: PlannedLayer;
@@ -21,21 +20,31 @@ interface WantedLayer {
 }
 
 export async function loadImages(store: LocalImageStore, archive: Readable, options: LoadOptions): Promise<void> {
-  const cancel = new AbortController();
-  const signal = options.signal === undefined ? cancel.signal : AbortSignal.any([options.signal, cancel.signal]);
-  await using spool = await ArchiveSpool.read(await decompressed(archive), store.parts.staging, signal);
+  const { parts } = store;
+  const source = await decompressed(archive);
+  await using spool = await ArchiveSpool.open(parts.staging);
+  await using staging = new LayerStaging(parts, spool, options.signal);
+  await spool.read(source, (file) => staging.guess(file), options.signal);
   const images = await planLoad(spool, options.platform);
   using holds = new DisposableStack();
   const wanted = wantedLayers(store, images, holds);
-  const staged = await stageAll([...wanted], cancel, async ([key, { planned }]) => {
-    const loaded = await stageLayer(store.parts, spool, planned, holds, signal);
-    holds.use(loaded.staged);
+  const loaded = new Map<string, LoadedLayer>();
+  for (const [key, { planned }] of wanted) {
+    const layer = await staging.get(planned.file);
+    holds.use(layer.staged);
+    loaded.set(key, { ...layer, kept: checkLayer(layer, planned) });
     if (!options.quiet) tellLoaded(options, planned);
-    return [key, loaded] as const;
-  });
-  signal.throwIfAborted();
-  publishAll(store, wanted, new Map(staged), holds);
+  }
+  options.signal?.throwIfAborted();
+  if (wanted.size > 0) await syncStore(store);
+  publishAll(store, wanted, loaded, holds);
   record(store, images, options);
+}
+
+/** Once for all layers: their files are on the disk before a row names them. */
+async function syncStore({ parts }: LocalImageStore): Promise<void> {
+  const fd = holdTree(parts.staging);
+  await parts.jail.run<'sync'>({ do: 'sync', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
 }
 
 /** The layers that are not here yet, by chain id, parents first. Those that are here are held. */
@@ -58,28 +67,6 @@ function wantedLayers(
   return wanted;
 }
 
-/** Some at a time. The first failure stops the others, and is thrown when they have stopped. */
-async function stageAll<T, R>(
-  items: readonly T[],
-  cancel: AbortController,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  let next = 0;
-  const run = async (): Promise<void> => {
-    for (let item = items[next++]; item !== undefined && !cancel.signal.aborted; item = items[next++]) {
-      try {
-        results.push(await work(item));
-      } catch (error) {
-        cancel.abort(error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, run));
-  cancel.signal.throwIfAborted();
-  return results;
-}
-
 /** Parents first: a layer's row names its parent's. */
 function publishAll(
   store: LocalImageStore,
@@ -93,7 +80,7 @@ function publishAll(
     if (loaded === undefined) throw new EngineError('system', `load layer ${planned.diffId}: it was not unpacked`);
     const parent = parentKey === undefined ? undefined : layers.byKey(parentKey)?.number;
     holds.use(layers.publish(loaded.staged, parent));
-    blobs.addLayerBlob(planned.diffId, loaded.blob);
+    blobs.addLayerBlob(planned.diffId, loaded.kept);
   }
 }
 

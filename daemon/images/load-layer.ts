@@ -1,5 +1,5 @@
 // One layer of an archive: unpacked in a jail, its diff id and its blob's digest verified, and the blob kept, for pushing it as it came.
-import type { Readable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
@@ -13,47 +13,60 @@ import type { PlannedLayer } from './load-plan.ts';
 import { holdTree } from './overlay.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 
+/** Of a tar's first block. */
+const MAGIC_BYTES = 512;
 /** Fast rather than small: it saves a third of the time that writing the plain archive takes. */
-const localForm = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: 256 * 1024 };
+const localForm = { params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: 1024 * 1024 };
 
 export interface LoadedLayer {
   readonly staged: StagedLayer;
   /** The blob to record for it once it is published. */
-  readonly blob: Descriptor;
+  readonly kept: Descriptor;
 }
 
-/** The layer waits to be published; its blob is held in `holds` until then. */
+/** What may be a layer, unpacked aside; its blob is held in `holds`. What it should be is not known yet: see checkLayer. */
 export async function stageLayer(
   parts: ImageParts,
   spool: ArchiveSpool,
-  layer: PlannedLayer,
+  file: SpooledFile,
   holds: DisposableStack,
   signal: AbortSignal,
 ): Promise<LoadedLayer> {
-  const start = await spool.content({ ...layer.file, bytes: Math.min(6, layer.file.bytes) }, 6);
+  const start = await spool.content({ ...file, bytes: Math.min(MAGIC_BYTES, file.bytes) }, MAGIC_BYTES);
   const compression = compressionOf(start);
-  checkBlob(layer, compression);
-  const [staged, blob] = await both(
-    parts.layers.stage((directory) => unpack(parts, spool, layer, compression, directory, signal)),
-    keepBlob(parts, spool, layer, compression, holds),
+  const [staged, kept] = await both(
+    parts.layers.stage((directory) => unpack(parts, spool, file, compression, directory, signal)),
+    keepBlob(parts, spool, file, compression, holds),
     (made) => made[Symbol.dispose](),
   );
-  return { staged, blob };
+  return { staged, kept };
 }
 
-function checkBlob({ file, blob, diffId }: PlannedLayer, compression: Compression): void {
-  if (blob === undefined) return;
+/** Tars and what may be one, packed; not JSON. */
+export async function mayBeLayer(spool: ArchiveSpool, file: SpooledFile): Promise<boolean> {
+  if (file.bytes < MAGIC_BYTES) return false;
+  const start = await spool.content({ ...file, bytes: MAGIC_BYTES }, MAGIC_BYTES);
+  return compressionOf(start) !== 'none' || start.toString('latin1', 257, 262) === 'ustar';
+}
+
+/** What was unpacked has to be what the image says. Resolves to the blob as it is recorded. */
+export function checkLayer({ staged, kept }: LoadedLayer, { file, blob, diffId }: PlannedLayer): Descriptor {
+  if (staged.staged.diffId !== diffId)
+    throw new EngineError('invalid', `load layer ${diffId}: its archive has the digest ${staged.staged.diffId}`);
+  if (blob === undefined) return kept;
   if (blob.size !== file.bytes)
     throw new EngineError('invalid', `load layer ${blob.digest}: it has ${file.bytes} bytes instead of ${blob.size}`);
-  // The diff id of a plain archive is its digest; it is checked while it is unpacked.
-  if (compression === 'none' && blob.digest !== diffId)
-    throw new EngineError('invalid', `load layer ${blob.digest}: it is plain, but its diff id is ${diffId}`);
+  const isLocal = kept.mediaType === LOCAL_FORM;
+  const actual = isLocal ? diffId : kept.digest;
+  if (actual !== blob.digest)
+    throw new EngineError('invalid', `load layer ${blob.digest}: it has the digest ${actual}`);
+  return isLocal || blob.mediaType === '' ? kept : { ...kept, mediaType: blob.mediaType };
 }
 
 async function unpack(
   parts: ImageParts,
   spool: ArchiveSpool,
-  { file, diffId }: PlannedLayer,
+  file: SpooledFile,
   compression: Compression,
   directory: string,
   signal: AbortSignal,
@@ -61,42 +74,52 @@ async function unpack(
   const input = compression === 'none' ? undefined : await decompressed(spool.stream(file));
   const fd = holdTree(directory);
   const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
-  const job = { do: 'unpack-layer', place, repack: false, digest: true } as const;
+  const job = { do: 'unpack-layer', place, repack: false, digest: true, unsynced: true } as const;
   const result =
     input === undefined
       ? await parts.jail.run<'unpack-layer'>({ ...job, from: spool.range(file) }, [fd], { signal })
       : await parts.jail.run<'unpack-layer'>(job, [fd], { signal, input });
-  if (result.diffId !== diffId)
-    throw new EngineError('invalid', `load layer ${diffId}: its archive has the digest ${result.diffId}`);
-  return { ...result, diffId };
+  return { ...result, diffId: String(result.diffId) };
 }
 
 /** Plain layers, and those in forms that no registry takes, are kept packed with zstd. */
 async function keepBlob(
   { content }: ImageParts,
   spool: ArchiveSpool,
-  { file, blob }: PlannedLayer,
+  file: SpooledFile,
   compression: Compression,
   holds: DisposableStack,
 ): Promise<Descriptor> {
   const isAsItCame = compression === 'gzip' || compression === 'zstd';
   await using draft = await content.draft();
-  const target = draft.writable();
-  if (isAsItCame) await pipeline(spool.stream(file), target);
-  else await pipeline(await plainStream(spool, file, compression), createZstdCompress(localForm), target);
+  if (isAsItCame) await spool.each(file, (bytes) => draft.append(bytes));
+  else if (compression === 'none') await packPlain(spool, file, draft.writable());
+  else await pipeline((await decompressed(spool.stream(file))).stream, createZstdCompress(localForm), draft.writable());
   let kept: Descriptor | undefined;
-  await draft.finish(({ digest, size }) => {
-    if (isAsItCame && blob !== undefined && digest !== blob.digest)
-      throw new EngineError('invalid', `load layer ${blob.digest}: it has the digest ${digest}`);
-    holds.use(content.hold([digest]));
-    kept = { digest, size, mediaType: isAsItCame ? blob?.mediaType || typeOf(compression) : LOCAL_FORM };
-  });
+  await draft.finish(
+    ({ digest, size }) => {
+      holds.use(content.hold([digest]));
+      kept = { digest, size, mediaType: isAsItCame ? typeOf(compression) : LOCAL_FORM };
+    },
+    { unsynced: true },
+  );
   return kept as unknown as Descriptor;
 }
 
-async function plainStream(spool: ArchiveSpool, file: SpooledFile, compression: Compression): Promise<Readable> {
-  const stream = spool.stream(file);
-  return compression === 'none' ? stream : (await decompressed(stream)).stream;
+/** Without a buffer of its own for each piece. */
+async function packPlain(spool: ArchiveSpool, file: SpooledFile, target: Writable): Promise<void> {
+  const packer = createZstdCompress(localForm);
+  const packed = pipeline(packer, target);
+  const give = (bytes: Buffer) =>
+    new Promise<void>((resolve, reject) => {
+      packer.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  // What went wrong behind the packer ends it, and is what `packed` tells.
+  spool.each(file, give).then(
+    () => packer.end(),
+    (error: Error) => packer.destroy(error),
+  );
+  await packed;
 }
 
 function typeOf(compression: 'gzip' | 'zstd'): string {
