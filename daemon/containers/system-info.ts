@@ -58,6 +58,7 @@ export class SystemInformation implements SystemService {
     const paused = count('paused');
     const features = cgroups.features();
     const release = osRelease();
+    const forwarding = this.#services.networks.kernel.hostForwarding();
     return {
       ID: this.#facts.engineId,
       Containers: states.length,
@@ -73,7 +74,7 @@ export class SystemInformation implements SystemService {
       ],
       Plugins: {
         Volume: ['local'],
-        Network: ['host', 'null'],
+        Network: ['bridge', 'host', 'null'],
         Authorization: null,
         Log: ['json-file', 'local', 'none'],
       },
@@ -84,7 +85,9 @@ export class SystemInformation implements SystemService {
       CPUShares: features.CPUShares,
       CPUSet: features.CPUSet,
       PidsLimit: features.PidsLimit,
-      IPv4Forwarding: readText('/proc/sys/net/ipv4/ip_forward').trim() === '1',
+      IPv4Forwarding: forwarding.ipv4Forwarding,
+      BridgeNfIptables: forwarding.bridgeNfIptables ?? false,
+      BridgeNfIp6tables: forwarding.bridgeNfIp6tables ?? false,
       Debug: this.#facts.isDebug,
       NFd: readdirSync('/proc/self/fd').length,
       OomKillDisable: features.OomKillDisable,
@@ -146,6 +149,7 @@ export class SystemInformation implements SystemService {
     const { cgroups, host } = this.#services;
     const { facts } = host;
     const warnings = [...cgroups.warnings()];
+    warnings.push(...this.#services.networks.warnings().map((text) => `WARNING: ${text}`));
     const hasResourceCapability = (facts.capabilities >> 24n) & 1n;
     if (!facts.seccomp) warnings.push('WARNING: No seccomp support: containers run without a system call filter');
     if (!facts.apparmor) warnings.push('WARNING: No AppArmor support');

@@ -38,6 +38,8 @@ export interface Networks {
   readonly service: EngineNetworks;
   readonly sandboxes: Sandboxes;
   readonly kernel: NetworkKernel;
+  /** What the host lacks for the networks that are in use. Forwarding that is off is turned on with the first bridge. */
+  warnings(): string[];
   /** At the start, after the running containers were adopted: brings the kernel to what is noted. */
   heal(pids: ReadonlyMap<string, number>): Promise<void>;
   /** Containers and their networks go on; a default bridge that nobody uses goes. */
@@ -66,6 +68,10 @@ export async function openNetworks(input: NetworksInput): Promise<Networks> {
     service,
     sandboxes,
     kernel,
+    warnings: () => {
+      const isUsed = registry.all().some(({ record, endpoints }) => record.bridge !== undefined && endpoints.size > 0);
+      return isUsed ? kernel.hostForwarding().warnings : [];
+    },
     heal: async (pids) => {
       isDefaultFound = defaultBridge().endpoints.size > 0;
       await sandboxes.heal(

@@ -54,6 +54,8 @@ export interface SystemInfo {
   CPUSet: boolean;
   PidsLimit: boolean;
   IPv4Forwarding: boolean;
+  BridgeNfIptables: boolean;
+  BridgeNfIp6tables: boolean;
   Debug: boolean;
   NFd: number;
   OomKillDisable: boolean;
