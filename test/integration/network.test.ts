@@ -85,6 +85,40 @@ describe('the default bridge', () => {
   });
 });
 
+describe('the daemon’s options', () => {
+  test('shape the default bridge and the pools', async () => {
+    const daemon = await TestDaemon.start({
+      args: [
+        ...['--bip', '10.60.0.1/16', '--fixed-cidr', '10.60.8.0/24', '--mtu', '1300', '--dns', '9.9.9.9'],
+        ...['--default-address-pool', 'base=10.61.0.0/16,size=24', '--ip', '127.0.0.1'],
+      ],
+    });
+    try {
+      const { stdout } = await run(daemon, 'ip addr show eth0; ip route; cat /etc/resolv.conf');
+      expect(stdout).toMatch(/mtu 1300 .*inet 10\.60\.8\.0\/16 .*default via 10\.60\.0\.1 .*nameserver 9\.9\.9\.9/s);
+      const { Id } = await daemon.api.post<{ Id: string }>('/networks/create', { Name: 'n' });
+      const network = await daemon.api.get<{ IPAM: { Config: object[] } }>(`/networks/${Id}`);
+      expect(network.IPAM.Config).toEqual([{ Subnet: '10.61.0.0/24', Gateway: '10.61.0.1' }]);
+      const id = await runDetached(daemon, ['sleep', '1000'], { HostConfig: { PortBindings: { '80/tcp': [{}] } } });
+      expect((await inspect(daemon, id)).NetworkSettings.Ports).toMatchObject({ '80/tcp': [{ HostIp: '127.0.0.1' }] });
+    } finally {
+      await daemon.dispose();
+    }
+  });
+
+  test('--bridge none: loopback only', async () => {
+    const daemon = await TestDaemon.start({ args: ['--bridge', 'none'] });
+    try {
+      const { stdout } = await run(daemon, 'ip -o link; cat /etc/hosts', { Hostname: 'me' });
+      expect(stdout).not.toContain('eth0');
+      expect(stdout).toContain('127.0.1.1\tme');
+      expect(await daemon.network.links()).toEqual([]);
+    } finally {
+      await daemon.dispose();
+    }
+  });
+});
+
 describe('a user network', () => {
   testNeeding('docker')('gives the addresses that were asked for, and the rest out of its range', async () => {
     await docker(

@@ -42,6 +42,49 @@ describe('daemon options', () => {
     expect(parse(['--debug=false', '--log-opt', 'max-size=1m']).logOptions).toEqual({ 'max-size': '1m' });
   });
 
+  it('takes the networks’ options as dockerd does', () => {
+    const { networks } = parse([
+      ...[
+        '-b',
+        'none',
+        '--bip=10.1.0.1/16',
+        '--fixed-cidr',
+        '10.1.4.0/24',
+        '--icc=false',
+        '--mtu',
+        '1400',
+        '--ip',
+        '127.0.0.1',
+      ],
+      ...[
+        '--default-address-pool',
+        'base=10.5.0.0/16,size=24',
+        '--dns',
+        '9.9.9.9',
+        '--dns-search',
+        'a',
+        '--ip-forward=false',
+      ],
+    ]);
+    expect(networks).toMatchObject({
+      defaultBridge: {
+        bridge: 'none',
+        bip: '10.1.0.1/16',
+        fixedCidr: '10.1.4.0/24',
+        isIccEnabled: false,
+        isMasqueraded: true,
+        mtu: 1400,
+        hostIp: '127.0.0.1',
+      },
+      addressPools: [{ base: '10.5.0.0/16', size: 24 }],
+      dns: { servers: ['9.9.9.9'], search: ['a'] },
+      isForwardingSet: false,
+    });
+    expect(() => parse(['--dns', 'x'])).toThrow('x is not an ip address');
+    expect(() => parse(['--default-address-pool', '10.0.0.0/8'])).toThrow('expected base=<subnet>,size=<prefix>');
+    expect(() => parse(['--mtu', 'x'])).toThrow('mtu');
+  });
+
   it('takes the cgroup driver as dockerd does', () => {
     expect(parse(['--exec-opt', 'native.cgroupdriver=systemd']).cgroupDriver).toBe('systemd');
     expect(parse([], '{"exec-opts":["native.cgroupdriver=cgroupfs"]}').cgroupDriver).toBe('cgroupfs');
