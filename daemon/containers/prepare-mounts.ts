@@ -27,7 +27,7 @@ export async function prepareMounts(
   const mounts = plan.mounts.map((mount) => {
     if (mount.volume === undefined) return mount;
     const name = claim.take(mount.volume);
-    return { ...mount, volume: { ...mount.volume, name } };
+    return { ...mount, source: services.volumes.mountpoint(name), volume: { ...mount.volume, name } };
   });
   for (const mount of mounts) await copyUp(services, plan.image.id, mount);
   const files = new Set<string>();

@@ -35,7 +35,7 @@ export interface VolumeSource {
 /** A mount that the user or the image asked for: validated, target clean and absolute. */
 export interface ResolvedMount {
   type: 'bind' | 'tmpfs' | 'volume' | 'image';
-  /** Of a bind the absolute host path, of an image its id (as typed, until the container is made); else empty. */
+  /** Of a bind the absolute host path, of a volume that of its files, of an image its id (as typed, until the container is made); else empty. */
   source: string;
   target: string;
   readonly: boolean;

@@ -82,7 +82,8 @@ function userMount(mount: ResolvedMount): OciMount {
   return {
     destination: mount.target,
     type: 'bind',
-    source: mount.volume?.name ?? mount.source,
+    // Of a volume that is still to be made only the name is known.
+    source: mount.source || (mount.volume?.name ?? ''),
     options: [mount.recursive ? 'rbind' : 'bind', mount.propagation, access],
   };
 }
