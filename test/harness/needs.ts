@@ -6,6 +6,7 @@ import { findCommand } from './paths.ts';
 
 const checks = {
   docker: () => findCommand('docker') !== undefined,
+  'docker-compose': () => findCommand('docker-compose') !== undefined,
   skopeo: () => findCommand('skopeo') !== undefined,
   dockerd: () => findCommand('dockerd') !== undefined && findCommand('iptables') !== undefined,
   strace: () => findCommand('strace') !== undefined,

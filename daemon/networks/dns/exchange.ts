@@ -28,7 +28,9 @@ export function askOverUdp(socket: UdpSocket, server: string, asked: Asked): Pro
       else if (++wrong >= MAX_WRONG_ANSWERS) reject(new Error(`ask ${server}: ${wrong} answers to other questions`));
     });
     // Connected: the kernel drops what other addresses send, and tells of a port that is closed.
-    socket.connect(DNS_PORT, server, () => socket.send(asked.bytes));
+    // Not as connect's own callback: that is called on errors too.
+    socket.once('connect', () => socket.send(asked.bytes));
+    socket.connect(DNS_PORT, server);
   });
   return within(answer, server, asked.timeoutMs, () => socket.close());
 }
