@@ -1,0 +1,220 @@
+// Pulling, seen from the registry's side: what is asked of it, how often, and from which byte on.
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { inNetworkNamespace } from '../../native-bindings/namespaces.ts';
+import { eventually } from '../harness/eventually.ts';
+import { tarOf } from '../harness/tars.ts';
+import { useDaemon } from '../harness/use-daemon.ts';
+
+const OCI = 'application/vnd.oci.image';
+const sha256 = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+
+interface Held {
+  bytes: Buffer;
+  type: string;
+}
+
+/** Serves blobs with ranges. `holdBack`: of a blob's bytes only so many leave, then the connection stands still. */
+class Registry {
+  readonly asked: { path: string; range: string | undefined }[] = [];
+  readonly sent = new Map<string, number>();
+  readonly held = new Map<string, Held>();
+  holdBack: { path: string; bytes: number } | undefined;
+  readonly #server: Server = createServer((request, response) => this.#answer(request, response));
+
+  listen(namespacePath: string): void {
+    const fd = openSync(namespacePath, 'r');
+    inNetworkNamespace(fd, () => this.#server.listen(0));
+    closeSync(fd);
+  }
+
+  get host(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  count(path: string): number {
+    return this.asked.filter((one) => one.path === path).length;
+  }
+
+  forget(): void {
+    this.asked.length = 0;
+    this.sent.clear();
+    this.holdBack = undefined;
+  }
+
+  close(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const path = (request.url ?? '').replace(/^\/v2\//, '');
+    const { range } = request.headers;
+    this.asked.push({ path, range });
+    const found = this.held.get(path);
+    if (found === undefined) {
+      response.writeHead(404).end('{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}');
+      return;
+    }
+    const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
+    const total = found.bytes.length;
+    const headers: Record<string, string | number> = { 'Content-Type': found.type, 'Content-Length': total - from };
+    if (from > 0) headers['Content-Range'] = `bytes ${from}-${total - 1}/${total}`;
+    response.writeHead(from > 0 ? 206 : 200, headers);
+    const stop = this.holdBack?.path === path ? this.holdBack.bytes : total;
+    const bytes = found.bytes.subarray(from, Math.max(from, stop));
+    this.sent.set(path, (this.sent.get(path) ?? 0) + bytes.length);
+    if (stop < total) response.write(bytes);
+    else response.end(bytes);
+  }
+}
+
+interface Image {
+  name: string;
+  digest: string;
+  id: string;
+  layers: { path: string; bytes: Buffer }[];
+}
+
+function makeImage(registry: Registry, name: string, files: Buffer[]): Image {
+  const tars = files.map((data, i) => tarOf([{ name: `file-${i}`, data }]));
+  const hold = (bytes: Buffer, type: string) => {
+    registry.held.set(`${name}/blobs/${sha256(bytes)}`, { bytes, type: 'application/octet-stream' });
+    return { mediaType: `${OCI}.${type}`, digest: sha256(bytes), size: bytes.length };
+  };
+  const packed = tars.map((tar) => gzipSync(tar, { level: 1 }));
+  const layers = packed.map((bytes) => hold(bytes, 'layer.v1.tar+gzip'));
+  const rootfs = { type: 'layers', diff_ids: tars.map(sha256) };
+  const config = hold(Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs })), 'config.v1+json');
+  const manifest = Buffer.from(
+    JSON.stringify({ schemaVersion: 2, mediaType: `${OCI}.manifest.v1+json`, config, layers }),
+  );
+  const digest = sha256(manifest);
+  for (const reference of ['1', digest]) {
+    registry.held.set(`${name}/manifests/${reference}`, { bytes: manifest, type: `${OCI}.manifest.v1+json` });
+  }
+  const paths = packed.map((bytes) => ({ path: `${name}/blobs/${sha256(bytes)}`, bytes }));
+  return { name, digest, id: config.digest, layers: paths };
+}
+
+describe('pull', () => {
+  const fixture = useDaemon({ image: false });
+  const registry = new Registry();
+  beforeAll(() => registry.listen(fixture.daemon.network.path));
+  afterAll(() => registry.close());
+  afterEach(async () => {
+    for (const image of (await fixture.daemon.api.call<{ Id: string }[]>('GET', '/images/json')) ?? []) {
+      await fixture.daemon.api.call('DELETE', `/images/${image.Id}?force=1`);
+    }
+    registry.forget();
+  });
+
+  const pull = async (name: string, tag: string) => {
+    const query = `fromImage=${encodeURIComponent(`${registry.host}/${name}`)}&tag=${encodeURIComponent(tag)}`;
+    const answer = await fixture.daemon.api.send('POST', `/images/create?${query}`);
+    const lines = answer.text.split('\r\n').filter((line) => line !== '');
+    return { status: answer.status, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
+  };
+  const statuses = (lines: Record<string, unknown>[]) => lines.map(({ status }) => String(status));
+
+  test('tells what docker tells, names the image by tag and digest, and has nothing to do the second time', async () => {
+    const image = makeImage(registry, 'words', [randomBytes(1000), randomBytes(2000)]);
+    const first = await pull('words', '1');
+    const words = statuses(first.lines);
+    expect(words[0]).toBe('Pulling from words');
+    for (const word of ['Pulling fs layer', 'Verifying Checksum', 'Download complete', 'Pull complete']) {
+      expect(words.filter((status) => status === word)).toHaveLength(2);
+    }
+    expect(words.slice(-2)).toEqual([
+      `Digest: ${image.digest}`,
+      `Status: Downloaded newer image for ${registry.host}/words:1`,
+    ]);
+    const inspect = await fixture.daemon.api.call('GET', `/images/${registry.host}/words:1/json`);
+    expect(inspect).toMatchObject({
+      Id: image.id,
+      RepoTags: [`${registry.host}/words:1`],
+      RepoDigests: [`${registry.host}/words@${image.digest}`],
+    });
+    const second = await pull('words', '1');
+    expect(statuses(second.lines)).toEqual([
+      'Pulling from words',
+      `Digest: ${image.digest}`,
+      `Status: Image is up to date for ${registry.host}/words:1`,
+    ]);
+    expect(registry.count(image.layers[0]?.path ?? '')).toBe(1);
+  });
+
+  test('by digest gives the same image without a tag', async () => {
+    const image = makeImage(registry, 'by-digest', [randomBytes(1000)]);
+    const { lines } = await pull('by-digest', image.digest);
+    expect(statuses(lines).at(-1)).toBe(
+      `Status: Downloaded newer image for ${registry.host}/by-digest@${image.digest}`,
+    );
+    const { RepoTags } = await fixture.daemon.api.call(
+      'GET',
+      `/images/${registry.host}/by-digest@${image.digest}/json`,
+    );
+    expect(RepoTags).toEqual([]);
+  });
+
+  test('what is not there is 404 in docker’s words', async () => {
+    const { status, lines } = await pull('nothing', '1');
+    expect(status).toBe(404);
+    expect(lines[0]?.message).toBe(
+      `manifest for ${registry.host}/nothing:1 not found: manifest unknown: manifest unknown`,
+    );
+  });
+
+  test('by ten clients at once downloads each blob once', async () => {
+    const image = makeImage(registry, 'ten', [randomBytes(3_000_000), randomBytes(2_000_000)]);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => pull('ten', '1')));
+    for (const { lines } of answers) expect(statuses(lines)).toContain(`Digest: ${image.digest}`);
+    expect(image.layers.map(({ path }) => registry.count(path))).toEqual([1, 1]);
+    expect(registry.count(`ten/blobs/${image.id}`)).toBe(1);
+  });
+
+  test('goes on where it was when the daemon was killed in the middle', async () => {
+    const image = makeImage(registry, 'killed', [randomBytes(8_000_000), randomBytes(1000)]);
+    const [large] = image.layers;
+    if (large === undefined) throw new Error('the image has no layer');
+    registry.holdBack = { path: large.path, bytes: 5_000_000 };
+    const cut = pull('killed', '1').catch(() => undefined);
+    const ingest = `${fixture.daemon.dataRoot}/content/ingest`;
+    await eventually('part of the blob has come', () => {
+      return (registry.sent.get(large.path) ?? 0) > 0 && readdirSync(ingest).includes(large.path.slice(-64));
+    });
+    await eventually('it is on the disk', () => statSync(`${ingest}/${large.path.slice(-64)}`).size >= 4_000_000);
+    await fixture.daemon.crash();
+    await cut;
+    await fixture.daemon.start();
+    expect(await fixture.daemon.api.call('GET', '/images/json')).toEqual([]);
+    registry.forget();
+    const { lines } = await pull('killed', '1');
+    expect(statuses(lines)).toContain(`Digest: ${image.digest}`);
+    const from = Number(
+      /^bytes=(\d+)-$/.exec(registry.asked.find(({ path }) => path === large.path)?.range ?? '')?.[1],
+    );
+    expect(from).toBeGreaterThanOrEqual(4_000_000);
+    expect(registry.sent.get(large.path)).toBe(large.bytes.length - from);
+    expect(readdirSync(ingest)).toEqual([]);
+  });
+
+  test('ends when its only client leaves, and goes on for the next one', async () => {
+    const image = makeImage(registry, 'left', [randomBytes(4_000_000)]);
+    const [layer] = image.layers;
+    if (layer === undefined) throw new Error('the image has no layer');
+    registry.holdBack = { path: layer.path, bytes: 1_000_000 };
+    const query = `fromImage=${encodeURIComponent(`${registry.host}/left`)}&tag=1`;
+    const leaver = fixture.daemon.api.send('POST', `/images/create?${query}`, { timeoutMs: 500 }).catch(() => 'left');
+    await eventually('the download has begun', () => registry.count(layer.path) > 0);
+    expect(await leaver).toBe('left');
+    registry.holdBack = undefined;
+    const { lines } = await pull('left', '1');
+    expect(statuses(lines)).toContain(`Digest: ${image.digest}`);
+    expect(registry.count(layer.path)).toBe(2);
+  });
+});
