@@ -176,6 +176,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
     buildTime: '',
     labels: options.labels,
     isDebug: options.isDebug,
+    registries: images.registry.service.facts(),
   });
   await recover(services, execs);
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import type { ContainerSummary } from '../api/types/container.ts';
 import type { SystemInfo } from '../api/types/system.ts';
+import type { RegistryFacts } from '../images/registry/registry-session.ts';
 import type { EventLog } from '../state/event-log.ts';
 import { noFilters } from '../state/filters.ts';
 import { listContainers } from './list-containers.ts';
@@ -17,6 +18,7 @@ export interface SystemFacts {
   buildTime: string;
   labels: readonly string[];
   isDebug: boolean;
+  registries: RegistryFacts;
 }
 
 export class SystemInformation implements SystemService {
@@ -103,18 +105,14 @@ export class SystemInformation implements SystemService {
       OSType: 'linux',
       Architecture: process.arch === 'x64' ? 'x86_64' : process.arch === 'arm64' ? 'aarch64' : process.arch,
       IndexServerAddress: 'https://index.docker.io/v1/',
-      RegistryConfig: {
-        InsecureRegistryCIDRs: ['127.0.0.0/8', '::1/128'],
-        IndexConfigs: { 'docker.io': { Name: 'docker.io', Mirrors: [], Secure: true, Official: true } },
-        Mirrors: [],
-      },
+      RegistryConfig: registryConfig(this.#facts.registries),
       NCPU: os.cpus().length,
       MemTotal: os.totalmem(),
       GenericResources: null,
       DockerRootDir: paths.dataRoot,
-      HttpProxy: '',
-      HttpsProxy: '',
-      NoProxy: '',
+      HttpProxy: this.#facts.registries.proxies.HTTP_PROXY ?? '',
+      HttpsProxy: this.#facts.registries.proxies.HTTPS_PROXY ?? '',
+      NoProxy: this.#facts.registries.proxies.NO_PROXY ?? '',
       Name: os.hostname(),
       Labels: [...this.#facts.labels],
       ExperimentalBuild: false,
@@ -159,6 +157,18 @@ export class SystemInformation implements SystemService {
     }
     return warnings;
   }
+}
+
+function registryConfig({ insecureCidrs, insecureHosts, mirrors }: RegistryFacts): SystemInfo['RegistryConfig'] {
+  const insecure = insecureHosts.map((Name) => [Name, { Name, Mirrors: [], Secure: false, Official: false }] as const);
+  return {
+    InsecureRegistryCIDRs: insecureCidrs,
+    IndexConfigs: Object.fromEntries([
+      ['docker.io', { Name: 'docker.io', Mirrors: mirrors, Secure: true, Official: true }],
+      ...insecure,
+    ]),
+    Mirrors: mirrors,
+  };
 }
 
 function osRelease(): Map<string, string> {

@@ -12,7 +12,7 @@ import {
   type RegistryFacts,
   type RegistrySession,
 } from './registry-session.ts';
-import { type Endpoint, type RegistryOptions, RegistrySettings } from './registry-settings.ts';
+import { type Endpoint, type ProxySettings, type RegistryOptions, RegistrySettings } from './registry-settings.ts';
 
 export class HttpRegistries implements Registries {
   readonly #settings: RegistrySettings;
@@ -64,6 +64,7 @@ export class HttpRegistries implements Registries {
       insecureCidrs: [...this.#settings.insecureCidrs],
       insecureHosts: [...this.#settings.insecureHosts],
       mirrors: this.#settings.hubMirrors.map((url) => `${url}/`),
+      proxies: withoutPasswords(this.#settings.options.proxies),
     };
   }
 
@@ -82,6 +83,11 @@ export class HttpRegistries implements Registries {
     });
     return new RegistryHttp(endpoint, { connections, settings, authorizer, plainHosts: this.#plainHosts });
   }
+}
+
+function withoutPasswords(proxies: ProxySettings): RegistryFacts['proxies'] {
+  const hidden = Object.entries(proxies).map(([name, value]) => [name, value.replace(/\/\/[^/@]*@/, '//xxxxx:xxxxx@')]);
+  return Object.fromEntries(hidden);
 }
 
 /** A mirror that is configured with http may name itself as its realm. */

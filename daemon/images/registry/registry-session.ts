@@ -84,4 +84,6 @@ export interface RegistryFacts {
   insecureHosts: string[];
   /** Of docker.io. */
   mirrors: string[];
+  /** Without their passwords. */
+  proxies: { HTTP_PROXY?: string; HTTPS_PROXY?: string; NO_PROXY?: string };
 }
