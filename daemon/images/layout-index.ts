@@ -8,7 +8,7 @@ import { type ImageManifest, makeManifest, recordedManifest } from './image-mani
 import type { ImageParts } from './image-store.ts';
 import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 import { familiar } from './reference.ts';
-import { OCI_INDEX } from './registry/media-types.ts';
+import { OCI_INDEX, OCI_MANIFEST } from './registry/media-types.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 
 /** Names often change several at a time. */
@@ -100,10 +100,11 @@ export class LayoutIndex {
     for (const { digest } of stale) if (!used.has(digest) && !content.isHeld(digest)) content.remove(digest);
   }
 
+  /** Readers of a layout see OCI manifests only: for one in Docker's form another is made, of the same blobs. */
   #manifestOf(imageId: string): ImageManifest {
     const { content, layers, tables, archives } = this.#parts;
     const recorded = recordedManifest(this.#parts, imageId);
-    if (recorded !== undefined) return recorded;
+    if (recorded?.descriptor.mediaType === OCI_MANIFEST) return recorded;
     const descriptors = layers
       .chain(tables.get(imageId)?.topLayer)
       .reverse()
