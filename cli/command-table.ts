@@ -18,6 +18,7 @@ export const titles = { common: 'Common Commands', groups: 'Management Commands'
 export const groups: Record<string, string> = {
   container: 'Manage containers',
   image: 'Manage images',
+  manifest: 'Look at images at their registries',
   network: 'Manage networks',
   system: 'Manage tsdocker',
   volume: 'Manage volumes',
@@ -132,6 +133,9 @@ export const commands: readonly CommandEntry[] = [
   entry('Remove one or more networks', { group: 'network rm', aliases: ['network remove'] }, () =>
     import('./commands/network-rm.ts').then((m) => m.networkRm),
   ),
+  entry('Display the digest, type, size and platforms of an image at its registry', { group: 'manifest inspect' }, () =>
+    import('./commands/manifest.ts').then((m) => m.manifestInspect),
+  ),
   container('pause', 'Pause all processes within one or more containers', () =>
     import('./commands/pause.ts').then((m) => m.pause),
   ),
@@ -223,7 +227,7 @@ const missing: readonly (readonly [paths: readonly string[], what: string])[] = 
   [['build', 'builder', 'buildx', 'image build'], 'there is no builder yet'],
   [['compose'], 'there is no compose yet'],
   [['checkpoint'], 'containers cannot be checkpointed'],
-  [['context', 'manifest', 'plugin', 'trust'], 'it is no part of this engine; -H and DOCKER_HOST choose a daemon'],
+  [['context', 'plugin', 'trust'], 'it is no part of this engine; -H and DOCKER_HOST choose a daemon'],
   [['config', 'node', 'secret', 'service', 'stack', 'swarm'], 'this engine runs on a single host, without swarm'],
 ];
 

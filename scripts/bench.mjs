@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { imageRows } from './bench-images.mjs';
 import { networkRows } from './bench-network.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -294,6 +295,7 @@ async function main() {
       );
     }
     await networkRows({ engines, rounds, call, compare, timeMs, cli, hasDocker: command('docker') !== undefined });
+    await imageRows({ engines, rounds, compare, timeMs, cli, daemonPids, pssMiB, top, command });
     for (const engine of engines) await run(engine, ['sleep', '1000'], 'bench-c');
     if (command('docker') !== undefined) {
       await compare('docker exec c true', 'ms', engines, rounds, (engine) =>

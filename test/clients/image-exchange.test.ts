@@ -38,7 +38,13 @@ describe('with a real dockerd', () => {
     async () => {
       const dockerd = await ReferenceDockerd.start(fixture.daemon.network);
       try {
-        const layers = [await rawLayer(busyboxEntries('both')), await rawLayer([{ name: '.wh.gone', data: '' }, { name: 'dir/x', data: 'x' }])];
+        const layers = [
+          await rawLayer(busyboxEntries('both')),
+          await rawLayer([
+            { name: '.wh.gone', data: '' },
+            { name: 'dir/x', data: 'x' },
+          ]),
+        ];
         writeFileSync(`${dir}/made.tar`, dockerArchive(rawImage({ layers }), 'both:1'));
         expect(await dockerd.docker('load', '-i', `${dir}/made.tar`)).toBe('Loaded image: both:1\n');
         const id = await dockerd.docker('images', '-q', '--no-trunc', 'both:1');
@@ -50,11 +56,17 @@ describe('with a real dockerd', () => {
         await ok('commit', 'grown', 'both:2');
         await ok('save', '-o', `${dir}/here.tar`, 'both:1', 'both:2');
         await dockerd.docker('rmi', 'both:1');
-        expect(await dockerd.docker('load', '-i', `${dir}/here.tar`)).toMatch(/Loaded image: both:1\nLoaded image: both:2\n/);
+        expect(await dockerd.docker('load', '-i', `${dir}/here.tar`)).toMatch(
+          /Loaded image: both:1\nLoaded image: both:2\n/,
+        );
         for (const name of ['both:1', 'both:2']) {
-          expect(await dockerd.docker('images', '-q', '--no-trunc', name)).toBe(await ok('images', '-q', '--no-trunc', name));
+          expect(await dockerd.docker('images', '-q', '--no-trunc', name)).toBe(
+            await ok('images', '-q', '--no-trunc', name),
+          );
         }
-        expect(await dockerd.docker('run', '--rm', '--network', 'none', 'both:2', '/bin/busybox', 'ls', '/new')).toBe('/new\n');
+        expect(await dockerd.docker('run', '--rm', '--network', 'none', 'both:2', '/bin/busybox', 'ls', '/new')).toBe(
+          '/new\n',
+        );
       } finally {
         await dockerd.stop();
       }
@@ -71,7 +83,10 @@ function debianTar(): string | undefined {
   mkdirSync(`${projectRoot}build/fixtures`, { recursive: true });
   try {
     const options = ['--variant=minbase', '--make-tarball', `${dir}/debs.tgz`];
-    execFileSync('debootstrap', [...options, 'bookworm', `${dir}/debian`, mirror], { stdio: 'ignore', timeout: 240_000 });
+    execFileSync('debootstrap', [...options, 'bookworm', `${dir}/debian`, mirror], {
+      stdio: 'ignore',
+      timeout: 240_000,
+    });
     const from = ['--variant=minbase', '--unpack-tarball', `${dir}/debs.tgz`];
     execFileSync('debootstrap', [...from, 'bookworm', `${dir}/debian`, mirror], { stdio: 'ignore', timeout: 240_000 });
     execFileSync('tar', ['-C', `${dir}/debian`, '--one-file-system', '--xattrs', '-cf', `${kept}.part`, '.']);
@@ -86,16 +101,38 @@ function debianTar(): string | undefined {
 
 describe('a Debian image', () => {
   const hasMirror = existsSync(`${projectRoot}build/fixtures/debian.tar`) || process.env.DEBIAN_MIRROR !== undefined;
-  const testDebian = hasMirror ? testNeeding('docker-registry') : testNeeding('docker-registry', 'debootstrap', 'a Debian mirror');
+  const testDebian = hasMirror
+    ? testNeeding('docker-registry')
+    : testNeeding('docker-registry', 'debootstrap', 'a Debian mirror');
   testDebian(
     'is imported, committed in layers, pushed, removed, pulled and run',
     async () => {
       const tar = debianTar();
       if (tar === undefined) throw new Error('debootstrap found no packages');
       await ok('import', '-c', 'CMD ["bash"]', tar, 'debian:base');
-      await ok('run', '--network', 'none', '--name', 'one', 'debian:base', 'sh', '-c', 'rm -rf /usr/share/doc && echo one >/one');
+      await ok(
+        'run',
+        '--network',
+        'none',
+        '--name',
+        'one',
+        'debian:base',
+        'sh',
+        '-c',
+        'rm -rf /usr/share/doc && echo one >/one',
+      );
       await ok('commit', 'one', 'debian:one');
-      await ok('run', '--network', 'none', '--name', 'two', 'debian:one', 'sh', '-c', 'dpkg -l | wc -l >/packages; ln /one /linked');
+      await ok(
+        'run',
+        '--network',
+        'none',
+        '--name',
+        'two',
+        'debian:one',
+        'sh',
+        '-c',
+        'dpkg -l | wc -l >/packages; ln /one /linked',
+      );
       const name = `${registry?.host}/debian:two`;
       await ok('commit', 'two', name);
       const id = await ok('images', '-q', '--no-trunc', name);
@@ -104,7 +141,8 @@ describe('a Debian image', () => {
       await ok('rmi', '-f', name, 'debian:one', 'debian:base');
       expect(await ok('pull', name)).toContain(`Digest: ${digest}\n`);
       expect(await ok('images', '-q', '--no-trunc', name)).toBe(id);
-      const script = 'cat /one /linked; stat -c %h /one; ls /usr/share/doc 2>/dev/null | wc -l; dpkg -s bash | grep ^Status';
+      const script =
+        'cat /one /linked; stat -c %h /one; ls /usr/share/doc 2>/dev/null | wc -l; dpkg -s bash | grep ^Status';
       expect(await ok('run', '--rm', '--network', 'none', name, 'bash', '-c', script)).toBe(
         'one\none\n2\n0\nStatus: install ok installed\n',
       );
@@ -136,7 +174,11 @@ describe('on a terminal of 80 columns', () => {
       for (let n = 0; n < 4; n++) layers.push(await rawLayer([{ name: `file${n}`, data: randomBytes(1_500_000) }]));
       const reference = evil.hold(rawImage({ layers }), 'slow');
       evil.rules = layers.map(({ bytes, descriptor }) => when(descriptor.digest, slowly(bytes)));
-      const pty = new Pty([cliPath('tsdocker'), 'pull', reference], { rows: 24, cols: 80, env: cliEnv(fixture.daemon) });
+      const pty = new Pty([cliPath('tsdocker'), 'pull', reference], {
+        rows: 24,
+        cols: 80,
+        env: cliEnv(fixture.daemon),
+      });
       await pty.shows(/Downloading +\[=*> *\] +[\d.]+[kM]B\/[\d.]+MB/);
       await pty.shows(/[\d.]+[kM]B\/s/);
       pty.resize(24, 60);

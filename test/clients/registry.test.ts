@@ -186,6 +186,18 @@ esac
   });
 });
 
+testRegistry('manifest inspect tells what a registry has, without pulling it', async () => {
+  const reference = `${open.host}/inspected:1`;
+  const call = (...args: string[]) => cli(daemon, 'tsdocker', args);
+  await call('tag', 'busybox', reference);
+  const digest = /digest: (\S+)/.exec((await call('push', reference)).stdout)?.[1];
+  await call('rmi', reference);
+  const { stdout } = await call('manifest', 'inspect', reference);
+  expect(JSON.parse(stdout)).toMatchObject({ Descriptor: { digest }, Platforms: [{ os: 'linux' }] });
+  expect((await call('manifest', 'inspect', `${open.host}/nosuch`)).code).toBe(1);
+  expect((await call('image', 'inspect', reference)).code).toBe(1);
+});
+
 describe('skopeo', () => {
   const testSkopeo = testNeeding('docker-registry', 'skopeo');
   const inspect = async (...args: string[]) =>
