@@ -15,7 +15,7 @@ export interface ProgressRow {
   sampledBytes: number;
 }
 
-const sampleMs = 500;
+const sampleMs = 250;
 /** Weight of the newest sample in the speed that is shown: steady to the eye, quick enough to tell a stall. */
 const newestWeight = 0.4;
 

@@ -2,7 +2,7 @@
 // and a dockerd, both ways; and what pulling looks like on a terminal.
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { cli, cliEnv, cliPath } from '../harness/clis.ts';
 import { DockerRegistry } from '../harness/docker-registry.ts';
@@ -12,6 +12,7 @@ import { findCommand, projectRoot } from '../harness/paths.ts';
 import { Pty } from '../harness/pty.ts';
 import { busyboxEntries, dockerArchive, rawImage, rawLayer } from '../harness/raw-image.ts';
 import { ReferenceDockerd } from '../harness/reference-dockerd.ts';
+import { readTar } from '../harness/tars.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
 const fixture = useDaemon();
@@ -34,7 +35,7 @@ const ok = async (...args: string[]) => {
 
 describe('with a real dockerd', () => {
   testNeeding('dockerd')(
-    'save there and load here, and the other way round: the same image ID, and it runs',
+    'save there and load here, and the other way round: the same image ID, the same files',
     async () => {
       const dockerd = await ReferenceDockerd.start(fixture.daemon.network);
       try {
@@ -64,9 +65,11 @@ describe('with a real dockerd', () => {
             await ok('images', '-q', '--no-trunc', name),
           );
         }
-        expect(await dockerd.docker('run', '--rm', '--network', 'none', 'both:2', '/bin/busybox', 'ls', '/new')).toBe(
-          '/new\n',
-        );
+        await dockerd.docker('create', '--name', 'look', '--network', 'none', 'both:2', '/x');
+        await dockerd.docker('export', '-o', `${dir}/files.tar`, 'look');
+        const files = readTar(readFileSync(`${dir}/files.tar`));
+        expect(files.find(({ name }) => name === 'new')).toMatchObject({ flag: '0', size: 0 });
+        expect(files.find(({ name }) => name === 'hello')?.data.toString()).toBe('hello both\n');
       } finally {
         await dockerd.stop();
       }
@@ -184,7 +187,6 @@ describe('on a terminal of 80 columns', () => {
       pty.resize(24, 60);
       expect((await pty.ended(60_000)).code).toBe(0);
       const ids = layers.map(({ descriptor }) => descriptor.digest.slice(7, 19));
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the terminal's
       const lines = pty.screen.replace(/\x1b\[\d*[A-Z]/g, '').split(/[\r\n]+/);
       expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(80);
       for (const id of ids) expect(lines.filter((line) => line.startsWith(id)).at(-1)).toMatch(/^\S+: Pull complete$/);
