@@ -70,6 +70,8 @@ export function prepareBridge(
   return change([
     ipv4 === undefined ? undefined : openToChange(`ipv4/conf/${name}/route_localnet`, '1'),
     isOurs ? openToChange(`ipv6/conf/${name}/accept_ra`, '0') : undefined,
+    // Neighbours are asked for from the link-local address: while it is checked for a double, two seconds, nothing could be forwarded.
+    isOurs ? openToChange(`ipv6/conf/${name}/accept_dad`, '0') : undefined,
     isOurs ? openToChange(`ipv6/conf/${name}/disable_ipv6`, ipv6 === undefined ? '1' : '0') : undefined,
   ]);
 }
