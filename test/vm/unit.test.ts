@@ -68,7 +68,7 @@ on('--cgroup-parent is a slice, which is made and goes again; anything else is r
   expect(groupOfProcess(Pid)).toBe(`/batch.slice/batch-night.slice/${scope(id)}/container`);
   await remove(machine, id);
   const refused = await machine.api.send('POST', '/containers/create', {
-    body: { Image: 'busybox', HostConfig: { CgroupParent: '/batch' } },
+    body: { Image: 'busybox', Cmd: ['true'], HostConfig: { CgroupParent: '/batch' } },
   });
   expect(refused.status).toBe(400);
   expect(refused.text).toContain('cgroup-parent for systemd cgroup should be a valid slice named as');
