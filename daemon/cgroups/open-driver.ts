@@ -43,7 +43,7 @@ export async function openDriver(asked: CgroupDriver | undefined): Promise<Opene
   const cgroups = new SystemdCgroups({
     groups,
     manager,
-    holders: new ScopeHolders(kernelFiles, `${root}${group}/cgroup.procs`),
+    holders: new ScopeHolders(`${root}${group}/cgroup.procs`),
     files: kernelFiles,
     root,
     ownUnit: unit.endsWith('.service') ? unit : undefined,

@@ -1,20 +1,18 @@
 // Processes that do nothing but be there: systemd makes a scope of processes that run already, and the container's is born in it, later.
 // Each is lent to one scope after the other. They read from a pipe of the daemon's and end with it.
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { GroupFiles } from '../group-files.ts';
+import { writeFile } from 'node:fs/promises';
 
 /** More than this many starts at once make processes that end after their use. */
 const MAX_IDLE = 4;
 
 export class ScopeHolders implements Disposable {
-  readonly #files: GroupFiles;
   /** cgroup.procs of where they wait: the daemon's own group. */
   readonly #home: string;
   readonly #idle: ChildProcess[] = [];
   readonly #all = new Set<ChildProcess>();
 
-  constructor(files: GroupFiles, home: string) {
-    this.#files = files;
+  constructor(home: string) {
     this.#home = home;
   }
 
@@ -32,9 +30,9 @@ export class ScopeHolders implements Disposable {
   }
 
   /** Out of the scope, which then lives by what else is in it. */
-  giveBack(holder: ChildProcess): void {
+  async giveBack(holder: ChildProcess): Promise<void> {
     try {
-      this.#files.write(this.#home, `${holder.pid}`);
+      await move(holder, this.#home);
     } catch {
       // It could not leave, so it goes.
       holder.kill('SIGKILL');
@@ -48,4 +46,9 @@ export class ScopeHolders implements Disposable {
     for (const holder of this.#all) holder.kill('SIGKILL');
     this.#idle.length = 0;
   }
+}
+
+/** Not on the main thread: the kernel waits for all processors before it moves a process (several milliseconds). */
+export function move(holder: ChildProcess, cgroupProcs: string): Promise<void> {
+  return writeFile(cgroupProcs, `${holder.pid}`);
 }

@@ -7,7 +7,7 @@ import type { CgroupFeatures } from '../features.ts';
 import type { GroupFiles } from '../group-files.ts';
 import type { CgroupResources } from '../resources.ts';
 import type { CgroupStats } from '../stats.ts';
-import type { ScopeHolders } from './scope-holders.ts';
+import { move, type ScopeHolders } from './scope-holders.ts';
 import { SystemdError, type SystemdManager, type UnitProperty } from './systemd-manager.ts';
 import {
   type ContainerGroup,
@@ -69,14 +69,14 @@ export class SystemdCgroups implements CgroupManager {
     const group = groupIn(path);
     const { files, holders, root } = this.#options;
     const holder = holders.take();
-    const release = () => holders.giveBack(holder);
+    const release = () => void holders.giveBack(holder);
     try {
       if (holder.pid === undefined) throw new EngineError('system', `start ${group.scope}: no process can be started`);
       await this.#startScope(group, holder.pid);
       const monitor = `${root}${group.scopePath}/${MONITOR}`;
       files.makeDirectory(monitor);
       const monitorProcs = `${monitor}/cgroup.procs`;
-      files.write(monitorProcs, `${holder.pid}`);
+      await move(holder, monitorProcs);
       return { ...(await this.#groups.create(path, resources)), monitorProcs, release };
     } catch (error) {
       release();
