@@ -41,6 +41,8 @@ import { EventLog, wallClockNs } from './state/event-log.ts';
 import { openVolumes } from './volumes/open-volumes.ts';
 
 export interface Engine {
+  /** Ends all containers, when the host itself is going down; otherwise they go on. */
+  endWithHost(): Promise<void>;
   /** Stops serving; containers go on. */
   close(): Promise<void>;
 }
@@ -63,15 +65,20 @@ export async function openEngine(options: DaemonOptions, version: string, log: L
     }
   };
   try {
-    await build(options, version, log, cleanups);
-    return { close };
+    const containers = await build(options, version, log, cleanups);
+    return { close, endWithHost: () => containers.endWithHost() };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function build(options: DaemonOptions, version: string, log: Log, cleanups: Cleanup[]): Promise<void> {
+async function build(
+  options: DaemonOptions,
+  version: string,
+  log: Log,
+  cleanups: Cleanup[],
+): Promise<EngineContainers> {
   const paths = new EnginePaths(options.dataRoot, options.execRoot);
   makeRoots(paths);
   cleanups.push(lockRoot(paths.dataRoot), lockRoot(paths.execRoot));
@@ -200,6 +207,7 @@ async function build(options: DaemonOptions, version: string, log: Log, cleanups
   const idleMemory = watchIdleMemory();
   cleanups.push(() => idleMemory[Symbol.dispose]());
   setImmediate(() => host.warmUp());
+  return containers;
 }
 
 /** Nobody but root may pass through the data root: images hold programs that are set-uid. Tightened again if someone opened it. */

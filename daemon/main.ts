@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setCloseOnExecFrom } from '../native-bindings/files.ts';
 import { returnLargeBuffers } from '../native-bindings/memory.ts';
+import { isHostGoingDown } from './cgroups/systemd/host-state.ts';
 import type { Log } from './containers/services.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { EngineError } from './errors/engine-error.ts';
@@ -48,13 +49,23 @@ function endOnSignal(engine: Engine, log: Log): void {
   const end = (signal: string) => {
     if (isEnding) return;
     isEnding = true;
-    log.info({ signal }, 'tsdockerd ends; containers go on');
-    setTimeout(() => process.exit(0), closeLimitMs).unref();
-    void engine.close().then(() => process.exit(0));
+    void endDaemon(engine, log, signal).then(() => process.exit(0));
   };
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   process.on('SIGHUP', () => log.info({}, 'SIGHUP: there is nothing to read again'));
+}
+
+/** The containers go on, unless the host itself is going down: then they end as `stop` ends them, and their exits are recorded. */
+async function endDaemon(engine: Engine, log: Log, signal: string): Promise<void> {
+  if (await isHostGoingDown()) {
+    log.info({ signal }, 'the host is going down: tsdockerd ends the containers');
+    await engine.endWithHost();
+  } else {
+    log.info({ signal }, 'tsdockerd ends; containers go on');
+  }
+  setTimeout(() => process.exit(0), closeLimitMs).unref();
+  await engine.close();
 }
 
 function version(): string {

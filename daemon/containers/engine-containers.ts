@@ -21,6 +21,7 @@ import type {
 } from './container-service.ts';
 import { containerStats } from './container-stats.ts';
 import { createContainer } from './create-container.ts';
+import { endWithHost } from './end-with-host.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { createExec, type ExecStartOptions, inspectExec, resizeExec, startExec } from './exec-run.ts';
 import { explainContainer, explainRun } from './explain-container.ts';
@@ -117,6 +118,9 @@ export class EngineContainers implements ContainerService {
   }
   async inspectExec(id: string) {
     return inspectExec(this.#execs, id);
+  }
+  endWithHost() {
+    return endWithHost(this.#services);
   }
   changes(ref: string) {
     return containerChanges(this.#services, ref);

@@ -30,7 +30,7 @@ describe('after a reboot of the host', () => {
   on('what had no policy has ended, and tells how; what was stopped, done or never started is as it was', async () => {
     const no = await state('no');
     expect(no).toMatchObject({ Status: 'exited', OOMKilled: false });
-    // systemd ends it with SIGTERM, like `stop`.
+    // The daemon has asked it to end, as `stop` does, and has seen its end.
     expect(no.ExitCode).toBe(3);
     expect(await state('stopped')).toMatchObject({ Status: 'exited', ExitCode: 3 });
     expect(await state('done')).toMatchObject({ Status: 'exited', ExitCode: 4 });

@@ -61,6 +61,13 @@ export class SystemdManager implements Disposable {
     await this.#connected();
   }
 
+  /** Whether the host is on its way down or to a reboot. */
+  async isStopping(): Promise<boolean> {
+    const reply = await this.#call('Get', 'ss', [MANAGER, 'SystemState'], 'org.freedesktop.DBus.Properties');
+    const [state] = reply.body as [{ value?: unknown } | undefined];
+    return state?.value === 'stopping';
+  }
+
   /** Starts a unit that exists as long as it is used, and waits until its job is done. Throws SystemdError. */
   async startTransientUnit(name: string, properties: readonly UnitProperty[]): Promise<void> {
     const list = properties.map(({ name: key, signature, value }) => [key, { signature, value }]);
@@ -113,8 +120,13 @@ export class SystemdManager implements Disposable {
     }
   }
 
-  async #call(member: string, signature: string, body: readonly DbusValue[]): Promise<DbusMessage> {
-    return this.#send(await this.#connected(), member, signature, body);
+  async #call(
+    member: string,
+    signature: string,
+    body: readonly DbusValue[],
+    interfaceName = MANAGER,
+  ): Promise<DbusMessage> {
+    return this.#send(await this.#connected(), member, signature, body, interfaceName);
   }
 
   async #send(
@@ -122,6 +134,7 @@ export class SystemdManager implements Disposable {
     member: string,
     signature: string,
     body: readonly DbusValue[],
+    interfaceName = MANAGER,
   ): Promise<DbusMessage> {
     this.#serial = (this.#serial % 0x7fffffff) + 1;
     const serial = this.#serial;
@@ -130,7 +143,7 @@ export class SystemdManager implements Disposable {
     const timer = setTimeout(() => reject(late(member)), CALL_LIMIT_MS);
     replies.set(serial, { resolve, reject });
     try {
-      socket.write(encodeCall({ serial, path: MANAGER_PATH, interface: MANAGER, member, signature, body }));
+      socket.write(encodeCall({ serial, path: MANAGER_PATH, interface: interfaceName, member, signature, body }));
       const reply = await promise;
       if (reply.type === 'error') {
         const [words] = reply.body;
