@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { EngineError } from '../../errors/engine-error.ts';
-import type { DbusValue } from './dbus-codec.ts';
+import type { DbusValue, Variant } from './dbus-codec.ts';
 import { type DbusMessage, decodeMessage, encodeCall, messageLength } from './dbus-message.ts';
 
 export interface UnitProperty {
@@ -64,7 +64,7 @@ export class SystemdManager implements Disposable {
   /** Whether the host is on its way down or to a reboot. */
   async isStopping(): Promise<boolean> {
     const reply = await this.#call('Get', 'ss', [MANAGER, 'SystemState'], 'org.freedesktop.DBus.Properties');
-    const [state] = reply.body as [{ value?: unknown } | undefined];
+    const [state] = reply.body as readonly (Variant | undefined)[];
     return state?.value === 'stopping';
   }
 

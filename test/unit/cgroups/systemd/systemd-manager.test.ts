@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { messageLength } from '../../../../daemon/cgroups/systemd/dbus-message.ts';
 import { SystemdManager } from '../../../../daemon/cgroups/systemd/systemd-manager.ts';
-import { jobRemoved, unitExists } from './golden-messages.ts';
+import { jobRemoved, stopping, unitExists } from './golden-messages.ts';
 
 let dir: string;
 let server: Server;
@@ -52,6 +52,13 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
+/** A golden answer to serial 7, to another one. */
+function answering(golden: Buffer, serial: number): Buffer {
+  const bytes = Buffer.from(golden);
+  bytes.writeUInt32LE(serial, bytes.indexOf(Buffer.from('0501750007000000', 'hex')) + 4);
+  return bytes;
+}
+
 const open = () => new SystemdManager(join(dir, 'private'));
 
 test('a start is over when its job is, though the signal comes with the answer or byte by byte', async () => {
@@ -80,11 +87,7 @@ test('the end of another unit’s job is not taken for it', async () => {
 
 test('systemd’s errors keep their name and words', async () => {
   using manager = open();
-  answer = (socket, serial) => {
-    const bytes = Buffer.from(unitExists);
-    bytes.writeUInt32LE(serial, bytes.indexOf(Buffer.from('0501750007000000', 'hex')) + 4);
-    socket.write(bytes);
-  };
+  answer = (socket, serial) => socket.write(answering(unitExists, serial));
   await expect(manager.startTransientUnit('x.scope', [])).rejects.toMatchObject({
     systemdName: 'org.freedesktop.systemd1.UnitExists',
     message: 'systemd: StartTransientUnit: Unit x.scope already exists.',
@@ -101,6 +104,15 @@ test('after systemd has closed the connection the next call makes a new one; rub
   expect(connections).toHaveLength(2);
   answer = (socket) => socket.write(Buffer.alloc(64, 0x41));
   await expect(manager.startTransientUnit('x.scope', [])).rejects.toThrow(/byte order or version/);
+});
+
+test('whether the host is going down is a property of systemd’s', async () => {
+  using manager = open();
+  answer = (socket, serial) => socket.write(answering(stopping, serial));
+  expect(await manager.isStopping()).toBe(true);
+  answer = (socket, serial) =>
+    socket.write(answering(Buffer.from(stopping.toString('latin1').replace('stopping', 'degraded'), 'latin1'), serial));
+  expect(await manager.isStopping()).toBe(false);
 });
 
 test('nobody listening is told with the path', async () => {
