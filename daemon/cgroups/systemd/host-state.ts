@@ -5,5 +5,6 @@ import { isSystemdRunning, SystemdManager } from './systemd-manager.ts';
 export async function isHostGoingDown(): Promise<boolean> {
   if (!isSystemdRunning()) return false;
   using manager = new SystemdManager();
-  return manager.isStopping().catch(() => false);
+  // Awaited here: the connection ends with this function.
+  return await manager.isStopping().catch(() => false);
 }
