@@ -28,7 +28,7 @@ const checks = {
   htpasswd: () => findCommand('htpasswd') !== undefined,
   openssl: () => findCommand('openssl') !== undefined,
   debootstrap: () => findCommand('debootstrap') !== undefined,
-  'a Debian mirror': () => spawnSync('busybox', ['nc', '-w', '5', '-z', 'deb.debian.org', '80']).status === 0,
+  'a Debian mirror': () => spawnSync('timeout', ['5', 'bash', '-c', '</dev/tcp/deb.debian.org/80']).status === 0,
   'two processors': () => existsSync('/sys/devices/system/cpu/cpu1'),
 } satisfies Record<string, () => boolean>;
 
