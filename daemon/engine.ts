@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path';
 import { LOCK } from '../native-bindings/constants.ts';
 import { tryFlock } from '../native-bindings/files.ts';
+import { unreadByPeer } from '../native-bindings/sockets.ts';
 import { ApiServer } from './api/api-server.ts';
 import { openDriver } from './cgroups/open-driver.ts';
 import { publishNetworkChange } from './containers/container-events.ts';
@@ -188,15 +189,14 @@ async function build(
   await recover(services, execs);
 
   const api = await ApiServer.build({
-    ...{
-      containers,
-      images: images.store,
-      registry: images.registry.service,
-      volumes,
-      networks: networks.service,
-      system,
-      log,
-    },
+    containers,
+    images: images.store,
+    registry: images.registry.service,
+    volumes,
+    networks: networks.service,
+    system,
+    log,
+    unreadByPeer,
   });
   const gid = groupId(options);
   await api.listen(options.hosts, {

@@ -16,6 +16,7 @@ export const MSG = { PEEK: 2, TRUNC: 0x20, DONTWAIT: 0x40, NOSIGNAL: 0x4000 } as
 
 const SCM_RIGHTS = 1;
 const SIOCGIFINDEX = 0x8933;
+const SIOCOUTQ = 0x5411;
 const SOCKADDR_BYTES = 28;
 const UNIX_PATH_MAX = 107;
 
@@ -219,4 +220,11 @@ function groupsOf(text: string): number[] {
     const value = Number.parseInt(group, 16);
     return [value >> 8, value & 0xff];
   });
+}
+
+/** Of a unix socket: more than 0 while the peer has not read all that was written to it (unix(7), SIOCOUTQ). */
+export function unreadByPeer(fd: number): number {
+  const bytes = Buffer.alloc(4);
+  syscall('ioctl', [fd, SIOCOUTQ, bytes], () => ({ args: { fd }, operand: `SIOCOUTQ of fd ${fd}` }));
+  return bytes.readInt32LE(0);
 }

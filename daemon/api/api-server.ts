@@ -44,7 +44,7 @@ export class ApiServer {
   }
 
   static async build(services: ApiServices): Promise<ApiServer> {
-    const sessions: Sessions = new Set();
+    const sessions: Sessions = { open: new Set(), unreadByPeer: services.unreadByPeer };
     const app = createApp(services);
     const targets = registerRoutes(app, services, sessions);
     await app.ready();
@@ -80,7 +80,7 @@ export class ApiServer {
       server.closeAllConnections();
       return done;
     });
-    for (const socket of this.#sessions) socket.destroy();
+    for (const socket of this.#sessions.open) socket.destroy();
     await Promise.all(closed);
   }
 }

@@ -8,9 +8,10 @@ import type { Attachment } from '../containers/container-service.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkVersion, commonHeaders, requestedVersion, stripVersion } from './api-version.ts';
 import { errorAnswer, errorBody } from './error-status.ts';
+import { headersRead, pythonClient } from './header-read.ts';
 import { endWith, headerLines, statusLine, takeOverConnection } from './http-server.ts';
 import { parseJson } from './read-body.ts';
-import type { ApiLog } from './services.ts';
+import type { ApiLog, ApiServices } from './services.ts';
 import { serveStdio } from './stdio-session.ts';
 import { streamContentType } from './stream-framing.ts';
 
@@ -28,15 +29,12 @@ export interface HijackTarget {
 
 const upgradeBodyLimit = 64 * 1024;
 const bodyTimeoutMs = 20_000;
-/**
- * docker-py reads the stream past the buffer of its HTTP parser: bytes that arrive together with the headers are lost to it. A pause
- * between the two keeps them apart.
- */
-const pythonClient = /docker-sdk-python|docker-py|docker-compose\/1/;
-const pythonPauseMs = 40;
 
-/** Sessions in progress, to be cut when the engine stops. */
-export type Sessions = Set<Duplex>;
+export interface Sessions {
+  /** In progress, to be cut when the engine stops. */
+  readonly open: Set<Duplex>;
+  readonly unreadByPeer: ApiServices['unreadByPeer'] | undefined;
+}
 
 export function wantsHijack(request: IncomingMessage, targets: readonly HijackTarget[]): boolean {
   if (request.method !== 'POST' || request.headers.upgrade?.toLowerCase() !== 'tcp') return false;
@@ -105,13 +103,15 @@ async function runSession(
   attachment: Attachment,
   context: { leftover: Buffer; request: IncomingMessage; sessions: Sessions },
 ): Promise<void> {
-  context.sessions.add(socket);
-  socket.once('close', () => context.sessions.delete(socket));
+  const { open, unreadByPeer } = context.sessions;
+  open.add(socket);
+  socket.once('close', () => open.delete(socket));
+  const isPython = pythonClient.test(context.request.headers['user-agent'] ?? '');
   await serveStdio(socket, attachment, {
     leftover: context.leftover,
     isFramed: !attachment.tty,
     detachKeys: opened.detachKeys,
-    holdOutputMs: pythonClient.test(context.request.headers['user-agent'] ?? '') ? pythonPauseMs : 0,
+    ...(isPython ? { mayWrite: () => headersRead(socket, unreadByPeer) } : {}),
   });
 }
 

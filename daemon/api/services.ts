@@ -22,4 +22,6 @@ export interface ApiServices {
   readonly volumes: VolumeService;
   readonly system: SystemService;
   readonly log: ApiLog;
+  /** Of a unix socket's descriptor: 0 when its peer has read everything. Without it a pause has to do. */
+  readonly unreadByPeer?: (fd: number) => number;
 }

@@ -15,8 +15,8 @@ export interface SessionOptions {
   isFramed: boolean;
   /** Looked for in the input of a terminal. */
   detachKeys: Buffer;
-  /** Milliseconds to keep back the first output. */
-  holdOutputMs: number;
+  /** Settles when the first output may be written. */
+  mayWrite?: () => Promise<void>;
 }
 
 /** Resolves when the output has ended and is written. Never rejects: errors of either side end the session. */
@@ -25,7 +25,7 @@ export async function serveStdio(socket: Duplex, attachment: Attachment, options
   if (socket.destroyed) attachment.close();
   takeInput(socket, attachment, options);
   try {
-    if (options.holdOutputMs > 0) await new Promise((resolve) => setTimeout(resolve, options.holdOutputMs));
+    await options.mayWrite?.();
     await pumpOutput(attachment.output, socket, { isFramed: options.isFramed, canMerge: true });
   } catch (error) {
     socket.destroy(error as Error);

@@ -28,7 +28,7 @@ export interface LaunchOptions {
 const EVERY_SEAL = F_SEAL.SEAL | F_SEAL.SHRINK | F_SEAL.GROW | F_SEAL.WRITE;
 
 /** A monitor closes its socket a moment before it can be reaped. */
-const REAP_DELAYS_MS = [1, 10, 100, 1000];
+const REAP_DELAYS_MS = [1, 10, 100, 1000, 5000];
 
 export class Launcher implements Disposable {
   readonly #binary: number;

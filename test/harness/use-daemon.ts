@@ -1,5 +1,6 @@
 // One daemon per test file, with a ledger at its end: a container that a test leaves is removed, what the engine leaves fails the file.
 import { afterAll, afterEach, beforeAll } from 'vitest';
+import { eventually } from './eventually.ts';
 import { openFileCount, zombiesOf } from './ledger.ts';
 import { type DaemonOptions, TestDaemon } from './test-daemon.ts';
 
@@ -28,8 +29,11 @@ export function useDaemon(options: DaemonOptions = {}): DaemonFixture {
     if (daemon === undefined) return;
     const problems: string[] = [];
     if (daemon.isRunning) {
-      const zombies = zombiesOf(daemon.pid);
-      if (zombies.length > 0) problems.push(`zombies of the daemon: ${zombies.join(' ')}`);
+      const { pid } = daemon;
+      // A monitor closes its socket a moment before it can be reaped.
+      await eventually('no zombies', () => zombiesOf(pid).length === 0).catch(() =>
+        problems.push(`zombies of the daemon: ${zombiesOf(pid).join(' ')}`),
+      );
       const grown = openFileCount(daemon.pid) - filesAtStart;
       // Pools that fill on first use (jail workers, prepared namespaces, the database's files) may hold some.
       if (grown > 40) problems.push(`the daemon holds ${grown} more open files than at its start`);
