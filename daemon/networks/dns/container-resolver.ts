@@ -1,6 +1,7 @@
 // The name server of one container: reads questions from its two sockets, answers from the directory or asks outside. Whatever the
 // container sends, the daemon's time and memory for it are bounded, and other containers are served in between.
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net';
 import { firstMessage, type Transport, withLength } from './exchange.ts';
@@ -49,7 +50,8 @@ export class ContainerResolver implements Disposable {
   }
 
   #datagram(bytes: Buffer, from: RemoteInfo): void {
-    if (bytes.length > MAX_QUERY_BYTES || !this.#options.mayRead()) return;
+    // With a raw socket anybody can send from port 0, which nothing can be sent to: node throws.
+    if (from.port === 0 || bytes.length > MAX_QUERY_BYTES || !this.#options.mayRead()) return;
     const read = readQuery(bytes);
     if (read === undefined) return;
     if ('reply' in read) {
@@ -90,7 +92,8 @@ export class ContainerResolver implements Disposable {
         if (read === undefined) return;
         const reply = 'reply' in read ? read.reply : await this.#options.answer(read.query, 'tcp');
         if (!connection.writable) return;
-        connection.write(withLength(reply));
+        // Who does not read is not read from either: the answers would pile up here.
+        if (!connection.write(withLength(reply))) await once(connection, 'drain');
       }
     }
   }

@@ -3,6 +3,9 @@ import { closeSync, openSync, readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NameServer } from '../../../../daemon/networks/dns/name-server.ts';
 import type { NameDirectory, ResolverSettings } from '../../../../daemon/networks/name-directory.ts';
+import { inNetworkNamespace } from '../../../../native-bindings/namespaces.ts';
+import { AF, connectSocket, IPPROTO, openSocket, SOCK, sendBytes } from '../../../../native-bindings/sockets.ts';
+import { question } from '../../../harness/dns-messages.ts';
 import { lookup, UpstreamDns } from '../../../harness/dns-servers.ts';
 import { eventually } from '../../../harness/eventually.ts';
 import { NetNamespace } from '../../../harness/net-namespace.ts';
@@ -12,6 +15,10 @@ const directory: NameDirectory = {
   addressesOf: (id, name) => {
     if (name === 'me') return { ipv4: [id === 'one' ? '10.0.0.1' : '10.0.0.2'], ipv6: [] };
     if (name === 'six') return { ipv4: [], ipv6: ['fd00::6'] };
+    if (name === 'huge') {
+      hugeAnswers++;
+      return { ipv4: Array.from({ length: 4000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`), ipv6: [] };
+    }
     if (name === 'many') return { ipv4: Array.from({ length: 300 }, (_, i) => `10.1.${i >> 8}.${i & 255}`), ipv6: [] };
     return undefined;
   },
@@ -20,6 +27,7 @@ const directory: NameDirectory = {
 };
 const inside = (...servers: string[]): ResolverSettings => ({ servers, isFromHost: false, hasWayOut: true });
 
+let hugeAnswers = 0;
 let errors: unknown[];
 let server: NameServer;
 let namespace: NetNamespace;
@@ -158,3 +166,50 @@ describe.skipIf(!isRoot)('the sockets', () => {
     await eventually('the descriptors are closed', () => openFiles() <= before + 2);
   }, 60_000);
 });
+
+describe.skipIf(!isRoot)('hostile clients', () => {
+  it('may say that they have no port: such a question is answered to nobody', async () => {
+    server.start('one', { fd }, inside());
+    const raw = inNetworkNamespace(fd, () => openSocket(AF.INET, SOCK.RAW, IPPROTO.UDP));
+    try {
+      connectSocket(raw, { address: '127.0.0.11', port: 0 });
+      sendBytes(raw, datagram({ from: 0, to: 53 }, question({ name: 'me' })));
+    } finally {
+      closeSync(raw);
+    }
+    expect(await ask('A:me')).toEqual([['10.0.0.1']]);
+  });
+
+  it('that never read their answers are asked no more questions than the kernel keeps answers for', async () => {
+    const questions = 1500;
+    server.start('one', { fd }, inside());
+    await new Promise((resolve) => setImmediate(resolve));
+    const client = inNetworkNamespace(fd, () => openSocket(AF.INET, SOCK.STREAM, IPPROTO.TCP));
+    try {
+      connectSocket(client, { address: '127.0.0.11', port: 53 });
+      const one = question({ name: 'huge' });
+      sendBytes(
+        client,
+        Buffer.concat(new Array<Buffer>(questions).fill(Buffer.concat([Buffer.of(0, one.length), one]))),
+      );
+      await eventually('the first is answered', () => hugeAnswers > 0);
+      expect(await ask('A:me', 'A:me')).toEqual([['10.0.0.1'], ['10.0.0.1']]);
+      expect(hugeAnswers).toBeLessThan(questions / 2);
+    } finally {
+      closeSync(client);
+    }
+  });
+});
+
+/** UDP (RFC 768) over IPv4 from 127.0.0.1 to 127.0.0.11; the payload's length must be even. */
+function datagram({ from, to }: { from: number; to: number }, payload: Buffer): Buffer {
+  const length = 8 + payload.length;
+  const bytes = Buffer.concat([Buffer.of(from >> 8, from & 255, to >> 8, to & 255, 0, length, 0, 0), payload]);
+  const pseudoHeader = Buffer.of(127, 0, 0, 1, 127, 0, 0, 11, 0, 17, 0, length);
+  const summed = Buffer.concat([pseudoHeader, bytes]);
+  let sum = 0;
+  for (let at = 0; at < summed.length; at += 2) sum += summed.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  bytes.writeUInt16BE(~sum & 0xffff, 6);
+  return bytes;
+}
