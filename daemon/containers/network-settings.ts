@@ -5,7 +5,7 @@ import type { Connection } from '../networks/gateways.ts';
 import type { PublishedPort } from '../networks/kernel/published-port.ts';
 import { gatewayOf } from '../networks/network-entry.ts';
 import { isPredefined, poolOf, prefixOf } from '../networks/network-record.ts';
-import { parsePortRange } from '../networks/port-requests.ts';
+import { exposedPorts } from '../networks/port-requests.ts';
 import type { Container } from './container.ts';
 import type { Services } from './services.ts';
 
@@ -137,15 +137,13 @@ function portMap(container: Container, published: readonly PublishedPort[]): Por
     const key = `${containerPort}/${protocol}`;
     ports.set(key, [...(ports.get(key) ?? []), { HostIp: hostIp, HostPort: String(hostPort) }]);
   }
-  const onlyExposed = exposedPorts(container).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`);
+  const onlyExposed = exposedPorts(container.record.config.ExposedPorts).map(
+    ({ containerPort, protocol }) => `${containerPort}/${protocol}`,
+  );
   return {
     ...Object.fromEntries(onlyExposed.filter((key) => !ports.has(key)).map((key) => [key, null])),
     ...Object.fromEntries(ports),
   };
-}
-
-function exposedPorts({ record }: Container) {
-  return Object.keys(record.config.ExposedPorts ?? {}).flatMap(parsePortRange);
 }
 
 /** As in the list: a line for each published port, and one for what is only exposed. */
@@ -160,7 +158,7 @@ export function summaryPorts(services: Services, container: Container): Port[] {
       PublicPort: hostPort,
       Type: protocol,
     })),
-    ...exposedPorts(container)
+    ...exposedPorts(container.record.config.ExposedPorts)
       .filter(({ containerPort, protocol }) => !isPublished.has(`${containerPort}/${protocol}`))
       .map(({ containerPort, protocol }) => ({ PrivatePort: containerPort, Type: protocol })),
   ];

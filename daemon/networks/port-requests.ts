@@ -10,7 +10,7 @@ export interface PortWishes {
 }
 
 const protocols: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
-/** All of both protocols of one address; more would be a mistake. */
+/** All of both protocols of one address; more would be a mistake, and an image's ranges are few bytes for many ports. */
 const portsLimit = 131_072;
 
 /** Throws 'invalid' in docker's words. */
@@ -26,13 +26,24 @@ export function portRequests({ exposed, bindings, publishAll }: PortWishes): Por
       requests.push({ ...port, hostIp: checkHostIp(HostIp), ...(hostPorts === undefined ? {} : { hostPorts }) });
     }
   }
-  for (const key of Object.keys(exposed ?? {})) {
-    for (const port of parsePortRange(key)) {
-      if (publishAll && !bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
-    }
+  for (const port of exposedPorts(exposed)) {
+    if (publishAll && !bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
   }
   if (requests.length > portsLimit) throw new EngineError('invalid', `more than ${portsLimit} published ports`);
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
+}
+
+/** Of Config.ExposedPorts, each once. Throws 'invalid' in docker's words, and for ranges that are more ports together than there can be. */
+export function exposedPorts(exposed: PortWishes['exposed']): { containerPort: number; protocol: PortProtocol }[] {
+  const ports = new Map<string, { containerPort: number; protocol: PortProtocol }>();
+  let left = portsLimit;
+  for (const key of Object.keys(exposed ?? {})) {
+    const { first, last, protocol } = parseRange(key);
+    left -= last - first + 1;
+    if (left < 0) throw new EngineError('invalid', `more than ${portsLimit} exposed ports`);
+    for (const port of portsOf(first, last, protocol)) ports.set(portKey(port), port);
+  }
+  return [...ports.values()];
 }
 
 function portKey({ containerPort, protocol }: Pick<PortRequest, 'containerPort' | 'protocol'>): string {
@@ -41,23 +52,24 @@ function portKey({ containerPort, protocol }: Pick<PortRequest, 'containerPort' 
 
 /** "80", "80/udp". */
 export function parsePort(key: string): { containerPort: number; protocol: PortProtocol } {
-  const [only, ...more] = parsePortRange(key);
-  if (only === undefined || more.length > 0) throw invalidPort(key.split('/')[0] ?? '');
-  return only;
+  const { first, last, protocol } = parseRange(key);
+  if (last > first) throw invalidPort(key.split('/')[0] ?? '');
+  return { containerPort: first, protocol };
 }
 
 /** "80", "80/udp", "8000-8010/tcp": what EXPOSE may say. */
-export function parsePortRange(key: string): { containerPort: number; protocol: PortProtocol }[] {
+function parseRange(key: string): { first: number; last: number; protocol: PortProtocol } {
   const [text = '', protocol = 'tcp', ...rest] = key.split('/');
   if (!protocols.has(protocol.toLowerCase()) || rest.length > 0) {
     throw new EngineError('invalid', `invalid proto: ${key.slice(key.indexOf('/') + 1)}`);
   }
   const { first, last } = parseNumbers(text);
   if (first < 1) throw invalidPort(text);
-  return Array.from({ length: last - first + 1 }, (_, i) => ({
-    containerPort: first + i,
-    protocol: protocol.toLowerCase() as PortProtocol,
-  }));
+  return { first, last, protocol: protocol.toLowerCase() as PortProtocol };
+}
+
+function portsOf(first: number, last: number, protocol: PortProtocol) {
+  return Array.from({ length: last - first + 1 }, (_, i) => ({ containerPort: first + i, protocol }));
 }
 
 /** undefined: the kernel chooses. */

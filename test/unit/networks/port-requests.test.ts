@@ -34,6 +34,18 @@ describe('published ports', () => {
     ]);
     expect(portRequests({ exposed, bindings: {}, publishAll: false })).toEqual([]);
   });
+  it('are each published once, however often an image exposes them', () => {
+    const exposed = { '80': {}, '80/tcp': {}, '79-80/TCP': {} };
+    expect(portRequests({ exposed, bindings: {}, publishAll: true }).map(({ containerPort }) => containerPort)).toEqual(
+      [79, 80],
+    );
+  });
+  it('are counted before they are made out of the ranges of an image', () => {
+    const exposed = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`${i + 1}-65535/tcp`, {}]));
+    for (const publishAll of [true, false]) {
+      expect(() => portRequests({ exposed, bindings: {}, publishAll })).toThrow('more than 131072 exposed ports');
+    }
+  });
   it.each([
     [{ '80/tcp': [{ HostPort: '70000' }] }, 'invalid port specification: "70000"'],
     [{ '80/tcp': [{ HostPort: 'abc' }] }, 'invalid port specification: "abc"'],
