@@ -88,6 +88,9 @@ static uint8_t remove_port(const struct frame *frame)
 		if (!is_same_port(&port->frame, frame))
 			continue;
 		*place = port->next;
+		/* The daemon may have the socket open as well: then closing it here does not end what epoll reports. */
+		epoll_ctl(keeper_epoll, EPOLL_CTL_DEL, port->fd, NULL);
+		port->source.ready = NULL;
 		close(port->fd);
 		tcp_close_all(port);
 		udp_close_all(port);
