@@ -19,6 +19,8 @@ export class NetworkEntry {
   readonly record: NetworkRecord;
   /** By container. */
   readonly endpoints = new Map<string, Endpoint>();
+  /** Somebody may still have it in hand, from before it waited for its turn. */
+  isRemoved = false;
   readonly #allocators: ReadonlyMap<4 | 6, AddressAllocator>;
   readonly #byName = new Map<string, Set<Endpoint>>();
   readonly #byAddress = new Map<string, Endpoint>();
@@ -31,6 +33,7 @@ export class NetworkEntry {
   /** Throws docker's errors: an address that cannot be, is taken, or none left. On a throw nothing is reserved. */
   reserve(config: EndpointConfig, owner: EndpointOwner, interfaceName: string): Endpoint {
     const { record } = this;
+    if (this.isRemoved) throw new EngineError('not-found', `network ${record.name} not found`);
     if (this.endpoints.has(owner.containerId)) {
       throw new EngineError(
         'forbidden',

@@ -66,8 +66,10 @@ export class NetworkRegistry {
     return this.#index(new NetworkEntry(record));
   }
 
-  delete({ record }: NetworkEntry): void {
+  delete(entry: NetworkEntry): void {
+    const { record } = entry;
     this.#db.run('DELETE FROM networks WHERE id = ?', record.id);
+    entry.isRemoved = true;
     this.#byId.delete(record.id);
     if (this.#byName.get(record.name)?.record.id === record.id) this.#byName.delete(record.name);
   }

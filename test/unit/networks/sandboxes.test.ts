@@ -142,6 +142,17 @@ describe('a container’s network', () => {
     expect(resolverCalls).toEqual([]);
   });
 
+  it('is refused on a network that was removed while its container waited for its turn', async () => {
+    await networks.service.create({ Name: 'n' });
+    const sandbox = await run('a', [on('bridge')]);
+    const attachment = on('n');
+    await networks.service.remove('n');
+    kernel.calls.length = 0;
+    await expect(networks.sandboxes.connect(sandbox, 1, attachment)).rejects.toThrow('network n not found');
+    expect(sandbox.connections).toHaveLength(1);
+    expect(kernel.calls).toEqual([]);
+  });
+
   it('an address that is taken or outside is refused, and nothing stays reserved', async () => {
     await networks.service.create({ Name: 'n', IPAM: { Config: [{ Subnet: '10.7.0.0/29' }] } });
     await run('a', [on('n', { IPAMConfig: { IPv4Address: '10.7.0.5' } })]);
