@@ -26,9 +26,9 @@ export class EnginePaths {
     return this.container(id);
   }
 
-  /** Written anew at each start, so they need not survive the run. */
+  /** Written anew at each start. A container can fill them: on the disk of its layers that is no more than it could do anyway. */
   managedFile(id: string, name: ManagedFileName): string {
-    return join(this.execRoot, 'containers', id, name);
+    return join(this.container(id), name);
   }
 
   execLogs(id: string, execId: string): string {
@@ -44,7 +44,7 @@ export class EnginePaths {
     return join(this.execRoot, 'trash');
   }
 
-  /** The monitor's socket and records, and the managed files. */
+  /** The monitor's socket and records. */
   run(id: string): string {
     return join(this.execRoot, 'containers', id);
   }

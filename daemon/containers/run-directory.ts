@@ -1,4 +1,4 @@
-// The directory of a run: the monitor's socket and records, the managed files. When the run is concluded it is renamed away at once and
+// The directory of a run: the monitor's socket and records. When the run is concluded it is renamed away at once and
 // deleted behind the scenes, since deleting files one by one takes milliseconds on some disks.
 import { readdirSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';

@@ -1,6 +1,7 @@
 // The files that the engine keeps below /etc of a container: written anew at each start, into the run's directory, and bound into place
 // by the program. They are never part of a layer. While it runs they are changed in place: the mount is on the file itself.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { isErrno } from '../../native-bindings/errno.ts';
 import type { Connection } from '../networks/gateways.ts';
 import { editHosts, embeddedResolvConf, type HostLine, hostsFile, resolvConf } from '../networks/managed-files.ts';
 import { parseNetworkMode } from '../networks/network-mode.ts';
@@ -10,6 +11,8 @@ import type { Container } from './container.ts';
 import { networkDonor } from './join-namespaces.ts';
 import { linkedFrom, linkLines } from './links.ts';
 import type { Services } from './services.ts';
+
+const editedLimitBytes = 1024 * 1024;
 
 /** The network's addresses are reserved already. */
 export function writeManagedFiles(services: Services, container: Container): ManagedFiles {
@@ -46,10 +49,11 @@ export function writeManagedFiles(services: Services, container: Container): Man
 /** `after`: what of the network has changed. Of a container that uses another's network nothing is its own. */
 export function updateManagedFiles(services: Services, container: Container, change: FileChange): void {
   const hosts = services.paths.managedFile(container.id, 'hosts');
-  writeFileSync(hosts, editHosts(readText(hosts), change.removed, change.added));
+  const text = readChanged(hosts);
+  if (text !== undefined) writeFileSync(hosts, editHosts(text, change.removed, change.added));
   const resolv = services.paths.managedFile(container.id, 'resolv.conf');
   // What the container wrote itself stays.
-  if (change.resolverBefore !== undefined && readText(resolv) === change.resolverBefore) {
+  if (change.resolverBefore !== undefined && readChanged(resolv) === change.resolverBefore) {
     writeFileSync(resolv, resolverFile(services, container));
   }
 }
@@ -66,7 +70,8 @@ export function updateLinks(services: Services, container: Container): void {
   for (const other of linkedFrom(services, container)) {
     const lines = linkLines(services, other, false);
     const path = services.paths.managedFile(other.id, 'hosts');
-    const text = readText(path);
+    const text = readChanged(path);
+    if (text === undefined) continue;
     const names = new Set(lines.map((line) => line.names.join(' ')));
     const kept = text.split('\n').filter((line) => !names.has(line.slice(line.indexOf('\t') + 1)));
     writeFileSync(path, editHosts(kept.join('\n'), [], lines));
@@ -117,4 +122,23 @@ function readText(path: string): string {
   } catch {
     return '';
   }
+}
+
+/** A file that the container can write to as well. undefined: it is larger than what the engine edits, and left to the container. */
+function readChanged(path: string): string | undefined {
+  const bytes = Buffer.allocUnsafe(editedLimitBytes + 1);
+  let length = 0;
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      for (let got = -1; got !== 0 && length < bytes.length; length += got) {
+        got = readSync(fd, bytes, length, bytes.length - length, null);
+      }
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+  return length > editedLimitBytes ? undefined : bytes.toString('utf8', 0, length);
 }
