@@ -210,8 +210,22 @@ export class LayerStore {
   }
 
   #publish(directory: string, layer: Layer): LayerHold {
-    renameSync(directory, this.dirOf(layer.number));
-    fsyncDirectory(this.#root.layers);
+    const path = this.dirOf(layer.number);
+    renameSync(directory, path);
+    // From here on something may lie at this number, whatever fails.
+    this.#last = layer.number;
+    try {
+      fsyncDirectory(this.#root.layers);
+      this.#insert(layer);
+    } catch (error) {
+      this.#trash.discard(path);
+      throw error;
+    }
+    this.#remember(layer);
+    return this.hold(layer.number);
+  }
+
+  #insert(layer: Layer): void {
     this.#db.run(
       'INSERT INTO layers (number, kind, key, parent, diff_id, size_bytes, tar_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
       layer.number,
@@ -222,8 +236,6 @@ export class LayerStore {
       layer.sizeBytes,
       layer.tarBytes ?? null,
     );
-    this.#remember(layer);
-    return this.hold(layer.number);
   }
 
   #remember(layer: Layer): void {
