@@ -5,7 +5,8 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
 import { programDecoder } from './program-decoder.ts';
 
-export type Compression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
+const compressions = ['none', 'gzip', 'zstd', 'bzip2', 'xz'] as const;
+export type Compression = (typeof compressions)[number];
 
 const CHUNK_BYTES = 256 * 1024;
 const MAGIC_BYTES = 6;
@@ -33,17 +34,24 @@ export function ownedSource(stream: Readable): ByteSource {
 
 /**
  * The plain bytes of a stream. The stream itself is never destroyed, only not read any further: it may be a request whose connection still
- * has to carry the answer. Throws EngineError 'not-implemented' when the program that reads xz or bzip2 is not installed.
+ * has to carry the answer. Throws 'invalid' for what is not `known`, EngineError 'not-implemented' when the program that reads xz or bzip2 is not installed.
  */
-export async function decompressed(source: Readable): Promise<ByteSource> {
+export async function decompressed(
+  source: Readable,
+  known: readonly Compression[] = compressions,
+): Promise<ByteSource & { compression: Compression }> {
   const start = await firstBytes(source);
   const compression = compressionOf(start);
-  if (source.readableEnded) return ownedSource(decoded(Readable.from([start]), compression));
+  if (!known.includes(compression)) {
+    throw new EngineError('invalid', `read archive: it is packed with ${compression}: expected ${known.join(', ')}`);
+  }
+  if (source.readableEnded) return { ...ownedSource(decoded(Readable.from([start]), compression)), compression };
   if (start.length > 0) source.unshift(start);
-  if (compression === 'none') return { stream: source, release: () => source.pause() };
+  if (compression === 'none') return { stream: source, release: () => source.pause(), compression };
   const stream = decoded(source, compression);
   return {
     stream,
+    compression,
     release: () => {
       source.unpipe();
       source.pause();

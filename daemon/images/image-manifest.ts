@@ -1,8 +1,9 @@
 // The manifest of an image that is here: the one that it came with, as long as all its blobs are here, or one that is made for it.
 import { createHash } from 'node:crypto';
 import type { BlobTables } from './blob-tables.ts';
-import type { ContentStore } from './content-store.ts';
-import { DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST } from './registry/media-types.ts';
+import type { ImageParts } from './image-store.ts';
+import { packingOf } from './layer-archives.ts';
+import { DOCKER_CONFIG, DOCKER_MANIFEST, layerCompression, OCI_CONFIG, OCI_MANIFEST } from './registry/media-types.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 
 export interface ImageManifest {
@@ -16,21 +17,33 @@ export interface ImageManifest {
 /** Bytes of one manifest or index. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
-/** The newest manifest that the image is known by and that can be given away as it is. */
+/**
+ * The newest manifest that the image is known by and that can be given away as it is. Anybody can name this image's config in a manifest
+ * with other layers: only one whose layers were seen to unpack to the image's own counts.
+ */
 export function recordedManifest(
-  { blobs, content }: { blobs: BlobTables; content: ContentStore },
+  { blobs, content, layers: store, tables }: Pick<ImageParts, 'blobs' | 'content' | 'layers' | 'tables'>,
   imageId: string,
   accepts: (layer: Descriptor) => boolean = () => true,
 ): ImageManifest | undefined {
+  const chain = store.chain(tables.get(imageId)?.topLayer).reverse();
   for (const descriptor of blobs.manifestsOf(imageId)) {
     if (!content.has(descriptor.digest)) continue;
     const bytes = content.get(descriptor.digest, MAX_MANIFEST_BYTES);
     // It was checked before it was recorded.
     const { config, layers } = JSON.parse(bytes.toString('utf8')) as { config: Descriptor; layers: Descriptor[] };
-    if (layers.every((layer) => content.has(layer.digest) && accepts(layer)))
+    const isOwn =
+      layers.length === chain.length && layers.every((layer, i) => isArchiveOf(blobs, chain[i]?.diffId ?? '', layer));
+    if (isOwn && layers.every((layer) => content.has(layer.digest) && accepts(layer)))
       return { descriptor, bytes, config, layers };
   }
   return undefined;
+}
+
+function isArchiveOf(blobs: BlobTables, diffId: string, { digest, size, mediaType }: Descriptor): boolean {
+  return blobs
+    .layerBlobs(diffId)
+    .some((blob) => blob.digest === digest && blob.size === size && packingOf(blob) === layerCompression(mediaType));
 }
 
 /** A manifest for these blobs; the same blobs always make the same bytes. */

@@ -7,10 +7,11 @@ import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
 import { type Compression, compressionOf, decompressed } from './decompress.ts';
 import type { ImageParts } from './image-store.ts';
 import type { UnpackResult } from './jail/messages.ts';
-import { DOCKER_GZIP_LAYER, LOCAL_FORM, OCI_PLAIN_LAYER } from './layer-archives.ts';
+import { DOCKER_GZIP_LAYER, LOCAL_FORM, OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 import type { StagedLayer } from './layer-store.ts';
 import type { PlannedLayer } from './load-plan.ts';
 import { holdTree } from './overlay.ts';
+import { layerCompression } from './registry/media-types.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 
 /** Of a tar's first block. */
@@ -60,7 +61,9 @@ export function checkLayer({ staged, kept }: LoadedLayer, { file, blob, diffId }
   const actual = isLocal ? diffId : kept.digest;
   if (actual !== blob.digest)
     throw new EngineError('invalid', `load layer ${blob.digest}: it has the digest ${actual}`);
-  return isLocal || blob.mediaType === '' ? kept : { ...kept, mediaType: blob.mediaType };
+  // What the archive calls it is kept as long as that is true.
+  const isTrue = !isLocal && layerCompression(blob.mediaType) === packingOf(kept);
+  return isTrue ? { ...kept, mediaType: blob.mediaType } : kept;
 }
 
 async function unpack(

@@ -9,6 +9,7 @@ import type { ImageParts } from '../image-store.ts';
 import type { LayerHold, StagedLayer } from '../layer-store.ts';
 import { holdTree } from '../overlay.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
+import { type LayerCompression, layerTypeOf } from '../registry/media-types.ts';
 import type { Descriptor } from '../registry/registry-session.ts';
 import { shortDigest } from './blob-download.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
@@ -24,6 +25,14 @@ export interface LayerWork {
   download(context: FlightContext): Promise<Share<IncomingBlob>>;
 }
 
+interface Unpacked {
+  staged: StagedLayer;
+  /** As it really is: the manifest may say something else. */
+  packing: LayerCompression;
+}
+
+/** The host's programs are not started for what a registry sends. */
+const packings: readonly LayerCompression[] = ['none', 'gzip', 'zstd'];
 const REPORT_MS = 100;
 const REASON_WAIT_MS = 2000;
 
@@ -36,8 +45,8 @@ export class PulledLayer implements Closable {
   readonly #staged: StagedLayer;
   #published: LayerHold | undefined;
 
-  constructor(work: LayerWork, staged: StagedLayer, incoming: Share<IncomingBlob> | undefined) {
-    this.blob = work.blob;
+  constructor(work: LayerWork, { staged, packing }: Unpacked, incoming: Share<IncomingBlob> | undefined) {
+    this.blob = { ...work.blob, mediaType: layerTypeOf(work.blob.mediaType, packing) };
     this.diffId = work.diffId;
     this.#staged = staged;
     this.incoming = incoming;
@@ -64,9 +73,10 @@ export async function pullLayer(work: LayerWork, context: FlightContext): Promis
   const { content } = work.parts;
   if (content.has(work.blob.digest)) {
     const path = content.pathOf(work.blob.digest);
-    const staged = await unpack(work, context, (onRead) => counting(createReadStream(path), onRead));
+    checkSize(work.blob, content.sizeOf(work.blob.digest));
+    const unpacked = await unpack(work, context, (onRead) => counting(createReadStream(path), onRead));
     context.onProgress(noted('Pull complete', shortDigest(work.blob.digest)));
-    return new PulledLayer(work, staged, undefined);
+    return new PulledLayer(work, unpacked, undefined);
   }
   try {
     return await fetchAndUnpack(work, context);
@@ -94,13 +104,13 @@ async function fetchAndUnpack(work: LayerWork, context: FlightContext): Promise<
     await Promise.race([incoming.done, unpacking.then(() => incoming.done)]);
     isDownloaded = true;
     context.onProgress(noted('Download complete', shortDigest(work.blob.digest)));
-    const [staged] = await Promise.all([unpacking, incoming.writer.sync()]);
+    const [unpacked] = await Promise.all([unpacking, incoming.writer.sync()]);
     context.onProgress(noted('Pull complete', shortDigest(work.blob.digest)));
-    return new PulledLayer(work, staged, share);
+    return new PulledLayer(work, unpacked, share);
   } catch (error) {
     cancel.abort(error);
     unpacking.then(
-      (staged) => staged[Symbol.dispose](),
+      ({ staged }) => staged[Symbol.dispose](),
       () => undefined,
     );
     await unpacking.catch(() => undefined);
@@ -130,7 +140,7 @@ async function unpack(
   { parts, blob, diffId, unpackSlots }: LayerWork,
   { signal, onProgress }: FlightContext,
   open: (onRead: (position: number) => void) => Readable,
-): Promise<StagedLayer> {
+): Promise<Unpacked> {
   using _slot = await unpackSlots.take(signal);
   let reportedAt = 0;
   const onRead = (position: number): void => {
@@ -139,12 +149,14 @@ async function unpack(
     reportedAt = now;
     onProgress(counted('Extracting', shortDigest(blob.digest), position, blob.size));
   };
-  return parts.layers.stage(async (directory) => {
+  let packing: LayerCompression = 'none';
+  const staged = await parts.layers.stage(async (directory) => {
     const source = open(onRead);
     // A download may break after its unpacker has left: then nobody else listens, and an error that nobody hears ends the daemon.
     source.on('error', () => undefined);
     try {
-      const input = await decompressed(source);
+      const input = await decompressed(source, packings);
+      packing = input.compression as LayerCompression;
       const fd = holdTree(directory);
       const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
       const job = { do: 'unpack-layer', place, repack: false, digest: true, unsynced: true } as const;
@@ -160,6 +172,13 @@ async function unpack(
       source.destroy();
     }
   });
+  return { staged, packing };
+}
+
+function checkSize({ digest, size }: Descriptor, actual: number): void {
+  if (size !== actual) {
+    throw new EngineError('invalid', `layer ${digest}: it has ${actual} bytes, the manifest says ${size}`);
+  }
 }
 
 /** A listener for data would set the stream flowing before its reader is there. Destroyed, it closes the file. */

@@ -18,6 +18,8 @@ export function isSchema1(mediaType: string): boolean {
 export const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
 
+const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
+
 export type LayerCompression = 'none' | 'gzip' | 'zstd';
 
 const layerTypes: ReadonlyMap<string, LayerCompression> = new Map([
@@ -35,6 +37,12 @@ const FOREIGN =
 /** undefined: it is no layer that can be unpacked. */
 export function layerCompression(mediaType: string): LayerCompression | undefined {
   return layerTypes.get(mediaType);
+}
+
+/** What a layer packed like this is to be called: what it is said to be, unless that is something else. */
+export function layerTypeOf(said: string, packing: LayerCompression): string {
+  if (layerTypes.get(said) === packing) return said;
+  return packing === 'none' ? OCI_LAYER : `${OCI_LAYER}+${packing}`;
 }
 
 /** Layers that are not in the registry but at URLs of their own. */
