@@ -119,10 +119,17 @@ function record(store: LocalImageStore, images: readonly PlannedImage[], options
 /** Only an image that is here, or comes along, and whose layers are the lowest of this one's can be its parent. */
 function parentOf(store: LocalImageStore, image: PlannedImage, images: readonly PlannedImage[]): string | undefined {
   const { parent } = image;
-  if (parent === undefined || parent === image.id) return undefined;
+  if (parent === undefined || descendsFrom(store, parent, image.id)) return undefined;
   const config = images.find(({ id }) => id === parent)?.config ?? store.byId(parent)?.config;
   const mine = image.config.rootfs.diff_ids;
   return config?.rootfs.diff_ids.every((diffId, i) => diffId === mine[i]) === true ? parent : undefined;
+}
+
+/** Two images that were each other's parents could never be removed. */
+function descendsFrom({ parts: { tables } }: LocalImageStore, id: string, ancestor: string): boolean {
+  const seen = new Set<string>();
+  for (let at: string | undefined = id; at !== undefined && !seen.has(at); at = tables.get(at)?.parentId) seen.add(at);
+  return seen.has(ancestor);
 }
 
 function tellLoaded({ tell }: LoadOptions, { diffId, file }: PlannedLayer): void {

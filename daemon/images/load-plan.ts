@@ -1,8 +1,9 @@
 // What an archive says is in it: manifest.json (Docker's) or index.json (an OCI layout). Everything is checked, nothing is made.
 import { EngineError } from '../errors/engine-error.ts';
+import { ArchiveDocuments, type ReadConfig } from './archive-documents.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
 import { parseBoundedJson } from './bounded-json.ts';
-import { type ImageConfig, isDigest, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
+import { isDigest } from './image-config.ts';
 import { digestOf, MAX_MANIFEST_BYTES } from './image-manifest.ts';
 import { hostPlatform, type Platform, platformMatches } from './platform.ts';
 import { parseReference, parseRepository } from './reference.ts';
@@ -17,11 +18,7 @@ export interface PlannedLayer {
   readonly blob: Descriptor | undefined;
 }
 
-export interface PlannedImage {
-  /** sha256 of `configBytes`. */
-  readonly id: string;
-  readonly configBytes: Buffer;
-  readonly config: ImageConfig;
+export interface PlannedImage extends ReadConfig {
   readonly layers: readonly PlannedLayer[];
   readonly names: readonly { repository: string; tag: string }[];
   /** Of the image that it was built on, where the archive says it. */
@@ -37,7 +34,8 @@ const MAX_JSON_BYTES = MAX_MANIFEST_BYTES;
 type Json = Record<string, unknown>;
 
 /** All images of the archive that have the platform. Throws when there is none. */
-export async function planLoad(spool: ArchiveSpool, platform: Platform | undefined): Promise<PlannedImage[]> {
+export async function planLoad(archive: ArchiveSpool, platform: Platform | undefined): Promise<PlannedImage[]> {
+  const spool = new ArchiveDocuments(archive);
   const fromLayout = spool.find('index.json') === undefined ? [] : await planLayout(spool, platform);
   const list = spool.find('manifest.json');
   if (list === undefined && spool.find('index.json') === undefined) {
@@ -57,19 +55,19 @@ export async function planLoad(spool: ArchiveSpool, platform: Platform | undefin
 }
 
 async function planDocker(
-  spool: ArchiveSpool,
+  spool: ArchiveDocuments,
   list: SpooledFile,
   others: readonly PlannedImage[],
 ): Promise<PlannedImage[]> {
   const entries = await readJson(spool, list, MAX_JSON_BYTES);
   if (!Array.isArray(entries) || entries.length > MAX_IMAGES || !entries.every(isObject))
     throw bad('manifest.json', `is no list of up to ${MAX_IMAGES} images`);
-  const images: PlannedImage[] = [];
-  for (const entry of entries) images.push(await planEntry(spool, entry, others));
-  return images;
+  const images = new Map<string, PlannedImage>();
+  for (const entry of entries) addNames(images, await planEntry(spool, entry, others));
+  return [...images.values()];
 }
 
-async function planEntry(spool: ArchiveSpool, entry: Json, others: readonly PlannedImage[]): Promise<PlannedImage> {
+async function planEntry(spool: ArchiveDocuments, entry: Json, others: readonly PlannedImage[]): Promise<PlannedImage> {
   const { Config: configName, Layers: layerNames, RepoTags: tags, Parent: parent } = entry;
   if (typeof configName !== 'string') throw bad('manifest.json', 'names no Config');
   if (layerNames !== null && layerNames !== undefined && !isTexts(layerNames))
@@ -104,6 +102,12 @@ async function planEntry(spool: ArchiveSpool, entry: Json, others: readonly Plan
   };
 }
 
+/** What is there several times is one image with all their names. */
+function addNames(images: Map<string, PlannedImage>, image: PlannedImage): void {
+  const known = images.get(image.id);
+  images.set(image.id, known === undefined ? image : { ...known, names: [...known.names, ...image.names] });
+}
+
 /** In a layout a layer's name says its digest, not what it is packed with: that is seen later. */
 function blobOfName(name: string, { bytes }: SpooledFile): Descriptor | undefined {
   const digest = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(name)?.[1];
@@ -115,7 +119,7 @@ function digestInName(name: string): string | undefined {
   return hex === undefined ? undefined : `sha256:${hex}`;
 }
 
-async function planLayout(spool: ArchiveSpool, platform: Platform | undefined): Promise<PlannedImage[]> {
+async function planLayout(spool: ArchiveDocuments, platform: Platform | undefined): Promise<PlannedImage[]> {
   const images = new Map<string, PlannedImage>();
   const layout = spool.find('oci-layout');
   if (layout !== undefined) {
@@ -129,8 +133,7 @@ async function planLayout(spool: ArchiveSpool, platform: Platform | undefined): 
     undefined,
     0,
     (image) => {
-      const known = images.get(image.id);
-      images.set(image.id, known === undefined ? image : { ...known, names: [...known.names, ...image.names] });
+      addNames(images, image);
       if (images.size > MAX_IMAGES) throw bad('index.json', `holds more than ${MAX_IMAGES} images`);
     },
   );
@@ -138,7 +141,7 @@ async function planLayout(spool: ArchiveSpool, platform: Platform | undefined): 
 }
 
 async function walkIndex(
-  spool: ArchiveSpool,
+  spool: ArchiveDocuments,
   index: unknown,
   platform: Platform | undefined,
   outerName: { repository: string; tag: string } | undefined,
@@ -185,7 +188,7 @@ function choosePlatform<T extends { item: Json }>(items: readonly T[], wanted: P
 }
 
 async function planManifest(
-  spool: ArchiveSpool,
+  spool: ArchiveDocuments,
   descriptor: Descriptor,
   bytes: Buffer,
   name: { repository: string; tag: string } | undefined,
@@ -223,24 +226,23 @@ function nameIn(annotations: unknown): { repository: string; tag: string } | und
   return digest !== undefined ? undefined : { repository: parseRepository(repository), tag: tag ?? 'latest' };
 }
 
-async function readConfig(spool: ArchiveSpool, file: SpooledFile, digest: string | undefined) {
-  const configBytes = await spool.content(file, MAX_CONFIG_BYTES);
-  const id = digestOf(configBytes);
+async function readConfig(spool: ArchiveDocuments, file: SpooledFile, digest: string | undefined): Promise<ReadConfig> {
+  const read = await spool.config(file);
+  const { id, config } = read;
   if (digest !== undefined && id !== digest) throw bad(digest, `has the digest ${id}`);
-  const config = parseImageConfig(configBytes);
   if (config.os !== 'linux')
     throw bad(id, `is an image for ${JSON.stringify(config.os.slice(0, 50))}: only linux images run here`);
-  return { id, configBytes, config };
+  return read;
 }
 
-function checkCount(config: ImageConfig, layers: number): void {
+function checkCount(config: ReadConfig['config'], layers: number): void {
   const wanted = config.rootfs.diff_ids.length;
   if (layers !== wanted)
     throw new EngineError('invalid', `invalid manifest, layers length mismatch: expected ${wanted}, got ${layers}`);
 }
 
 async function verified(
-  spool: ArchiveSpool,
+  spool: ArchiveDocuments,
   file: SpooledFile,
   { digest, size }: Descriptor,
   maxBytes: number,
@@ -259,7 +261,7 @@ function checkDescriptor(value: unknown): Descriptor {
   return { mediaType, digest, size: size as number };
 }
 
-async function readJson(spool: ArchiveSpool, file: SpooledFile, maxBytes: number): Promise<unknown> {
+async function readJson(spool: ArchiveDocuments, file: SpooledFile, maxBytes: number): Promise<unknown> {
   return parse(await spool.content(file, maxBytes), file.name);
 }
 
