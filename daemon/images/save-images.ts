@@ -2,6 +2,7 @@
 // packed go out as they are; every loader since Docker 1.10 unpacks gzip. zstd is not so widely known: those go out plain.
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../errors/engine-error.ts';
 import { DigestCheck } from './digest-check.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
@@ -143,8 +144,9 @@ function bytesOf({ parts }: LocalImageStore, { digest }: Descriptor, plain: Laye
   if (plain !== undefined) return parts.archives.plain(plain);
   const stream = createReadStream(parts.content.pathOf(digest), { highWaterMark: READ_BYTES });
   const check = new DigestCheck(digest, `read ${digest}`);
-  stream.once('error', (error) => check.destroy(error));
-  return stream.pipe(check);
+  // Both end together: a client that leaves closes the file.
+  pipeline(stream, check).catch(() => undefined);
+  return check;
 }
 
 async function* blob({ digest, size }: Descriptor, bytes: Readable): AsyncGenerator<Buffer> {

@@ -48,10 +48,15 @@ async function uploadOnce(
     ...given,
   });
   begun.body.resume();
-  const body = open().compose(counting(onProgress));
+  const path = uploadUrl(begun.url, begun.headers.location);
+  // What fails before the request takes the body leaves it to us; and a file that cannot be read must not end the daemon.
+  const body = open()
+    .compose(counting(onProgress))
+    .on('error', () => undefined);
+  using _body = { [Symbol.dispose]: () => void body.destroy() };
   const sent = await http.send({
     method: 'PATCH',
-    path: uploadUrl(begun.url, begun.headers.location),
+    path,
     headers: { 'Content-Type': 'application/octet-stream', 'Content-Length': String(blob.size) },
     body,
     accept: [202, 201, 204],
