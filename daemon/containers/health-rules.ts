@@ -34,8 +34,8 @@ const keptResults = 5;
 export const maxOutputBytes = 4096;
 const defaults = { intervalMs: 30_000, timeoutMs: 30_000, startPeriodMs: 0, startIntervalMs: 5000, retries: 3 };
 const shell = ['/bin/sh', '-c'];
-/** What a timer can hold: 24 days. */
-const longestTimerMs = 2 ** 31 - 1;
+/** What a timer can hold, 24 days, with room for what is added to it: one that is too long fires at once. */
+const longestTimerMs = 2 ** 31 - 1 - 60_000;
 
 /** undefined for a container without a check. */
 export function probeOf(config: Pick<ResolvedConfig, 'Healthcheck' | 'Shell'>): Probe | undefined {

@@ -56,9 +56,12 @@ async function runExec(
     if (attachment === undefined) throw new TypeError('an attached exec has an attachment');
     if (signal.aborted || isLate) kill();
     const output = new Output();
+    const { promise: tooLong, resolve } = Promise.withResolvers<void>();
+    const limit = setTimeout(resolve, probe.timeoutMs + killGraceMs).unref();
     try {
-      await Promise.race([collect(attachment, output), tooLong(probe.timeoutMs + killGraceMs)]);
+      await Promise.race([collect(attachment, output), tooLong]);
     } finally {
+      clearTimeout(limit);
       attachment.close();
     }
     // Without a process there was nothing to run: what is on the output says why.
@@ -76,12 +79,6 @@ async function collect(attachment: Attachment, output: Output): Promise<void> {
   for await (const batch of attachment.output) {
     for (const { data } of Array.isArray(batch) ? batch : [batch]) output.add(data);
   }
-}
-
-async function tooLong(ms: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, ms).unref();
-  await promise;
 }
 
 /** Keeps the beginning. */

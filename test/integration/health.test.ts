@@ -1,7 +1,7 @@
 // Health checks, judged by what the check itself leaves in the container and by docker's own client; times are short, so that nothing waits.
 import { describe, expect, test } from 'vitest';
 import { cli, cliNames } from '../harness/clis.ts';
-import { type Body, create, runDetached } from '../harness/containers.ts';
+import { type Body, create, exec, runDetached } from '../harness/containers.ts';
 import { eventually } from '../harness/eventually.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
@@ -114,6 +114,14 @@ test('one that takes too long is killed, one that says much is cut, one that can
   const { ExitCode, Output } = (await health(none)).Log[0] as Health['Log'][0];
   expect(ExitCode).toBe(-1);
   expect(Output).toContain('/none');
+});
+
+test('one that may take for ever runs once, not again and again beside itself', async () => {
+  const timeless = check('echo >> /begun; sleep 1000', { Interval: ms, Timeout: 9e15 });
+  const id = await runDetached(fixture.daemon, sleeping, timeless);
+  const begun = async () => (await exec(fixture.daemon, id, 'wc -l < /begun')).stdout.trim();
+  await eventually('the check has begun', async () => (await begun()) !== '');
+  for (let n = 0; n < 10; n++) expect(await begun()).toBe('1');
 });
 
 test('the start period forgives, and checks at its own pace', async () => {
