@@ -141,7 +141,7 @@ async function main() {
     } else skip('clang with libFuzzer', 'fuzz the launcher’s decoder');
     await sanitizedLauncher();
   }
-  const limits = { unit: 300, integration: 420, clients: 240, hostile: 360, fault: 420 };
+  const limits = { unit: 480, integration: 900, clients: 480, hostile: 900, fault: 900 };
   for (const kind of kinds) {
     if (!wants(kind)) continue;
     if (!isBuilt && kind !== 'unit') count(`tests: ${kind}: not run, the build failed`, false);
