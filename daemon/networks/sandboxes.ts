@@ -101,7 +101,8 @@ export class Sandboxes {
       }
       if (sandbox.ports.length === 0) await this.#publish(sandbox);
       if (sandbox.hasResolver) this.#parts.resolvers.update(sandbox.owner.containerId, sandbox.resolverSettings());
-      else if (sandbox.isOnUserNetwork) await this.#startResolver(sandbox, { pid });
+      // By the namespace, not the pid: the process may end meanwhile.
+      else if (sandbox.isOnUserNetwork) await this.#startResolver(sandbox, { fd: namespace.fd });
       return connection;
     } catch (error) {
       await this.#undo(undo);

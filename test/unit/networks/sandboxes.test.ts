@@ -19,6 +19,7 @@ let kernel: FakeKernel;
 let networks: Networks;
 let names: NameDirectory;
 let resolverCalls: string[];
+let resolverNamespaces: object[];
 let events: string[];
 
 beforeEach(async () => {
@@ -37,9 +38,13 @@ async function open(routes: FakeKernel['routes'] = []): Promise<void> {
   kernel = fakeKernel();
   kernel.routes = routes;
   resolverCalls = [];
+  resolverNamespaces = [];
   events = [];
   const resolvers: Resolvers = {
-    start: (containerId, _, { hasWayOut }) => void resolverCalls.push(`start ${containerId[0]} ${hasWayOut}`),
+    start: (containerId, namespace, { hasWayOut }) => {
+      resolverNamespaces.push(namespace);
+      resolverCalls.push(`start ${containerId[0]} ${hasWayOut}`);
+    },
     update: (containerId, { hasWayOut }) => void resolverCalls.push(`update ${containerId[0]} ${hasWayOut}`),
     stop: (containerId) => void resolverCalls.push(`stop ${containerId[0]}`),
   };
@@ -140,6 +145,13 @@ describe('a container’s network', () => {
     expect(networks.registry.get('n').endpoints.size).toBe(0);
     expect(networks.sandboxes.of(id('a'))).toBeUndefined();
     expect(resolverCalls).toEqual([]);
+  });
+
+  it('gets its name server by the namespace in hand when it is connected: the process may have ended by then', async () => {
+    await networks.service.create({ Name: 'n' });
+    const sandbox = await run('a', [on('bridge')]);
+    await networks.sandboxes.connect(sandbox, 1, on('n'));
+    expect(resolverNamespaces).toEqual([{ fd: expect.any(Number) }]);
   });
 
   it('is refused on a network that was removed while its container waited for its turn', async () => {
