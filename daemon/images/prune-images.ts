@@ -2,6 +2,7 @@
 import type { ImageDeleteResponseItem, ImagePruneResponse } from '../api/types/image.ts';
 import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
 import type { LocalImageStore } from './image-store.ts';
+import type { ImageName } from './image-tables.ts';
 import { createdSeconds, untilSeconds } from './list-images.ts';
 import { familiar } from './reference.ts';
 import { deleteUnused, removeImage } from './remove-image.ts';
@@ -27,13 +28,19 @@ export async function pruneImages(store: LocalImageStore, filters: Filters): Pro
     if (names.length === 0 && tables.childrenOf(id).length > 0) continue;
     if (names.length === 0) deleted.push(...deleteUnused(store, id));
     for (const name of names) {
-      const ref = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
+      const ref = shown(name);
+      // The last tag of a repository takes its digests along.
+      if (!tables.namesOf(id).some((left) => shown(left) === ref)) continue;
       deleted.push(...(await removeImage(store, ref, { force: false, noPrune: false })));
     }
   }
   const reclaimed = Math.max(0, before - totalBytes(store));
   store.parts.onEvent({ action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
   return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
+}
+
+function shown({ repository, tag, digest }: ImageName): string {
+  return familiar({ repository, tag, digest });
 }
 
 function totalBytes(store: LocalImageStore): number {

@@ -159,6 +159,17 @@ describe('removal', () => {
     await fixture.store.prune(new Map([['dangling', ['false']]]));
     expect(fixture.store.list(everything).map(({ Id }) => Id)).toEqual([used]);
   });
+
+  test('prune goes on past a tag that takes the digest of its repository along', async () => {
+    const pushed = await fixture.import([file('p', 'p')], 'registry.test/pushed:1');
+    const digest = `sha256:${'5'.repeat(64)}`;
+    fixture.localStore.parts.tables.setDigest('registry.test/pushed', digest, pushed);
+    const other = await fixture.import([file('o', 'o')], 'zz:1');
+    const pruned = await fixture.store.prune(new Map([['dangling', ['false']]]));
+    for (const record of [{ Untagged: `registry.test/pushed@${digest}` }, { Deleted: pushed }, { Deleted: other }]) {
+      expect(pruned.ImagesDeleted?.filter((each) => JSON.stringify(each) === JSON.stringify(record))).toHaveLength(1);
+    }
+  });
 });
 
 describe('after a kill', () => {
