@@ -58,9 +58,14 @@ export class Sandbox {
     };
   }
 
-  /** The endpoint that the ports lead to. */
+  /** The endpoint that ports would lead to that are published now. */
   get portConnection(): Connection | undefined {
     return portConnection(this.connections);
+  }
+
+  /** That published ports lead there: those of the gateway when they were published, which may be another one by now. */
+  hasPortsOn({ endpoint: { ipv4, ipv6 } }: Connection): boolean {
+    return this.ports.some(({ containerIp }) => containerIp === ipv4 || containerIp === ipv6);
   }
 
   /** The first number that is free, or the name that was asked for. */

@@ -117,7 +117,7 @@ export class Sandboxes {
       this.#drop(sandbox, connection);
       return;
     }
-    const hadPorts = sandbox.portConnection === connection && sandbox.ports.length > 0;
+    const hadPorts = sandbox.hasPortsOn(connection);
     const wasGateway = this.#isGateway(sandbox, connection);
     if (hadPorts) await this.#unpublish(sandbox);
     await this.#detach(connection, false);

@@ -213,6 +213,18 @@ describe('a container’s network', () => {
     expect(sandbox.ports).toEqual([]);
   });
 
+  it('ports leave the network that carries them also when another has become the gateway', async () => {
+    await networks.service.create({ Name: 'n' });
+    const sandbox = await run('a', [on('n')], [{ protocol: 'tcp', containerPort: 80, hostIp: '' }]);
+    await networks.sandboxes.connect(sandbox, 1, on('bridge'));
+    expect(sandbox.ports).toMatchObject([{ containerIp: '172.18.0.2' }]);
+    const [first] = sandbox.connections;
+    if (first === undefined) throw new Error('no connection');
+    await networks.sandboxes.disconnect(sandbox, 1, first);
+    expect(kernel.calls).toContain('unpublish 32768');
+    expect(sandbox.ports).toMatchObject([{ containerIp: '172.17.0.2' }]);
+  });
+
   it('a failing connect leaves all as it was', async () => {
     await networks.service.create({ Name: 'n' });
     const sandbox = await run('a', [on('bridge')]);
