@@ -23,9 +23,15 @@ export function pullError(error: unknown, reference: Reference): unknown {
 /** For requests that are not about one manifest. */
 export function registryError(error: unknown): unknown {
   if (!(error instanceof RegistryFailure)) return error;
-  if (error.status === 401) return new EngineError('unauthorized', `unauthorized: ${error.words}`, { cause: error });
-  if (error.status === 403 || error.code === 'DENIED')
-    return new EngineError('forbidden', error.words, { cause: error });
+  // The answer to a HEAD has no words of its own.
+  if (error.status === 401) {
+    const why = error.code === '' ? 'unauthorized: authentication required' : error.words;
+    return new EngineError('unauthorized', why, { cause: error });
+  }
+  if (error.status === 403 || error.code === 'DENIED') {
+    const why = error.code === '' ? 'denied: requested access to the resource is denied' : error.words;
+    return new EngineError('forbidden', why, { cause: error });
+  }
   if (error.status === 404) return notFound(error.words, error);
   if (error.status === 429 || error.code === 'TOOMANYREQUESTS') {
     return new EngineError('system', `toomanyrequests: ${error.detail || 'the registry asks to wait'}`, {

@@ -34,8 +34,15 @@ export class RegistryFailure extends Error {
   /** There was no answer, or its end never came. An EngineError among them is final. */
   static ofNetwork(method: string, url: URL, error: Error): Error {
     if (error instanceof EngineError || error instanceof RegistryFailure) return error;
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    return new RegistryFailure(`${method} ${shownUrl(url)}: ${reason(error)}`, { isTransient: !isFinal(code) }, error);
+    const { code = '', syscall } = error as NodeJS.ErrnoException;
+    const isTransient = !isFinal(code);
+    const asked = `${method} ${shownUrl(url)}`;
+    if (syscall === 'getaddrinfo') {
+      // The resolver's own words say no more than these: there is no cause to be told as well.
+      const why = code === 'ENOTFOUND' ? 'no such host' : 'the name servers do not answer';
+      return new RegistryFailure(`${asked}: lookup ${url.hostname}: ${why}`, { isTransient });
+    }
+    return new RegistryFailure(`${asked}: ${reason(error)}`, { isTransient }, error);
   }
 
   /** The answer is not what it should be: asking again would not help. */
