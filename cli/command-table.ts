@@ -224,11 +224,16 @@ export const commands: readonly CommandEntry[] = [
 
 /** Docker's commands that this version lacks, with what is missing. */
 const missing: readonly (readonly [paths: readonly string[], what: string])[] = [
-  [['build', 'builder', 'buildx', 'image build'], 'there is no builder yet'],
-  [['compose'], 'there is no compose yet'],
-  [['checkpoint'], 'containers cannot be checkpointed'],
-  [['context', 'plugin', 'trust'], 'it is no part of this engine; -H and DOCKER_HOST choose a daemon'],
-  [['config', 'node', 'secret', 'service', 'stack', 'swarm'], 'this engine runs on a single host, without swarm'],
+  [['build', 'builder', 'buildx', 'image build'], 'is not there yet: this engine has no builder'],
+  [['checkpoint'], 'is not there yet: containers cannot be checkpointed'],
+  [['compose'], 'is not there: docker-compose works with this engine when DOCKER_HOST names its socket'],
+  [['context'], 'is not there: -H and DOCKER_HOST choose a daemon'],
+  [['plugin'], 'is not there: this engine has no plugins'],
+  [['trust'], 'is not there: signatures are not checked; pin an image by its digest'],
+  [
+    ['config', 'node', 'secret', 'service', 'stack', 'swarm'],
+    'is not there: this engine runs on a single host, without swarm',
+  ],
 ];
 
 export type Lookup =

@@ -99,7 +99,7 @@ async function showHelp(found: Lookup, words: readonly string[], out: Output): P
 
 function unknownCommand(found: Lookup, words: readonly string[]): CliError {
   if (found.kind === 'missing') {
-    return new CliError(`${program}: '${program} ${found.path}' is not there yet: ${found.missing}`);
+    return new CliError(`${program}: '${program} ${found.path}' ${found.missing}`);
   }
   if (found.kind === 'group') {
     const path = `${program} ${found.group}`;
