@@ -16,6 +16,7 @@ import { LOCK } from '../native-bindings/constants.ts';
 import { tryFlock } from '../native-bindings/files.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
 import { ApiServer } from './api/api-server.ts';
+import { buildCommit } from './build-commit.ts';
 import { openDriver } from './cgroups/open-driver.ts';
 import { publishNetworkChange } from './containers/container-events.ts';
 import { ContainerStore } from './containers/container-store.ts';
@@ -180,7 +181,7 @@ async function build(
   const system = new SystemInformation(services, {
     engineId,
     version,
-    gitCommit: '',
+    gitCommit: buildCommit,
     buildTime: '',
     labels: options.labels,
     isDebug: options.isDebug,

@@ -38,6 +38,7 @@ const shared = {
   format: 'esm',
   outExtension: { '.js': '.mjs' },
   external: ['ffi-napi', 'ref-napi'],
+  define: { TSDOCKER_VERSION: JSON.stringify(version), TSDOCKER_COMMIT: JSON.stringify(commit()) },
   sourcemap: 'linked',
   sourcesContent: false,
   legalComments: 'none',
@@ -63,7 +64,6 @@ async function bundle() {
       entryPoints: { main: 'cli/boot.ts', client: 'cli/main.ts' },
       outdir: `${aside}/cli`,
       minify: true,
-      define: { TSDOCKER_VERSION: JSON.stringify(version), TSDOCKER_COMMIT: JSON.stringify(commit()) },
     }),
   ]);
   await writeCodeCache(`${aside}/cli/main.cjs`);
