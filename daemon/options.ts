@@ -144,7 +144,8 @@ export function parseDaemonOptions(
 }
 
 export function optionsHelp(): string {
-  const lines = [...flags].map(([name, flag]) => {
+  const byName = [...flags].sort(([a], [b]) => (a < b ? -1 : 1));
+  const lines = byName.map(([name, flag]) => {
     const value =
       flag.takes === 'boolean'
         ? ''
@@ -154,9 +155,9 @@ export function optionsHelp(): string {
             ? ' int'
             : ` ${flag.takes === 'text' ? 'string' : flag.takes}`;
     const left = `  ${flag.short === undefined ? '    ' : `-${flag.short}, `}--${name}${value}`;
-    return `${left.padEnd(34)} ${flag.help}\n`;
+    return `${left.padEnd(38)} ${flag.help}\n`;
   });
-  return `Usage:  tsdockerd [OPTIONS]\n\nA container engine for one Linux host.\n\nOptions:\n${lines.join('')}  -v, --version${' '.repeat(20)}Print version information and quit\n`;
+  return `Usage:  tsdockerd [OPTIONS]\n\nA container engine for one Linux host.\n\nOptions:\n${lines.join('')}  ${'-v, --version'.padEnd(36)} Print version information and quit\n`;
 }
 
 function complete(options: FileOptions): DaemonOptions {

@@ -13,7 +13,7 @@ function parseCondition(text: string): WaitCondition {
 }
 
 export const wait = defineCommand({
-  usage: 'CONTAINER [CONTAINER...]',
+  usage: '[OPTIONS] CONTAINER [CONTAINER...]',
   short: 'Block until one or more containers stop, then print their exit codes',
   aliases: ['container wait', 'wait'],
   flags: {

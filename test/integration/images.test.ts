@@ -40,6 +40,7 @@ describe('import', () => {
     expect((await run(daemon, [], { Image: `imported/${name}:1`, Cmd: null })).stdout).toBe('cmd\n');
     const { Config, RootFS, RepoTags } = await image(`imported/${name}:1`);
     expect(RepoTags).toEqual([`imported/${name}:1`]);
+    expect((await image(`imported/${name}:1`)).Comment).toBe('Imported from -');
     expect(Config).toMatchObject({ Cmd: ['echo', 'cmd'], Env: ['X=y'] });
     expect(RootFS.Layers).toHaveLength(1);
   });

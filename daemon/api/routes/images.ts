@@ -135,7 +135,7 @@ export function registerImages(app: App, services: ApiServices): void {
       },
     },
     async (request, reply) => {
-      const { fromImage, fromSrc, repo = '', tag = '', message = '', changes, platform: asked = '' } = request.query;
+      const { fromImage, fromSrc, repo = '', tag = '', message: given, changes, platform: asked = '' } = request.query;
       if (fromImage)
         return pullImage(request, reply, services.registry, {
           image: fromImage,
@@ -151,6 +151,7 @@ export function registerImages(app: App, services: ApiServices): void {
       };
       reply.raw.once('close', onClose);
       const tar = bodyStream(request.raw);
+      const message = given || `Imported from ${fromSrc}`;
       const lines = changes.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '');
       const id = await images.importTar(tar, {
         ...{ repo, tag, message, changes: lines, platform: asked },
