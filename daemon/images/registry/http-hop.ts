@@ -25,6 +25,8 @@ export interface HopAnswer {
 }
 
 const IDLE_MS = 30_000;
+/** An answer's head may take so many times that long. A body that is sent as a stream takes as long as it takes. */
+const HEAD_TIMES = 4;
 const MAX_HEADER_BYTES = 64 * 1024;
 
 /** Throws RegistryFailure for what the network did; the abort signal's reason when it was aborted. */
@@ -49,9 +51,17 @@ export function hop(connections: Connections, request: HopRequest): Promise<HopA
     signal?.addEventListener('abort', abort, { once: true });
     const forget = (): void => signal?.removeEventListener('abort', abort);
     out.once('close', forget);
+    // Idle is who sends nothing: a head that comes byte by byte, or never after a thousand interim ones, is none either.
+    const headMs = HEAD_TIMES * idleMs;
+    const isStreamed = body !== undefined && !(body instanceof Uint8Array);
+    const head = isStreamed
+      ? undefined
+      : setTimeout(() => out.destroy(new Error(`no answer in ${headMs / 1000} s`)), headMs);
+    out.once('close', () => clearTimeout(head));
     out.once('timeout', () => out.destroy(new Error(`no data for ${idleMs / 1000} s`)));
     out.on('error', fail);
     out.once('response', (answer) => {
+      clearTimeout(head);
       answer.on('error', () => undefined);
       resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer, url });
     });

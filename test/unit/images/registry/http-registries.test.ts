@@ -3,10 +3,16 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
+import { Connections } from '../../../../daemon/images/registry/connections.ts';
+import { hop } from '../../../../daemon/images/registry/http-hop.ts';
 import { HttpRegistries } from '../../../../daemon/images/registry/http-registries.ts';
 import { OCI_MANIFEST } from '../../../../daemon/images/registry/media-types.ts';
 import { type Credentials, noCredentials } from '../../../../daemon/images/registry/registry-session.ts';
-import { defaultRegistryOptions, type RegistryOptions } from '../../../../daemon/images/registry/registry-settings.ts';
+import {
+  defaultRegistryOptions,
+  type RegistryOptions,
+  RegistrySettings,
+} from '../../../../daemon/images/registry/registry-settings.ts';
 import { type Answer, ScriptedRegistry } from './scripted-registry.ts';
 
 const servers: ScriptedRegistry[] = [];
@@ -243,4 +249,17 @@ describe('a login', () => {
       code: 'unauthorized',
     });
   });
+});
+
+test('an answer that never gets further than its interim ones is given up', async () => {
+  const server = await serve((_, response) => {
+    const timer = setInterval(() => response.writeProcessing(), 20);
+    response.once('close', () => clearInterval(timer));
+  });
+  using connections = new Connections(new RegistrySettings(defaultRegistryOptions));
+  const url = new URL(`http://${server.host}/v2/`);
+  connections.trust(url);
+  await expect(hop(connections, { method: 'GET', url, headers: {}, idleMs: 100 })).rejects.toThrow(
+    /no answer in 0.4 s/,
+  );
 });
