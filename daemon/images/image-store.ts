@@ -90,8 +90,13 @@ export class LocalImageStore implements ImageStore {
   }
 
   get(ref: string): ImageRecord {
-    const found = this.resolve(ref);
-    if (found !== undefined) return found;
+    return this.byId(this.idOf(ref)) as ImageRecord;
+  }
+
+  /** The id alone: also of an image whose config cannot be read. Throws as `get`. */
+  idOf(ref: string): string {
+    const id = this.#find(ref);
+    if (id !== undefined) return id;
     throw new EngineError('not-found', `No such image: ${shownReference(ref)}`);
   }
 
@@ -112,6 +117,15 @@ export class LocalImageStore implements ImageStore {
       this.#configs.set(id, config);
     }
     return config;
+  }
+
+  /** undefined: its blob is damaged. Such an image is listed and can be removed, and stands in no other's way. */
+  readableConfig(id: string): ImageConfig | undefined {
+    try {
+      return this.config(id);
+    } catch {
+      return undefined;
+    }
   }
 
   list(options: ListImagesOptions): ImageSummary[] {

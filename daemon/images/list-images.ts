@@ -27,12 +27,12 @@ export function listImages(store: LocalImageStore, { all, filters, sharedSize }:
   const patterns = filters.get('reference') ?? [];
   const result: ImageSummary[] = [];
   for (const row of store.parts.tables.all()) {
-    const config = store.config(row.id);
-    const created = createdSeconds(config.created);
+    const config = store.readableConfig(row.id);
+    const created = createdSeconds(config?.created);
     if (before !== undefined && created >= before) continue;
     if (since !== undefined && created <= since) continue;
     if (until !== undefined && created >= until) continue;
-    const labels = config.config?.Labels ?? null;
+    const labels = config?.config?.Labels ?? null;
     if (!matchLabels(filters, labels)) continue;
     let names = store.parts.tables.namesOf(row.id);
     const isDangling = !names.some(({ tag }) => tag !== undefined) && names.length === 0;

@@ -19,9 +19,9 @@ export async function pruneImages(store: LocalImageStore, filters: Filters): Pro
   for (const { id } of tables.all()) {
     // One that went may have taken its parents along.
     if (tables.get(id) === undefined) continue;
-    const config = store.config(id);
-    if (until !== undefined && createdSeconds(config.created) >= until) continue;
-    if (!matchLabels(filters, config.config?.Labels)) continue;
+    const config = store.readableConfig(id);
+    if (until !== undefined && createdSeconds(config?.created) >= until) continue;
+    if (!matchLabels(filters, config?.config?.Labels)) continue;
     const names = tables.namesOf(id);
     if (usersOf(id).length > 0 || (danglingOnly && names.length > 0)) continue;
     // A parent goes with the last of its children; its names go now.

@@ -28,31 +28,31 @@ export async function removeImage(
   options: { force: boolean; noPrune: boolean },
 ): Promise<ImageDeleteResponseItem[]> {
   const { tables, usersOf } = store.parts;
-  const image = store.get(ref);
+  const imageId = store.idOf(ref);
   const records: ImageDeleteResponseItem[] = [];
-  const names = tables.namesOf(image.id);
-  if (!isIdPrefix(image.id, ref)) {
+  const names = tables.namesOf(imageId);
+  if (!isIdPrefix(imageId, ref)) {
     if (!options.force && isSingleReference(names)) {
-      const [user] = usersOf(image.id);
+      const [user] = usersOf(imageId);
       if (user !== undefined) {
-        const [container, id] = [shortId(user.id), shortId(image.id)];
+        const [container, id] = [shortId(user.id), shortId(imageId)];
         throw new EngineError(
           'conflict',
           `conflict: unable to remove repository reference ${JSON.stringify(ref)} (must force) - container ${container} is using its referenced image ${id}`,
         );
       }
     }
-    untag(store, image.id, nameOf(ref), records);
-    dropLoneDigests(store, image.id, nameOf(ref), records);
-    if (tables.namesOf(image.id).length > 0) return records;
-    deleteImage(store, image.id, records, { ...options, isQuiet: true });
+    untag(store, imageId, nameOf(ref), records);
+    dropLoneDigests(store, imageId, nameOf(ref), records);
+    if (tables.namesOf(imageId).length > 0) return records;
+    deleteImage(store, imageId, records, { ...options, isQuiet: true });
     return finish(store, records);
   }
   if (isSingleReference(names)) {
-    throwConflict(image.id, conflictOf(store, image.id, { ...hard, ...(options.force ? {} : { stopped: true }) }));
-    for (const name of names) untag(store, image.id, name, records);
+    throwConflict(imageId, conflictOf(store, imageId, { ...hard, ...(options.force ? {} : { stopped: true }) }));
+    for (const name of names) untag(store, imageId, name, records);
   }
-  deleteImage(store, image.id, records, { ...options, isQuiet: false });
+  deleteImage(store, imageId, records, { ...options, isQuiet: false });
   return finish(store, records);
 }
 

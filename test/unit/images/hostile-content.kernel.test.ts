@@ -1,7 +1,7 @@
 // Registries and archives that lie about what they have: what was here before stays what it is, and can be saved, pushed and removed.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
@@ -205,4 +205,19 @@ test('a client that leaves while an image is saved leaves no file open', async (
   for await (const chunk of stream) if ((chunk as Buffer).length > 100_000) break;
   await eventually('the blob is closed', () => open().length === 0);
   await fixture.store.remove('good.test/e:1', { force: false, noPrune: false });
+});
+
+test('an image whose config is damaged is listed, hides no other, and can be removed and pulled again', async () => {
+  const config = configOf('damaged');
+  await pull('good.test/f', config, [{ bytes: layer }]);
+  const id = fixture.store.get('good.test/f:1').id;
+  await fixture.restart();
+  writeFileSync(`${fixture.path}/content/blobs/sha256/${id.slice(7)}`, 'rot');
+  const list = () => fixture.store.list({ all: true, filters: new Map(), sharedSize: true });
+  expect(list().map(({ RepoTags }) => RepoTags)).toEqual([['good.test/f:1']]);
+  await fixture.store.prune(new Map());
+  await fixture.store.remove('good.test/f:1', { force: false, noPrune: false });
+  expect(list()).toEqual([]);
+  await pull('good.test/f', config, [{ bytes: layer }]);
+  expect(fixture.store.inspect('good.test/f:1').Comment).toBe('damaged');
 });
