@@ -26,15 +26,16 @@ export class HttpRegistries implements Registries {
   open(repository: string, credentials: Credentials, access: 'pull' | 'push'): RegistrySession {
     const slash = repository.indexOf('/');
     const scope = `repository:${repository.slice(slash + 1)}:${access === 'push' ? 'pull,push' : 'pull'}`;
-    const connections = new Connections(this.#settings);
+    const opened = new DisposableStack();
     const endpoints = this.#settings.endpoints(repository.slice(0, slash), access).map((endpoint) =>
-      this.#endpoint(endpoint, connections, {
+      // Each with connections of its own: a mirror on this host gives no other the right to lead us there.
+      this.#endpoint(endpoint, opened.use(new Connections(this.#settings)), {
         credentials: endpoint.isMirror ? noCredentials : credentials,
         scopes: [scope],
         isLogin: false,
       }),
     );
-    return new HttpRegistrySession(repository, endpoints, connections);
+    return new HttpRegistrySession(repository, endpoints, opened);
   }
 
   async login(serverAddress: string, credentials: Credentials): Promise<string> {

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { EngineError } from '../../errors/engine-error.ts';
 import { isDigest } from '../image-config.ts';
-import type { Connections } from './connections.ts';
 import { type HopAnswer, readWhole } from './http-hop.ts';
 import { acceptedManifests } from './media-types.ts';
 import { RegistryFailure } from './registry-failure.ts';
@@ -18,11 +17,11 @@ export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 export class HttpRegistrySession implements RegistrySession {
   readonly repository: string;
   readonly #path: string;
-  readonly #connections: Connections;
+  readonly #connections: Disposable;
   /** The registry itself is the last. */
   readonly #endpoints: readonly RegistryHttp[];
 
-  constructor(repository: string, endpoints: readonly RegistryHttp[], connections: Connections) {
+  constructor(repository: string, endpoints: readonly RegistryHttp[], connections: Disposable) {
     this.repository = repository;
     this.#path = `/v2/${repository.slice(repository.indexOf('/') + 1)}`;
     this.#endpoints = endpoints;
@@ -69,9 +68,16 @@ export class HttpRegistrySession implements RegistrySession {
     return { mediaType: contentType(answer), digest, size: Number(answer.headers['content-length'] ?? 0) };
   }
 
-  blob(digest: string, options: { offset?: number; signal?: AbortSignal } = {}): Promise<FetchedBlob> {
+  get hasMirrors(): boolean {
+    return this.#endpoints.length > 1;
+  }
+
+  blob(
+    digest: string,
+    options: { offset?: number; origin?: boolean; signal?: AbortSignal } = {},
+  ): Promise<FetchedBlob> {
     checkDigest(digest);
-    const { offset = 0, signal } = options;
+    const { offset = 0, origin = false, signal } = options;
     const request: RegistryRequest = {
       method: 'GET',
       path: `${this.#path}/blobs/${digest}`,
@@ -80,7 +86,8 @@ export class HttpRegistrySession implements RegistrySession {
       ...(offset > 0 ? { headers: { Range: `bytes=${offset}-` } } : {}),
       ...(signal === undefined ? {} : { signal }),
     };
-    return this.#each(async (http) => fetchedBlob(await http.send(request), offset, signal));
+    const ask = async (http: RegistryHttp) => fetchedBlob(await http.send(request), offset, signal);
+    return origin ? ask(this.#origin) : this.#each(ask);
   }
 
   async headBlob(digest: string, signal?: AbortSignal): Promise<number | undefined> {

@@ -49,8 +49,10 @@ export interface RegistrySession extends Disposable {
   manifest(reference: string, signal?: AbortSignal): Promise<FetchedManifest>;
   /** undefined: it is not there. */
   headManifest(reference: string, signal?: AbortSignal): Promise<Descriptor | undefined>;
-  /** From `offset` on where the registry can. Throws 'not-found'. */
-  blob(digest: string, options?: { offset?: number; signal?: AbortSignal }): Promise<FetchedBlob>;
+  /** Somebody else than the registry itself is asked first. */
+  readonly hasMirrors: boolean;
+  /** From `offset` on where the registry can; `origin`: from nobody but itself. Throws 'not-found'. */
+  blob(digest: string, options?: { offset?: number; origin?: boolean; signal?: AbortSignal }): Promise<FetchedBlob>;
   /** Bytes; undefined: it is not there. Asks the origin, never a mirror. */
   headBlob(digest: string, signal?: AbortSignal): Promise<number | undefined>;
   tags(signal?: AbortSignal): Promise<string[]>;

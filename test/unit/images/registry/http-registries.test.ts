@@ -128,6 +128,20 @@ describe('a mirror', () => {
     using session = registries(options).open(`${server.host}/a`, noCredentials, 'pull');
     expect((await session.manifest(digest)).bytes).toEqual(bytes);
   });
+
+  test('on this host gives others no right to lead there', async () => {
+    const secret = await serve(manifest);
+    const here = await serve((_, response) => response.writeHead(404).end());
+    const proxy = await serve((_, response) => response.writeHead(302, { Location: `http://${secret.host}/` }).end());
+    const options = {
+      mirrorsOf: { 'registry.test': [`http://${here.host}`, 'http://elsewhere.test'] },
+      proxies: { HTTP_PROXY: `http://${proxy.host}` },
+      maxAttempts: 1,
+    };
+    using session = registries(options).open('registry.test/a', noCredentials, 'pull');
+    await expect(session.manifest('1')).rejects.toThrow();
+    expect([here.asked.length, proxy.asked.length, secret.asked.length]).toEqual([1, 1, 0]);
+  });
 });
 
 describe('what may pass is repeated', () => {
