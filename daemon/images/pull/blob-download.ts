@@ -12,6 +12,8 @@ export interface DownloadOptions {
   readonly session: Pick<RegistrySession, 'blob'>;
   readonly blob: Descriptor;
   readonly writer: BlobWriter;
+  /** A mirror has been wrong about it: the registry itself is asked. */
+  readonly origin?: boolean;
   /** In a row without much progress between them. */
   readonly maxAttempts: number;
   readonly retryPauseMs: number;
@@ -70,8 +72,8 @@ export function shortDigest(digest: string): string {
 }
 
 async function receive(options: DownloadOptions, offset: number): Promise<void> {
-  const { session, blob, writer, signal } = options;
-  const fetched = await session.blob(blob.digest, { offset, signal });
+  const { session, blob, writer, origin = false, signal } = options;
+  const fetched = await session.blob(blob.digest, { offset, origin, signal });
   const { stream } = fetched;
   if (fetched.sizeBytes !== undefined && fetched.sizeBytes !== blob.size) {
     stream.destroy();

@@ -142,7 +142,8 @@ export class ImagePuller {
             parts: this.#parts,
             manifest,
             fetched,
-            fetchBlob: (blob, maxBytes, signal) => readWholeBlob(lease.session, blob, maxBytes, signal),
+            fetchBlob: (blob, maxBytes, signal, origin) => readWholeBlob(lease.session, blob, maxBytes, signal, origin),
+            hasMirrors: lease.session.hasMirrors,
             pullLayer: (blob, diffId, chain, one) => this.#layer(lease, blob, diffId, chain, one),
           },
           shared,
@@ -162,19 +163,26 @@ export class ImagePuller {
     return this.#layers.join(
       `${chain} ${blob.digest}`,
       (shared) => {
-        const download = (one: FlightContext) => this.#blob(lease, blob, one);
-        return pullLayer({ parts: this.#parts, blob, diffId, unpackSlots: this.#unpackSlots, download }, shared);
+        const download = (one: FlightContext, origin: boolean) => this.#blob(lease, blob, one, origin);
+        const { hasMirrors } = lease.session;
+        const work = { parts: this.#parts, blob, diffId, unpackSlots: this.#unpackSlots, hasMirrors, download };
+        return pullLayer(work, shared);
       },
       context,
     );
   }
 
-  #blob(lease: SessionLease, blob: Descriptor, context: FlightContext): Promise<Share<IncomingBlob>> {
-    return this.#blobs.join(blob.digest, (shared) => this.#startDownload(lease, blob, shared), context);
+  #blob(lease: SessionLease, blob: Descriptor, context: FlightContext, origin: boolean): Promise<Share<IncomingBlob>> {
+    return this.#blobs.join(blob.digest, (shared) => this.#startDownload(lease, blob, shared, origin), context);
   }
 
   /** Resolves when it is this blob's turn; the download goes on after that. */
-  async #startDownload(lease: SessionLease, blob: Descriptor, context: FlightContext): Promise<IncomingBlob> {
+  async #startDownload(
+    lease: SessionLease,
+    blob: Descriptor,
+    context: FlightContext,
+    origin: boolean,
+  ): Promise<IncomingBlob> {
     const { signal, onProgress } = context;
     if (this.#downloadSlots.isFull) onProgress(noted('Waiting', shortDigest(blob.digest)));
     const held = new DisposableStack();
@@ -192,6 +200,7 @@ export class ImagePuller {
             session: lease.session,
             blob,
             writer,
+            origin,
             maxAttempts: this.#settings.maxDownloadAttempts,
             retryPauseMs: this.#settings.retryPauseMs,
             onProgress,

@@ -18,7 +18,9 @@ export interface ImageWork {
   readonly manifest: ImageManifest;
   readonly fetched: FetchedManifest;
   /** A small blob, whole. */
-  fetchBlob(blob: Descriptor, maxBytes: number, signal: AbortSignal): Promise<Buffer>;
+  fetchBlob(blob: Descriptor, maxBytes: number, signal: AbortSignal, origin: boolean): Promise<Buffer>;
+  /** What comes may be a mirror's: when it is wrong, the registry itself is asked. */
+  readonly hasMirrors: boolean;
   /** Joins the pull of one layer. `chain` is the id of the layer with all below it. */
   pullLayer(blob: Descriptor, diffId: string, chain: string, context: FlightContext): Promise<Share<PulledLayer>>;
 }
@@ -61,13 +63,21 @@ export async function pullImageContent(work: ImageWork, context: FlightContext):
   }
 }
 
-async function readConfig({ parts, manifest, fetchBlob }: ImageWork, signal: AbortSignal): Promise<Buffer> {
+async function readConfig({ parts, manifest, fetchBlob, hasMirrors }: ImageWork, signal: AbortSignal): Promise<Buffer> {
   const { config } = manifest;
   if (parts.content.has(config.digest)) return parts.content.get(config.digest, MAX_CONFIG_BYTES);
-  const bytes = await fetchBlob(config, MAX_CONFIG_BYTES, signal);
-  const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-  if (actual === config.digest) return bytes;
-  throw new EngineError('invalid', `verify image config ${config.digest}: the bytes that came are ${actual}`);
+  const fetch = async (origin: boolean): Promise<Buffer> => {
+    const bytes = await fetchBlob(config, MAX_CONFIG_BYTES, signal, origin);
+    const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    if (actual === config.digest) return bytes;
+    throw new EngineError('invalid', `verify image config ${config.digest}: the bytes that came are ${actual}`);
+  };
+  if (!hasMirrors) return fetch(true);
+  return fetch(false).catch((error: unknown) => {
+    signal.throwIfAborted();
+    if (error instanceof EngineError) return fetch(true);
+    throw error;
+  });
 }
 
 function checkConfig(bytes: Buffer, manifest: ImageManifest): ImageConfig {

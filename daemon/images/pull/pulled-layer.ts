@@ -21,8 +21,10 @@ export interface LayerWork {
   readonly blob: Descriptor;
   readonly diffId: string;
   readonly unpackSlots: Slots;
+  /** What comes may be a mirror's: when it is wrong, the registry itself is asked. */
+  readonly hasMirrors: boolean;
   /** Joins the download of the blob. */
-  download(context: FlightContext): Promise<Share<IncomingBlob>>;
+  download(context: FlightContext, origin: boolean): Promise<Share<IncomingBlob>>;
 }
 
 interface Unpacked {
@@ -79,18 +81,18 @@ export async function pullLayer(work: LayerWork, context: FlightContext): Promis
     return new PulledLayer(work, unpacked, undefined);
   }
   try {
-    return await fetchAndUnpack(work, context);
+    return await fetchAndUnpack(work, context, false);
   } catch (error) {
-    if (!(error instanceof StaleBeginning)) throw error;
-    return fetchAndUnpack(work, context);
+    if (!(error instanceof WorthAnother)) throw error;
+    return fetchAndUnpack(work, context, true);
   }
 }
 
-/** What an earlier pull left was not what it should be; it is gone now. */
-class StaleBeginning extends Error {}
+/** What an earlier pull left, or what a mirror sent, was not what it should be; it is gone now. */
+class WorthAnother extends Error {}
 
-async function fetchAndUnpack(work: LayerWork, context: FlightContext): Promise<PulledLayer> {
-  const share = await work.download(context);
+async function fetchAndUnpack(work: LayerWork, context: FlightContext, isLast: boolean): Promise<PulledLayer> {
+  const share = await work.download(context, isLast);
   const incoming = share.result;
   let isDownloaded = false;
   const cancel = new AbortController();
@@ -117,10 +119,16 @@ async function fetchAndUnpack(work: LayerWork, context: FlightContext): Promise<
     // A blob that is broken is told as that, whatever the unpacker said first.
     const cause = await firstFailure(incoming, error, context.signal);
     share[Symbol.dispose]();
-    const isStale = incoming.resumedBytes > 0 && !incoming.writer.isVerified && cause instanceof EngineError;
-    if (isStale && !context.signal.aborted) {
+    const isForeign = incoming.resumedBytes > 0 || work.hasMirrors;
+    if (
+      !isLast &&
+      isForeign &&
+      !incoming.writer.isVerified &&
+      cause instanceof EngineError &&
+      !context.signal.aborted
+    ) {
       incoming.writer.discard();
-      throw new StaleBeginning('the beginning of the blob was not its beginning', { cause });
+      throw new WorthAnother('what came first was not the blob', { cause });
     }
     throw cause;
   }

@@ -8,9 +8,10 @@ export async function readWholeBlob(
   blob: Descriptor,
   maxBytes: number,
   signal: AbortSignal,
+  origin = false,
 ): Promise<Buffer> {
   const limit = Math.min(blob.size, maxBytes);
-  const { stream } = await session.blob(blob.digest, { signal });
+  const { stream } = await session.blob(blob.digest, { origin, signal });
   const timer = setTimeout(() => stream.destroy(new Error(`download ${blob.digest}: it took too long`)), 120_000);
   const chunks: Buffer[] = [];
   let bytes = 0;

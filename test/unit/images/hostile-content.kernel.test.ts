@@ -44,6 +44,7 @@ async function pull(
   image: string,
   config: Buffer,
   layers: { bytes: Buffer; mediaType?: string; size?: number }[],
+  mirror?: (bytes: Buffer) => Buffer,
 ): Promise<void> {
   const manifest = Buffer.from(
     JSON.stringify({
@@ -62,11 +63,12 @@ async function pull(
       ...descriptorOf('application/vnd.oci.image.manifest.v1+json', manifest),
       bytes: manifest,
     }),
-    blob: async (digest: string) => ({
-      stream: Readable.from([blobs.get(digest)]),
-      offset: 0,
-      sizeBytes: blobs.get(digest)?.length,
-    }),
+    hasMirrors: mirror !== undefined,
+    blob: async (digest, { origin = false, offset = 0 } = {}) => {
+      const whole = blobs.get(digest) as Buffer;
+      const bytes = mirror === undefined || origin ? whole : mirror(whole);
+      return { stream: Readable.from([bytes.subarray(offset)]), offset, sizeBytes: bytes.length };
+    },
     [Symbol.dispose]: () => undefined,
   } as Partial<RegistrySession> as RegistrySession;
   const registries = { open: () => session } as Partial<Registries> as Registries;
@@ -134,6 +136,19 @@ describe('a registry', () => {
     const lie = [{ bytes: layer }, { bytes: layer, size: 5 }];
     await expect(pull('evil.test/d', twice, lie)).rejects.toThrow(/the manifest says 5/);
     await fixture.store.remove('good.test/d:1', { force: false, noPrune: false });
+  });
+});
+
+describe('a mirror', () => {
+  const altered = (bytes: Buffer) => Buffer.from(bytes.map((byte, i) => (i === bytes.length >> 1 ? byte ^ 1 : byte)));
+  test.each([
+    ['layers of other bytes', (bytes: Buffer) => (bytes.equals(layer) ? altered(bytes) : bytes)],
+    ['layers of another size', (bytes: Buffer) => (bytes.equals(layer) ? Buffer.concat([bytes, bytes]) : bytes)],
+    ['another config', (bytes: Buffer) => (bytes.equals(layer) ? bytes : altered(bytes))],
+  ])('that has %s: they come from the registry itself', async (_, mirror) => {
+    await pull('good.test/g', configOf('mirrored'), [{ bytes: layer }], mirror);
+    await expectWhole('good.test/g:1');
+    await fixture.store.remove('good.test/g:1', { force: false, noPrune: false });
   });
 });
 
