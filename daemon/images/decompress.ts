@@ -4,6 +4,7 @@ import { type Duplex, PassThrough, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
 import { programDecoder } from './program-decoder.ts';
+import { ZstdFrames } from './zstd-frames.ts';
 
 const compressions = ['none', 'gzip', 'zstd', 'bzip2', 'xz'] as const;
 export type Compression = (typeof compressions)[number];
@@ -91,6 +92,8 @@ function decoded(source: Readable, compression: Compression): Readable {
       : compression === 'zstd'
         ? createZstdDecompress(options)
         : programDecoder(compression);
+  const cut = compression === 'zstd' ? new ZstdFrames() : undefined;
+  const first = cut ?? decoder;
   const plain = new PassThrough({ highWaterMark: CHUNK_BYTES });
   const fail = (error: Error): void => {
     plain.destroy(error);
@@ -106,9 +109,12 @@ function decoded(source: Readable, compression: Compression): Readable {
   });
   plain.once('close', () => {
     source.off('error', failSource).off('close', onClose);
-    source.unpipe(decoder);
+    source.unpipe(first);
+    cut?.destroy();
     decoder.destroy();
   });
-  source.pipe(decoder).pipe(plain);
+  source.pipe(first);
+  cut?.pipe(decoder);
+  decoder.pipe(plain);
   return plain;
 }

@@ -186,7 +186,7 @@ export const reply = {
   endless:
     (chunk: Buffer, headers: Record<string, string> = {}, status = 200): Reply =>
     (response, request) => {
-      response.writeHead(status, headers);
+      if (!response.headersSent) response.writeHead(status, headers);
       const more = () => {
         // One piece a turn: a socket that is gone takes writes for ever.
         if (request.socket.destroyed) return;
