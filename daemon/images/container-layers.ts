@@ -31,6 +31,7 @@ export class ContainerLayerStore implements ContainerLayers {
   readonly #trash: Trash;
   readonly #jail: Jail;
   readonly #spares: SpareLayers;
+  /** Throws for an image that is not there. */
   readonly #topLayerOf: (imageId: string) => number | undefined;
   /** The init layer of each container, held while the container is there. */
   readonly #inits = new Map<string, LayerHold>();

@@ -1,5 +1,6 @@
 // Puts the images' side together: stores below the data root, the jail, the archive operations. Recovery happens here: what a killed daemon
 // left half-made goes to the trash before anything else can see it.
+import { EngineError } from '../errors/engine-error.ts';
 import type { Database } from '../state/database.ts';
 import { JailedArchive } from './archive.ts';
 import { BlobTables } from './blob-tables.ts';
@@ -52,13 +53,11 @@ export function openImages(options: ImagesOptions): Images {
     root.staging,
     onError,
   );
-  const containerLayers: ContainerLayerStore = new ContainerLayerStore(
-    root,
-    layers,
-    trash,
-    jail,
-    (id) => tables.get(id)?.topLayer,
-  );
+  const containerLayers: ContainerLayerStore = new ContainerLayerStore(root, layers, trash, jail, (id) => {
+    const image = tables.get(id);
+    if (image !== undefined) return image.topLayer;
+    throw new EngineError('not-found', `No such image: ${id}`);
+  });
   const store = new LocalImageStore({
     tables,
     layers,

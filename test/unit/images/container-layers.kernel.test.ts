@@ -52,6 +52,12 @@ describe('a container layer', () => {
     expect(readdirSync(fixture.containers.upperDir(box))).toEqual([]);
   });
 
+  test('of an image that has gone meanwhile is not made', async () => {
+    const gone = await fixture.import([file('gone', 'x')]);
+    await fixture.store.remove(gone, { force: false, noPrune: false });
+    await expect(fixture.create(gone)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
   test('has mount points that the image lacks, behind links too', async () => {
     const box = await fixture.create(await imported, [
       { path: '/data/new/deep', kind: 'directory' },
