@@ -68,7 +68,9 @@ export class Flights<R extends Closable> {
       if (message.id !== undefined) newest.set(message.id, message);
       for (const sink of sinks) sink(message);
     };
-    const work = (this.#ending.get(key) ?? Promise.resolve()).then(() => {
+    // How the last one was let go of is no concern of this one.
+    const before = this.#ending.get(key)?.catch(() => undefined) ?? Promise.resolve();
+    const work = before.then(() => {
       controller.signal.throwIfAborted();
       return begin({ signal: controller.signal, onProgress });
     });

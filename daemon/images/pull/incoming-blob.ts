@@ -87,8 +87,11 @@ export class IncomingBlob implements Closable {
 
   async close(): Promise<void> {
     await this.done.catch(() => undefined);
-    await this.writer[Symbol.asyncDispose]();
-    this.#onClose();
+    try {
+      await this.writer[Symbol.asyncDispose]();
+    } finally {
+      this.#onClose();
+    }
   }
 
   #wake(): void {

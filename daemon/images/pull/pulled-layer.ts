@@ -66,8 +66,9 @@ export class PulledLayer implements Closable {
 
   async close(): Promise<void> {
     this.#published?.[Symbol.dispose]();
-    this.#staged[Symbol.dispose]();
+    // The blob's slot and connection go, also when the files cannot be thrown away.
     this.incoming?.[Symbol.dispose]();
+    this.#staged[Symbol.dispose]();
   }
 }
 
