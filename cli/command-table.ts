@@ -57,6 +57,9 @@ export const commands: readonly CommandEntry[] = [
   container('diff', "Inspect changes to files or directories on a container's filesystem", () =>
     import('./commands/diff.ts').then((m) => m.diff),
   ),
+  entry('Show tsdocker disk usage', { group: 'system df' }, () =>
+    import('./commands/system-df.ts').then((m) => m.systemDf),
+  ),
   entry('Get real time events from the server', { top: 'events', group: 'system events' }, () =>
     import('./commands/events.ts').then((m) => m.events),
   ),
@@ -181,9 +184,6 @@ export const commands: readonly CommandEntry[] = [
     import('./commands/stats.ts').then((m) => m.stats),
   ),
   container('stop', 'Stop one or more running containers', () => import('./commands/stop.ts').then((m) => m.stop)),
-  entry('Show tsdocker disk usage', { group: 'system df' }, () =>
-    import('./commands/system-df.ts').then((m) => m.systemDf),
-  ),
   entry('Remove unused data', { group: 'system prune' }, () =>
     import('./commands/prune.ts').then((m) => m.pruneSystem),
   ),

@@ -6,7 +6,7 @@ import { CliError, messageOf } from '../errors.ts';
 import { stringFlag } from '../flags/flag.ts';
 import { alignTable } from '../formats/table-writer.ts';
 import { inspectFormatHelp } from '../options/format-help.ts';
-import { compileTemplate } from '../template/render.ts';
+import { type CompiledTemplate, compileTemplate } from '../template/render.ts';
 import { clientCommit, clientVersion, goArchitecture } from '../version.ts';
 
 export const version = defineCommand({
@@ -26,12 +26,38 @@ export const version = defineCommand({
       failure = error;
     }
     const data = { Client: clientInfo(cli), Server: server };
-    if (template) cli.out.line(template.render({ Client: withGoNames(data.Client), Server: withGoNames(data.Server) }));
+    if (template) cli.out.line(render(template, data));
     else cli.out.print(alignTable(describe(data), { minWidth: 20, padding: 1 }));
     if (failure !== undefined) throw failure;
     return 0;
   },
 });
+
+/** Docker's fields that an API leaves out when they are empty, or that this client has nothing for. */
+const omitted = new Set(['BuildTime', 'Experimental', 'GoVersion', 'KernelVersion', 'Platform', 'Details']);
+
+interface Both {
+  Client: ReturnType<typeof clientInfo>;
+  Server: SystemVersion | null;
+}
+
+function render(template: CompiledTemplate, { Client, Server }: Both): string {
+  try {
+    return template.render(
+      { Client: withGoNames(Client), Server: withGoNames(Server) },
+      {
+        missingKey(key, path) {
+          // A map: any key may be asked for.
+          if (path.at(-1) === 'Details') return undefined;
+          if (omitted.has(key)) return '';
+          throw new Error(`can't evaluate field ${key} in type system.versionInfo`);
+        },
+      },
+    );
+  } catch (error) {
+    throw new CliError(messageOf(error));
+  }
+}
 
 function compile(source: string) {
   try {
@@ -60,13 +86,7 @@ export function clientInfo(cli: Cli) {
   };
 }
 
-function describe({
-  Client: client,
-  Server: server,
-}: {
-  Client: ReturnType<typeof clientInfo>;
-  Server: SystemVersion | null;
-}) {
+function describe({ Client: client, Server: server }: Both) {
   const isOlder = client.ApiVersion !== client.DefaultAPIVersion;
   const lines = [
     'Client:',

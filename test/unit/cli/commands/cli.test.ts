@@ -119,6 +119,16 @@ describe('other commands', () => {
     });
   });
 
+  it('version: a field that nobody has is an error, one that may be left out is empty', async () => {
+    daemon.json('GET /version', 200, { Version: '1', ApiVersion: '1.50' });
+    const asked = (field: string) => runCli(daemon, ['version', '-f', `<{{.Server.${field}}}>`]);
+    expect(await asked('APIVersion')).toMatchObject({ status: 0, stdout: '<1.50>\n' });
+    expect(await asked('BuildTime')).toMatchObject({ status: 0, stdout: '<>\n' });
+    const wrong = await asked('Foo');
+    expect(wrong).toMatchObject({ status: 1, stdout: '' });
+    expect(wrong.stderr).toContain("can't evaluate field Foo in type");
+  });
+
   it('speaks the version of an older daemon', async () => {
     daemon.on('GET /containers/json', ({ version }, response) => {
       response.setHeader('Api-Version', '1.41').setHeader('Content-Type', 'application/json');
