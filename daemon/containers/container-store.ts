@@ -25,7 +25,10 @@ export class ContainerStore {
       try {
         const record = decodeRecord(String(row.record));
         if (record.id !== row.id) throw new Error('the record is of another container');
-        this.#index(new Container(record, decodeState(String(row.state))));
+        const container = new Container(record, decodeState(String(row.state)));
+        // Nobody knows whom an earlier daemon has let join it.
+        container.wasShared = true;
+        this.#index(container);
       } catch {
         unreadable.push(String(row.id));
       }

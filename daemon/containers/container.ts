@@ -38,6 +38,8 @@ export class Container {
   hasOldRun = false;
   /** Restarts that have stopped it, or are about to: an end that they bring about does not remove it, whatever AutoRemove says. */
   restartsUnderWay = 0;
+  /** Another container has joined a namespace of it, or an exec had more rights than it: see sealed.ts. */
+  wasShared = false;
   readonly #waits = new Set<PendingWait>();
   /** Attached clients that have not yet been given the last byte of the present run. */
   readonly #attached = new Set<Promise<void>>();

@@ -73,6 +73,7 @@ export function createExec(
       workingDir: body.WorkingDir ?? '',
     },
   });
+  if (body.Privileged) container.wasShared = true;
   execs.add(container, exec);
   exec.onForget(() => execs.delete(exec));
   publishContainerEvent(services, container, `exec_create: ${args.join(' ')}`, { execID: exec.id });

@@ -51,6 +51,7 @@ function runningPid(store: ContainerStore, ref: string, what: string, check?: (d
     throw new EngineError('conflict', `cannot join ${what} of a non running container: ${ref}`);
   }
   check?.(donor);
+  donor.wasShared = true;
   return donor.state.pid;
 }
 

@@ -6,6 +6,7 @@ import { publishContainerEvent } from './container-events.ts';
 import { killAndWait, markStopped } from './kill-container.ts';
 import { removeLink } from './links.ts';
 import { abandonRestart } from './schedule-restart.ts';
+import { isSealed } from './sealed.ts';
 import type { Services } from './services.ts';
 import { anonymousVolumes } from './volume-users.ts';
 
@@ -68,7 +69,7 @@ export async function removeLocked(services: Services, container: Container, wit
   try {
     if (container.hasOldRun) services.runs.remove(container.id);
     for (const exec of container.execs.values()) exec.forget();
-    services.layers.remove(container.id);
+    services.layers.remove(container.id, { isSealed: isSealed(container) });
   } catch (error) {
     services.log.warn(
       { err: error, container: container.id },

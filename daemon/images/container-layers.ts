@@ -130,11 +130,11 @@ export class ContainerLayerStore implements ContainerLayers {
     return this.#jail.run<'usage'>({ do: 'usage', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
   }
 
-  remove(id: string): void {
+  remove(id: string, { isSealed } = { isSealed: false }): void {
     checkId(id);
     const init = this.#inits.get(id);
     const directory = join(this.#root.containers, id);
-    if (init === undefined || !this.#spares.keep(directory, init.layer)) this.#trash.discard(directory);
+    if (init === undefined || !isSealed || !this.#spares.keep(directory, init.layer)) this.#trash.discard(directory);
     if (init === undefined) return;
     this.#inits.delete(id);
     init[Symbol.dispose]();

@@ -160,8 +160,11 @@ export interface ContainerLayers {
   usageBytes(id: string): Promise<number>;
   /** Bytes of the files that the container wrote. */
   sizeBytes(id: string): Promise<number>;
-  /** Forgets the layer and takes the container's whole directory away, with all that others put there. Idempotent. */
-  remove(id: string): void;
+  /**
+   * Forgets the layer and takes the container's whole directory away, with all that others put there. Idempotent. `isSealed`: nobody can
+   * hold a descriptor of its files any more, so that its directories may serve another container.
+   */
+  remove(id: string, options?: { isSealed: boolean }): void;
   /** The layers below the container, highest first: for `explain` and inspect's GraphDriver. */
   layerDirs(id: string): { lower: string[]; upper: string; work: string };
   /** The layers of an image, highest first, and a detached read-only mount of them (the caller closes it): for explain. */

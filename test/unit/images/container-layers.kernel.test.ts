@@ -165,7 +165,7 @@ describe('directories of removed containers', () => {
     put(join(directory, 'hosts'), 'old hosts');
     const made = identity(fixture.containers.upperDir(box));
     fixture.inRoot(box, () => readFileSync('spare'));
-    fixture.containers.remove(box);
+    fixture.containers.remove(box, { isSealed: true });
     expect(existsSync(directory)).toBe(false);
     const soon = await fixture.create(id);
     expect(identity(fixture.containers.upperDir(soon))).not.toBe(made);
@@ -191,8 +191,12 @@ describe('directories of removed containers', () => {
       const box = await fixture.create(id);
       fixture.inRoot(box, touch);
       seen.add(identity(fixture.containers.upperDir(box)));
-      fixture.containers.remove(box);
+      fixture.containers.remove(box, { isSealed: true });
     }
+    // Untouched, but somebody may hold a descriptor of what is in it.
+    const shared = await fixture.create(id);
+    seen.add(identity(fixture.containers.upperDir(shared)));
+    fixture.containers.remove(shared, { isSealed: false });
     await new Promise((resolve) => setTimeout(resolve, 1100));
     for (let i = 0; i < 10; i++) {
       const box = await fixture.create(id);
