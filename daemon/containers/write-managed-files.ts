@@ -1,6 +1,15 @@
 // The files that the engine keeps below /etc of a container: written anew at each start, into the run's directory, and bound into place
 // by the program. They are never part of a layer. While it runs they are changed in place: the mount is on the file itself.
-import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { isErrno } from '../../native-bindings/errno.ts';
 import type { Connection } from '../networks/gateways.ts';
 import { editHosts, embeddedResolvConf, type HostLine, hostsFile, resolvConf } from '../networks/managed-files.ts';
@@ -19,7 +28,7 @@ export function writeManagedFiles(services: Services, container: Container): Man
   const { store, paths } = services;
   const { id, config, hostConfig } = container.record;
   const hostname = paths.managedFile(id, 'hostname');
-  writeFileSync(hostname, `${config.Hostname}\n`, { mode: 0o644 });
+  writeOver(hostname, `${config.Hostname}\n`);
   const donor = networkDonor(store, hostConfig);
   if (donor !== undefined) {
     return {
@@ -31,7 +40,7 @@ export function writeManagedFiles(services: Services, container: Container): Man
   const { kind } = parseNetworkMode(hostConfig.NetworkMode ?? '');
   const hosts = paths.managedFile(id, 'hosts');
   const connections = services.networks.sandboxes.connections(id);
-  writeFileSync(
+  writeOver(
     hosts,
     hostsFile({
       extraHosts: hostConfig.ExtraHosts ?? [],
@@ -39,10 +48,9 @@ export function writeManagedFiles(services: Services, container: Container): Man
       ...(kind === 'host' ? { hostFile: readText('/etc/hosts') } : {}),
       lines: [...linkLines(services, container, true), ...ownLines(container, connections, kind)],
     }),
-    { mode: 0o644 },
   );
   const resolv = paths.managedFile(id, 'resolv.conf');
-  writeFileSync(resolv, resolverFile(services, container), { mode: 0o644 });
+  writeOver(resolv, resolverFile(services, container));
   return { hostname, hosts, resolvConf: resolv };
 }
 
@@ -113,6 +121,16 @@ function hostGateways({ defaults, networks }: Services, connections: readonly Co
   const record = own?.entry.record ?? networks.registry.byName('bridge')?.record;
   if (record === undefined) return [];
   return ([4, 6] as const).map((family) => poolOf(record, family)?.gateway).filter((gateway) => gateway !== undefined);
+}
+
+/** Of a file that may be there already. Not by way of an empty one: ext4 writes such a file out at once when it is closed. */
+function writeOver(path: string, text: string): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o644);
+  try {
+    ftruncateSync(fd, writeSync(fd, text));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The host's own files may be missing: an empty one says the same. */

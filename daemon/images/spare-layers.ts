@@ -10,6 +10,9 @@ import type { Layer } from './layer-store.ts';
 
 /** What stays in a directory that is kept; of `log` only the empty directory. */
 const kept: ReadonlySet<string> = new Set(['upper', 'work', 'init', 'log']);
+/** Small files that each start writes over: they stay when they are plain files of root's still. */
+const overwritten: ReadonlySet<string> = new Set(['hosts', 'hostname', 'resolv.conf']);
+const OVERWRITTEN_BYTES = 64 * 1024;
 const MAX_SPARES = 64;
 /** The kernel ends a container's mounts a little after its last process. */
 const REST_MS = 1000;
@@ -52,7 +55,10 @@ export class SpareLayers {
     if (!isUntouched(join(directory, 'upper'), join(directory, 'init'))) return false;
     const path = join(this.#path, randomBytes(8).toString('hex'));
     renameSync(directory, path);
-    for (const name of readdirSync(path)) if (!kept.has(name)) this.#trash.discard(join(path, name));
+    for (const name of readdirSync(path)) {
+      const stays = kept.has(name) || (overwritten.has(name) && isPlain(join(path, name)));
+      if (!stays) this.#trash.discard(join(path, name));
+    }
     if (readdirSync(path).includes('log')) this.#trash.discardAllBelow(join(path, 'log'));
     this.#spares.push({ path, init: init.number, sinceMs: performance.now() });
     if (this.#spares.length > MAX_SPARES) this.#trash.discard((this.#spares.shift() as Spare).path);
@@ -72,4 +78,11 @@ function isUntouched(upper: string, init: string): boolean {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
     throw error;
   }
+}
+
+/** A container can change the mode, the owner and the attributes of the files that are bound into it. */
+function isPlain(path: string): boolean {
+  const { mode, uid, gid, nlink, size } = lstatSync(path);
+  const isAsMade = mode === 0o100644 && uid === 0 && gid === 0 && nlink === 1 && size <= OVERWRITTEN_BYTES;
+  return isAsMade && llistxattr(path).length === 0;
 }

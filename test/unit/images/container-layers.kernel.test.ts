@@ -157,12 +157,16 @@ function identity(path: string): string {
 }
 
 describe('directories of removed containers', () => {
-  test('are used again when nothing was changed in them, without what others left there', async () => {
+  test('are used again when nothing was changed in them, with no more than files that are written over', async () => {
     const id = await fixture.import([dir('.', 0o751), file('spare', '1')], 'spare:1');
     const box = await fixture.create(id);
     const directory = join(fixture.path, 'containers', box);
     put(join(directory, 'log/log.1'), 'old lines');
     put(join(directory, 'hosts'), 'old hosts');
+    put(join(directory, 'hostname'), 'as the container left it');
+    chmodSync(join(directory, 'hostname'), 0o600);
+    put(join(directory, 'resolv.conf'), 'x'.repeat(100_000));
+    put(join(directory, 'other'), 'x');
     const made = identity(fixture.containers.upperDir(box));
     fixture.inRoot(box, () => readFileSync('spare'));
     fixture.containers.remove(box, { isSealed: true });
@@ -172,7 +176,13 @@ describe('directories of removed containers', () => {
     await new Promise((resolve) => setTimeout(resolve, 1100));
     const later = await fixture.create(id);
     expect(identity(fixture.containers.upperDir(later))).toBe(made);
-    expect(readdirSync(join(fixture.path, 'containers', later)).sort()).toEqual(['init', 'log', 'upper', 'work']);
+    expect(readdirSync(join(fixture.path, 'containers', later)).sort()).toEqual([
+      'hosts',
+      'init',
+      'log',
+      'upper',
+      'work',
+    ]);
     expect(readdirSync(join(fixture.path, 'containers', later, 'log'))).toEqual([]);
     expect(fixture.inRoot(later, () => statSync('.').mode & 0o777)).toBe(0o751);
   });
