@@ -14,7 +14,10 @@ import {
 import { afterEach, describe, expect } from 'vitest';
 import { create, exec, inspect, run, runDetached, start, wait } from '../harness/containers.ts';
 import { eventually, sleep } from '../harness/eventually.ts';
+import { EvilRegistry } from '../harness/evil-registry.ts';
+import { imageNames, pull } from '../harness/image-transfers.ts';
 import { testNeeding } from '../harness/needs.ts';
+import { busyboxEntries, rawImage, rawLayer } from '../harness/raw-image.ts';
 import { tarOf } from '../harness/tars.ts';
 import { TestDaemon } from '../harness/test-daemon.ts';
 
@@ -131,6 +134,42 @@ describe('a full disk', () => {
       expect((await run(daemon, 'echo well')).stdout).toBe('well\n');
     },
     60_000,
+  );
+
+  small(
+    'pulls: a clear word, nothing of them stays, removing works, and the image that fits is pulled afterwards',
+    async () => {
+      const dir = newDir();
+      mountAt(`${dir}/data`, ['-t', 'tmpfs', '-o', 'size=24m', 'tsdt']);
+      const daemon = await daemonIn(dir);
+      const registry = await EvilRegistry.start(daemon.network);
+      cleanups.push(() => registry.close());
+      const base = await rawLayer(busyboxEntries());
+      const good = registry.hold(rawImage({ layers: [base] }), 'good');
+      // Of the first the blob fits, and its files do not; of the second not even that. Random: zeros would fit.
+      for (const bytes of [12 << 20, 40 << 20]) {
+        const big = await rawLayer([{ name: 'big', data: randomBytes(bytes) }], 'plain');
+        const { error } = await pull(daemon, registry.hold(rawImage({ layers: [base, big] }), 'big'));
+        expect(error).toMatch(/no space left on device/);
+        expect(await imageNames(daemon)).toEqual(['busybox:latest']);
+        expect((await run(daemon, 'echo well')).stdout).toBe('well\n');
+        expect((await pull(daemon, good)).error).toBeUndefined();
+        expect((await run(daemon, ['/bin/busybox', 'cat', '/hello'], { Image: good })).stdout).toBe('hello world\n');
+        await daemon.api.delete(`/images/${encodeURIComponent(good)}`);
+      }
+
+      // To the last byte.
+      const fill = `${dir}/data/fill`;
+      execFileSync('sh', ['-c', 'dd if=/dev/zero of="$0" bs=4k 2>/dev/null; :', fill]);
+      expect(statfsSync(`${dir}/data`).bavail).toBe(0);
+      expect((await pull(daemon, good)).error).toMatch(/no space left on device|disk is full/);
+      expect((await daemon.api.send('DELETE', '/images/busybox')).status).toBe(200);
+      expect(await imageNames(daemon)).toEqual([]);
+      rmSync(fill);
+      expect((await pull(daemon, good)).error).toBeUndefined();
+      expect((await run(daemon, ['/bin/busybox', 'cat', '/hello'], { Image: good })).stdout).toBe('hello world\n');
+    },
+    90_000,
   );
 
   testNeeding('mkfs.ext4', 'loop devices')(
