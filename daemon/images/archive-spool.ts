@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ByteSource } from './decompress.ts';
+import { GarbageMeter } from './garbage-meter.ts';
 import type { FileRange } from './jail/messages.ts';
 import { displayName, type TarEntry } from './tar/tar-entry.ts';
 import { defaultTarLimits, TarReader, type TarSink } from './tar/tar-reader.ts';
@@ -31,6 +32,7 @@ export class ArchiveSpool implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
   #index: ReadonlyMap<string, Indexed> = new Map();
+  #isGone = false;
 
   private constructor(path: string, file: FileHandle) {
     this.#path = path;
@@ -48,9 +50,11 @@ export class ArchiveSpool implements AsyncDisposable {
       const writer = new Spooler(this.#file, onFile);
       this.#index = writer.index;
       const reader = new TarReader(writer, { ...defaultTarLimits, maxEntries: MAX_ENTRIES });
+      const meter = new GarbageMeter();
       for await (const chunk of source.stream.iterator({ destroyOnReturn: false })) {
         signal?.throwIfAborted();
         reader.write(chunk as Buffer);
+        meter.count((chunk as Buffer).length);
         if (writer.waitingBytes >= WRITE_BYTES) await writer.flush();
       }
       reader.end();
@@ -124,8 +128,11 @@ export class ArchiveSpool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file.close();
+    if (this.#isGone) return;
+    this.#isGone = true;
+    // First: what is not on the disk yet does not have to go there.
     rmSync(this.#path, { force: true });
+    await this.#file.close();
   }
 }
 

@@ -43,10 +43,15 @@ export class LayerStaging implements AsyncDisposable {
     return (await begun) ?? this.#stage(file);
   }
 
-  /** Stops what runs, and throws away what nobody took. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Stops what runs, and throws away what nobody took. The spool is not read any more afterwards. */
+  async stop(): Promise<void> {
     this.#cancel.abort(new Error('cancelled'));
     for (const begun of this.#begun.values()) (await begun.catch(() => undefined))?.staged[Symbol.dispose]();
+    this.#begun.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
     this.holds.dispose();
   }
 

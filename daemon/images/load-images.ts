@@ -36,6 +36,9 @@ export async function loadImages(store: LocalImageStore, archive: Readable, opti
     if (!options.quiet) tellLoaded(options, planned);
   }
   options.signal?.throwIfAborted();
+  // The archive is of no use any more: synchronised, it would be written to the disk as well.
+  await staging.stop();
+  await spool[Symbol.asyncDispose]();
   if (wanted.size > 0) await syncStore(store);
   publishAll(store, wanted, loaded, holds);
   record(store, images, options);

@@ -1,5 +1,5 @@
 // Pulling: which manifest a name stands for, with each client's own rights; then the content, once for all who want it at the same time.
-import { cpus } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { ImageParts, LocalImageStore } from '../image-store.ts';
 import { type Platform, parsePlatform } from '../platform.ts';
@@ -41,7 +41,7 @@ export class ImagePuller {
   readonly #registries: Registries;
   readonly #settings: PullSettings;
   readonly #downloadSlots: Slots;
-  readonly #unpackSlots = new Slots(Math.min(4, Math.max(2, cpus().length)));
+  readonly #unpackSlots = new Slots(Math.min(4, Math.max(2, availableParallelism())));
   readonly #blobs = new Flights<IncomingBlob>();
   readonly #layers = new Flights<PulledLayer>();
   readonly #images = new Flights<PulledImage>();

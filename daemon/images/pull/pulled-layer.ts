@@ -159,6 +159,7 @@ async function unpack(
     onProgress(counted('Extracting', shortDigest(blob.digest), position, blob.size));
   };
   let packing: LayerCompression = 'none';
+  // Awaited here: the slot is given back when this function ends.
   const staged = await parts.layers.stage(async (directory) => {
     const source = open(onRead);
     // A download may break after its unpacker has left: then nobody else listens, and an error that nobody hears ends the daemon.
