@@ -12,7 +12,7 @@ test('no more layers are unpacked at once than there are slots', async () => {
     now--;
     return { directory: '/none', staged: {}, [Symbol.dispose]: () => undefined };
   };
-  const parts = { content: { has: () => true, pathOf: () => '/none' }, layers: { stage } };
+  const parts = { content: { has: () => true, sizeOf: () => 1, pathOf: () => '/none' }, layers: { stage } };
   const unpackSlots = new Slots(2);
   const signal = new AbortController().signal;
   const layers = Array.from({ length: 6 }, (_, n) => {
