@@ -36,6 +36,8 @@ export class ContainerLayerStore implements ContainerLayers {
   /** The init layer of each container, held while the container is there. */
   readonly #inits = new Map<string, LayerHold>();
   readonly #making = new Map<string, Promise<LayerHold>>();
+  /** Roots that were mounted ahead, of containers that nobody has opened yet. */
+  readonly #ready = new Map<string, number>();
 
   constructor(
     root: DataRoot,
@@ -48,7 +50,9 @@ export class ContainerLayerStore implements ContainerLayers {
     this.#layers = layers;
     this.#trash = trash;
     this.#jail = jail;
-    this.#spares = new SpareLayers(root.spare, trash);
+    this.#spares = new SpareLayers(root.spare, trash, (directory, number) =>
+      mountOverlay({ lower: this.#lowerDirs(number), ...writableDirs(directory) }),
+    );
     this.#topLayerOf = topLayerOf;
     for (const id of readdirSync(root.containers)) {
       const number = this.#initOf(id);
@@ -61,7 +65,9 @@ export class ContainerLayerStore implements ContainerLayers {
     const top = this.#topLayerOf(imageId);
     const init = this.#known(top, mountPoints) ?? (await this.#makeInit(top, mountPoints));
     const directory = join(this.#root.containers, id);
-    if (this.#spares.place(init.layer, directory)) {
+    const spare = this.#spares.place(init.layer, directory);
+    if (spare !== undefined) {
+      if (spare.root !== undefined) this.#ready.set(id, spare.root);
       this.#inits.set(id, init);
       return;
     }
@@ -80,8 +86,10 @@ export class ContainerLayerStore implements ContainerLayers {
   }
 
   openRoot(id: string): number {
-    const dirs = this.layerDirs(id);
-    return mountOverlay(dirs);
+    // Whoever comes first has it: an upper directory is never in two overlays that are both used.
+    const ready = this.#ready.get(id);
+    this.#ready.delete(id);
+    return ready ?? mountOverlay(this.layerDirs(id));
   }
 
   upperDir(id: string): string {
@@ -90,9 +98,12 @@ export class ContainerLayerStore implements ContainerLayers {
   }
 
   layerDirs(id: string): { lower: string[]; upper: string; work: string } {
-    const init = this.#init(id);
-    const lower = this.#layers.chain(init.layer.number).map(({ number }) => this.#layers.dirOf(number));
-    return { lower, upper: this.upperDir(id), work: join(this.#root.containers, id, 'work') };
+    const lower = this.#lowerDirs(this.#init(id).layer.number);
+    return { lower, ...writableDirs(join(this.#root.containers, id)) };
+  }
+
+  #lowerDirs(init: number): string[] {
+    return this.#layers.chain(init).map(({ number }) => this.#layers.dirOf(number));
   }
 
   imageLayerDirs(imageId: string): string[] {
@@ -132,6 +143,9 @@ export class ContainerLayerStore implements ContainerLayers {
 
   remove(id: string, { isSealed } = { isSealed: false }): void {
     checkId(id);
+    const ready = this.#ready.get(id);
+    this.#ready.delete(id);
+    if (ready !== undefined) closeFd(ready);
     const init = this.#inits.get(id);
     const directory = join(this.#root.containers, id);
     if (init === undefined || !isSealed || !this.#spares.keep(directory, init.layer)) this.#trash.discard(directory);
@@ -218,4 +232,8 @@ export class ContainerLayerStore implements ContainerLayers {
 function checkId(id: string): void {
   if (!/^[0-9a-f]{64}$/.test(id))
     throw new EngineError('invalid', `not a container id: ${JSON.stringify(id.slice(0, 80))}`);
+}
+
+function writableDirs(directory: string): { upper: string; work: string } {
+  return { upper: join(directory, 'upper'), work: join(directory, 'work') };
 }

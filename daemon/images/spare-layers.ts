@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
+import { closeFd } from '../../native-bindings/files.ts';
 import { llistxattr } from '../../native-bindings/xattrs.ts';
 import type { Trash } from './data-root.ts';
 import type { Layer } from './layer-store.ts';
@@ -17,37 +18,51 @@ const MAX_SPARES = 64;
 /** The kernel ends a container's mounts a little after its last process. */
 const REST_MS = 1000;
 
+/** Roots that are mounted ahead, since that is the slowest part of a start that is not the kernel's own; for a while only. */
+const MAX_READY = 4;
+const READY_MS = 60_000;
+
 interface Spare {
   path: string;
   init: number;
   sinceMs: number;
+  /** Its overlay, mounted ahead. */
+  root?: number | undefined;
 }
 
 export class SpareLayers {
   readonly #path: string;
   readonly #trash: Trash;
+  readonly #mount: (directory: string, init: number) => number;
   readonly #spares: Spare[] = [];
 
-  constructor(path: string, trash: Trash) {
+  /** `mount` gives the overlay of a directory with an init layer as an fd. */
+  constructor(path: string, trash: Trash, mount: (directory: string, init: number) => number) {
     this.#path = path;
     this.#trash = trash;
+    this.#mount = mount;
     trash.discardAllBelow(path);
   }
 
-  /** Puts a spare directory with this init layer at `path`. False when there is none, or when something is there already. */
-  place(init: Layer, path: string): boolean {
+  /**
+   * Puts a spare directory with this init layer at `path`. undefined when there is none, or when something is there already; else with its
+   * root where it is mounted already, which the caller closes.
+   */
+  place(init: Layer, path: string): { root: number | undefined } | undefined {
     const now = performance.now();
-    const index = this.#spares.findIndex((spare) => spare.init === init.number && now - spare.sinceMs >= REST_MS);
-    const spare = this.#spares[index];
-    if (spare === undefined) return false;
+    const fits = this.#spares.filter((spare) => spare.init === init.number && now - spare.sinceMs >= REST_MS);
+    const spare = fits.find(({ root }) => root !== undefined) ?? fits[0];
+    if (spare === undefined) return undefined;
     try {
       renameSync(spare.path, path);
     } catch (error) {
-      if (isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) return false;
+      if (isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR')) return undefined;
       throw error;
     }
-    this.#spares.splice(index, 1);
-    return true;
+    this.#spares.splice(this.#spares.indexOf(spare), 1);
+    const { root } = spare;
+    spare.root = undefined;
+    return { root };
   }
 
   /** Takes a container's directory away, as `discard` does, but keeps it when its upper directory is as it was made. */
@@ -60,10 +75,33 @@ export class SpareLayers {
       if (!stays) this.#trash.discard(join(path, name));
     }
     if (readdirSync(path).includes('log')) this.#trash.discardAllBelow(join(path, 'log'));
-    this.#spares.push({ path, init: init.number, sinceMs: performance.now() });
-    if (this.#spares.length > MAX_SPARES) this.#trash.discard((this.#spares.shift() as Spare).path);
+    const spare: Spare = { path, init: init.number, sinceMs: performance.now() };
+    this.#spares.push(spare);
+    setTimeout(() => this.#prepare(spare), REST_MS).unref();
+    if (this.#spares.length > MAX_SPARES) {
+      const oldest = this.#spares.shift() as Spare;
+      letGo(oldest);
+      this.#trash.discard(oldest.path);
+    }
     return true;
   }
+
+  #prepare(spare: Spare): void {
+    const ready = this.#spares.filter(({ root }) => root !== undefined).length;
+    if (!this.#spares.includes(spare) || ready >= MAX_READY) return;
+    try {
+      spare.root = this.#mount(spare.path, spare.init);
+    } catch {
+      // Its layers have been removed meanwhile, say: whoever starts a container is told why.
+      return;
+    }
+    setTimeout(() => letGo(spare), READY_MS).unref();
+  }
+}
+
+function letGo(spare: Spare): void {
+  if (spare.root !== undefined) closeFd(spare.root);
+  spare.root = undefined;
 }
 
 /** Empty, without attributes but the identity that overlayfs gives it, and it looks like the root of its image: that is what a new one is. */

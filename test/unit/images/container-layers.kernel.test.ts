@@ -187,6 +187,25 @@ describe('directories of removed containers', () => {
     expect(fixture.inRoot(later, () => statSync('.').mode & 0o777)).toBe(0o751);
   });
 
+  test('have their root mounted ahead, for whoever opens it first', async () => {
+    const id = fixture.store.get('spare:1').id;
+    const openFiles = () => readdirSync('/proc/self/fd').length;
+    const first = await fixture.create(id);
+    fixture.containers.remove(first, { isSealed: true });
+    const resting = openFiles();
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    expect(openFiles(), 'mounted').toBe(resting + 1);
+    const unopened = await fixture.create(id);
+    fixture.containers.remove(unopened, { isSealed: true });
+    expect(openFiles(), 'closed with the container that had it').toBe(resting);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    const opened = await fixture.create(id);
+    fixture.inRoot(opened, () => writeFileSync('made', 'by the first'));
+    expect(openFiles(), 'closed by who opened it').toBe(resting);
+    expect(fixture.inRoot(opened, () => readFileSync('made', 'utf8'))).toBe('by the first');
+    fixture.containers.remove(opened);
+  });
+
   const touches: [string, () => void][] = [
     ['a file was made', () => writeFileSync('made', 'x')],
     ['a file was made and deleted again', () => put('etc/made', 'x')],
