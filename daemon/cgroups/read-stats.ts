@@ -2,6 +2,7 @@
 import type { GroupFiles } from './group-files.ts';
 import { type Hierarchies, type V1Controller, v1Hierarchy, v2With } from './hierarchies.ts';
 import { parseCounter, parseKeyed, parseLines } from './number-file.ts';
+import { readPressure } from './pressure.ts';
 import type { BlkioStatEntry, BlkioStats, CgroupStats, CpuStats, MemoryStats } from './stats.ts';
 
 /** /proc/stat counts in ticks of 10 ms (USER_HZ is 100 on every architecture that Linux still has users on). */
@@ -35,6 +36,7 @@ export function readStats(hierarchies: Hierarchies, files: GroupFiles, path: str
   const [cpuacct, cpu, memory, blkio, pids] = [v1('cpuacct'), v1('cpu'), v1('memory'), v1('blkio'), v1('pids')];
   const v2Memory = v2With(hierarchies, 'memory') && v2;
   const v2Io = v2With(hierarchies, 'io') && v2;
+  const pressure = v2 && readPressure(v2);
   return {
     cpu_stats: {
       ...(cpuacct ? cpuUsageV1(cpuacct, cpu) : cpuUsageV2(v2)),
@@ -44,6 +46,7 @@ export function readStats(hierarchies: Hierarchies, files: GroupFiles, path: str
     memory_stats: memory ? memoryV1(memory, host) : v2Memory ? memoryV2(v2Memory, host) : {},
     blkio_stats: blkio ? blkioV1(blkio) : v2Io ? blkioV2(v2Io) : NO_BLKIO,
     pids_stats: pidsStats(pids ?? v2),
+    ...(pressure === undefined ? {} : { pressure_stats: pressure }),
   };
 }
 

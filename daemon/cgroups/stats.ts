@@ -43,9 +43,32 @@ export interface BlkioStats {
   sectors_recursive: BlkioStatEntry[] | null;
 }
 
+/** Shares of the last 10, 60 and 300 seconds in percent, and all the time so far in microseconds. */
+export interface PressureShares {
+  avg10: number;
+  avg60: number;
+  avg300: number;
+  total_us: number;
+}
+
+export interface Pressure {
+  /** At least one process waited. */
+  some: PressureShares;
+  /** All that could have run waited. */
+  full?: PressureShares;
+}
+
+export interface PressureStats {
+  cpu?: Pressure;
+  memory?: Pressure;
+  io?: Pressure;
+}
+
 export interface CgroupStats {
   cpu_stats: CpuStats;
   memory_stats: MemoryStats;
   blkio_stats: BlkioStats;
   pids_stats: { current?: number; limit?: number };
+  /** cgroup v2 with a kernel that counts it. */
+  pressure_stats?: PressureStats;
 }

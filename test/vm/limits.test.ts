@@ -244,7 +244,7 @@ describe.each(drivers)('limits with %s', (cgroupDriver, need) => {
     expect(await daemon.leftovers()).toEqual([]);
   });
 
-  on('stats: /stats and the command lines tell what the files say; pressure can be read inside', async () => {
+  on('stats: /stats and the command lines tell what the files say, pressure as well', async () => {
     const { daemon } = fixture;
     const id = await runDetached(
       daemon,
@@ -271,6 +271,11 @@ describe.each(drivers)('limits with %s', (cgroupDriver, need) => {
       );
     }
     expect(await inside(id, 'memory.pressure')).toMatch(/^some avg10=/);
+    // It has spun: somebody waited for a processor at some time, and the file has gone on since.
+    const { cpu } = stats.pressure_stats as { cpu: { some: { total_us: number } } };
+    const now = Number(/^some .* total=(\d+)$/m.exec(file(id, 'cpu.pressure'))?.[1]);
+    expect(cpu.some.total_us).toBeLessThanOrEqual(now);
+    expect(Object.keys(stats.pressure_stats ?? {}).sort()).toEqual(['cpu', 'io', 'memory']);
   });
 
   on('a stop with many groups and a restart leave the same limits and nothing else', async () => {

@@ -56,6 +56,27 @@ export interface NetworkStats {
   tx_dropped: number;
 }
 
+/** Shares of the last 10, 60 and 300 seconds in percent, and all the time so far in microseconds. */
+export interface PressureShares {
+  avg10: number;
+  avg60: number;
+  avg300: number;
+  total_us: number;
+}
+
+export interface Pressure {
+  /** At least one process waited. */
+  some: PressureShares;
+  /** All that could have run waited. */
+  full?: PressureShares;
+}
+
+export interface PressureStats {
+  cpu?: Pressure;
+  memory?: Pressure;
+  io?: Pressure;
+}
+
 export interface ContainerStatsResponse {
   name: string;
   id: string;
@@ -70,4 +91,6 @@ export interface ContainerStatsResponse {
   precpu_stats: CpuStats;
   memory_stats: MemoryStats;
   networks?: Record<string, NetworkStats>;
+  /** Not in Docker's API: pressure stall information, on cgroup v2. */
+  pressure_stats?: PressureStats;
 }
