@@ -134,6 +134,8 @@ async function sync(parts: ImageParts, shares: readonly Share<PulledLayer>[]): P
   if (first === undefined) return;
   const fd = holdTree(first.result.directory);
   await parts.jail.run<'sync'>({ do: 'sync', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+  // On the same file system that was all: this tells of errors, and it writes where the blobs are on another one.
+  await Promise.all(shares.map(({ result }) => result.incoming?.result.writer.sync()));
 }
 
 function publish(

@@ -107,7 +107,7 @@ async function fetchAndUnpack(work: LayerWork, context: FlightContext, isLast: b
     await Promise.race([incoming.done, unpacking.then(() => incoming.done)]);
     isDownloaded = true;
     context.onProgress(noted('Download complete', shortDigest(work.blob.digest)));
-    const [unpacked] = await Promise.all([unpacking, incoming.writer.sync()]);
+    const unpacked = await unpacking;
     context.onProgress(noted('Pull complete', shortDigest(work.blob.digest)));
     return new PulledLayer(work, unpacked, share);
   } catch (error) {
