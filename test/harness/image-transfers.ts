@@ -1,4 +1,5 @@
 // Images in and out of a daemon by its API, and what has to be true of the daemon while an attack on them runs.
+import { readFileSync } from 'node:fs';
 import type { ApiAnswer } from './api-client.ts';
 import { sleep } from './eventually.ts';
 import { residentBytes } from './ledger.ts';
@@ -93,7 +94,7 @@ export interface Watched<T> {
   result: T;
   /** How much the daemon's resident memory grew at the most. */
   grownBytes: number;
-  /** Median of the times that `_ping` took, in milliseconds: one slow answer of a loaded machine is no finding, slow answers are. */
+  /** Median of the times that `_ping` took, without what a processor was waited for, in milliseconds: one slow answer of a loaded machine is no finding, slow answers are. */
   pingMs: number;
 }
 
@@ -107,12 +108,19 @@ export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<
   };
   void work.then(end, end);
   while (!isDone) {
-    const at = performance.now();
+    const [at, waited] = [performance.now(), processorWaitMs(daemon.pid)];
     await daemon.api.send('GET', '/_ping');
-    times.push(performance.now() - at);
+    times.push(performance.now() - at - (processorWaitMs(daemon.pid) - waited));
     grownBytes = Math.max(grownBytes, residentBytes(daemon.pid) - before);
     await Promise.race([sleep(15), work.catch(() => {})]);
   }
   times.sort((a, b) => a - b);
   return { result: await work, grownBytes, pingMs: times[(times.length - 1) >> 1] ?? 0 };
+}
+
+/** How long the main threads of the daemon and of this process have waited for a processor (schedstat): that is the machine's doing. */
+function processorWaitMs(pid: number): number {
+  return [pid, process.pid]
+    .map((of) => Number(readFileSync(`/proc/${of}/task/${of}/schedstat`, 'latin1').split(' ')[1]) / 1e6)
+    .reduce((sum, ms) => sum + ms, 0);
 }
