@@ -1,9 +1,11 @@
 // POST /containers/{id}/start: cgroup, root, program, launch, record. Each step's undo runs in reverse when a later one fails, so that a
 // failed start leaves nothing but its reason in the state.
 import { close, mkdirSync } from 'node:fs';
+import { isErrno } from '../../native-bindings/errno.ts';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { parseNetworkMode } from '../networks/network-mode.ts';
+import type { ManagedFiles } from '../runtime/container-input.ts';
 import { openContainerProgram } from '../runtime/container-program.ts';
 import { resolveDevices } from '../runtime/devices.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
@@ -108,7 +110,7 @@ async function launch(
   undo.push(() => services.runs.remove(id));
   const sandbox = reserveNetwork(services, container);
   undo.push(() => endNetwork(services, container));
-  const managedFiles = writeManagedFiles(services, container);
+  const managedFiles = await writeWithRoom(services, container);
   const ownsNamespace = sandbox !== undefined && parseNetworkMode(hostConfig.NetworkMode ?? '').kind !== 'host';
   using network = ownsNamespace ? await services.networks.sandboxes.build(sandbox) : undefined;
   const namespaces = planNamespaces(services, hostConfig, network);
@@ -159,6 +161,17 @@ async function launch(
     // Off the main thread: the kernel takes its time over a file that a mount hangs on.
     if (rootFd !== undefined) close(rootFd, () => undefined);
     placement.release?.();
+  }
+}
+
+/** On a full disk what was removed lately may not be deleted yet. */
+async function writeWithRoom(services: Services, container: Container): Promise<ManagedFiles> {
+  try {
+    return writeManagedFiles(services, container);
+  } catch (error) {
+    if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+    await services.layers.makeRoom();
+    return writeManagedFiles(services, container);
   }
 }
 

@@ -3,6 +3,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { constants, rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -43,13 +44,26 @@ export class BlobWriter implements AsyncDisposable {
     return this.#isVerified;
   }
 
+  /** Throws EngineError 'system' for what the disk says; then `offset` tells how much of it is there. */
   async append(bytes: Uint8Array): Promise<void> {
-    this.#hash.update(bytes);
     for (let done = 0; done < bytes.byteLength; ) {
-      const { bytesWritten } = await this.#file.write(bytes, done, bytes.byteLength - done, this.#offset + done);
+      const bytesWritten = await this.#write(bytes.subarray(done));
+      this.#hash.update(bytes.subarray(done, done + bytesWritten));
       done += bytesWritten;
+      this.#offset += bytesWritten;
     }
-    this.#offset += bytes.byteLength;
+  }
+
+  /** The disk's errors are none of the network's: nobody should try again because of them. */
+  async #write(bytes: Uint8Array): Promise<number> {
+    try {
+      return (await this.#file.write(bytes, 0, bytes.byteLength, this.#offset)).bytesWritten;
+    } catch (error) {
+      // Room is worth more than a beginning.
+      if (isErrno(error, 'ENOSPC', 'EDQUOT')) this.discard();
+      const why = error instanceof Error ? error.message : String(error);
+      throw new EngineError('system', `write blob ${this.digest}: ${why}`, { cause: error });
+    }
   }
 
   /** Begins anew. */

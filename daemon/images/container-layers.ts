@@ -155,6 +155,10 @@ export class ContainerLayerStore implements ContainerLayers {
     this.#layers.dropUnusedInit(init.layer);
   }
 
+  makeRoom(): Promise<void> {
+    return this.#trash.empty();
+  }
+
   ids(): string[] {
     return [...this.#inits.keys()];
   }

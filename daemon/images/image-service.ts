@@ -165,6 +165,8 @@ export interface ContainerLayers {
    * hold a descriptor of its files any more, so that its directories may serve another container.
    */
   remove(id: string, options?: { isSealed: boolean }): void;
+  /** Deletes at once what was removed: for who finds the disk full. */
+  makeRoom(): Promise<void>;
   /** The layers below the container, highest first: for `explain` and inspect's GraphDriver. */
   layerDirs(id: string): { lower: string[]; upper: string; work: string };
   /** The layers of an image, highest first, and a detached read-only mount of them (the caller closes it): for explain. */

@@ -73,7 +73,7 @@ export function openImages(options: ImagesOptions): Images {
   store.collect();
   index.writeSoon();
   trash.emptySoon();
-  const registry = openRegistry(store, options.registry ?? {});
+  const registry = openRegistry(store, options.registry ?? {}, () => trash.empty());
   return {
     store,
     registry,

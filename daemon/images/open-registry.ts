@@ -1,5 +1,7 @@
 // Puts the registries' side together: the client with the daemon's settings, and what pulls with it.
 
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isFullDisk } from './full-disk.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { ImagePuller } from './pull/image-puller.ts';
 import { pushImages } from './push-image.ts';
@@ -9,6 +11,9 @@ import type { Registries } from './registry/registry-session.ts';
 import { defaultRegistryOptions, type RegistryOptions } from './registry/registry-settings.ts';
 import { searchRegistry } from './registry/search.ts';
 import type { RegistryService } from './registry-service.ts';
+
+/** In which failed downloads and unpackers have let go of what they had. */
+const CLOSING_MS = 300;
 
 export interface RegistrySideOptions extends Partial<RegistryOptions> {
   readonly maxConcurrentDownloads?: number;
@@ -20,8 +25,12 @@ export interface RegistrySide {
   readonly service: RegistryService;
 }
 
-/** Throws 'invalid' naming an option that cannot be. */
-export function openRegistry(store: LocalImageStore, given: RegistrySideOptions): RegistrySide {
+/** `makeRoom` deletes what was thrown away. Throws 'invalid' naming an option that cannot be. */
+export function openRegistry(
+  store: LocalImageStore,
+  given: RegistrySideOptions,
+  makeRoom: () => Promise<void>,
+): RegistrySide {
   const options: RegistryOptions = { ...defaultRegistryOptions, ...given };
   const registries = new HttpRegistries(options);
   const puller = new ImagePuller(store, registries, {
@@ -32,7 +41,17 @@ export function openRegistry(store: LocalImageStore, given: RegistrySideOptions)
   return {
     registries,
     service: {
-      pull: (pullOptions) => puller.pull(pullOptions),
+      pull: async (pullOptions) => {
+        try {
+          await puller.pull(pullOptions);
+        } catch (error) {
+          // What was removed lately may not be deleted yet: once more, with all the room that there is.
+          if (!isFullDisk(error) || pullOptions.signal.aborted) throw error;
+          await sleep(CLOSING_MS);
+          await makeRoom();
+          await puller.pull(pullOptions).finally(makeRoom);
+        }
+      },
       push: (name, pushOptions) => pushImages(store, registries, name, pushOptions),
       search: (searchOptions) => searchRegistry(registries, searchOptions),
       login: (serverAddress, credentials) => registries.login(serverAddress, credentials),

@@ -87,8 +87,8 @@ describe('a full disk', () => {
       if (made.status !== 201) expect(made.text).toMatch(/no space left|ENOSPC|disk is full/i);
       expect((await daemon.api.send('POST', `/containers/${idle}/stop?t=1`)).status).toBe(204);
       expect((await daemon.api.send('DELETE', `/containers/${writer}?force=1`)).status).toBe(204);
-      const after = await run(daemon, 'echo well');
-      expect(after.stdout).toBe('well\n');
+      // What is removed is deleted behind the answer.
+      await eventually('the space is free', async () => (await run(daemon, 'echo well')).stdout === 'well\n');
       expect((await inspect(daemon, talker)).State.Running).toBe(true);
       await daemon.crash();
       await daemon.start();
@@ -160,8 +160,10 @@ describe('a full disk', () => {
 
       // To the last byte.
       const fill = `${dir}/data/fill`;
-      execFileSync('sh', ['-c', 'dd if=/dev/zero of="$0" bs=4k 2>/dev/null; :', fill]);
-      expect(statfsSync(`${dir}/data`).bavail).toBe(0);
+      await eventually('the disk is full, also when something was deleted meanwhile', () => {
+        execFileSync('sh', ['-c', 'dd if=/dev/zero bs=4k 2>/dev/null >>"$0"; :', fill]);
+        return statfsSync(`${dir}/data`).bavail === 0;
+      });
       expect((await pull(daemon, good)).error).toMatch(/no space left on device|disk is full/);
       expect((await daemon.api.send('DELETE', '/images/busybox')).status).toBe(200);
       expect(await imageNames(daemon)).toEqual([]);
