@@ -1,9 +1,10 @@
 // Reads the stats of a group, each part from the version of cgroups that has the controller.
+import type { BlkioStatEntry, BlkioStats, CpuStats, MemoryStats } from '../api/types/stats.ts';
 import type { GroupFiles } from './group-files.ts';
 import { type Hierarchies, type V1Controller, v1Hierarchy, v2With } from './hierarchies.ts';
 import { parseCounter, parseKeyed, parseLines } from './number-file.ts';
 import { readPressure } from './pressure.ts';
-import type { BlkioStatEntry, BlkioStats, CgroupStats, CpuStats, MemoryStats } from './stats.ts';
+import type { CgroupStats } from './stats.ts';
 
 /** /proc/stat counts in ticks of 10 ms (USER_HZ is 100 on every architecture that Linux still has users on). */
 const TICK_NS = 10_000_000;

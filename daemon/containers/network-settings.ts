@@ -1,6 +1,6 @@
 // What inspect and ps show of a container's network.
 import type { EndpointSettings, NetworkSettings, Port } from '../api/types/container.ts';
-import type { EndpointConfig } from '../networks/endpoint-config.ts';
+import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
 import type { Connection } from '../networks/gateways.ts';
 import type { PublishedPort } from '../networks/kernel/published-port.ts';
 import { gatewayOf } from '../networks/network-entry.ts';
@@ -100,8 +100,7 @@ export function networkSettings(services: Services, container: Container): Netwo
   const onDefault = sandbox?.connections.find(
     ({ entry }) => entry.record.name === 'bridge' && isPredefined(entry.record),
   );
-  const { NetworkID: _, ...legacy } =
-    onDefault === undefined ? nothing({ ...emptyConfig, mac: '' }) : connected(onDefault);
+  const { NetworkID: _, ...legacy } = onDefault === undefined ? nothing(plainEndpoint('')) : connected(onDefault);
   return {
     Bridge: '',
     SandboxID: sandbox?.sandboxId ?? '',
@@ -116,18 +115,6 @@ export function networkSettings(services: Services, container: Container): Netwo
     Networks: networksOf(services, container),
   };
 }
-
-const emptyConfig: EndpointConfig = {
-  network: '',
-  networkId: '',
-  aliases: null,
-  links: null,
-  ipv4: '',
-  ipv6: '',
-  mac: '',
-  driverOptions: null,
-  gatewayPriority: 0,
-};
 
 type PortMap = NetworkSettings['Ports'];
 

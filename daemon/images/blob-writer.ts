@@ -44,7 +44,7 @@ export class BlobWriter implements AsyncDisposable {
     return this.#isVerified;
   }
 
-  /** Throws EngineError 'system' for what the disk says; then `offset` tells how much of it is there. */
+  /** Throws EngineError 'system' for what the disk says. */
   async append(bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.byteLength; ) {
       const bytesWritten = await this.#write(bytes.subarray(done));

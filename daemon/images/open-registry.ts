@@ -1,6 +1,5 @@
 // Puts the registries' side together: the client with the daemon's settings, and what pulls with it.
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isFullDisk } from './full-disk.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { ImagePuller } from './pull/image-puller.ts';
@@ -11,9 +10,6 @@ import type { Registries } from './registry/registry-session.ts';
 import { defaultRegistryOptions, type RegistryOptions } from './registry/registry-settings.ts';
 import { searchRegistry } from './registry/search.ts';
 import type { RegistryService } from './registry-service.ts';
-
-/** In which failed downloads and unpackers have let go of what they had. */
-const CLOSING_MS = 300;
 
 export interface RegistrySideOptions extends Partial<RegistryOptions> {
   readonly maxConcurrentDownloads?: number;
@@ -38,6 +34,10 @@ export function openRegistry(
     maxDownloadAttempts: given.maxDownloadAttempts ?? 5,
     retryPauseMs: options.retryPauseMs,
   });
+  const clear = async (): Promise<void> => {
+    await puller.atRest();
+    await makeRoom();
+  };
   return {
     registries,
     service: {
@@ -47,9 +47,8 @@ export function openRegistry(
         } catch (error) {
           // What was removed lately may not be deleted yet: once more, with all the room that there is.
           if (!isFullDisk(error) || pullOptions.signal.aborted) throw error;
-          await sleep(CLOSING_MS);
-          await makeRoom();
-          await puller.pull(pullOptions).finally(makeRoom);
+          await clear();
+          await puller.pull(pullOptions).finally(clear);
         }
       },
       push: (name, pushOptions) => pushImages(store, registries, name, pushOptions),

@@ -1,6 +1,7 @@
 // What a test needs of the host. A missing one skips the test and says which; with STRICT=1 it fails instead.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { test } from 'vitest';
 import { findCommand } from './paths.ts';
 
@@ -16,6 +17,14 @@ const checks = {
     existsSync('/usr/share/vagrant-plugins/plugins.d') &&
     readdirSync('/usr/share/vagrant-plugins/plugins.d').some((name) => name.includes('libvirt')),
   'mkfs.ext4': () => findCommand('mkfs.ext4') !== undefined,
+  'immutable files': () => {
+    const path = `${tmpdir()}/tsdt-immutable-${process.pid}`;
+    writeFileSync(path, '');
+    const isGood = spawnSync('chattr', ['+i', path]).status === 0;
+    spawnSync('chattr', ['-i', path]);
+    rmSync(path, { force: true });
+    return isGood;
+  },
   'loop devices': () => existsSync('/dev/loop-control'),
   'cgroup v1 memory': () => existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes'),
   'cgroup v2': () => existsSync('/sys/fs/cgroup/cgroup.controllers'),

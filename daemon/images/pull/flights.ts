@@ -60,6 +60,11 @@ export class Flights<R extends Closable> {
     }
   }
 
+  /** Resolves when nothing that was given up still holds anything. */
+  async atRest(): Promise<void> {
+    while (this.#ending.size > 0) await Promise.allSettled(this.#ending.values());
+  }
+
   #start(key: string, begin: (context: FlightContext) => Promise<R>): Flight<R> {
     const controller = new AbortController();
     const sinks = new Set<ProgressSink>();

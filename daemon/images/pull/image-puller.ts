@@ -70,6 +70,14 @@ export class ImagePuller {
     options.onProgress({ status: `Status: ${status} ${familiar(reference)}` });
   }
 
+  /** Resolves when the downloads and unpackers that were given up have let go of their files. */
+  async atRest(): Promise<void> {
+    // Images let go of layers, and layers of blobs.
+    await this.#images.atRest();
+    await this.#layers.atRest();
+    await this.#blobs.atRest();
+  }
+
   async #allTags({ session }: SessionLease, reference: Reference, signal: AbortSignal): Promise<Reference[]> {
     try {
       const tags = await session.tags(signal);
