@@ -5,6 +5,7 @@ import { CliError, messageOf } from '../errors.ts';
 import { stringFlag } from '../flags/flag.ts';
 import { containerFlags } from '../options/container-flags.ts';
 import { type ContainerFlagValues, containerRequest } from '../options/container-request.ts';
+import { refuseContentTrust } from '../options/content-trust.ts';
 import { checkPullPolicy, createContainer } from '../options/create-container.ts';
 
 const flags = {
@@ -38,6 +39,7 @@ export function requestFromFlags(
   [image = '', ...command]: readonly string[],
   changed: ReadonlySet<string>,
 ) {
+  refuseContentTrust(flags.disableContentTrust);
   const foreign = windowsFlags.filter((name) => changed.has(name));
   if (foreign.length > 0) {
     const lines = foreign.map((name) => `"--${name}" is only supported on a Docker daemon running on windows`);

@@ -2,18 +2,9 @@ import { defineCommand, exactly } from '../command.ts';
 import { registryHeaders } from '../credentials/open-store.ts';
 import { CliError } from '../errors.ts';
 import { boolFlag, stringFlag } from '../flags/flag.ts';
+import { contentTrustFlag, refuseContentTrust } from '../options/content-trust.ts';
 import { parseReference } from '../options/reference.ts';
 import { showProgress } from '../views/progress.ts';
-
-/** Docker's switch for Notary, which this engine does not ask; off is the only value that changes nothing. */
-export const contentTrustFlag = (what: string) =>
-  boolFlag('disable-content-trust', `Skip image ${what}`, { initial: true });
-
-export function refuseContentTrust(isDisabled: boolean): void {
-  if (!isDisabled) {
-    throw new CliError('--disable-content-trust=false: signatures are not there: digests (NAME@sha256:…) pin an image');
-  }
-}
 
 export const pull = defineCommand({
   usage: '[OPTIONS] NAME[:TAG|@DIGEST]',

@@ -3,10 +3,10 @@ import { defineCommand, exactly } from '../command.ts';
 import { registryHeaders } from '../credentials/open-store.ts';
 import { CliError } from '../errors.ts';
 import { boolFlag, stringFlag } from '../flags/flag.ts';
+import { contentTrustFlag, refuseContentTrust } from '../options/content-trust.ts';
 import { platformJson } from '../options/platform.ts';
 import { parseReference } from '../options/reference.ts';
 import { showProgress } from '../views/progress.ts';
-import { contentTrustFlag, refuseContentTrust } from './pull.ts';
 
 export const push = defineCommand({
   usage: '[OPTIONS] NAME[:TAG]',

@@ -10,6 +10,7 @@ import {
   stringFlag,
 } from '../flags/flag.ts';
 import { parseNanoCpus } from '../flags/go-numbers.ts';
+import { contentTrustFlag } from './content-trust.ts';
 import { parseBytesRate, parseGpus, parseOperationsRate, parseWeight, validateDeviceRule } from './devices.ts';
 import { parseMount } from './mount.ts';
 import { type NetworkAttachment, parseNetwork } from './network.ts';
@@ -81,7 +82,7 @@ const securityFlags = {
   deviceCgroupRule: listFlag('device-cgroup-rule', 'Add a rule to the cgroup allowed devices list', {
     validate: validateDeviceRule,
   }),
-  disableContentTrust: boolFlag('disable-content-trust', 'Skip image verification', { initial: true }),
+  disableContentTrust: contentTrustFlag('verification'),
   ipc: stringFlag('ipc', 'IPC mode to use'),
   isolation: stringFlag('isolation', 'Container isolation technology'),
   pid: stringFlag('pid', 'PID namespace to use'),

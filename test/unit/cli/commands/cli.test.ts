@@ -88,6 +88,14 @@ describe('run', () => {
     expect(result.stderr).toContain('error waiting for container: ');
   });
 
+  it('refuses a check of signatures that nobody would make', async () => {
+    for (const command of ['run', 'create']) {
+      const result = await runCli(daemon, [command, '--disable-content-trust=false', 'image']);
+      expect(result.status).toBe(125);
+      expect(result.stderr).toContain('signatures are not there');
+    }
+  });
+
   it('pulls a missing image once and says what the daemon says', async () => {
     daemon.json('POST /containers/create', 404, { message: 'No such image: image:latest' });
     daemon.json('POST /images/create', 501, { message: 'pull: not there yet' });
