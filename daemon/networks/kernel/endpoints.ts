@@ -32,10 +32,16 @@ import type {
 const POLL_MS = 1;
 /** Then the container starts all the same. */
 const LONGEST_WAIT_MS = 300;
+/** Within this and twice of it, the pairs of ended containers are gone. */
+const GRACE_MS = 2000;
 
 export class Endpoints {
   readonly #socket: NetlinkSocket;
   readonly #names: EngineNames;
+  /** Pairs that the kernel is expected to remove, those of the current and of the last round. */
+  #leaving: string[] = [];
+  #late: string[] = [];
+  #round: NodeJS.Timeout | undefined;
 
   constructor(socket: NetlinkSocket, names: EngineNames) {
     this.#socket = socket;
@@ -58,8 +64,9 @@ export class Endpoints {
 
   /**
    * Its end, and what the host still knows of the machine that had the addresses. Of a container that has ended the kernel removes the
-   * pair, many at a time, while nobody waits; until then it must not answer for an address that somebody else may have by now. Else it
-   * is removed here, which takes some 20 ms of another thread's time.
+   * pair, many at a time, while nobody waits; until then it must not answer for an address that somebody else may have by now. It stays
+   * for longer where something holds the namespace (an open descriptor; a TCP connection whose end nobody confirms, for minutes): then,
+   * and at once where the container goes on, it is removed here, which takes some 20 ms of another thread's time.
    */
   async remove(
     { endpointId, ipv4, ipv6, hasEnded }: EndpointReference,
@@ -71,6 +78,28 @@ export class Endpoints {
       hasEnded ? silencePort(name) : removeLink(name),
       ...(bridgeIndex === undefined ? [] : addresses.map((address) => removeNeighbour(bridgeIndex, address))),
     ]);
+    if (!hasEnded) return;
+    this.#leaving.push(name);
+    this.#round ??= this.#nextRound();
+  }
+
+  #nextRound(): NodeJS.Timeout {
+    return setTimeout(() => void this.#removeLate(), GRACE_MS).unref();
+  }
+
+  async #removeLate(): Promise<void> {
+    const still = this.#late.filter((name) => this.#isThere(name));
+    [this.#late, this.#leaving] = [this.#leaving, []];
+    this.#round = this.#late.length === 0 ? undefined : this.#nextRound();
+    await this.#socket.send(still.map(removeLink)).catch(() => undefined);
+  }
+
+  #isThere(name: string): boolean {
+    try {
+      return this.#socket.indexOf(name) > 0;
+    } catch {
+      return false;
+    }
   }
 
   /** Connects what should be, and removes pairs of this engine that are nobody's. `links` are all of the host. */

@@ -391,6 +391,18 @@ describe.skipIf(!isRoot)('the network kernel', () => {
     }
   });
 
+  it('removes the interface of a container that has ended, although something holds its namespace', async () => {
+    const { endpoint, namespace, server } = await box('held', 'two', 78);
+    boxes.delete('held');
+    const { endpointId, containerId } = endpoint;
+    await kernel.detach({ endpointId, containerId, ipv4: '10.77.2.78', hasEnded: true });
+    const veth = engineNames(engineId).veth(endpointId);
+    expect(engineVeths()).toContain(veth);
+    await eventually('it is gone', () => !engineVeths().some((name: string) => name === veth));
+    await server.close();
+    namespace[Symbol.dispose]();
+  });
+
   it('removes what belongs to nobody, and nothing of another engine', async () => {
     ip('link add foreign0 type bridge');
     ip('link add name foreign1 type veth');
