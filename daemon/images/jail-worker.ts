@@ -1,22 +1,31 @@
 // The entry of a jail worker thread: loads everything, moves the thread into its enclosure, forbids loading, then takes one job at a time.
 // What untrusted images and containers hold is only ever touched here.
 import { createHash } from 'node:crypto';
-import { type MessagePort, parentPort } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { EngineError } from '../errors/engine-error.ts';
+import { cancelled, watchCancelFlag } from './jail/cancellation.ts';
 import { Enclosure } from './jail/enclosure.ts';
 import { forbidLoading } from './jail/guard.ts';
 import { runJob } from './jail/jobs.ts';
-import type { FromWorker, PlainError, ToWorker } from './jail/messages.ts';
+import type { FromWorker, PlainError, ToWorker, WorkerStart } from './jail/messages.ts';
 
 const port = parentPort as MessagePort;
 if (port === null) throw new Error('jail-worker.ts runs as a worker thread only');
 
 // Node loads the digest's implementation at its first use.
 createHash('sha256').update('').digest();
+watchCancelFlag((workerData as WorkerStart).cancelFlag);
 const enclosure = new Enclosure();
 forbidLoading();
+/** Of the job that waits for its ports. */
+let stopWaiting: ((reason: Error) => void) | undefined;
 
 port.on('message', (message: ToWorker) => {
+  if (message.kind === 'end') process.exit();
+  if (message.kind === 'cancel') {
+    stopWaiting?.(cancelled());
+    return;
+  }
   void serve(message).then(
     (value) => tell({ kind: 'done', value }),
     (error: unknown) => tell({ kind: 'failed', error: plainError(error) }),
@@ -24,12 +33,20 @@ port.on('message', (message: ToWorker) => {
 });
 tell({ kind: 'ready' });
 
-async function serve({ job, input, output }: ToWorker): Promise<unknown> {
+async function serve({ job, input, output }: ToWorker & { kind: 'job' }): Promise<unknown> {
   try {
     enclosure.enter(job.place);
     tell({ kind: 'entered' });
-    return await runJob(job, { input, output, head: (value) => tell({ kind: 'head', value }) });
+    return await runJob(job, {
+      input,
+      output,
+      head: (value) => tell({ kind: 'head', value }),
+      onCancel: (stop) => {
+        stopWaiting = stop;
+      },
+    });
   } finally {
+    stopWaiting = undefined;
     enclosure.leave();
     input?.close();
     output?.close();

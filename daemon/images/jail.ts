@@ -1,5 +1,5 @@
 // The main thread's side of the jail: a pool of worker threads (jail-worker.ts) that each take one job at a time. Workers are made when
-// needed and end when idle. A job that is cancelled costs its worker, which is simply made anew.
+// needed and end when idle. A job that is cancelled is told so, and its worker takes the next one.
 import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
@@ -10,7 +10,8 @@ import { returnFreeMemory } from '../../native-bindings/memory.ts';
 import { EngineError, type ErrorCode } from '../errors/engine-error.ts';
 import type { ByteSource } from './decompress.ts';
 import type { PathStat } from './image-service.ts';
-import type { FromWorker, Job, JobResults, PlainError, ToWorker } from './jail/messages.ts';
+import { type CancelFlag, cancelled, newCancelFlag, setCancelFlag } from './jail/cancellation.ts';
+import type { FromWorker, Job, JobResults, PlainError, ToWorker, WorkerStart } from './jail/messages.ts';
 import { feedFrom, readableOf } from './jail-streams.ts';
 
 /** Streams may stand still as long as their clients do, so there have to be many; each costs about 10 MB while it lives. */
@@ -40,6 +41,7 @@ interface Running {
 
 interface Slot {
   worker: Worker;
+  cancelFlag: CancelFlag;
   running: Running | undefined;
   idleTimer: NodeJS.Timeout | undefined;
 }
@@ -151,20 +153,27 @@ export class Jail {
       const over = (): void => {
         signal?.removeEventListener('abort', abort);
         slot.running = undefined;
+        setCancelFlag(slot.cancelFlag, false);
         release();
         if (isStream) this.#streams--;
         feed?.stop();
         this.#giveBack(slot);
       };
       const abort = (): void => {
-        const reason = signal?.reason instanceof Error ? signal.reason : new Error('cancelled');
-        signal?.removeEventListener('abort', abort);
-        slot.running = noJob;
-        // What the job reads from is the caller's: it must not be closed before the thread has stopped.
-        void this.#end(slot).then(() => {
+        const reason = signal?.reason instanceof Error ? signal.reason : cancelled();
+        // What the job reads from is the caller's: it must not be closed before the job has stopped.
+        const end = (): void => {
           over();
           reject(reason);
-        });
+        };
+        slot.running = {
+          settle: (told) => {
+            if (told.kind === 'entered') release();
+            else if (told.kind === 'done' || told.kind === 'failed') end();
+          },
+          fail: end,
+        };
+        askToStop(slot);
       };
       slot.running = {
         settle: (message) => {
@@ -283,7 +292,9 @@ export class Jail {
   }
 
   #spawn(): Promise<Slot> {
+    const cancelFlag = newCancelFlag();
     const worker = new Worker(workerUrl, {
+      workerData: { cancelFlag } satisfies WorkerStart,
       name: 'jail',
       env: {},
       execArgv: [],
@@ -292,7 +303,7 @@ export class Jail {
       resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 4 },
     });
     // Whoever had it made takes it: it is never idle before.
-    const slot: Slot = { worker, running: noJob, idleTimer: undefined };
+    const slot: Slot = { worker, cancelFlag, running: noJob, idleTimer: undefined };
     return new Promise((resolve, reject) => {
       const lost = (error: Error): void => {
         this.#slots.delete(slot);
@@ -316,9 +327,18 @@ export class Jail {
   async #end(slot: Slot): Promise<void> {
     this.#slots.delete(slot);
     clearTimeout(slot.idleTimer);
-    await slot.worker.terminate();
+    const ended = new Promise((resolve) => slot.worker.once('exit', resolve));
+    slot.worker.ref();
+    if (slot.running !== undefined) askToStop(slot);
+    slot.worker.postMessage({ kind: 'end' } satisfies ToWorker);
+    await ended;
     if (this.#slots.size === 0 && this.#starting === 0) returnFreeMemory();
   }
+}
+
+function askToStop({ worker, cancelFlag }: Slot): void {
+  setCancelFlag(cancelFlag, true);
+  worker.postMessage({ kind: 'cancel' } satisfies ToWorker);
 }
 
 function closeOnce(fds: readonly number[]): () => void {

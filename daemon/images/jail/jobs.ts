@@ -7,6 +7,7 @@ import { syncfs } from '../../../native-bindings/files.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { PathStat } from '../image-service.ts';
 import { defaultTarLimits, TarReader } from '../tar/tar-reader.ts';
+import { throwIfCancelled } from './cancellation.ts';
 import { ChunkSender, cancelChunks, receiveChunks } from './chunk-port.ts';
 import { cloneMount, mountRemote } from './hold-mount.ts';
 import type { FileRange, Job, PackResult, UnpackResult } from './messages.ts';
@@ -21,6 +22,8 @@ export interface JobPorts {
   input: MessagePort | undefined;
   output: MessagePort | undefined;
   head(stat: PathStat): void;
+  /** Called with what ends the job while it waits for a port. */
+  onCancel(stop: (reason: Error) => void): void;
 }
 
 /** Runs a job whose place was entered. Resolves to its result. */
@@ -146,6 +149,7 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
         }),
       failed: stop,
     });
+    ports.onCancel(stop);
   });
 }
 
@@ -155,6 +159,7 @@ function unpackFile(options: UnpackOptions, maxContentBytes: number, from: FileR
   const reader = new TarReader(unpacker, { ...defaultTarLimits, maxContentBytes });
   const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   for (let done = 0; done < from.bytes; ) {
+    throwIfCancelled();
     const count = readSync(from.fd, buffer, 0, Math.min(buffer.length, from.bytes - done), from.offset + done);
     if (count === 0) throw new EngineError('system', 'read layer: the file ended before its end');
     const bytes = buffer.subarray(0, count);
@@ -269,5 +274,6 @@ function send(
     });
     const packer = new Packer({ form, allocate: (bytes) => sender.take(bytes) });
     const chunks = begin(packer);
+    ports.onCancel(finish);
   });
 }

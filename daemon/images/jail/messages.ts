@@ -1,6 +1,7 @@
 // What the main thread and the jail workers say to each other. Everything here can be cloned to another thread.
 import type { MessagePort } from 'node:worker_threads';
 import type { Change, PathStat } from '../image-service.ts';
+import type { CancelFlag } from './cancellation.ts';
 import type { Place } from './enclosure.ts';
 import type { UnpackOptions } from './unpack.ts';
 
@@ -93,7 +94,17 @@ export interface JobResults {
 }
 
 /** From the main thread. The ports carry the archive's bytes: see chunk-port.ts. */
-export type ToWorker = { kind: 'job'; job: Job; input?: MessagePort; output?: MessagePort };
+export type ToWorker =
+  | { kind: 'job'; job: Job; input?: MessagePort; output?: MessagePort }
+  /** Wakes a job that waits for its ports; the flag, which was set before, ends one that works. */
+  | { kind: 'cancel' }
+  /** The thread is to end. */
+  | { kind: 'end' };
+
+/** What a worker is given at its start. */
+export interface WorkerStart {
+  cancelFlag: CancelFlag;
+}
 
 export type FromWorker =
   | { kind: 'ready' }

@@ -16,6 +16,7 @@ import { fgetxattr, flistxattr } from '../../../native-bindings/xattrs.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type EntryType, fromBytes, type TarEntry } from '../tar/tar-entry.ts';
 import { encodeEntry, endOfArchive, paddingOf } from '../tar/tar-header.ts';
+import { throwIfCancelled } from './cancellation.ts';
 import { isKeptXattr } from './entry-attributes.ts';
 import { isCode, isMissing, OPEN_DIRECTORY } from './path-walk.ts';
 import { OPAQUE_MARKER, OPAQUE_XATTR, WHITEOUT_PREFIX } from './whiteouts.ts';
@@ -93,6 +94,7 @@ export class Packer {
           if (this.#isLayer && isOpaque(top.fd)) yield* this.#header(marker(top.prefix + OPAQUE_MARKER));
           top.names = namesIn(top.fd);
         }
+        throwIfCancelled();
         const name = top.names.pop();
         if (name === undefined) {
           stack.pop();
@@ -160,6 +162,7 @@ export class Packer {
   *#content(fd: number, sizeBytes: number): Generator<Buffer> {
     let isAtEnd = false;
     for (let left = sizeBytes; left > 0; ) {
+      throwIfCancelled();
       const space = Math.min(left, this.#out.length - this.#used);
       let count = isAtEnd ? 0 : readSync(fd, this.#out, this.#used, space, null);
       if (count === 0) {

@@ -3,6 +3,7 @@ import { closeSync, lstatSync, openSync, readdirSync, rmdirSync, unlinkSync } fr
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { displayName, fromBytes } from '../tar/tar-entry.ts';
+import { throwIfCancelled } from './cancellation.ts';
 import { isCode, OPEN_DIRECTORY } from './path-walk.ts';
 
 /** Removes `name` (a byte string) of the directory `parentFd`, whatever it is. Missing is fine. The working directory ends at the parent. */
@@ -36,6 +37,7 @@ export function emptyDirectory(rootFd: number): void {
   const levels: Level[] = [enterLevel('')];
   let failed: unknown;
   for (let top = levels.at(-1); top !== undefined; top = levels.at(-1)) {
+    throwIfCancelled();
     const name = top.left.pop();
     if (name !== undefined) {
       try {

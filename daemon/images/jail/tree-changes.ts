@@ -6,6 +6,7 @@ import { fgetxattr } from '../../../native-bindings/xattrs.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { Change, ChangeKind } from '../image-service.ts';
 import { displayName, fromBytes } from '../tar/tar-entry.ts';
+import { throwIfCancelled } from './cancellation.ts';
 import { isCode, isMissing, OPEN_DIRECTORY } from './path-walk.ts';
 import { OPAQUE_XATTR } from './whiteouts.ts';
 
@@ -34,6 +35,7 @@ function compare(
     for (const name of list(lowerFd)) if (!kept.has(name)) found.push({ path: `${path}/${name}`, kind: 2 });
   }
   for (const name of names) {
+    throwIfCancelled();
     fchdir(upperFd);
     const upper = lstatOrNothing(name);
     if (upper === undefined) continue;
@@ -83,6 +85,7 @@ function eachBelow(rootFd: number, see: (stats: Stats) => void): void {
   const seen = new Set<string>();
   const visit = (fd: number, depth: number): void => {
     for (const name of list(fd)) {
+      throwIfCancelled();
       fchdir(fd);
       const stats = lstatOrNothing(name);
       if (stats === undefined) continue;

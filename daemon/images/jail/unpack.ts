@@ -4,6 +4,7 @@ import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, futimesSyn
 import { EngineError } from '../../errors/engine-error.ts';
 import { displayName, fromBytes, type TarEntry } from '../tar/tar-entry.ts';
 import type { TarSink } from '../tar/tar-reader.ts';
+import { throwIfCancelled } from './cancellation.ts';
 import { checkEntry, checkXattrs, mtimeOf, writeXattrs } from './entry-attributes.ts';
 import { makeDirectory, makeLink, makeNode, makeSymlink, noLinkTarget, prepareName } from './make-entry.ts';
 import { type HeldDirectory, holdDirectory, isCode, splitPath } from './path-walk.ts';
@@ -46,6 +47,7 @@ export class Unpacker implements TarSink {
   }
 
   entry(entry: TarEntry): void {
+    throwIfCancelled();
     checkEntry(entry);
     const split = splitPath(entry.path);
     if (split === undefined) {
@@ -65,6 +67,7 @@ export class Unpacker implements TarSink {
   }
 
   data(bytes: Buffer, offset: number): void {
+    throwIfCancelled();
     const file = this.#file;
     if (file === undefined) return;
     for (let at = 0; at < bytes.length; ) {
@@ -97,6 +100,7 @@ export class Unpacker implements TarSink {
   finish(): void {
     this.#forgetParent();
     for (const [path, seconds] of this.#directoryTimes) {
+      throwIfCancelled();
       try {
         using directory = holdDirectory(path);
         directory.enter();

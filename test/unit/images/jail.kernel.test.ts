@@ -105,6 +105,26 @@ describe('a jail worker', () => {
     expect(readFileSync(join(fixture.root, 'after'), 'utf8')).toBe('b');
   });
 
+  // Ended from outside, a thread that is just calling the kernel would take the whole process with it.
+  test('is cancelled in the middle of its work, hundreds of times: the process lives on, and so does the worker', async () => {
+    const pieces = Array.from({ length: 50 }, (_, i) => rawTar([dir(`d${i}`), file(`d${i}/f`, 'x')], false));
+    await unpack(Readable.from([rawTar([file('a', 'b')])]));
+    const [fds, threads] = [openFds(), jailedThreads()];
+    for (let i = 0; i < 300; i++) {
+      const cancel = new AbortController();
+      const endless = Readable.from(
+        (function* () {
+          for (;;) yield* pieces;
+        })(),
+      );
+      const running = unpack(endless, cancel.signal);
+      setTimeout(() => cancel.abort(new Error('enough')), i % 7);
+      await expect(running).rejects.toThrow('enough');
+    }
+    expect(openFds()).toBeLessThanOrEqual(fds + 2);
+    expect(jailedThreads()).toEqual(threads);
+  });
+
   test('fails when the archive breaks off, and the next job is fine', async () => {
     const broken = new PassThrough();
     broken.write(rawTar([file('a', 'b')], false));
