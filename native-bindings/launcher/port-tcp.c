@@ -8,6 +8,12 @@
 
 enum { CHUNK = 64 * 1024 };
 
+/* After so many chunks the others have their turn. */
+enum { MOST_ROUNDS = 16 };
+
+/* Edge-triggered: what could not be moved now can be when an edge tells so, on either side. */
+static const uint32_t SIDE_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
 struct connection;
 
 struct side {
@@ -54,9 +60,13 @@ static void close_connection(struct connection *connection)
 static bool move(struct side *from, struct side *to)
 {
 	ssize_t count;
+	bool has_moved = true;
 
-	for (;;) {
-		bool has_moved = false;
+	for (int round = 0; has_moved; round++) {
+		if (round == MOST_ROUNDS)
+			/* Told anew that it takes bytes: at once, or when it does. */
+			return rewatch(to->fd, &to->source, SIDE_EVENTS) == 0;
+		has_moved = false;
 
 		if (!from->is_ended && from->filled < CHUNK) {
 			count = splice(from->fd, NULL, from->pipe[1], NULL, CHUNK - from->filled, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -76,8 +86,6 @@ static bool move(struct side *from, struct side *to)
 				return false;
 			has_moved = has_moved || count > 0;
 		}
-		if (!has_moved)
-			break;
 	}
 	if (from->is_ended && from->filled == 0 && !from->is_passed) {
 		from->is_passed = true;
@@ -124,15 +132,14 @@ static bool open_side(struct connection *connection, int index, int fd)
 	return fd >= 0 && pipe2(side->pipe, O_CLOEXEC | O_NONBLOCK) == 0;
 }
 
-/* Edge-triggered: what could not be moved now can be when an edge tells so, on either side. */
 static bool start(struct connection *connection, const struct port *port)
 {
-	const uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 	int fd = connection->side[1].fd;
 
 	if (connect(fd, (const struct sockaddr *)&port->target, port->target_length) < 0 && errno != EINPROGRESS)
 		return false;
-	return watch(fd, &connection->side[1].source, events) == 0 && watch(connection->side[0].fd, &connection->side[0].source, events) == 0;
+	return watch(fd, &connection->side[1].source, SIDE_EVENTS) == 0 &&
+	       watch(connection->side[0].fd, &connection->side[0].source, SIDE_EVENTS) == 0;
 }
 
 void tcp_accept(struct source *source, uint32_t events)

@@ -1,11 +1,14 @@
 // The process that holds published ports, with ports of the loopback interface.
 
+import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PortKeeper } from '../../../../daemon/networks/kernel/port-keeper.ts';
 import { type BoundPort, bindAgain } from '../../../../daemon/networks/kernel/port-sockets.ts';
@@ -66,5 +69,36 @@ describe.skipIf(!isRoot)('the port keeper', () => {
       for (let n = 0; n < 2; n++) expect(await keeper.list()).toEqual([]);
     }
     expect(losses).toBe(0);
+  });
+
+  it('passes many megabytes in both directions, whole, and serves others meanwhile', async () => {
+    const server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    using bound = bind('tcp', (server.address() as AddressInfo).port);
+    await keeper.add(bound.port, bound.fd);
+    const pieces = Array.from({ length: 64 }, () => randomBytes(1024 * 1024));
+    const sent = createHash('sha256');
+    const received = createHash('sha256');
+    const client = connect({ port: bound.port.hostPort, host: bound.port.hostIp, allowHalfOpen: true });
+    let isOver = false;
+    const whole = pipeline(client, received).then(() => {
+      isOver = true;
+    });
+    const sending = pipeline(function* () {
+      for (const piece of pieces) {
+        sent.update(piece);
+        yield piece;
+      }
+    }, client);
+    let answers = 0;
+    while (!isOver) {
+      const other = connect(bound.port.hostPort, bound.port.hostIp);
+      other.end(`${answers}`);
+      expect(await text(other)).toBe(`${answers++}`);
+    }
+    await Promise.all([sending, whole]);
+    expect(received.digest('hex')).toBe(sent.digest('hex'));
+    expect(answers).toBeGreaterThan(1);
+    server.close();
   });
 });
