@@ -9,7 +9,7 @@ const kinds = ['unit', 'integration', 'clients', 'hostile', 'fault', 'vm'];
 const isStrict = process.env.STRICT === '1';
 
 const total = { passed: 0, failed: 0 };
-/** @type {string[]} */
+/** @type {import('./test-reports.mjs').Failure[]} */
 const failures = [];
 /** @type {Map<string, number>} */
 const skips = new Map();
@@ -34,12 +34,12 @@ function run(file, args, limitMs) {
   });
 }
 
-/** @param {string} what @param {boolean} isGood */
-function count(what, isGood) {
+/** @param {string} title @param {boolean} isGood @param {string} [why] */
+function count(title, isGood, why) {
   if (isGood) total.passed++;
   else {
     total.failed++;
-    failures.push(what);
+    failures.push(why === undefined ? { title } : { title, why });
   }
 }
 
@@ -74,7 +74,7 @@ async function sanitizedLauncher() {
 function countReport(file, within) {
   const { passed, failed, skipped } = readReport(file, within);
   for (const title of passed) count(title, true);
-  for (const title of failed) count(title, false);
+  for (const { title, why } of failed) count(title, false, why);
   for (const { why, title } of skipped) skip(why, title);
   return failed.length;
 }

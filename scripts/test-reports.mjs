@@ -2,8 +2,12 @@
 // `N passed, N failed` as the last line; its status is 1 when something failed or a report is missing.
 import { existsSync, readFileSync } from 'node:fs';
 
+/** Of failures with one reason. */
+const MOST_TITLES = 5;
+
 /**
- * @typedef {{ passed: string[], failed: string[], skipped: { why: string, title: string }[] }} Outcome
+ * @typedef {{ title: string, why?: string }} Failure
+ * @typedef {{ passed: string[], failed: Failure[], skipped: { why: string, title: string }[] }} Outcome
  * @param {string} file @param {string} root the directory that names of test files are shown without
  * @returns {Outcome}
  */
@@ -19,7 +23,7 @@ export function readReport(file, root) {
       if (test.status === 'passed') outcome.passed.push(title);
       else if (test.status === 'failed') {
         hasFailed = true;
-        outcome.failed.push(title);
+        outcome.failed.push({ title, why: firstWords(test.failureMessages.join('\n')) });
       } else {
         const why = /\[needs (.*)\]$/.exec(test.title)?.[1] ?? 'another test of its file failed, or it says skip';
         outcome.skipped.push({ why, title });
@@ -27,19 +31,36 @@ export function readReport(file, root) {
     }
     // A hook that failed (the ledger's among them) fails the file without failing a test.
     if (result.status === 'failed' && !hasFailed) {
-      const words = String(result.message).split('\n').slice(0, 6).join(' | ');
-      outcome.failed.push(`${name}: ${words || 'the file itself'}`);
+      outcome.failed.push({ title: `${name}: the file itself`, why: firstWords(String(result.message)) });
     }
   }
   return outcome;
 }
 
-/** @param {readonly string[]} failures @param {ReadonlyMap<string, number>} skips @param {number} passed */
-export function printSummary(failures, skips, passed) {
-  if (failures.length > 0) {
-    console.log('\nFailed:');
-    for (const failure of failures) console.log(`  ${failure}`);
+/** What an error says, and the line of the test that it comes from. @param {string} message */
+function firstWords(message) {
+  const lines = message.split('\n').map((line) => line.trim());
+  const place = lines.find((line) => /^at .*\.test\.ts:/.test(line));
+  const words = lines.filter((line) => line !== '' && !line.startsWith('at ')).slice(0, 8);
+  return [...words, ...(place === undefined ? [] : [place])].map((line) => line.slice(0, 300)).join('\n');
+}
+
+/** The same reason is told once. @param {readonly Failure[]} failures */
+function printFailures(failures) {
+  /** @type {Map<string, string[]>} */
+  const byReason = new Map();
+  for (const { title, why = '' } of failures) byReason.set(why, [...(byReason.get(why) ?? []), title]);
+  console.log('\nFailed:');
+  for (const [why, titles] of byReason) {
+    for (const title of titles.slice(0, MOST_TITLES)) console.log(`  ${title}`);
+    if (titles.length > MOST_TITLES) console.log(`  and ${titles.length - MOST_TITLES} more, for the same reason:`);
+    for (const line of why === '' ? [] : why.split('\n')) console.log(`      ${line}`);
   }
+}
+
+/** @param {readonly Failure[]} failures @param {ReadonlyMap<string, number>} skips @param {number} passed */
+export function printSummary(failures, skips, passed) {
+  if (failures.length > 0) printFailures(failures);
   if (skips.size > 0) {
     console.log('\nSkipped, by what the host lacks:');
     for (const [why, number] of skips) console.log(`  ${number} ${why}`);
@@ -48,14 +69,14 @@ export function printSummary(failures, skips, passed) {
 }
 
 function main() {
-  /** @type {string[]} */
+  /** @type {Failure[]} */
   const failures = [];
   /** @type {Map<string, number>} */
   const skips = new Map();
   let passed = 0;
   for (const file of process.argv.slice(2)) {
     if (!existsSync(file)) {
-      failures.push(`${file}: no report`);
+      failures.push({ title: `${file}: no report` });
       continue;
     }
     const outcome = readReport(file, '/opt/tsdocker/');
