@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setCloseOnExecFrom } from '../native-bindings/files.ts';
 import { returnLargeBuffers } from '../native-bindings/memory.ts';
+import { exitNow } from '../native-bindings/process.ts';
 import { isHostGoingDown } from './cgroups/systemd/host-state.ts';
 import type { Log } from './containers/services.ts';
 import { type Engine, openEngine } from './engine.ts';
@@ -64,7 +65,7 @@ async function endDaemon(engine: Engine, log: Log, signal: string): Promise<void
   } else {
     log.info({ signal }, 'tsdockerd ends; containers go on');
   }
-  setTimeout(() => process.exit(0), closeLimitMs).unref();
+  setTimeout(() => exitNow(0), closeLimitMs).unref();
   await engine.close();
 }
 

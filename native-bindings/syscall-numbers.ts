@@ -49,6 +49,7 @@ const NUMBERS = {
   lremovexattr: [198, 15],
   fremovexattr: [199, 16],
   getdents64: [217, 61],
+  exit_group: [231, 94],
   keyctl: [250, 219],
   openat: [257, 56],
   mkdirat: [258, 34],

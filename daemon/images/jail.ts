@@ -60,8 +60,9 @@ const noJob: Running = { settle: () => undefined, fail: () => undefined };
 export class Jail {
   readonly #slots = new Set<Slot>();
   readonly #waiting: Waiting[] = [];
+  /** Workers on their way. */
+  readonly #starting = new Set<Promise<Slot>>();
   #streams = 0;
-  #starting = 0;
   #isClosed = false;
 
   /** Runs a job to its end. `fds` are closed as soon as the job stands in its place (or has failed). */
@@ -132,8 +133,10 @@ export class Jail {
     this.#isClosed = true;
     for (const waiting of this.#waiting.splice(0)) {
       clearTimeout(waiting.timer);
-      waiting.refuse(new EngineError('unavailable', 'the engine is stopping'));
+      waiting.refuse(stopping());
     }
+    // The process must not end while a thread enters its enclosure, see cancellation.ts.
+    await Promise.allSettled(this.#starting);
     await Promise.all([...this.#slots].map((slot) => this.#end(slot)));
   }
 
@@ -205,10 +208,10 @@ export class Jail {
   }
 
   async #take(isStream: boolean): Promise<Slot> {
-    if (this.#isClosed) throw new EngineError('unavailable', 'the engine is stopping');
+    if (this.#isClosed) throw stopping();
     if (!isStream || this.#streams < MAX_STREAMS) {
       const slot = this.#idle();
-      const mayStart = this.#slots.size + this.#starting < MAX_WORKERS;
+      const mayStart = this.#slots.size + this.#starting.size < MAX_WORKERS;
       // Counted before the worker is there: those that come meanwhile have to know.
       if (isStream && (slot !== undefined || mayStart)) this.#streams++;
       if (slot !== undefined) return this.#reserve(slot);
@@ -265,7 +268,7 @@ export class Jail {
 
   /** A worker was lost while others wait for one. */
   #startForWaiting(): void {
-    if (this.#isClosed || this.#waiting.length === 0 || this.#slots.size + this.#starting >= MAX_WORKERS) return;
+    if (this.#isClosed || this.#waiting.length === 0 || this.#slots.size + this.#starting.size >= MAX_WORKERS) return;
     const next = this.#nextWaiting();
     if (next !== undefined) this.#startFor(next.isStream).then(next.give, next.refuse);
   }
@@ -281,13 +284,15 @@ export class Jail {
   }
 
   async #start(): Promise<Slot> {
-    this.#starting++;
+    // libuv's pool must have its threads before any thread is jailed: they take their root from the thread that makes them.
+    const starting = access('/').then(() => this.#spawn());
+    this.#starting.add(starting);
     try {
-      // libuv's pool must have its threads before any thread is jailed: they take their root from the thread that makes them.
-      await access('/');
-      return await this.#spawn();
+      const slot = await starting;
+      if (this.#isClosed) throw stopping();
+      return slot;
     } finally {
-      this.#starting--;
+      this.#starting.delete(starting);
     }
   }
 
@@ -332,8 +337,12 @@ export class Jail {
     if (slot.running !== undefined) askToStop(slot);
     slot.worker.postMessage({ kind: 'end' } satisfies ToWorker);
     await ended;
-    if (this.#slots.size === 0 && this.#starting === 0) returnFreeMemory();
+    if (this.#slots.size === 0 && this.#starting.size === 0) returnFreeMemory();
   }
+}
+
+function stopping(): EngineError {
+  return new EngineError('unavailable', 'the engine is stopping');
 }
 
 function askToStop({ worker, cancelFlag }: Slot): void {

@@ -14,7 +14,7 @@ import { createServer } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ApiClient } from '../harness/api-client.ts';
 import { inspect, run, runDetached } from '../harness/containers.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, sleep } from '../harness/eventually.ts';
 import { isAlive } from '../harness/ledger.ts';
 import { projectRoot } from '../harness/paths.ts';
 import { runCommand } from '../harness/run-command.ts';
@@ -185,6 +185,17 @@ describe('tsdockerd', () => {
     expect(isAlive(Pid)).toBe(true);
     await daemon.start();
     expect((await inspect(daemon, id)).State).toMatchObject({ Running: true, Pid });
+  });
+
+  test('SIGTERM while threads begin their work ends it with 0 too', async () => {
+    const daemon = await daemonWith({ image: true });
+    for (let round = 0; round < 20; round++) {
+      const counting = daemon.api.send('GET', '/system/df').catch(() => undefined);
+      await sleep(round * 4);
+      expect(await daemon.stop()).toBe(0);
+      await counting;
+      await daemon.start();
+    }
   });
 
   test('logs are JSON lines without secrets', async () => {
