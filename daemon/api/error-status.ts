@@ -19,6 +19,11 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = Object.freeze({
 /** What streams say of a client that left in the middle of its request: nobody's fault, and nobody reads the answer. */
 const clientLeft: ReadonlySet<string> = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE']);
 
+/** Why work is given up that was done for a client that left. */
+export function clientHasLeft(): Error {
+  return Object.assign(new Error('the client has left'), { code: 'ECONNRESET' });
+}
+
 export interface ErrorAnswer {
   status: number;
   message: string;

@@ -2,6 +2,7 @@
 // status of its own, what goes wrong later is the last line.
 import type { FastifyReply } from 'fastify';
 import type { ProgressSink } from '../images/progress.ts';
+import { clientHasLeft } from './error-status.ts';
 import { ResponseStream } from './response-stream.ts';
 import type { ProgressMessage } from './types/progress.ts';
 
@@ -21,7 +22,7 @@ export class ProgressStream {
     const cancel = new AbortController();
     const { raw } = this.#reply;
     const onClose = () => {
-      if (!raw.writableEnded) cancel.abort();
+      if (!raw.writableEnded) cancel.abort(clientHasLeft());
     };
     raw.once('close', onClose);
     try {

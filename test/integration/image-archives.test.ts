@@ -1,11 +1,12 @@
 // Images through archives and the store's own layout, judged by programs that are not ours: the docker command line, skopeo, du.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { cli, cliNames } from '../harness/clis.ts';
 import { run, runDetached } from '../harness/containers.ts';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, sleep } from '../harness/eventually.ts';
 import { testNeeding } from '../harness/needs.ts';
 import { tarOf } from '../harness/tars.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
@@ -51,6 +52,28 @@ describe('save and load', () => {
     expect((await image(`layered:cli-${name}`)).Id).toBe(id);
     expect((await run(daemon, 'cat /name; ls -d /d', { Image: id })).stdout).toBe(`cli-${name}\n/d\n`);
     rmSync(file);
+  });
+
+  test('clients that leave in the middle leave nothing, and no word in the log of what went wrong', async () => {
+    const { daemon } = fixture;
+    const file = `${daemon.dir}/left.tar`;
+    await cli(daemon, 'tsdocker', ['save', '-o', file, 'busybox']);
+    const bytes = readFileSync(file);
+    rmSync(file);
+    const logged = daemon.log().length;
+    for (const path of ['/images/load', '/images/create?fromSrc=-&repo=left', '/images/busybox/get']) {
+      const method = path.endsWith('/get') ? 'GET' : 'POST';
+      const headers = method === 'GET' ? {} : { 'Content-Length': bytes.length };
+      const leaving = request({ socketPath: daemon.socketPath, method, path, headers, agent: false });
+      leaving.on('error', () => {});
+      leaving.write(method === 'GET' ? '' : bytes.subarray(0, bytes.length >> 1));
+      leaving.flushHeaders();
+      await sleep(100);
+      leaving.destroy();
+    }
+    await eventually('nothing is left', () => readdirSync(`${daemon.dataRoot}/staging`).length === 0);
+    await daemon.api.get('/_ping').catch(() => undefined);
+    expect(daemon.log().slice(logged)).not.toMatch(/"level":[456]0/);
   });
 
   testNeeding('skopeo')('skopeo reads the archive in both of its forms, and writes ones that load', async () => {
