@@ -190,12 +190,17 @@ function cli(engine, args, binary = command('docker') ?? 'docker') {
 /** @type {{ name: string, unit: string, values: Map<string, number> }[]} */
 const table = [];
 
+let isInterrupted = false;
+
 /** @param {string} name @param {string} unit @param {Engine[]} engines @param {number} times @param {(engine: Engine) => Promise<number> | number} measure */
 async function compare(name, unit, engines, times, measure) {
   /** @type {Map<string, number[]>} */
   const samples = new Map(engines.map((engine) => [engine.name, []]));
   for (let n = 0; n < times; n++) {
-    for (const engine of engines) samples.get(engine.name)?.push(await measure(engine));
+    for (const engine of engines) {
+      if (isInterrupted) throw new Error('interrupted');
+      samples.get(engine.name)?.push(await measure(engine));
+    }
   }
   const values = new Map([...samples].map(([engine, list]) => [engine, median(list)]));
   table.push({ name, unit, values });
@@ -378,6 +383,12 @@ function cleanUp() {
   rmSync(top, { recursive: true, force: true });
 }
 
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    isInterrupted = true;
+    console.error('bench: ends with this measurement, and clears away');
+  });
+}
 try {
   await main();
   if (process.env.BENCH_JSON)
