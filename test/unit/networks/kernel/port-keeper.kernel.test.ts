@@ -33,7 +33,9 @@ beforeEach(() => {
   keeper = new PortKeeper(directory, (name, fds, end) => launcher.startMode(name, fds, end), lose);
 });
 
-afterEach(() => {
+afterEach(async () => {
+  // With a port it would outlive this process.
+  expect(await keeper.list()).toEqual([]);
   keeper.dispose();
   launcher[Symbol.dispose]();
   rmSync(directory, { recursive: true });
@@ -99,6 +101,7 @@ describe.skipIf(!isRoot)('the port keeper', () => {
     await Promise.all([sending, whole]);
     expect(received.digest('hex')).toBe(sent.digest('hex'));
     expect(answers).toBeGreaterThan(1);
+    await keeper.remove(bound.port);
     server.close();
   });
 });
