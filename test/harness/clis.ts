@@ -1,6 +1,5 @@
 // The two command lines against a test daemon: our own, and the unmodified docker.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { findCommand, projectRoot } from './paths.ts';
 import { type BinaryResult, type CommandOptions, type CommandResult, runBinary, runCommand } from './run-command.ts';
 import type { TestDaemon } from './test-daemon.ts';
@@ -12,16 +11,11 @@ export const dockerPath: string | undefined = findCommand('docker') ?? undefined
 
 export const cliNames: CliName[] = dockerPath === undefined ? ['tsdocker'] : ['tsdocker', 'docker'];
 
-let configDir: string | undefined;
-
-/** An empty client configuration: no credentials, no plugins, no context of this machine's user. */
-function emptyConfigDir(): string {
-  if (configDir === undefined) {
-    const dir = mkdtempSync(`${tmpdir()}/tsdt-config-`);
-    process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
-    configDir = dir;
-  }
-  return configDir;
+/** Empty at first: no credentials, no plugins, no context of this machine's user. Goes with the daemon's directory. */
+function configDir({ dir }: TestDaemon): string {
+  const path = `${dir}/client-config`;
+  mkdirSync(path, { recursive: true });
+  return path;
 }
 
 export function cliPath(name: CliName): string {
@@ -31,7 +25,7 @@ export function cliPath(name: CliName): string {
 }
 
 export function cliEnv(daemon: TestDaemon): Record<string, string> {
-  return { DOCKER_HOST: daemon.host, DOCKER_CONFIG: emptyConfigDir(), LC_ALL: 'C', TZ: 'UTC' };
+  return { DOCKER_HOST: daemon.host, DOCKER_CONFIG: configDir(daemon), LC_ALL: 'C', TZ: 'UTC' };
 }
 
 export function cli(
