@@ -1,17 +1,15 @@
 // The main thread's side of the jail: a pool of worker threads (jail-worker.ts) that each take one job at a time. Workers are made when
 // needed and end when idle. A job that is cancelled is told so, and its worker takes the next one.
-import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { closeFd } from '../../native-bindings/files.ts';
-// On the main thread first: see load.ts.
-import '../../native-bindings/load.ts';
 import { returnFreeMemory } from '../../native-bindings/memory.ts';
 import { EngineError, type ErrorCode } from '../errors/engine-error.ts';
 import type { ByteSource } from './decompress.ts';
 import type { PathStat } from './image-service.ts';
-import { type CancelFlag, cancelled, newCancelFlag, setCancelFlag } from './jail/cancellation.ts';
-import type { FromWorker, Job, JobResults, PlainError, ToWorker, WorkerStart } from './jail/messages.ts';
+import { cancelled, setCancelFlag } from './jail/cancellation.ts';
+import type { Job, JobResults, PlainError, ToWorker } from './jail/messages.ts';
+import { askToStop, endSlot, noJob, type Slot, startSlot } from './jail-slot.ts';
 import { feedFrom, readableOf } from './jail-streams.ts';
 
 /** Streams may stand still as long as their clients do, so there have to be many; each costs about 10 MB while it lives. */
@@ -20,8 +18,6 @@ const MAX_WORKERS = 16;
 const MAX_STREAMS = 12;
 const IDLE_MS = 5_000;
 const WAIT_MS = 60_000;
-
-const workerUrl = new URL(import.meta.url.endsWith('.mjs') ? './jail-worker.mjs' : './jail-worker.ts', import.meta.url);
 
 export type JobOf<K extends Job['do']> = Extract<Job, { do: K }>;
 
@@ -34,18 +30,6 @@ export interface RunOptions {
   signal?: AbortSignal;
 }
 
-interface Running {
-  settle(message: FromWorker): void;
-  fail(error: Error): void;
-}
-
-interface Slot {
-  worker: Worker;
-  cancelFlag: CancelFlag;
-  running: Running | undefined;
-  idleTimer: NodeJS.Timeout | undefined;
-}
-
 interface Waiting {
   isStream: boolean;
   give(slot: Slot): void;
@@ -53,9 +37,6 @@ interface Waiting {
   /** Runs while it is in the list. */
   timer: NodeJS.Timeout;
 }
-
-/** Taken, and no job sent yet. */
-const noJob: Running = { settle: () => undefined, fail: () => undefined };
 
 export class Jail {
   readonly #slots = new Set<Slot>();
@@ -284,11 +265,11 @@ export class Jail {
   }
 
   async #start(): Promise<Slot> {
-    // libuv's pool must have its threads before any thread is jailed: they take their root from the thread that makes them.
-    const starting = access('/').then(() => this.#spawn());
+    const starting = startSlot((lost) => this.#slots.delete(lost));
     this.#starting.add(starting);
     try {
       const slot = await starting;
+      this.#slots.add(slot);
       if (this.#isClosed) throw stopping();
       return slot;
     } finally {
@@ -296,58 +277,15 @@ export class Jail {
     }
   }
 
-  #spawn(): Promise<Slot> {
-    const cancelFlag = newCancelFlag();
-    const worker = new Worker(workerUrl, {
-      workerData: { cancelFlag } satisfies WorkerStart,
-      name: 'jail',
-      env: {},
-      execArgv: [],
-      stdin: false,
-      trackUnmanagedFds: true,
-      resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 4 },
-    });
-    // Whoever had it made takes it: it is never idle before.
-    const slot: Slot = { worker, cancelFlag, running: noJob, idleTimer: undefined };
-    return new Promise((resolve, reject) => {
-      const lost = (error: Error): void => {
-        this.#slots.delete(slot);
-        clearTimeout(slot.idleTimer);
-        slot.running?.fail(error);
-        reject(error);
-      };
-      worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'ready') {
-          this.#slots.add(slot);
-          resolve(slot);
-        } else slot.running?.settle(message);
-      });
-      worker.on('error', (error: Error) => {
-        lost(new EngineError('system', `a jail worker failed: ${error.message}`, { cause: error }));
-      });
-      worker.on('exit', () => lost(new EngineError('system', 'a jail worker ended in the middle of a job')));
-    });
-  }
-
   async #end(slot: Slot): Promise<void> {
     this.#slots.delete(slot);
-    clearTimeout(slot.idleTimer);
-    const ended = new Promise((resolve) => slot.worker.once('exit', resolve));
-    slot.worker.ref();
-    if (slot.running !== undefined) askToStop(slot);
-    slot.worker.postMessage({ kind: 'end' } satisfies ToWorker);
-    await ended;
+    await endSlot(slot);
     if (this.#slots.size === 0 && this.#starting.size === 0) returnFreeMemory();
   }
 }
 
 function stopping(): EngineError {
   return new EngineError('unavailable', 'the engine is stopping');
-}
-
-function askToStop({ worker, cancelFlag }: Slot): void {
-  setCancelFlag(cancelFlag, true);
-  worker.postMessage({ kind: 'cancel' } satisfies ToWorker);
 }
 
 function closeOnce(fds: readonly number[]): () => void {
