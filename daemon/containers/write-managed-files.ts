@@ -1,15 +1,6 @@
 // The files that the engine keeps below /etc of a container: written anew at each start, into the run's directory, and bound into place
 // by the program. They are never part of a layer. While it runs they are changed in place: the mount is on the file itself.
-import {
-  closeSync,
-  constants,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  readSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { isErrno } from '../../native-bindings/errno.ts';
 import type { Connection } from '../networks/gateways.ts';
 import { editHosts, embeddedResolvConf, type HostLine, hostsFile, resolvConf } from '../networks/managed-files.ts';
@@ -127,7 +118,9 @@ function hostGateways({ defaults, networks }: Services, connections: readonly Co
 function writeOver(path: string, text: string): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o644);
   try {
-    ftruncateSync(fd, writeSync(fd, text));
+    const bytes = Buffer.from(text);
+    writeFileSync(fd, bytes);
+    ftruncateSync(fd, bytes.length);
   } finally {
     closeSync(fd);
   }
