@@ -52,8 +52,9 @@ function printFailures(failures) {
   for (const { title, why = '' } of failures) byReason.set(why, [...(byReason.get(why) ?? []), title]);
   console.log('\nFailed:');
   for (const [why, titles] of byReason) {
-    for (const title of titles.slice(0, MOST_TITLES)) console.log(`  ${title}`);
-    if (titles.length > MOST_TITLES) console.log(`  and ${titles.length - MOST_TITLES} more, for the same reason:`);
+    const shown = why === '' ? titles.length : MOST_TITLES;
+    for (const title of titles.slice(0, shown)) console.log(`  ${title}`);
+    if (titles.length > shown) console.log(`  and ${titles.length - shown} more, for the same reason:`);
     for (const line of why === '' ? [] : why.split('\n')) console.log(`      ${line}`);
   }
 }
