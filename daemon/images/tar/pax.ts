@@ -6,9 +6,15 @@ export type PaxRecords = Map<string, string>;
 
 export const XATTR_PREFIX = 'SCHILY.xattr.';
 
-/** Throws EngineError 'invalid' on any malformed record. A later record of a key replaces an earlier one; an empty value removes it. */
-export function parsePax(bytes: Buffer): PaxRecords {
-  const records: PaxRecords = new Map();
+/** Of those that mean something here: a file has a few. */
+const MAX_RECORDS = 1000;
+const knownKeys: ReadonlySet<string> = new Set(['path', 'linkpath', 'size', 'uid', 'gid', 'mtime']);
+
+/**
+ * Adds the records of a header to those that wait for the same entry: a later one of a key replaces an earlier one, an empty value removes it.
+ * Keys that nobody asks for are left out: anybody may invent as many of them as fit. Throws EngineError 'invalid' on any malformed record.
+ */
+export function readPax(bytes: Buffer, records: PaxRecords): void {
   const text = bytes.toString('latin1');
   let at = 0;
   while (at < text.length) {
@@ -31,10 +37,15 @@ export function parsePax(bytes: Buffer): PaxRecords {
       const map = records.get('GNU.sparse.map');
       records.set('GNU.sparse.map', map === undefined ? value : `${map},${value}`);
     } else if (value === '' && !key.startsWith(XATTR_PREFIX)) records.delete(key);
-    else records.set(key, value);
+    else if (isKnown(key)) records.set(key, value);
+    if (records.size > MAX_RECORDS)
+      throw new EngineError('invalid', `read tar: extended headers of one entry have more than ${MAX_RECORDS} records`);
     at = end;
   }
-  return records;
+}
+
+function isKnown(key: string): boolean {
+  return knownKeys.has(key) || key.startsWith(XATTR_PREFIX) || key.startsWith('GNU.sparse.');
 }
 
 /** Encodes records in the order of their keys, so that the same records always make the same bytes. */

@@ -1,7 +1,7 @@
 // Reads a tar of any origin (ustar, PAX, GNU) from chunks of any size and tells a sink what is in it. Synchronous: the sink's errors stop
 // it. Memory is bounded by the limits, whatever the archive says. It knows nothing of file systems.
 import { EngineError } from '../../errors/engine-error.ts';
-import { type PaxRecords, parsePax, paxNumber, XATTR_PREFIX } from './pax.ts';
+import { type PaxRecords, paxNumber, readPax, XATTR_PREFIX } from './pax.ts';
 import { parsePaxExtents, readGnuExtents, type SparseMap } from './sparse.ts';
 import { BLOCK_BYTES, type EntryType, type TarEntry } from './tar-entry.ts';
 import { decodeHeader, paddingOf, type RawHeader } from './tar-header.ts';
@@ -27,7 +27,7 @@ export const defaultTarLimits: TarLimits = {
   maxPathBytes: 4095,
 };
 
-/** One extended header; all that wait for one entry. */
+/** Of all extended headers, global ones too, that stand before one entry. */
 const MAX_EXTENSION_BYTES = 1024 * 1024;
 
 const entryTypes: ReadonlyMap<string, EntryType> = new Map([
@@ -54,6 +54,8 @@ export class TarReader {
   #wantedBytes = BLOCK_BYTES;
   #extensionFlag = '';
   #extensionBytes = 0;
+  /** Something was said about an entry that has not come. */
+  #isAnnounced = false;
   #longPath: string | undefined;
   #longLink: string | undefined;
   #pax: PaxRecords = new Map();
@@ -61,6 +63,8 @@ export class TarReader {
   #sparse: SparseMap | undefined;
   #contentLeft = 0;
   #offset = 0;
+  /** Of a sparse file: the one that is being filled. Taking them from the front of a long list would copy it for each. */
+  #extent = 0;
   #paddingLeft = 0;
   #zeroBlocks = 0;
   #entries = 0;
@@ -104,7 +108,7 @@ export class TarReader {
 
   /** The stream ended. Throws when that was in the middle of an entry. */
   end(): void {
-    const isBetween = this.#state === 'header' && this.#gatheredBytes === 0 && this.#extensionBytes === 0;
+    const isBetween = this.#state === 'header' && this.#gatheredBytes === 0 && !this.#isAnnounced;
     if (this.#state !== 'ended' && !isBetween) throw new EngineError('invalid', 'read tar: unexpected EOF');
   }
 
@@ -130,8 +134,7 @@ export class TarReader {
   #header(block: Buffer): void {
     if (block.every((byte) => byte === 0)) {
       this.#zeroBlocks++;
-      if (this.#extensionBytes > 0)
-        throw new EngineError('invalid', 'read tar: an extended header stands before no entry');
+      if (this.#isAnnounced) throw new EngineError('invalid', 'read tar: an extended header stands before no entry');
       if (this.#zeroBlocks === 2) this.#state = 'ended';
       else this.#expectHeader();
       return;
@@ -170,11 +173,11 @@ export class TarReader {
       0,
       this.#pending === undefined ? 0 : Math.min(padded.length, this.#pending.sizeBytes),
     );
-    if (this.#extensionFlag === 'x' || this.#extensionFlag === 'X') {
-      for (const [key, value] of parsePax(bytes)) this.#pax.set(key, value);
-    } else if (this.#extensionFlag === 'L') this.#longPath = untilNul(bytes);
+    // What a global header says counts for nothing here, apart from its length.
+    if (this.#extensionFlag !== 'g') this.#isAnnounced = true;
+    if (this.#extensionFlag === 'x' || this.#extensionFlag === 'X') readPax(bytes, this.#pax);
+    else if (this.#extensionFlag === 'L') this.#longPath = untilNul(bytes);
     else if (this.#extensionFlag === 'K') this.#longLink = untilNul(bytes);
-    else this.#extensionBytes = 0; // a global header: says nothing that counts here
     this.#expectHeader();
   }
 
@@ -230,11 +233,13 @@ export class TarReader {
     this.#contentLeft = contentBytes;
     this.#paddingLeft = paddingOf(stored);
     this.#offset = 0;
+    this.#extent = 0;
     this.#entries++;
     this.#pax = new Map();
     this.#longPath = undefined;
     this.#longLink = undefined;
     this.#extensionBytes = 0;
+    this.#isAnnounced = false;
     this.#sink.entry(entry);
     if (contentBytes === 0) this.#finish();
     else this.#state = 'content';
@@ -278,13 +283,13 @@ export class TarReader {
   #sparseContent(bytes: Buffer, extents: SparseMap['extents']): void {
     let at = 0;
     while (at < bytes.length) {
-      const extent = extents[0] as readonly [number, number];
+      const extent = extents[this.#extent] as readonly [number, number];
       const size = Math.min(extent[1] - this.#offset, bytes.length - at);
       if (size > 0) this.#sink.data(bytes.subarray(at, at + size), extent[0] + this.#offset);
       at += size;
       this.#offset += size;
       if (this.#offset === extent[1]) {
-        extents.shift();
+        this.#extent++;
         this.#offset = 0;
       }
     }

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import type { TarEntry } from '../../../../daemon/images/tar/tar-entry.ts';
 import { encodeEntry, endOfArchive, paddingOf } from '../../../../daemon/images/tar/tar-header.ts';
 import { defaultTarLimits, TarReader } from '../../../../daemon/images/tar/tar-reader.ts';
-import { file, type RawEntry, rawTar } from '../raw-tar.ts';
+import { file, paxData, type RawEntry, rawTar } from '../raw-tar.ts';
 
 interface Read {
   entry: TarEntry;
@@ -32,6 +32,10 @@ function read(bytes: Buffer, chunkBytes = bytes.length, limits = defaultTarLimit
   }
   reader.end();
   return found;
+}
+
+function manyRecords(count: number, prefix: string): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, i) => [`${prefix}${i}`, 'v']));
 }
 
 const everyKind: RawEntry[] = [
@@ -105,6 +109,32 @@ describe('reading', () => {
     expect(read(Buffer.alloc(0))).toHaveLength(0);
   });
 
+  test('extended headers add up until their entry comes, with a global one in between or at the end', () => {
+    const header = (type: string, records: Record<string, string>): RawEntry => ({
+      name: 'pax',
+      type,
+      data: paxData(records),
+    });
+    const archive = [
+      header('g', { comment: 'of git' }),
+      header('x', { path: 'renamed', uid: '7' }),
+      header('g', { path: 'of nobody' }),
+      header('x', { gid: '8', uid: '9' }),
+      file('a', 'b'),
+      file('c', 'd'),
+      header('g', { comment: 'the last' }),
+    ];
+    expect(read(rawTar(archive)).map(({ entry: { path, uid, gid } }) => [path, uid, gid])).toEqual([
+      ['renamed', 9, 8],
+      ['c', 0, 0],
+    ]);
+  });
+
+  test('records that mean nothing here are passed over, however many', () => {
+    const [first] = read(rawTar([{ ...file('a', 'b'), pax: { ...manyRecords(50_000, 'KEY'), path: 'renamed' } }]));
+    expect(first?.entry).toMatchObject({ path: 'renamed', xattrs: new Map() });
+  });
+
   test('what follows the end is ignored', () => {
     expect(read(Buffer.concat([rawTar([file('a', 'b')]), rawTar([file('c', 'd')]), Buffer.from('junk')]))).toHaveLength(
       1,
@@ -168,6 +198,27 @@ describe('refusing', () => {
       'endless extended headers',
       rawTar(Array.from({ length: 3000 }, () => ({ name: 'L', type: 'L', data: 'x'.repeat(500) }))),
       /too long/,
+    ],
+    [
+      'extended headers that add up beside global ones',
+      rawTar(
+        Array.from({ length: 90 }, (_, i) =>
+          i % 2 === 0
+            ? { name: 'x', type: 'x', data: paxData(manyRecords(1500, `key${i}.`)) }
+            : { name: 'g', type: 'g', data: '12 path=abc\n' },
+        ),
+      ),
+      /too long/,
+    ],
+    [
+      'global headers without an end',
+      rawTar(Array.from({ length: 3000 }, () => ({ name: 'g', type: 'g', data: '12 path=abc\n' }))),
+      /too long/,
+    ],
+    [
+      'more attributes than a file can have',
+      rawTar([{ ...file('a'), pax: manyRecords(1200, 'SCHILY.xattr.user.') }]),
+      /more than 1000 records/,
     ],
     ['an extended header before no entry', rawTar([{ name: 'x', type: 'x', data: '12 path=abc\n' }]), /no entry/],
     ['a malformed extended header', rawTar([{ name: 'x', type: 'x', data: '99 path=abc\n' }, file('a')]), /malformed/],
