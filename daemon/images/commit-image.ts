@@ -38,9 +38,8 @@ export async function commitImage(store: LocalImageStore, options: CommitImageOp
     history: [...(base.history ?? []), entry],
     rootfs: { type: 'layers', diff_ids: [...base.rootfs.diff_ids, hold.layer.diffId] },
   };
-  const id = store.add(image, { topLayer: hold.layer.number, parentId: parent.id });
-  if (options.repo !== '') store.setTag(id, options.repo, options.tag);
-  return id;
+  const { repo, tag } = options;
+  return store.add(image, { topLayer: hold.layer.number, parentId: parent.id, name: { repo, tag } });
 }
 
 /** From one worker straight to the other; the main thread sees none of the bytes. */

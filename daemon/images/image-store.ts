@@ -71,6 +71,8 @@ export interface AddOptions {
   parentId?: string;
   /** How a registry or an archive has it; its bytes are in the content store. */
   manifest?: Descriptor;
+  /** Given in the same transaction: nobody finds the image without it. No name when `repo` is empty. */
+  name?: { repo: string; tag: string };
 }
 
 /** Configs that stay parsed. */
@@ -147,8 +149,17 @@ export class LocalImageStore implements ImageStore {
 
   /** Names an image; an empty tag is "latest". */
   setTag(id: string, repo: string, tag: string): void {
+    this.#writeTag(id, repo, tag);
+    this.#tellTag(id, repo, tag);
+  }
+
+  #writeTag(id: string, repo: string, tag: string): void {
     const name = parseTarget(repo, tag);
     this.parts.tables.setTag(name.repository, name.tag, id, new Date().toISOString());
+  }
+
+  #tellTag(id: string, repo: string, tag: string): void {
+    const name = parseTarget(repo, tag);
     this.parts.onEvent({ action: 'tag', id, attributes: { name: familiar({ ...name, digest: undefined }) } });
   }
 
@@ -163,10 +174,13 @@ export class LocalImageStore implements ImageStore {
     const { content, layers, tables, blobs } = this.parts;
     const id = content.put(bytes);
     const sizeBytes = layers.chain(options.topLayer).reduce((sum, layer) => sum + layer.sizeBytes, 0);
+    const { repo, tag } = options.name ?? { repo: '', tag: '' };
     tables.transaction(() => {
       tables.insert({ id, parentId: options.parentId, topLayer: options.topLayer, sizeBytes });
       if (options.manifest !== undefined) blobs.addManifest(id, options.manifest);
+      if (repo !== '') this.#writeTag(id, repo, tag);
     });
+    if (repo !== '') this.#tellTag(id, repo, tag);
     return id;
   }
 

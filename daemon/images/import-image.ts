@@ -37,8 +37,8 @@ export async function importImage(store: LocalImageStore, tar: Readable, options
     history: [{ created, comment: options.message }],
     rootfs: { type: 'layers', diff_ids: [hold.layer.diffId] },
   };
-  const id = store.add(config, { topLayer: hold.layer.number });
-  if (options.repo !== '') store.setTag(id, options.repo, options.tag);
+  const { repo, tag } = options;
+  const id = store.add(config, { topLayer: hold.layer.number, name: { repo, tag } });
   onEvent({ action: 'import', id, attributes: { name: id } });
   return id;
 }

@@ -1,7 +1,8 @@
-// DELETE /images/{name}: untagging or deleting, with Docker's rules and its words for what stands in the way.
+// DELETE /images/{name}: untagging or deleting, with Docker's rules and its words for what stands in the way. Names and rows go in one
+// transaction: a daemon that is killed in the middle leaves all of them or none.
 import type { ImageDeleteResponseItem } from '../api/types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { LocalImageStore } from './image-store.ts';
+import type { ImageEvent, LocalImageStore } from './image-store.ts';
 import { shownReference } from './image-store.ts';
 import type { ImageName } from './image-tables.ts';
 import { familiar, parseReference } from './reference.ts';
@@ -19,6 +20,12 @@ interface ConflictMask {
   stopped?: boolean;
 }
 
+/** What went: for the client, and for those who listen to events once it is true. */
+interface Removal {
+  readonly records: ImageDeleteResponseItem[];
+  readonly events: ImageEvent[];
+}
+
 const hard: ConflictMask = { children: true, running: true };
 const soft: ConflictMask = { references: true, stopped: true };
 
@@ -27,55 +34,75 @@ export async function removeImage(
   ref: string,
   options: { force: boolean; noPrune: boolean },
 ): Promise<ImageDeleteResponseItem[]> {
-  const { tables, usersOf } = store.parts;
   const imageId = store.idOf(ref);
-  const records: ImageDeleteResponseItem[] = [];
-  const names = tables.namesOf(imageId);
-  if (!isIdPrefix(imageId, ref)) {
-    if (!options.force && isSingleReference(names)) {
-      const [user] = usersOf(imageId);
-      if (user !== undefined) {
-        const [container, id] = [shortId(user.id), shortId(imageId)];
-        throw new EngineError(
-          'conflict',
-          `conflict: unable to remove repository reference ${JSON.stringify(ref)} (must force) - container ${container} is using its referenced image ${id}`,
-        );
-      }
-    }
-    untag(store, imageId, nameOf(ref), records);
-    dropLoneDigests(store, imageId, nameOf(ref), records);
-    if (tables.namesOf(imageId).length > 0) return records;
-    deleteImage(store, imageId, records, { ...options, isQuiet: true });
-    return finish(store, records);
-  }
-  if (isSingleReference(names)) {
-    throwConflict(imageId, conflictOf(store, imageId, { ...hard, ...(options.force ? {} : { stopped: true }) }));
-    for (const name of names) untag(store, imageId, name, records);
-  }
-  deleteImage(store, imageId, records, { ...options, isQuiet: false });
-  return finish(store, records);
+  return inTransaction(store, (removal) => {
+    if (isIdPrefix(imageId, ref)) removeById(store, imageId, removal, options);
+    else removeByName(store, imageId, ref, removal, options);
+  });
 }
 
 /** Deletes an image without a name, and its parents that are then of no use. For pruning: quiet about conflicts. */
 export function deleteUnused(store: LocalImageStore, id: string): ImageDeleteResponseItem[] {
-  const records: ImageDeleteResponseItem[] = [];
-  deleteImage(store, id, records, { force: false, noPrune: false, isQuiet: true });
-  return finish(store, records);
+  return inTransaction(store, (removal) =>
+    deleteImage(store, id, removal, { force: false, noPrune: false, isQuiet: true }),
+  );
 }
 
 /** Layers go last, once: those of all images that went. */
-function finish(store: LocalImageStore, records: ImageDeleteResponseItem[]): ImageDeleteResponseItem[] {
-  for (const chainId of store.collect()) records.push({ Deleted: chainId });
-  return records;
+function inTransaction(store: LocalImageStore, work: (removal: Removal) => void): ImageDeleteResponseItem[] {
+  const removal: Removal = { records: [], events: [] };
+  store.parts.tables.transaction(() => work(removal));
+  for (const event of removal.events) store.parts.onEvent(event);
+  const isGone = removal.events.some(({ action }) => action === 'delete');
+  if (isGone) for (const chainId of store.collect()) removal.records.push({ Deleted: chainId });
+  return removal.records;
+}
+
+function removeByName(
+  store: LocalImageStore,
+  imageId: string,
+  ref: string,
+  removal: Removal,
+  options: { force: boolean; noPrune: boolean },
+): void {
+  const { tables, usersOf } = store.parts;
+  if (!options.force && isSingleReference(tables.namesOf(imageId))) {
+    const [user] = usersOf(imageId);
+    if (user !== undefined) {
+      const [container, id] = [shortId(user.id), shortId(imageId)];
+      throw new EngineError(
+        'conflict',
+        `conflict: unable to remove repository reference ${JSON.stringify(ref)} (must force) - container ${container} is using its referenced image ${id}`,
+      );
+    }
+  }
+  untag(store, imageId, nameOf(ref), removal);
+  dropLoneDigests(store, imageId, nameOf(ref), removal);
+  if (tables.namesOf(imageId).length > 0) return;
+  deleteImage(store, imageId, removal, { ...options, isQuiet: true });
+}
+
+function removeById(
+  store: LocalImageStore,
+  imageId: string,
+  removal: Removal,
+  options: { force: boolean; noPrune: boolean },
+): void {
+  const names = store.parts.tables.namesOf(imageId);
+  if (isSingleReference(names)) {
+    throwConflict(imageId, conflictOf(store, imageId, { ...hard, ...(options.force ? {} : { stopped: true }) }));
+    for (const name of names) untag(store, imageId, name, removal);
+  }
+  deleteImage(store, imageId, removal, { ...options, isQuiet: false });
 }
 
 function deleteImage(
   store: LocalImageStore,
   id: string,
-  records: ImageDeleteResponseItem[],
+  removal: Removal,
   options: { force: boolean; noPrune: boolean; isQuiet: boolean },
 ): void {
-  const { tables, onEvent } = store.parts;
+  const { tables } = store.parts;
   const conflict = conflictOf(store, id, options.force ? hard : { ...hard, ...soft });
   if (conflict !== undefined) {
     const isNamed = tables.namesOf(id).length > 0;
@@ -84,12 +111,12 @@ function deleteImage(
     throwConflict(id, conflict);
   }
   const parent = tables.get(id)?.parentId;
-  for (const name of tables.namesOf(id)) untag(store, id, name, records);
+  for (const name of tables.namesOf(id)) untag(store, id, name, removal);
   tables.delete(id);
-  onEvent({ action: 'delete', id, attributes: { name: id } });
-  records.push({ Deleted: id });
+  removal.events.push({ action: 'delete', id, attributes: { name: id } });
+  removal.records.push({ Deleted: id });
   if (options.noPrune || parent === undefined || tables.get(parent) === undefined) return;
-  deleteImage(store, parent, records, { force: false, noPrune: false, isQuiet: true });
+  deleteImage(store, parent, removal, { force: false, noPrune: false, isQuiet: true });
 }
 
 function conflictOf(store: LocalImageStore, id: string, mask: ConflictMask): Conflict | undefined {
@@ -117,24 +144,19 @@ function throwConflict(id: string, conflict: Conflict | undefined): void {
   throw new EngineError('conflict', `conflict: unable to delete ${shortId(id)} (${force}) - ${conflict.message}`);
 }
 
-function untag(store: LocalImageStore, id: string, name: ImageName, records: ImageDeleteResponseItem[]): void {
+function untag(store: LocalImageStore, id: string, name: ImageName, removal: Removal): void {
   if (!store.parts.tables.removeName(name)) return;
   const shown = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
-  store.parts.onEvent({ action: 'untag', id, attributes: { name: shown } });
-  records.push({ Untagged: shown });
+  removal.events.push({ action: 'untag', id, attributes: { name: shown } });
+  removal.records.push({ Untagged: shown });
 }
 
 /** When the last tag of a repository went, its digests go as well. */
-function dropLoneDigests(
-  store: LocalImageStore,
-  id: string,
-  removed: ImageName,
-  records: ImageDeleteResponseItem[],
-): void {
+function dropLoneDigests(store: LocalImageStore, id: string, removed: ImageName, removal: Removal): void {
   if (removed.digest !== undefined) return;
   const same = store.parts.tables.namesOf(id).filter(({ repository }) => repository === removed.repository);
   if (same.some(({ tag }) => tag !== undefined)) return;
-  for (const name of same) untag(store, id, name, records);
+  for (const name of same) untag(store, id, name, removal);
 }
 
 /** All names are of one repository, and at most one is a tag. */

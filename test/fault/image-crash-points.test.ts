@@ -1,8 +1,11 @@
 // The daemon is killed at its n-th call of one kind while it loads, packs for a push, and removes an image. After each the next start must find
-// every image whole or gone, every blob what its name says, nothing half-made; and doing it all again must work. strace does the killing.
+// every image whole or gone, every blob what its name says, nothing half-made; and doing it all again must work. And it is killed at each call of
+// its main thread that changes the disk while it imports, commits, tags, and removes a name or an image. strace does the killing.
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'vitest';
+import { create, start, wait } from '../harness/containers.ts';
 import { testNeeding } from '../harness/needs.ts';
 import { readTar, tarOf } from '../harness/tars.ts';
 import { TestDaemon } from '../harness/test-daemon.ts';
@@ -110,5 +113,130 @@ for (const [family, { calls, step }] of Object.entries(families)) {
       }
     },
     60_000,
+  );
+}
+
+/** What the main thread changes the disk with. */
+const changes =
+  'rename,renameat,renameat2,fsync,fdatasync,syncfs,pwrite64,pwritev,write,unlink,unlinkat,rmdir,mkdir,mkdirat,ftruncate';
+
+interface Operation {
+  /** Makes what it works on. */
+  prepare?(daemon: TestDaemon): Promise<void>;
+  run(daemon: TestDaemon): Promise<{ status: number }>;
+  /** Names that are there before and after it: one of both is what the next start has to find, of the images that are there at all. */
+  before: readonly string[];
+  after: readonly string[];
+}
+
+const small = () => tarOf([{ name: 'small', data: Buffer.alloc(5000, 1) }]);
+
+const operations: Record<string, Operation> = {
+  load: {
+    run: (daemon) => daemon.api.send('POST', '/images/load?quiet=1', { raw: archive() }),
+    before: [],
+    after: ['127.0.0.1:9/point:1'],
+  },
+  import: {
+    run: (daemon) => daemon.api.send('POST', '/images/create?fromSrc=-&repo=walk&tag=new', { raw: small() }),
+    before: [],
+    after: ['walk:new'],
+  },
+  commit: {
+    run: (daemon) => daemon.api.send('POST', '/commit?container=walked&repo=walk&tag=new'),
+    before: [],
+    after: ['walk:new'],
+  },
+  tag: {
+    prepare: async (daemon) => void (await daemon.importTar(small(), 'walk', 'old')),
+    run: (daemon) => daemon.api.send('POST', '/images/walk:old/tag?repo=walk&tag=new'),
+    before: ['walk:old'],
+    after: ['walk:new', 'walk:old'],
+  },
+  'tag that moves': {
+    prepare: async (daemon) => void (await daemon.importTar(small(), 'walk', 'old')),
+    run: (daemon) => daemon.api.send('POST', '/images/busybox/tag?repo=walk&tag=old'),
+    before: ['walk:old'],
+    after: ['<none>', 'walk:old'],
+  },
+  untag: {
+    prepare: async (daemon) => {
+      await daemon.importTar(small(), 'walk', 'old');
+      await daemon.api.post('/images/walk:old/tag?repo=walk&tag=new');
+    },
+    run: (daemon) => daemon.api.send('DELETE', '/images/walk:new'),
+    before: ['walk:new', 'walk:old'],
+    after: ['walk:old'],
+  },
+  rmi: {
+    prepare: async (daemon) => void (await daemon.importTar(small(), 'walk', 'old')),
+    run: (daemon) => daemon.api.send('DELETE', '/images/walk:old'),
+    before: ['walk:old'],
+    after: [],
+  },
+};
+
+/** Kills the daemon at its main thread's n-th such call from now on. */
+async function arm(daemon: TestDaemon, n: number): Promise<{ disarm(): Promise<void> }> {
+  const inject = `inject=${changes}:signal=KILL:when=${n}`;
+  const args = ['-o', '/dev/null', '-p', String(daemon.pid), '-e', `trace=${changes}`, '-e', inject];
+  const tracer = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = new Promise<void>((resolve) => tracer.once('close', () => resolve()));
+  await new Promise<void>((resolve) => tracer.stderr.once('data', () => resolve()));
+  return {
+    disarm: async () => {
+      tracer.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** Tags of every image, and `<none>` for each that has none. */
+async function names(daemon: TestDaemon): Promise<string[]> {
+  const images = await daemon.api.get<{ RepoTags: string[] }[]>('/images/json?all=1');
+  return images
+    .flatMap(({ RepoTags }) => (RepoTags.length === 0 ? ['<none>'] : RepoTags))
+    .filter((name) => name !== 'busybox:latest')
+    .sort();
+}
+
+for (const [name, operation] of Object.entries(operations)) {
+  testNeeding('strace')(
+    `killed at each call of ${name}: none of it or the whole`,
+    async () => {
+      const daemon = await TestDaemon.start();
+      let points = 0;
+      try {
+        const id = await create(daemon, 'echo x > /x', {}, 'walked');
+        await start(daemon, id);
+        await wait(daemon, id);
+        for (let n = 1; ; n++) {
+          await operation.prepare?.(daemon);
+          const { disarm } = await arm(daemon, n);
+          const answer = await operation.run(daemon).catch(() => undefined);
+          await disarm();
+          const isOver = daemon.isRunning;
+          if (isOver) expect(answer?.status).toBeLessThan(300);
+          else {
+            points++;
+            await daemon.start({ timeoutMs: 10_000 });
+          }
+          const found = await names(daemon);
+          expect([operation.before, operation.after], `call ${n}`).toContainEqual(found);
+          // What was answered is true.
+          if (answer !== undefined && answer.status < 300) expect(found, `call ${n}`).toEqual(operation.after);
+          await expectWhole(daemon, `${name} ${n}`);
+          for (const tag of ['walk:new', 'walk:old', '127.0.0.1:9/point:1'])
+            await daemon.api.send('DELETE', `/images/${tag}`);
+          await daemon.api.post('/images/prune');
+          expect(await names(daemon)).toEqual([]);
+          if (isOver) break;
+        }
+        expect(points, 'points at which the daemon was killed').toBeGreaterThan(1);
+      } finally {
+        await daemon.dispose();
+      }
+    },
+    120_000,
   );
 }
