@@ -20,7 +20,9 @@ export function parseFilters(text: string | undefined): Filters {
   const filters = new Map<string, readonly string[]>();
   let count = 0;
   for (const [key, values] of Object.entries(parsed)) {
-    const list = Array.isArray(values) ? values : isObject(values) ? Object.keys(values) : undefined;
+    // null is an empty list to Docker's decoder.
+    const list =
+      values === null ? [] : Array.isArray(values) ? values : isObject(values) ? Object.keys(values) : undefined;
     if (list === undefined) throw invalid(`'${key}' has to be a list`);
     const texts = list.map((value: unknown) => {
       // docker-py sends truth values and numbers as they are.

@@ -1,6 +1,13 @@
 // The filters of a container list: each becomes a test; a container is listed when all hold.
 import { EngineError } from '../errors/engine-error.ts';
-import { booleanFilter, checkFilterKeys, type Filters, filterPattern, matchLabels } from '../state/filters.ts';
+import {
+  booleanFilter,
+  checkFilterKeys,
+  type FilterPattern,
+  type Filters,
+  filterPatterns,
+  matchLabels,
+} from '../state/filters.ts';
 import type { Container } from './container.ts';
 import type { ContainerStatus } from './container-record.ts';
 import type { ContainerStore } from './container-store.ts';
@@ -38,6 +45,8 @@ export interface FilterContext {
   /** The ids of the images that have `ref` as an ancestor, itself included. */
   imagesWithAncestor(ref: string): ReadonlySet<string>;
   networkIds(container: Container): string[];
+  /** `80/tcp`: the ports on the host and those in the container that they lead to. */
+  publishedPorts(container: Container): string[];
 }
 
 /** Throws 'invalid' for keys and values that docker refuses. */
@@ -50,14 +59,13 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
     if (alternatives.length > 0) tests.push((container) => alternatives.some((test) => test(container)));
   };
 
-  any('id', (value) => {
-    const pattern = filterPattern('id', value);
-    return (container) => container.id.startsWith(value) || pattern.test(container.id);
-  });
-  any('name', (value) => {
-    const pattern = filterPattern('name', value);
-    return ({ record }) => pattern.test(record.name) || pattern.test(`/${record.name}`);
-  });
+  const patterns = filterPatterns(filters, ['id', 'name']);
+  const matching = (key: string, test: (pattern: FilterPattern, container: Container) => boolean): void => {
+    const list = patterns(key);
+    if (list.length > 0) tests.push((container) => list.some((pattern) => test(pattern, container)));
+  };
+  matching('id', (pattern, { id }) => pattern.test(id));
+  matching('name', (pattern, { record }) => pattern.test(record.name) || pattern.test(`/${record.name}`));
   any('status', (value) => {
     if (!statuses.has(value)) throw new EngineError('invalid', `invalid filter 'status=${value}'`);
     return (container) => container.state.status === value;
@@ -87,7 +95,7 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   });
   any('publish', (value) => {
     const test = portTest('publish', value);
-    return ({ record }) => Object.keys(record.hostConfig.PortBindings ?? {}).some(test);
+    return (container) => context.publishedPorts(container).some((port) => test(port));
   });
   any(
     'isolation',
@@ -109,9 +117,9 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   return (container) => tests.every((test) => test(container));
 }
 
-/** Filters that ask for stopped ones show them without --all. */
+/** The one filter that shows stopped containers without --all. */
 export function filterImpliesAll(filters: Filters): boolean {
-  return ['before', 'since', 'exited', 'status'].some((key) => filters.has(key));
+  return filters.has('status');
 }
 
 function hasMount({ record }: Container, value: string): boolean {
@@ -124,6 +132,7 @@ function portTest(key: string, value: string): (port: string) => boolean {
   if (match === null) throw new EngineError('invalid', `invalid filter '${key}=${value}'`);
   const first = Number(match[1]);
   const last = match[2] === undefined ? first : Number(match[2]);
+  if (last < first || last > 65535) throw new EngineError('invalid', `invalid filter '${key}=${value}': not a range`);
   const protocol = match[3] ?? 'tcp';
   return (port) => {
     const [number, has = 'tcp'] = port.split('/');

@@ -100,8 +100,8 @@ export async function concludeRun(services: Services, container: Container, code
   await endNetwork(services, container);
   publishVolumesUnmounted(services, container);
   for (const exec of container.execs.values()) exec.containerEnded();
-  if (restart === undefined) container.wake('next-exit', 'not-running');
-  else container.wake('next-exit');
+  // Who waits is told of each end, also when a restart follows: the code is this run's, and docker's clients print it.
+  container.wake('next-exit', 'not-running');
   container.tellHealth(healthResult(container));
 
   try {

@@ -7,7 +7,7 @@ import { containerFilter, filterImpliesAll } from './container-filters.ts';
 import type { ListOptions } from './container-service.ts';
 import { mountPoints, sizesOf } from './inspect-container.ts';
 import { linkNames } from './links.ts';
-import { networkIdsOf, networksOf, summaryPorts } from './network-settings.ts';
+import { networkIdsOf, networksOf, publishedPorts, summaryPorts } from './network-settings.ts';
 import type { Services } from './services.ts';
 import { statusText } from './status-text.ts';
 
@@ -16,6 +16,7 @@ export async function listContainers(services: Services, options: ListOptions): 
     store: services.store,
     imagesWithAncestor: (ref) => imagesWithAncestor(services, ref),
     networkIds: networkIdsOf,
+    publishedPorts: (container) => publishedPorts(services, container),
   });
   const showsAll = options.all || options.limit > 0 || filterImpliesAll(options.filters);
   const found = [...services.store.all()]

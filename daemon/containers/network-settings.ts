@@ -24,6 +24,16 @@ export function networkIdsOf(container: Container): string[] {
   return container.record.endpoints.map(({ networkId }) => networkId);
 }
 
+/** What the filter `publish` looks at: docker's daemon takes the port on the host, its documentation the one in the container. */
+export function publishedPorts(services: Services, container: Container): string[] {
+  if (!container.isRunning) return [];
+  const published = services.networks.sandboxes.of(container.id)?.ports ?? [];
+  return published.flatMap(({ hostPort, containerPort, protocol }) => [
+    `${hostPort}/${protocol}`,
+    `${containerPort}/${protocol}`,
+  ]);
+}
+
 function isMeant(config: EndpointConfig, record: { id: string; name: string }): boolean {
   return config.networkId === record.id || config.network === record.name;
 }

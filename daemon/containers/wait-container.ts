@@ -1,4 +1,4 @@
-// POST /containers/{id}/wait. A container that waits for its restart counts as running.
+// POST /containers/{id}/wait. A container that waits for its restart counts as running: who comes then waits for the end of its next run.
 import { EngineError } from '../errors/engine-error.ts';
 import type { WaitCondition, Waiter } from './container-service.ts';
 import { healthResult } from './health.ts';

@@ -130,6 +130,16 @@ export class LocalImageStore implements ImageStore {
     }
   }
 
+  /** For events: of an image that has gone, or whose config cannot be read, there are none. */
+  labelsOf(ref: string): Readonly<Record<string, string>> {
+    try {
+      const id = ref === '' ? undefined : this.#find(ref);
+      return (id === undefined ? undefined : this.config(id).config?.Labels) ?? {};
+    } catch {
+      return {};
+    }
+  }
+
   list(options: ListImagesOptions): ImageSummary[] {
     return listImages(this, options);
   }

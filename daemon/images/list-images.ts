@@ -2,6 +2,7 @@
 import type { ImageSummary } from '../api/types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
+import { type Glob, parseGlobs } from './glob.ts';
 import type { ListImagesOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import type { ImageName, ImageRow } from './image-tables.ts';
@@ -24,7 +25,7 @@ export function listImages(store: LocalImageStore, { all, filters, sharedSize }:
   const before = timeOfImages(store, filters.get('before'), Math.min);
   const since = timeOfImages(store, filters.get('since'), Math.max);
   const until = untilSeconds(filters.get('until'));
-  const patterns = filters.get('reference') ?? [];
+  const patterns = parseGlobs(filters.get('reference') ?? []);
   const result: ImageSummary[] = [];
   for (const row of store.parts.tables.all()) {
     const config = store.readableConfig(row.id);
@@ -34,14 +35,14 @@ export function listImages(store: LocalImageStore, { all, filters, sharedSize }:
     if (until !== undefined && created >= until) continue;
     const labels = config?.config?.Labels ?? null;
     if (!matchLabels(filters, labels)) continue;
-    let names = store.parts.tables.namesOf(row.id);
-    const isDangling = !names.some(({ tag }) => tag !== undefined) && names.length === 0;
-    if (dangling !== undefined && dangling !== isDangling) continue;
-    if (isDangling && patterns.length > 0) continue;
-    if (isDangling && !all && store.parts.tables.childrenOf(row.id).length > 0) continue;
-    if (patterns.length > 0) {
-      names = names.filter((name) => patterns.some((pattern) => matchesReference(pattern, name)));
-      if (names.length === 0) continue;
+    const names = store.parts.tables
+      .namesOf(row.id)
+      .filter((name) => patterns.length === 0 || patterns.some((pattern) => matchesReference(pattern, name)));
+    // An image that has only a digest (pulled by it) is dangling and not dangling, as with Docker.
+    if (dangling === true && names.some(({ tag }) => tag !== undefined)) continue;
+    if (names.length === 0) {
+      if (dangling === false || patterns.length > 0) continue;
+      if (!all && store.parts.tables.childrenOf(row.id).length > 0) continue;
     }
     result.push(summary(row, names, created, labels));
   }
@@ -97,31 +98,11 @@ function addSharedSizes(store: LocalImageStore, images: readonly ImageSummary[])
   }
 }
 
-/** Docker's path.Match over the familiar name, with and without the tag, and over the last parts of it. */
-function matchesReference(pattern: string, name: ImageName): boolean {
+/** Docker's path.Match over the familiar name, with and without the tag. */
+function matchesReference(pattern: Glob, name: ImageName): boolean {
   const short = familiarName(name.repository);
   const tagged = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
-  return globMatches(pattern, short) || globMatches(pattern, tagged);
-}
-
-/** Go's path.Match: "*" and "?" do not match "/"; classes in brackets. Linear in practice: patterns are short and "*" does not nest. */
-export function globMatches(pattern: string, text: string): boolean {
-  let expression = '';
-  for (let i = 0; i < pattern.length; i++) {
-    const char = pattern[i] as string;
-    if (char === '*') expression += pattern[i - 1] === '*' ? '' : '[^/]*';
-    else if (char === '?') expression += '[^/]';
-    else if (char === '[') {
-      const end = pattern.indexOf(']', i + 2);
-      if (end < 0) throw new EngineError('invalid', `invalid filter 'reference=${pattern}': syntax error in pattern`);
-      expression += `[${pattern.slice(i + 1, end).replace(/[\\[]/g, '\\$&')}]`;
-      i = end;
-    } else expression += (char === '\\' ? (pattern[++i] ?? '\\') : char).replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
-  }
-  if (pattern.length > 512 || (pattern.match(/\*/g)?.length ?? 0) > 8) {
-    throw new EngineError('invalid', `invalid filter 'reference': the pattern is too long`);
-  }
-  return new RegExp(`^${expression}$`, 'u').test(text);
+  return pattern.matches(short) || pattern.matches(tagged);
 }
 
 function timeOfImages(

@@ -58,7 +58,7 @@ export function openImages(options: ImagesOptions): Images {
     if (image !== undefined) return image.topLayer;
     throw new EngineError('not-found', `No such image: ${id}`);
   });
-  const store = new LocalImageStore({
+  const store: LocalImageStore = new LocalImageStore({
     tables,
     layers,
     content,
@@ -67,7 +67,8 @@ export function openImages(options: ImagesOptions): Images {
     archives,
     jail,
     usersOf: options.usersOfImage,
-    onEvent: options.onEvent ?? (() => undefined),
+    onEvent: ({ action, id, attributes }) =>
+      options.onEvent?.({ action, id, attributes: { ...store.labelsOf(id), ...attributes } }),
     containerLayers: () => containerLayers,
   });
   store.collect();

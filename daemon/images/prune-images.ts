@@ -1,4 +1,4 @@
-// POST /images/prune: images without a name (or, with dangling=false, without a container) that nobody needs.
+// POST /images/prune: images without a tag (or, with dangling=false, without a container) that nobody needs.
 import type { ImageDeleteResponseItem, ImagePruneResponse } from '../api/types/image.ts';
 import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
 import type { LocalImageStore } from './image-store.ts';
@@ -23,7 +23,7 @@ export async function pruneImages(store: LocalImageStore, filters: Filters): Pro
     if (until !== undefined && createdSeconds(config?.created) >= until) continue;
     if (!matchLabels(filters, config?.config?.Labels)) continue;
     const names = tables.namesOf(id);
-    if (usersOf(id).length > 0 || (danglingOnly && names.length > 0)) continue;
+    if (usersOf(id).length > 0 || (danglingOnly && names.some(({ tag }) => tag !== undefined))) continue;
     // A parent goes with the last of its children; its names go now.
     if (names.length === 0 && tables.childrenOf(id).length > 0) continue;
     if (names.length === 0) deleted.push(...deleteUnused(store, id));

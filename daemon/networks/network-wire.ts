@@ -1,7 +1,7 @@
 // Docker's Network object of a network, and the filters of `network ls` and `network prune`.
 import type { Network, NetworkContainer } from '../api/types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
+import { booleanFilter, checkFilterKeys, type Filters, filterPatterns, matchLabels } from '../state/filters.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type IpamConfig, isPredefined, type NetworkRecord, poolOf, prefixOf } from './network-record.ts';
 
@@ -82,9 +82,14 @@ export function networkFilter(
     const values = filters.get(key) ?? [];
     return values.length === 0 || values.some(test);
   };
+  const patterns = filterPatterns(filters, ['name', 'id']);
+  const matches = (key: string, text: string) => {
+    const list = patterns(key);
+    return list.length === 0 || list.some((pattern) => pattern.test(text));
+  };
   return (record) =>
-    any('name', (value) => record.name.includes(value)) &&
-    any('id', (value) => record.id.startsWith(value)) &&
+    matches('name', record.name) &&
+    matches('id', record.id) &&
     any('driver', (value) => record.driver === value) &&
     any('scope', (value) => value === 'local') &&
     any('type', (value) => (value === 'builtin') === isPredefined(record)) &&

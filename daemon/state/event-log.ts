@@ -1,5 +1,6 @@
 // What happened lately, in Docker's event form: a ring of the last 256 for `since`, and live subscribers. A subscriber that does not read is
 // cut off after a bounded number of waiting events. Both are bounded in bytes too: events carry all labels of a container.
+import { EngineError } from '../errors/engine-error.ts';
 import { type Filters, matchLabels, noFilters } from './filters.ts';
 
 export interface EventMessage {
@@ -16,9 +17,9 @@ export interface EventMessage {
 }
 
 export interface SubscribeOptions {
-  /** Nanoseconds since 1970; replays what the ring still has. */
+  /** Nanoseconds since 1970; replays what the ring still has from then on. */
   sinceNs?: bigint;
-  /** The stream ends at this time. */
+  /** The stream ends at this time. Replays all that the ring has up to then when there is no `sinceNs`; 0 and less have no such end. */
   untilNs?: bigint;
   filters?: Filters;
   signal?: AbortSignal;
@@ -88,15 +89,24 @@ export class EventLog {
     }
   }
 
-  /** One JSON text per event, in order; the caller adds line ends. Subscribes at once, before the first read. */
+  /**
+   * One JSON text per event, in order; the caller adds line ends. Subscribes at once, before the first read. Throws 'invalid' when `since` is
+   * after `until`.
+   */
   subscribe(options: SubscribeOptions): AsyncIterable<string> & { close(): void } {
-    const filters = options.filters ?? noFilters;
+    const { sinceNs, untilNs, filters = noFilters } = options;
+    if (sinceNs !== undefined && untilNs !== undefined && untilNs > 0n && sinceNs > untilNs) {
+      throw new EngineError(
+        'invalid',
+        `\`since\` time (${seconds(sinceNs)}) cannot be after \`until\` time (${seconds(untilNs)})`,
+      );
+    }
     const waiting: string[] = [];
     let waitingText = 0;
     let wake: (() => void) | undefined;
     let ended = false;
     const deliver = (event: Stored, message: EventMessage) => {
-      if (options.untilNs !== undefined && event.ns > options.untilNs) return end();
+      if (untilNs !== undefined && untilNs > 0n && event.ns > untilNs) return end();
       if (!matchEvent(filters, message)) return;
       if (waiting.length >= waitingLimit || waitingText > textLimit) return end();
       waiting.push(event.json);
@@ -111,14 +121,16 @@ export class EventLog {
       wake?.();
     };
     let timer: NodeJS.Timeout | undefined;
-    if (options.sinceNs !== undefined) {
-      for (const event of this.#ring) if (event.ns >= options.sinceNs) deliver(event, JSON.parse(event.json));
-    }
     this.#subscribers.add(deliver);
     options.signal?.addEventListener('abort', end);
+    if (sinceNs !== undefined || untilNs !== undefined) {
+      for (const event of this.#ring) {
+        if (event.ns >= (sinceNs ?? 0n) && !ended) deliver(event, JSON.parse(event.json));
+      }
+    }
     if (options.signal?.aborted) end();
-    if (options.untilNs !== undefined && !ended) {
-      const leftMs = Number((options.untilNs - wallClockNs()) / 1_000_000n);
+    if (untilNs !== undefined && !ended) {
+      const leftMs = Number((untilNs - wallClockNs()) / 1_000_000n);
       if (leftMs <= 0) end();
       else if (leftMs < 2 ** 31) timer = setTimeout(end, leftMs);
     }
@@ -141,6 +153,17 @@ export class EventLog {
     };
     return { [Symbol.asyncIterator]: iterate, close: end };
   }
+}
+
+/** As a client writes it: 1700000000 or 1700000000.5. */
+function seconds(ns: bigint): string {
+  const fraction =
+    ns < 0n
+      ? ''
+      : String(ns % 1_000_000_000n)
+          .padStart(9, '0')
+          .replace(/0+$/, '');
+  return `${ns / 1_000_000_000n}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
 function matchEvent(filters: Filters, event: EventMessage): boolean {

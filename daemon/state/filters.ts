@@ -21,9 +21,11 @@ export function booleanFilter(filters: Filters, key: string): boolean | undefine
     const lower = value.toLowerCase();
     if (lower === 'true' || lower === '1') return true;
     if (lower === 'false' || lower === '0') return false;
-    throw new EngineError('invalid', `invalid filter '${key}=${value}'`);
+    throw new EngineError('invalid', `invalid filter '${key}=[${value}]'`);
   });
-  if (parsed.some((value) => value !== parsed[0])) throw new EngineError('invalid', `invalid filter '${key}'`);
+  if (parsed.some((value) => value !== parsed[0])) {
+    throw new EngineError('invalid', `invalid filter '${key}=[${values.join(' ')}]'`);
+  }
   return parsed[0];
 }
 
@@ -38,17 +40,48 @@ export function matchLabels(filters: Filters, labels: Readonly<Record<string, st
   return (filters.get('label') ?? []).every(holds) && !(filters.get('label!') ?? []).some(holds);
 }
 
-const patternLimit = 1000;
+export interface FilterPattern {
+  test(text: string): boolean;
+}
 
-/** A regular expression that takes linear time whatever it is: it comes from the client. What is none is looked for as text. */
-export function filterPattern(key: string, value: string): { test(text: string): boolean } {
-  if (value.length > patternLimit) {
-    throw new EngineError('invalid', `invalid filter '${key}': longer than ${patternLimit}`);
-  }
-  try {
-    const pattern = RE2JS.compile(value);
+const patternLength = 1000;
+/** Instructions of all of a request's patterns together: what a pattern costs for each name is its size times the name's. */
+const programLimit = 2000;
+
+/**
+ * The values of these keys as regular expressions. They come from the client, so they are matched in linear time, and what they compile to is
+ * counted: `(x{1000})` is nine characters. What is no expression is looked for as text. Throws 'invalid'.
+ */
+export function filterPatterns(filters: Filters, keys: readonly string[]): (key: string) => readonly FilterPattern[] {
+  let instructions = 0;
+  const compile = (key: string, value: string): FilterPattern => {
+    if (value.length > patternLength) {
+      throw new EngineError('invalid', `invalid filter '${key}': longer than ${patternLength}`);
+    }
+    const literal = literalPattern(value);
+    if (literal !== undefined) return literal;
+    let pattern: RE2JS;
+    try {
+      pattern = RE2JS.compile(value);
+    } catch {
+      return { test: (text) => text.includes(value) };
+    }
+    instructions += pattern.programSize();
+    if (instructions > programLimit) {
+      throw new EngineError('invalid', `invalid filter '${key}': the patterns are too large together`);
+    }
     return { test: (text) => pattern.matcher(text).find() };
-  } catch {
-    return { test: (text) => text.includes(value) };
-  }
+  };
+  const compiled = new Map(keys.map((key) => [key, (filters.get(key) ?? []).map((value) => compile(key, value))]));
+  return (key) => compiled.get(key) ?? [];
+}
+
+/** Most patterns are a name, maybe between `^` and `$`: no program is needed for them, however many there are. */
+function literalPattern(value: string): FilterPattern | undefined {
+  const [, start, name = '', end] = /^(\^?)([\w/:@-]*)(\$?)$/.exec(value) ?? [];
+  if (start === undefined) return undefined;
+  if (start !== '' && end !== '') return { test: (text) => text === name };
+  if (start !== '') return { test: (text) => text.startsWith(name) };
+  if (end !== '') return { test: (text) => text.endsWith(name) };
+  return { test: (text) => text.includes(name) };
 }

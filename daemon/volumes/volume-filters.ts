@@ -1,5 +1,5 @@
 // The filters of `volume ls` and `volume prune`.
-import { booleanFilter, checkFilterKeys, type Filters, filterPattern, matchLabels } from '../state/filters.ts';
+import { booleanFilter, checkFilterKeys, type Filters, filterPatterns, matchLabels } from '../state/filters.ts';
 import { anonymousLabel, localDriver, type VolumeRecord } from './volume-record.ts';
 
 const listKeys: ReadonlySet<string> = new Set(['dangling', 'driver', 'label', 'name']);
@@ -9,7 +9,7 @@ export function volumeFilter(filters: Filters, isUsed: (name: string) => boolean
   checkFilterKeys(filters, listKeys);
   const dangling = booleanFilter(filters, 'dangling');
   const drivers = filters.get('driver') ?? [];
-  const names = (filters.get('name') ?? []).map((value) => filterPattern('name', value));
+  const names = filterPatterns(filters, ['name'])('name');
   return ({ name, labels }) =>
     (drivers.length === 0 || drivers.includes(localDriver)) &&
     (names.length === 0 || names.some((pattern) => pattern.test(name))) &&

@@ -159,6 +159,15 @@ describe('pull', () => {
       `/images/${registry.host}/by-digest@${image.digest}/json`,
     );
     expect(RepoTags).toEqual([]);
+    const listed = async (dangling: string) => {
+      const filters = encodeURIComponent(JSON.stringify({ dangling: [dangling] }));
+      const images = await fixture.daemon.api.call<{ Id: string }[]>('GET', `/images/json?filters=${filters}`);
+      return images.map(({ Id }) => Id);
+    };
+    expect(await listed('true')).toEqual([image.id]);
+    expect(await listed('false')).toEqual([image.id]);
+    const pruned = await fixture.daemon.api.call('POST', '/images/prune');
+    expect(JSON.stringify(pruned)).toContain(image.id);
   });
 
   test('what is not there is 404 in docker’s words', async () => {

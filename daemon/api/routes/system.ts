@@ -84,7 +84,7 @@ export function registerSystem(app: App, services: ApiServices): void {
         throw new EngineError('unavailable', `more than ${eventListenerLimit} clients listen to events`);
       }
       const events = services.system.events.subscribe({
-        ...given({ sinceNs: since === 0n ? undefined : since, untilNs: until === 0n ? undefined : until }),
+        ...given({ sinceNs: since, untilNs: until }),
         filters: request.query.filters,
       });
       const stream = new ResponseStream(reply, 'application/json');

@@ -240,9 +240,8 @@ export class ImagePuller {
         tables.setTag(repository, tag ?? 'latest', id, new Date().toISOString());
       }
     });
-    const labels = this.#store.config(id).config?.Labels ?? {};
     const shown = familiar(reference.digest === undefined ? reference : { ...reference, tag: undefined });
-    onEvent({ action: 'pull', id: shown, attributes: { ...labels, name: familiarName(repository) } });
+    onEvent({ action: 'pull', id: shown, attributes: { name: familiarName(repository) } });
     return previous !== id;
   }
 }

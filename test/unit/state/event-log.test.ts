@@ -31,6 +31,29 @@ describe('event log', () => {
   });
 
   it.each([
+    ['since 0', { sinceNs: 0n, untilNs: 1n << 62n }, 3],
+    ['since before 1970', { sinceNs: -5n, untilNs: 1n << 62n }, 3],
+    ['until alone', { untilNs: 1n << 62n }, 3],
+    ['until 0 has no end in the past', { untilNs: 0n }, 3],
+    ['until long ago', { untilNs: 1n }, 0],
+    ['neither', {}, 0],
+  ])('replays what is kept: %s', async (_, options, count) => {
+    const log = new EventLog();
+    for (const id of ['a', 'b', 'c']) log.publish('network', 'connect', id, {});
+    const stream = log.subscribe(options);
+    stream.close();
+    expect(await take(stream, 100)).toHaveLength(count);
+    expect(log.listeners).toBe(0);
+  });
+
+  it('refuses since after until, in seconds as they were written', () => {
+    const log = new EventLog();
+    const range = { sinceNs: 1_700_000_001_500_000_000n, untilNs: 1_700_000_000_000_000_000n };
+    expect(() => log.subscribe(range)).toThrow('`since` time (1700000001.5) cannot be after `until` time (1700000000)');
+    expect(log.listeners).toBe(0);
+  });
+
+  it.each([
     [{ type: ['network'] }, 0],
     [{ type: ['container'] }, 2],
     [{ event: ['die'] }, 0],
