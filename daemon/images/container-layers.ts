@@ -6,13 +6,14 @@ import { basename, join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { DataRoot, Trash } from './data-root.ts';
+import type { DataRoot } from './data-root.ts';
 import type { Change, ContainerLayers, MountPoint } from './image-service.ts';
 import type { MountPointSpec } from './jail/messages.ts';
 import type { Jail } from './jail.ts';
 import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
 import { holdTree, mountLayers, mountOverlay } from './overlay.ts';
 import { SpareLayers } from './spare-layers.ts';
+import type { Trash } from './trash.ts';
 
 /** In every container, in the form that Docker has them. */
 const alwaysThere: readonly MountPointSpec[] = [

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Database, Row } from '../state/database.ts';
-import type { DataRoot, Trash } from './data-root.ts';
+import type { DataRoot } from './data-root.ts';
 import { MAX_LAYERS } from './image-config.ts';
+import type { Trash } from './trash.ts';
 
 export interface Layer {
   readonly number: number;

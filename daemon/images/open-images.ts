@@ -6,7 +6,7 @@ import { JailedArchive } from './archive.ts';
 import { BlobTables } from './blob-tables.ts';
 import { ContainerLayerStore } from './container-layers.ts';
 import { ContentStore } from './content-store.ts';
-import { openDataRoot, Trash } from './data-root.ts';
+import { openDataRoot } from './data-root.ts';
 import type { Archive, ContainerLayers, ImageStore, UsersOfImage } from './image-service.ts';
 import { type ImageEvent, LocalImageStore } from './image-store.ts';
 import { ImageTables } from './image-tables.ts';
@@ -15,6 +15,7 @@ import { LayerArchives } from './layer-archives.ts';
 import { LayerStore } from './layer-store.ts';
 import { LayoutIndex } from './layout-index.ts';
 import { openRegistry, type RegistrySide, type RegistrySideOptions } from './open-registry.ts';
+import { Trash } from './trash.ts';
 
 export interface ImagesOptions {
   registry?: RegistrySideOptions;

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { builtFixturesDir, fixturesDir, projectRoot } from './paths.ts';
 
-export type FixtureProgram = 'probe' | 'racer' | 'pty' | 'mute-fuse' | 'refuse' | 'peer' | 'stream';
+export type FixtureProgram = 'probe' | 'racer' | 'pty' | 'mute-fuse' | 'refuse' | 'peer' | 'stream' | 'many';
 
 function isNewer(product: string, ...sources: string[]): boolean {
   if (!existsSync(product)) return false;

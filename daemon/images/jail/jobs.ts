@@ -14,7 +14,7 @@ import type { FileRange, Job, PackResult, UnpackResult } from './messages.ts';
 import { makeMountPoints } from './mount-points.ts';
 import { CHUNK_BYTES, Packer } from './pack.ts';
 import { type HeldPath, holdPath, holdTarget, statHeld, statPath } from './path-stat.ts';
-import { emptyDirectory } from './remove-tree.ts';
+import { removeBelow } from './remove-tree.ts';
 import { openHere, openRoot, treeChanges, treeSize, treeUsage } from './tree-changes.ts';
 import { Unpacker, type UnpackOptions } from './unpack.ts';
 
@@ -41,8 +41,10 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
       makeMountPoints(job.points);
       return undefined;
     case 'empty':
-      withRoot(emptyDirectory);
-      return undefined;
+      return withRoot((fd) => removeBelow(fd, new Set(job.passOver))).map(({ name, error }) => ({
+        name,
+        reason: error.message,
+      }));
     case 'mount':
       return mountRemote(job);
     case 'clone-mount':

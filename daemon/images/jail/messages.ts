@@ -50,7 +50,8 @@ export type Job =
   | { do: 'mount'; place: Place; type: string; device: string; options: readonly string[]; attributes: number }
   /** Copies a mount (from `path` on) that can be seen from the place. `device`: only when it is on this file system (st_dev). */
   | { do: 'clone-mount'; place: Place; path: string; device?: number }
-  | { do: 'empty'; place: Place };
+  /** Deletes what is below the place, apart from some of the names that are directly in it (byte strings). */
+  | { do: 'empty'; place: Place; passOver?: readonly string[] };
 
 /** Part of a file. `fd` stays the caller's, who keeps it open until the job is done. */
 export interface FileRange {
@@ -66,6 +67,12 @@ export interface UnpackResult {
   entries: number;
   /** Digest of the layer's own archive (what pack-layer makes of it) with `repack`, of what came with `digest`. */
   diffId?: string;
+}
+
+/** What 'empty' could not delete: a name directly in the place (a byte string), and what stood in the way, there or below. */
+export interface Undeleted {
+  name: string;
+  reason: string;
 }
 
 export interface PackResult {
@@ -90,7 +97,7 @@ export interface JobResults {
   /** The mount's fd: fds are the process's, and this one is the caller's. */
   mount: number;
   'clone-mount': number;
-  empty: undefined;
+  empty: Undeleted[];
 }
 
 /** From the main thread. The ports carry the archive's bytes: see chunk-port.ts. */

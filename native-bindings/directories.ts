@@ -1,0 +1,31 @@
+// Directories a batch at a time: node:fs reads all names of one at once, and somebody else decides how many there are.
+// Names are byte strings (latin1): each char code is one byte.
+import { SEEK } from './constants.ts';
+import { ERRNO } from './errno.ts';
+import { lseek } from './files.ts';
+import { systemError, trySyscall } from './libc.ts';
+
+/** struct linux_dirent64. */
+const RECORD_LENGTH_AT = 16;
+const NAME_AT = 19;
+
+/**
+ * getdents64(2): the next names of an open directory, without "." and "..", as many as fit into `buffer` (24 to 280 bytes each). Undefined at the end, and
+ * of a directory that was removed meanwhile.
+ */
+export function nextNames(fd: number, buffer: Buffer): string[] | undefined {
+  const bytes = trySyscall('getdents64', fd, buffer, buffer.length);
+  if (bytes === 0 || bytes === -ERRNO.ENOENT) return undefined;
+  if (bytes < 0) throw systemError('getdents64', -bytes, { args: { fd }, operand: `of fd ${fd}` });
+  const names: string[] = [];
+  for (let at = 0; at < bytes; at += buffer.readUInt16LE(at + RECORD_LENGTH_AT)) {
+    const name = buffer.toString('latin1', at + NAME_AT, buffer.indexOf(0, at + NAME_AT));
+    if (name !== '.' && name !== '..') names.push(name);
+  }
+  return names;
+}
+
+/** The next names are the first ones again. */
+export function rewindDirectory(fd: number): void {
+  lseek(fd, 0, SEEK.SET);
+}
