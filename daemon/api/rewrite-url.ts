@@ -1,5 +1,5 @@
-// From the request line to what the router sees: no version, and names of images with their slashes encoded, because a router's parameter
-// ends at a slash: /v1.43/images/registry/a/b:1/json -> /images/registry%2Fa%2Fb:1/json.
+// From the request line to what the router sees: no version, and names of images and links with their slashes encoded, because a router's
+// parameter ends at a slash: /v1.43/images/registry/a/b:1/json -> /images/registry%2Fa%2Fb:1/json.
 import { stripVersion } from './api-version.ts';
 
 /** Bytes. Queries may be longer (build arguments); the header limit bounds them. */
@@ -11,6 +11,15 @@ const imageVerbs: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ['POST', new Set(['push', 'tag'])],
 ]);
 
+/** What can follow the name of a link, "parent/alias", in place of a container's. */
+const containerVerbs: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ['GET', new Set(['json', 'top', 'logs', 'changes', 'export', 'stats', 'archive', 'explain'])],
+  ['HEAD', new Set(['archive'])],
+  ['PUT', new Set(['archive'])],
+  ['POST', new Set('start stop restart kill pause unpause wait attach resize exec update rename'.split(' '))],
+]);
+const linkPath = /^\/containers\/([^/]+)\/([^/]+)\/([a-z]+)$/;
+
 /** Leads to no route: the answer is 404. */
 const nowhere = '/%00';
 
@@ -21,8 +30,15 @@ export function rewriteUrl(method: string, url: string): string {
   if (path.charCodeAt(0) !== 0x2f || path.charCodeAt(1) === 0x2f) return url === '*' ? '/*' : nowhere;
   if (path.length > pathLimit) return nowhere;
   const plain = stripVersion(path);
-  const routed = plain.startsWith('/images/') || plain.startsWith('/distribution/') ? encodeName(method, plain) : plain;
+  const isOfImage = plain.startsWith('/images/') || plain.startsWith('/distribution/');
+  const routed = isOfImage ? encodeName(method, plain) : encodeLink(method, plain);
   return query < 0 ? routed : routed + url.slice(query);
+}
+
+function encodeLink(method: string, path: string): string {
+  const [, parent, alias, verb = ''] = linkPath.exec(path) ?? [];
+  if (!containerVerbs.get(method)?.has(verb)) return path;
+  return `/containers/${parent}%2F${alias}/${verb}`;
 }
 
 function encodeName(method: string, path: string): string {

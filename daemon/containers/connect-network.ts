@@ -4,7 +4,7 @@ import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../api/typ
 import { EngineError } from '../errors/engine-error.ts';
 import { checkAgainstNetwork, type EndpointConfig, parseEndpoint } from '../networks/endpoint-config.ts';
 import type { NetworkEntry } from '../networks/network-entry.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import { networkModeOf } from '../networks/network-mode.ts';
 import type { Container } from './container.ts';
 import { publishNetworkEvent } from './container-events.ts';
 import { linkRequests } from './links.ts';
@@ -59,6 +59,10 @@ export async function disconnectNetwork(
   body: NetworkDisconnectRequest,
 ): Promise<void> {
   const { registry, sandboxes } = services.networks;
+  const present = services.store.find(body.Container ?? '');
+  if (present !== undefined && (body.Force || !present.isRunning) && !registry.has(ref)) {
+    return forgetNetwork(services, present, ref);
+  }
   const container = containerOf(services, body.Container, body.Force);
   const entry = registry.get(ref);
   await container.lock.run(async () => {
@@ -87,6 +91,19 @@ export async function disconnectNetwork(
   });
 }
 
+/** The network itself is gone: what is left of it is that the container is set to be on it, by name or id, and cannot start. */
+async function forgetNetwork(services: Services, container: Container, ref: string): Promise<void> {
+  await container.lock.run(() => {
+    checkMayChange(container, ref);
+    const { endpoints } = container.record;
+    const left = endpoints.filter(({ network, networkId }) => network !== ref && networkId !== ref);
+    if (left.length === endpoints.length) {
+      throw new EngineError('forbidden', `container ${container.id} is not connected to the network ${ref}`);
+    }
+    saveEndpoints(services, container, left);
+  });
+}
+
 function containerOf({ store }: Services, ref: string | undefined, isForced = false): Container {
   if (!ref) throw new EngineError('invalid', 'invalid name or ID supplied: ""');
   const found = store.find(ref);
@@ -101,11 +118,17 @@ function checkMayChange(container: Container, ref: string): void {
 }
 
 function checkConnectable(container: Container, name: string): void {
-  const { kind } = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
+  const { kind } = networkModeOf(container.record);
   if (kind === 'host' || kind === 'container') {
     throw new EngineError(
       'invalid',
       'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
+  }
+  if (container.record.config.NetworkDisabled) {
+    throw new EngineError(
+      'not-found',
+      `network sandbox for container ${container.id} not found: its network is disabled`,
     );
   }
   if (name === 'host') {

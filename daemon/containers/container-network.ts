@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
 import { hostResolvers } from '../networks/managed-files.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import { networkModeOf } from '../networks/network-mode.ts';
 import { portRequests } from '../networks/port-requests.ts';
 import type { Attachment, Sandbox, SandboxOwner } from '../networks/sandbox.ts';
 import type { Container } from './container.ts';
@@ -26,15 +26,14 @@ export function attachmentsOf(services: Services, container: Container): Attachm
 
 /** undefined when it uses another container's network. Throws docker's errors: no such network, no address left, an address taken. */
 export function reserveNetwork(services: Services, container: Container): Sandbox | undefined {
-  const { hostConfig } = container.record;
-  if (parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'container') return undefined;
+  if (networkModeOf(container.record).kind === 'container') return undefined;
   const attachments = attachmentsOf(services, container);
   return services.networks.sandboxes.reserve(ownerOf(services, container), attachments);
 }
 
 export function ownerOf({ paths, defaults }: Services, container: Container): SandboxOwner {
   const { config, hostConfig, name } = container.record;
-  const isHost = parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'host';
+  const isHost = networkModeOf(container.record).kind === 'host';
   const asked = hostConfig.Dns?.length ? hostConfig.Dns : defaults.dns.servers;
   const dnsOptions = hostConfig.DnsOptions?.length ? hostConfig.DnsOptions : defaults.dns.options;
   return {
@@ -69,7 +68,7 @@ export async function endNetwork(services: Services, container: Container): Prom
 function isShared({ store }: Services, container: Container): boolean {
   for (const other of store.all()) {
     if (!other.isRunning) continue;
-    const mode = parseNetworkMode(other.record.hostConfig.NetworkMode ?? '');
+    const mode = networkModeOf(other.record);
     if (mode.kind === 'container' && store.find(mode.ref) === container) return true;
   }
   return false;
@@ -78,7 +77,7 @@ function isShared({ store }: Services, container: Container): boolean {
 /** At the daemon's start, for a container that runs. What is gone of its networks does not keep it from running. */
 export function adoptNetwork(services: Services, container: Container): void {
   const { hostConfig, endpoints } = container.record;
-  if (parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'container') return;
+  if (networkModeOf(container.record).kind === 'container') return;
   const { registry, sandboxes } = services.networks;
   const attachments = endpoints.flatMap((config) => {
     const entry = findNetwork(registry, config);

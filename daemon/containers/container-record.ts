@@ -17,8 +17,8 @@ export interface ContainerRecord {
   readonly createdNs: string;
   /** "sha256:…" of the image. Immutable. */
   readonly imageId: string;
-  /** Merged with the image's. Immutable. */
-  readonly config: ResolvedConfig;
+  /** Merged with the image's. Immutable but for the host's names: see takeHostname. */
+  config: ResolvedConfig;
   /** Complete, with docker's defaults filled in. Limits and restart policy are changed by update. */
   hostConfig: HostConfig;
   /** As resolved at create. Immutable. */

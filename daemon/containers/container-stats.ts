@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { ContainerStatsResponse, CpuStats, NetworkStats } from '../api/types/stats.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import { networkModeOf } from '../networks/network-mode.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
@@ -57,7 +57,7 @@ function takeSample(
   if (!container.isRunning) return emptySample(head);
   const stats = services.cgroups.stats(cgroupPathOf(services, container));
   if (stats === undefined) return emptySample(head);
-  const networks = readNetworks(container);
+  const networks = readNetworks(services, container);
   return {
     ...head,
     read: formatTime(wallClockNs()),
@@ -94,10 +94,15 @@ function emptySample(head: { name: string; id: string }): ContainerStatsResponse
   };
 }
 
-/** Interfaces but loopback; none for a container without a network of its own, as in Docker. */
-function readNetworks(container: Container): Record<string, NetworkStats> | undefined {
-  const { kind } = parseNetworkMode(container.record.hostConfig.NetworkMode ?? '');
-  if (kind !== 'bridge' && kind !== 'network') return undefined;
+/** Interfaces but loopback, of whosever namespace it is in; none with the host's network or without one, as in Docker. */
+function readNetworks({ store }: Services, container: Container): Record<string, NetworkStats> | undefined {
+  const owners = new Set<Container>();
+  for (let owner: Container | undefined = container; owner !== undefined && !owners.has(owner); ) {
+    owners.add(owner);
+    const mode = networkModeOf(owner.record);
+    if (mode.kind === 'host' || mode.kind === 'none') return undefined;
+    owner = mode.kind === 'container' ? store.find(mode.ref) : undefined;
+  }
   try {
     return parseNetDev(readFileSync(`/proc/${container.state.pid}/net/dev`, 'latin1'));
   } catch {

@@ -1,6 +1,7 @@
 // All containers: in memory by id and name, in the database for the next start of the daemon. The database's UNIQUE constraint on
 // names is what makes two concurrent creations with one name impossible; memory follows it.
 import { EngineError } from '../errors/engine-error.ts';
+import { parseLink } from '../networks/endpoint-config.ts';
 import { type Database, isUniqueViolation } from '../state/database.ts';
 import { Container } from './container.ts';
 import { type ContainerRecord, type ContainerState, decodeRecord, decodeState } from './container-record.ts';
@@ -115,7 +116,8 @@ export class ContainerStore {
   }
 
   find(ref: string): Container | undefined {
-    const exact = this.#byId.get(ref) ?? this.#byName.get(ref.startsWith('/') ? ref.slice(1) : ref);
+    const name = ref.startsWith('/') ? ref.slice(1) : ref;
+    const exact = this.#byId.get(ref) ?? this.#byName.get(name) ?? this.#linked(name);
     if (exact !== undefined) return exact;
     if (!/^[0-9a-f]{1,64}$/.test(ref)) return undefined;
     let found: Container | undefined;
@@ -127,6 +129,16 @@ export class ContainerStore {
       found = container;
     }
     return found;
+  }
+
+  /** "parent/alias": the container that a link of the parent leads to. */
+  #linked(name: string): Container | undefined {
+    const at = name.indexOf('/');
+    if (at < 0) return undefined;
+    const alias = name.slice(at + 1);
+    const links = this.#byName.get(name.slice(0, at))?.record.hostConfig.Links ?? [];
+    const link = links.map(parseLink).find((one) => one.alias === alias);
+    return link && (this.#byId.get(link.target) ?? this.#byName.get(link.target));
   }
 
   #index(container: Container): void {

@@ -15,6 +15,7 @@ import { Exec, type ExecRecord } from './exec.ts';
 import { writeExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { FailedLaunch, launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
+import { linkEnvironment } from './links.ts';
 import { checkSize } from './resize-container.ts';
 import { notRunning, runningProcess, runningUser } from './running-process.ts';
 import type { Services } from './services.ts';
@@ -210,9 +211,10 @@ async function launchExec(
   logDir: string,
   { detach, consoleSize }: ExecStartOptions,
 ): Promise<MonitorClient> {
+  const { config } = container.record;
   using open = openExecProgram({
     id: container.id,
-    config: container.record.config,
+    config: { ...config, Env: [...linkEnvironment(services, container), ...config.Env] },
     hostConfig: container.record.hostConfig,
     exec: exec.record.options,
     ...runningProcess(services, container),

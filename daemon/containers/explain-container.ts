@@ -102,7 +102,7 @@ function describe(services: Services, input: Explained): string {
       hostname: paths.managedFile(id, 'hostname'),
       resolvConf: paths.managedFile(id, 'resolv.conf'),
     },
-    namespaces: planNamespaces(services, hostConfig, pooledNamespace),
+    namespaces: planNamespaces(services, { config, hostConfig }, pooledNamespace),
     cgroupPath,
     cgroupVersion: defaults.cgroupVersion,
     facts: host.facts,

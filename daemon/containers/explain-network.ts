@@ -2,7 +2,7 @@
 import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import { networkModeOf } from '../networks/network-mode.ts';
 import { type NetworkRecord, poolOf, prefixOf } from '../networks/network-record.ts';
 import { portRequests } from '../networks/port-requests.ts';
 import { findNetwork } from './plan-endpoints.ts';
@@ -14,7 +14,7 @@ export function explainNetwork(
   config: ResolvedConfig,
   endpoints: readonly EndpointConfig[],
 ): string[] {
-  const mode = parseNetworkMode(hostConfig.NetworkMode ?? '');
+  const mode = networkModeOf({ config, hostConfig });
   if (mode.kind === 'host') return ["the host's own network: nothing is made"];
   if (mode.kind === 'container') return [`the network of container ${mode.ref} is joined: nothing is made`];
   const lines = ['take a prepared network namespace: loopback is up in it'];

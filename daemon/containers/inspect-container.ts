@@ -42,7 +42,7 @@ export async function inspectContainer(
     },
     Image: record.imageId,
     ResolvConfPath: paths.managedFile(filesOf, 'resolv.conf'),
-    HostnamePath: paths.managedFile(id, 'hostname'),
+    HostnamePath: paths.managedFile(filesOf, 'hostname'),
     HostsPath: paths.managedFile(filesOf, 'hosts'),
     LogPath: paths.logs(id),
     Name: `/${record.name}`,
@@ -69,7 +69,7 @@ function runningExecs(container: Container): string[] | null {
 
 function donorId(services: Services, container: Container): string | undefined {
   try {
-    return networkDonor(services.store, container.record.hostConfig)?.id;
+    return networkDonor(services.store, container.record)?.id;
   } catch {
     return undefined;
   }

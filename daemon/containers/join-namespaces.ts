@@ -1,21 +1,21 @@
 // Which namespaces a container gets of its own and which it shares, with whom: HostConfig's modes, resolved at the time of the start.
-import type { HostConfig } from '../api/types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import { networkModeOf } from '../networks/network-mode.ts';
 import type { NamespacePlan } from '../runtime/container-input.ts';
 import { type NamespaceMode, parseNamespaceModes } from '../runtime/namespaces.ts';
 import type { Container } from './container.ts';
+import type { ContainerRecord } from './container-record.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { Services } from './services.ts';
 
 /** `own`: the network namespace that was built for it; without one it gets an empty one. Throws 'not-found' or 'conflict' when the container to share with is not there or does not run. */
 export function planNamespaces(
   { store, defaults }: Services,
-  hostConfig: HostConfig,
+  container: Pick<ContainerRecord, 'config' | 'hostConfig'>,
   own?: { readonly fd: number },
 ): NamespacePlan {
-  const network = parseNetworkMode(hostConfig.NetworkMode ?? '');
-  const modes = parseNamespaceModes(hostConfig, defaults.cgroupVersion);
+  const network = networkModeOf(container);
+  const modes = parseNamespaceModes(container.hostConfig, defaults.cgroupVersion);
   return {
     pid: shared(store, modes.pid, 'PID namespace'),
     ipc: shared(store, modes.ipc, 'IPC', checkShareable),
@@ -30,10 +30,24 @@ export function planNamespaces(
   };
 }
 
-/** The running container whose network this one shares, if it does. */
-export function networkDonor(store: ContainerStore, hostConfig: HostConfig): Container | undefined {
-  const network = parseNetworkMode(hostConfig.NetworkMode ?? '');
+/** The container whose network this one shares, if it does. Throws 'not-found' when that one is gone. */
+export function networkDonor(
+  store: ContainerStore,
+  container: Pick<ContainerRecord, 'config' | 'hostConfig'>,
+): Container | undefined {
+  const network = networkModeOf(container);
   return network.kind === 'container' ? store.get(network.ref) : undefined;
+}
+
+/** Whoever shares a container's network has its host name too: the hosts file that both read knows no other. From the start on, as docker. */
+export function takeHostname({ store }: Services, container: Container): void {
+  const donor = networkDonor(store, container.record);
+  if (donor === undefined) return;
+  const { Hostname, Domainname } = donor.record.config;
+  const { config } = container.record;
+  if (config.Hostname === Hostname && config.Domainname === Domainname) return;
+  container.record.config = { ...config, Hostname, Domainname };
+  store.saveRecord(container);
 }
 
 function shared(

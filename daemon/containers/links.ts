@@ -4,19 +4,26 @@ import type { HostConfig } from '../api/types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { type EndpointConfig, parseLink } from '../networks/endpoint-config.ts';
 import type { HostLine } from '../networks/managed-files.ts';
+import { parseNetworkMode } from '../networks/network-mode.ts';
 import { isPredefined, type NetworkRecord } from '../networks/network-record.ts';
-import { parsePort } from '../networks/port-requests.ts';
+import { exposedPorts } from '../networks/port-requests.ts';
 import type { Container } from './container.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { Services } from './services.ts';
 
-/** At create: every link names a container; references become ids, so that a rename does not break them. Throws 'invalid'. */
-export function resolveLinks(store: ContainerStore, links: readonly string[] | null | undefined): string[] | null {
+/**
+ * At create: references become ids, so that a rename does not break them. On the default bridge every link names a container; on a user
+ * network it may be one that is still to come, for the name is looked up when it is asked for. Throws 'invalid'.
+ */
+export function resolveLinks(store: ContainerStore, hostConfig: HostConfig): string[] | null {
+  const { Links: links, NetworkMode = '' } = hostConfig;
   if (!links?.length) return null;
+  const mayBeLater = parseNetworkMode(NetworkMode).kind === 'network';
   return links.map((text) => {
     const { target, alias } = parseLink(text);
     const found = store.find(target);
     if (found === undefined) {
+      if (mayBeLater) return `${target}:${alias}`;
       throw new EngineError('invalid', `could not get container for ${target}: No such container: ${target}`);
     }
     return `${found.id}:${alias}`;
@@ -69,14 +76,14 @@ export function linkLines(services: Services, container: Container, mustRun: boo
   }));
 }
 
-/** NAME_PORT and its kin, for the first process. */
+/** NAME_PORT and its kin, for every process of the container. */
 export function linkEnvironment(services: Services, container: Container): string[] {
   return linked(services, container, false).flatMap(({ container: other, alias, ipv4 }) => {
     const prefix = alias.toUpperCase().replaceAll('-', '_');
     const { ExposedPorts, Env } = other.record.config;
-    const ports = Object.keys(ExposedPorts ?? {})
-      .map(parsePort)
-      .sort((a, b) => Number(a.protocol !== 'tcp') - Number(b.protocol !== 'tcp') || a.containerPort - b.containerPort);
+    const ports = exposedPorts(ExposedPorts).sort(
+      (a, b) => Number(a.protocol !== 'tcp') - Number(b.protocol !== 'tcp') || a.containerPort - b.containerPort,
+    );
     const [first] = ports;
     const url = (port: (typeof ports)[number]) => `${port.protocol}://${ipv4}:${port.containerPort}`;
     return [

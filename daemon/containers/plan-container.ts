@@ -105,6 +105,6 @@ function resolveReferences(services: Services, hostConfig: HostConfig): HostConf
     NetworkMode: resolve(hostConfig.NetworkMode),
     PidMode: resolve(hostConfig.PidMode),
     IpcMode: resolve(hostConfig.IpcMode),
-    Links: resolveLinks(services.store, hostConfig.Links),
+    Links: resolveLinks(services.store, hostConfig),
   };
 }

@@ -41,7 +41,7 @@ export function planEndpoints(
     publishAll: hostConfig.PublishAllPorts ?? false,
   });
   const main = networkOfMode(mode);
-  if (main === undefined) return { endpoints: [], warnings };
+  if (main === undefined || config.NetworkDisabled) return { endpoints: [], warnings };
   const asked = Object.entries(endpoints ?? {});
   if (asked.length > networksLimit) throw new EngineError('invalid', `more than ${networksLimit} networks`);
   const list = (asked.length > 0 ? asked : [[main, null] as const])

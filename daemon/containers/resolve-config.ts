@@ -111,14 +111,9 @@ function checkConfig(config: ResolvedConfig): void {
       throw new EngineError('invalid', `invalid environment variable: ${entry}`);
   }
   if (config.StopSignal !== undefined) parseSignal(config.StopSignal);
-  if (config.Hostname.length > 63)
-    throw new EngineError('invalid', `invalid hostname: ${config.Hostname}: longer than 63 bytes`);
-  if (config.Domainname.length > 63) {
-    throw new EngineError('invalid', `invalid domain name: ${config.Domainname}: longer than 63 bytes`);
-  }
+  checkUtsName('hostname', config.Hostname);
+  checkUtsName('domain name', config.Domainname);
   const texts = [
-    config.Hostname,
-    config.Domainname,
     config.User,
     config.WorkingDir,
     ...config.Env,
@@ -130,6 +125,14 @@ function checkConfig(config: ResolvedConfig): void {
     throw new EngineError('invalid', 'invalid container config: no value may contain a NUL byte');
   }
   checkHealth(config.Healthcheck);
+}
+
+/** What the kernel takes (__NEW_UTS_LEN), and what is no line of its own in a hosts file. */
+function checkUtsName(what: string, name: string): void {
+  if (Buffer.byteLength(name) > 64) throw new EngineError('invalid', `invalid ${what}: ${name}: longer than 64 bytes`);
+  if (/\p{Cc}/u.test(name)) {
+    throw new EngineError('invalid', `invalid ${what}: ${JSON.stringify(name)}: it has control characters`);
+  }
 }
 
 function checkHealth(health: HealthConfig | undefined): void {

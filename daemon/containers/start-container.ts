@@ -4,7 +4,7 @@ import { close, mkdirSync } from 'node:fs';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import { networkModeOf } from '../networks/network-mode.ts';
 import type { ManagedFiles } from '../runtime/container-input.ts';
 import { openContainerProgram } from '../runtime/container-program.ts';
 import { resolveDevices } from '../runtime/devices.ts';
@@ -19,7 +19,7 @@ import type { ContainerState } from './container-record.ts';
 import { watchMonitor } from './finish-run.ts';
 import { beginHealth } from './health.ts';
 import { begunHealth, probeOf } from './health-rules.ts';
-import { planNamespaces } from './join-namespaces.ts';
+import { planNamespaces, takeHostname } from './join-namespaces.ts';
 import { launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
 import { linkEnvironment } from './links.ts';
 import { endOfLog } from './log-files.ts';
@@ -101,6 +101,7 @@ async function launch(
   undo: (() => void | Promise<void>)[],
 ): Promise<MonitorClient> {
   const { paths, cgroups } = services;
+  takeHostname(services, container);
   const { id, config, hostConfig } = container.record;
   const runDir = paths.run(id);
   // Of an end that could not be stored, the record is still there.
@@ -111,9 +112,9 @@ async function launch(
   const sandbox = reserveNetwork(services, container);
   undo.push(() => endNetwork(services, container));
   const managedFiles = await writeWithRoom(services, container);
-  const ownsNamespace = sandbox !== undefined && parseNetworkMode(hostConfig.NetworkMode ?? '').kind !== 'host';
+  const ownsNamespace = sandbox !== undefined && networkModeOf(container.record).kind !== 'host';
   using network = ownsNamespace ? await services.networks.sandboxes.build(sandbox) : undefined;
-  const namespaces = planNamespaces(services, hostConfig, network);
+  const namespaces = planNamespaces(services, container.record, network);
 
   const { cgroupPath } = run;
   const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
@@ -131,7 +132,7 @@ async function launch(
     container.runLogStart = logStart;
     using open = openContainerProgram({
       id,
-      config: { ...config, Env: [...config.Env, ...linkEnvironment(services, container)] },
+      config: { ...config, Env: [...linkEnvironment(services, container), ...config.Env] },
       hostConfig,
       user: resolveUser(rootFd, config.User, hostConfig.GroupAdd ?? []),
       mounts: container.record.mounts,

@@ -1,15 +1,20 @@
 // --volumes-from: the mounts of other containers, for one that is being made.
 import type { HostConfig } from '../api/types/host-config.ts';
+import { EngineError } from '../errors/engine-error.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
 import { parseVolumesFrom } from '../runtime/parse-bind.ts';
 import type { ContainerStore } from './container-store.ts';
 
-/** The later container wins where two have a mount at one place. Throws 'not-found' for a container that is not there. */
+/**
+ * The later container wins where two have a mount at one place. Throws 'invalid' for a container that is not there: docker's clients take a 404 of
+ * create for a missing image, and pull it. */
 export function inheritedMounts(store: ContainerStore, hostConfig: HostConfig): ResolvedMount[] {
   const byTarget = new Map<string, ResolvedMount>();
   for (const spec of hostConfig.VolumesFrom ?? []) {
     const { container, readonly } = parseVolumesFrom(spec);
-    for (const mount of store.get(container).record.mounts) {
+    const from = store.find(container);
+    if (from === undefined) throw new EngineError('invalid', `No such container: ${container}`);
+    for (const mount of from.record.mounts) {
       if (mount.isUnlisted) continue;
       const inherited = { ...mount, readonly: mount.readonly || readonly };
       // What is in the volume is the other container's: nothing of this image goes there.

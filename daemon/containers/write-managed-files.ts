@@ -4,7 +4,7 @@ import { closeSync, constants, ftruncateSync, openSync, readFileSync, readSync, 
 import { isErrno } from '../../native-bindings/errno.ts';
 import type { Connection } from '../networks/gateways.ts';
 import { editHosts, embeddedResolvConf, type HostLine, hostsFile, resolvConf } from '../networks/managed-files.ts';
-import { parseNetworkMode } from '../networks/network-mode.ts';
+import { networkModeOf } from '../networks/network-mode.ts';
 import { poolOf } from '../networks/network-record.ts';
 import type { ManagedFiles } from '../runtime/container-input.ts';
 import type { Container } from './container.ts';
@@ -18,17 +18,17 @@ const editedLimitBytes = 1024 * 1024;
 export function writeManagedFiles(services: Services, container: Container): ManagedFiles {
   const { store, paths } = services;
   const { id, config, hostConfig } = container.record;
-  const hostname = paths.managedFile(id, 'hostname');
-  writeOver(hostname, `${config.Hostname}\n`);
-  const donor = networkDonor(store, hostConfig);
+  const donor = networkDonor(store, container.record);
   if (donor !== undefined) {
     return {
-      hostname,
+      hostname: paths.managedFile(donor.id, 'hostname'),
       hosts: paths.managedFile(donor.id, 'hosts'),
       resolvConf: paths.managedFile(donor.id, 'resolv.conf'),
     };
   }
-  const { kind } = parseNetworkMode(hostConfig.NetworkMode ?? '');
+  const hostname = paths.managedFile(id, 'hostname');
+  writeOver(hostname, `${config.Hostname}\n`);
+  const { kind } = networkModeOf(container.record);
   const hosts = paths.managedFile(id, 'hosts');
   const connections = services.networks.sandboxes.connections(id);
   writeOver(
@@ -84,7 +84,7 @@ export function resolverFile(services: Services, container: Container): string {
     asked?.length ? asked : otherwise;
   const input = {
     hostFile: readText('/etc/resolv.conf'),
-    keepLoopback: parseNetworkMode(hostConfig.NetworkMode ?? '').kind === 'host',
+    keepLoopback: networkModeOf(container.record).kind === 'host',
     servers: pick(hostConfig.Dns, dns.servers),
     search: pick(hostConfig.DnsSearch, dns.search),
     options: pick(hostConfig.DnsOptions, dns.options),
@@ -97,7 +97,10 @@ export function resolverFile(services: Services, container: Container): string {
 export function ownLines(container: Container, connections: readonly Connection[], kind: string): HostLine[] {
   const { Hostname, Domainname } = container.record.config;
   if (Hostname === '' || kind === 'host') return [];
-  const names = Domainname === '' ? [Hostname] : [`${Hostname}.${Domainname}`, Hostname];
+  const full = Domainname === '' ? Hostname : `${Hostname}.${Domainname}`;
+  // hosts(5): the canonical name, then the short one.
+  const [short = ''] = full.split('.');
+  const names = short === '' || short === full ? [full] : [full, short];
   const addresses = connections.flatMap(({ endpoint }) => [endpoint.ipv4, endpoint.ipv6]);
   const known = addresses.filter((address) => address !== undefined);
   // Without a network a process can look up its own name all the same.

@@ -105,18 +105,19 @@ export function interfaceNameOf({ driverOptions }: EndpointConfig): string {
   return driverOptions?.[interfaceNameKey] ?? '';
 }
 
-/** Paths below /proc/sys with the name of the interface put in, and values. */
+/** Paths below /proc/sys with the name of the interface put in, and values. Docker's command line sends IFNAME in lower case. */
 export function endpointSysctls({ driverOptions }: EndpointConfig, interfaceName: string): Map<string, string> {
   const sysctls = new Map<string, string>();
   const text = driverOptions?.[sysctlsKey] ?? '';
   for (const part of text === '' ? [] : text.split(',')) {
-    const match = /^(net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh))\.IFNAME\.([a-z0-9_]{1,64})=([\x20-\x7e]{1,256})$/.exec(
-      part.trim(),
-    );
+    const match =
+      /^(net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh))\.(?:IFNAME|ifname)\.([a-z0-9_]{1,64})=([\x20-\x7e]{0,256})$/.exec(
+        part.trim(),
+      );
     if (match === null) {
       throw new EngineError(
         'invalid',
-        `invalid sysctl "${part}" for an endpoint: expected net.ipv4.conf.IFNAME.name=value or the like`,
+        `unrecognised network interface sysctl '${part}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'`,
       );
     }
     const [, folder = '', name = '', value = ''] = match;

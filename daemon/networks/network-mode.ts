@@ -1,4 +1,5 @@
 // HostConfig.NetworkMode: what it can say.
+import type { HostConfig } from '../api/types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 
 export type NetworkMode =
@@ -22,6 +23,14 @@ export function parseNetworkMode(text: string): NetworkMode {
     return { kind: 'container', ref };
   }
   return { kind: 'network', ref: text };
+}
+
+/** What a container has: with Config.NetworkDisabled nothing but loopback, whatever its mode says. */
+export function networkModeOf(container: {
+  readonly config: { readonly NetworkDisabled?: boolean };
+  readonly hostConfig: Pick<HostConfig, 'NetworkMode'>;
+}): NetworkMode {
+  return container.config.NetworkDisabled ? { kind: 'none' } : parseNetworkMode(container.hostConfig.NetworkMode ?? '');
 }
 
 /** The name under which the network of a mode stands in EndpointsConfig; undefined when the mode is another container's. */

@@ -106,6 +106,16 @@ export class NetworkRegistry {
     return only;
   }
 
+  /** False also for a reference that several networks may be meant by. */
+  has(ref: string): boolean {
+    try {
+      return this.get(ref) !== undefined;
+    } catch (error) {
+      if (error instanceof EngineError) return false;
+      throw error;
+    }
+  }
+
   /** Of all networks but one. */
   subnets(exceptId = ''): Subnet[] {
     return this.all()

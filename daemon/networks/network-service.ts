@@ -20,7 +20,8 @@ import { networkFilter, networkWire, pruneFilter } from './network-wire.ts';
 import { planNetwork } from './plan-network.ts';
 
 export interface NetworkService {
-  list(filters: Filters): Network[];
+  /** `withContainers`: as clients below 1.28 know it. */
+  list(filters: Filters, options?: { withContainers: boolean }): Network[];
   /** By id, name, then unique id prefix. */
   inspect(ref: string): Network;
   create(request: NetworkCreateRequest): Promise<NetworkCreateResponse>;
@@ -48,14 +49,13 @@ export class EngineNetworks implements NetworkService {
     this.#parts = parts;
   }
 
-  list(filters: Filters): Network[] {
+  list(filters: Filters, { withContainers } = { withContainers: false }): Network[] {
     const { registry } = this.#parts;
     const matches = networkFilter(filters, ({ id }) => (registry.byId(id)?.endpoints.size ?? 0) > 0);
     return registry
       .all()
-      .map(({ record }) => record)
-      .filter(matches)
-      .map((record) => networkWire(record));
+      .filter(({ record }) => matches(record))
+      .map(({ record, endpoints }) => networkWire(record, withContainers ? endpoints.values() : []));
   }
 
   inspect(ref: string): Network {

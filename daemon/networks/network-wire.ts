@@ -5,8 +5,8 @@ import { booleanFilter, checkFilterKeys, type Filters, filterPatterns, matchLabe
 import type { Endpoint } from './endpoint.ts';
 import { type IpamConfig, isPredefined, type NetworkRecord, poolOf, prefixOf } from './network-record.ts';
 
-/** `endpoints` undefined: as in a list, without the containers. */
-export function networkWire(record: NetworkRecord, endpoints?: Iterable<Endpoint>): Network {
+/** A list shows no containers: none are given then. */
+export function networkWire(record: NetworkRecord, endpoints: Iterable<Endpoint> = []): Network {
   return {
     Name: record.name,
     Id: record.id,
@@ -21,7 +21,7 @@ export function networkWire(record: NetworkRecord, endpoints?: Iterable<Endpoint
     Ingress: false,
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
-    ...(endpoints === undefined ? {} : { Containers: containersOf(record, endpoints) }),
+    Containers: containersOf(record, endpoints),
     Options: record.options,
     Labels: record.labels,
   };

@@ -42,6 +42,7 @@ export function planNetwork(request: NetworkCreateRequest, around: Surroundings,
   if (!isIpv4Enabled && !isIpv6Enabled) {
     throw new EngineError('invalid', 'IPv4 or IPv6 must be enabled');
   }
+  checkNotation(asked);
   const pools = planPools(asked, { 4: isIpv4Enabled, 6: isIpv6Enabled }, around);
   return {
     id,
@@ -108,6 +109,27 @@ function isEmpty(config: IpamConfig): boolean {
   return !Subnet && !IPRange && !Gateway && Object.keys(AuxiliaryAddresses ?? {}).length === 0;
 }
 
+/** All that is not written as a subnet: docker names every one of them. Bits below the prefix are a mistake, and could mean two things. */
+function checkNotation(asked: readonly IpamConfig[]): void {
+  const wrong = asked.flatMap(({ Subnet, IPRange }) =>
+    [
+      ['subnet', Subnet],
+      ['ip-range', IPRange],
+    ].flatMap(([what, text]) => {
+      if (!text) return [];
+      const subnet = parseSubnet(text);
+      if (subnet === undefined) return [`invalid ${what} ${text}: invalid CIDR block notation`];
+      const exact = formatSubnet(subnet);
+      const given = parseAddress(text.slice(0, text.indexOf('/')));
+      return given?.value === subnet.base ? [] : [`invalid ${what} ${text}: it should be ${exact}`];
+    }),
+  );
+  const [first] = wrong;
+  if (first === undefined) return;
+  const list = wrong.length === 1 ? first : wrong.map((line) => `* ${line}`).join('\n');
+  throw new EngineError('invalid', `invalid network config:\n${list}`);
+}
+
 function planPools(
   asked: readonly IpamConfig[],
   enabled: Readonly<Record<4 | 6, boolean>>,
@@ -144,7 +166,7 @@ function planPools(
 export function planAskedPool(config: IpamConfig): { pool: NetworkPool; subnet: Subnet } {
   const subnet = parseSubnet(config.Subnet ?? '');
   const invalid = (what: string) => new EngineError('invalid', `invalid network config: ${what}`);
-  if (subnet === undefined) throw invalid(`invalid subnet ${config.Subnet ?? ''}: invalid CIDR address`);
+  if (subnet === undefined) throw invalid(`invalid subnet ${config.Subnet ?? ''}: invalid CIDR block notation`);
   const text = formatSubnet(subnet);
   checkUsable(subnet, text);
   const { range, gateway } = config.IPRange || config.Gateway ? parseParts(config, subnet) : {};

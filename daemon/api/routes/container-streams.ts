@@ -128,7 +128,7 @@ export function registerContainerStreams(app: App, { containers }: ApiServices, 
 
   const decodeAttach = compileQuery(attachQuery);
   return {
-    path: /^\/containers\/(?<id>[^/]+)\/attach\/?$/,
+    path: /^\/containers\/(?<id>[^/]+(?:\/[^/]+)?)\/attach\/?$/,
     open: (id, query) => openAttach(id, decodeAttach(Object.fromEntries(query))),
   };
 }

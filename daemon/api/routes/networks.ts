@@ -1,11 +1,14 @@
 // Routes of networks.
 import { Type } from '@sinclair/typebox';
+import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, containerParams as params, sendEmpty, sendJson } from '../app.ts';
 import { filters, flag, text } from '../query.ts';
 import type { ApiServices } from '../services.ts';
 import { NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest } from '../types/network.ts';
 
 const tags = ['Network'];
+/** From this version on a list does not tell who is connected. */
+const listWithoutContainersSince = 1028;
 
 export function registerNetworks(app: App, { networks, containers }: ApiServices): void {
   app.get(
@@ -17,7 +20,10 @@ export function registerNetworks(app: App, { networks, containers }: ApiServices
         querystring: Type.Object({ filters: filters('driver, id, label, name, scope, type, dangling') }),
       },
     },
-    async (request, reply) => sendJson(reply, networks.list(request.query.filters)),
+    async (request, reply) => {
+      const withContainers = requestedVersion(request.originalUrl) < listWithoutContainersSince;
+      return sendJson(reply, networks.list(request.query.filters, { withContainers }));
+    },
   );
 
   app.get(

@@ -79,7 +79,8 @@ export interface Network {
   Ingress: boolean;
   ConfigFrom: { Network: string };
   ConfigOnly: boolean;
-  Containers?: Record<string, NetworkContainer>;
+  /** Empty in a list, but for clients below 1.28. */
+  Containers: Record<string, NetworkContainer>;
   Options: Record<string, string>;
   Labels: Record<string, string>;
 }

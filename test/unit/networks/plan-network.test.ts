@@ -49,10 +49,16 @@ describe('a network', () => {
     expect(six.pools.map(({ family }) => family)).toEqual([6]);
   });
   it.each([
-    [[{ Subnet: '10.0.0.0' }], 'invalid CIDR address'],
-    [[{ Subnet: '10.0.0.0/33' }], 'invalid CIDR address'],
-    [[{ Gateway: '10.0.0.1' }], 'invalid CIDR address'],
+    [[{ Subnet: '10.0.0.0' }], 'invalid CIDR block notation'],
+    [[{ Subnet: '10.0.0.0/33' }], 'invalid CIDR block notation'],
+    [[{ Gateway: '10.0.0.1' }], 'invalid CIDR block notation'],
     [[{ Subnet: '10.0.0.0/31' }], 'too small'],
+    [[{ Subnet: '10.0.0.1/24' }], 'invalid network config:\ninvalid subnet 10.0.0.1/24: it should be 10.0.0.0/24'],
+    [[{ Subnet: '10.0.0.0/24', IPRange: '10.0.0.5/28' }], 'invalid ip-range 10.0.0.5/28: it should be 10.0.0.0/28'],
+    [
+      [{ Subnet: 'fd00::1/64' }, { Subnet: '10.0.0.0/33' }],
+      '\n* invalid subnet fd00::1/64: it should be fd00::/64\n* invalid subnet 10.0.0.0/33: invalid CIDR block notation',
+    ],
     [[{ Subnet: '127.0.0.0/8' }], 'not one of addresses that hosts can have'],
     [[{ Subnet: '224.0.0.0/24' }], 'not one of addresses that hosts can have'],
     [[{ Subnet: '0.0.0.0/0' }], 'not one of addresses that hosts can have'],
