@@ -20,12 +20,18 @@ export function parseFilters(text: string | undefined): Filters {
   const filters = new Map<string, readonly string[]>();
   let count = 0;
   for (const [key, values] of Object.entries(parsed)) {
-    // null is an empty list to Docker's decoder.
-    const list =
-      values === null ? [] : Array.isArray(values) ? values : isObject(values) ? Object.keys(values) : undefined;
+    // null is an empty list, and in a list an empty text, as Go reads it.
+    const list = Array.isArray(values)
+      ? values
+      : isObject(values)
+        ? Object.keys(values)
+        : values === null
+          ? []
+          : undefined;
     if (list === undefined) throw invalid(`'${key}' has to be a list`);
     const texts = list.map((value: unknown) => {
       // docker-py sends truth values and numbers as they are.
+      if (value === null) return '';
       if (typeof value === 'boolean' || typeof value === 'number') return String(value);
       if (typeof value !== 'string') throw invalid(`'${key}' has to be a list of texts`);
       return value;

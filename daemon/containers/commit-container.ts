@@ -15,7 +15,10 @@ export function commitContainer(services: Services, ref: string, options: Commit
     }
     const cgroup = cgroupPathOf(services, container);
     const pauses = options.pause && container.state.status === 'running';
-    if (pauses) await services.cgroups.freeze(cgroup);
+    if (pauses) {
+      await services.cgroups.freeze(cgroup);
+      publishContainerEvent(services, container, 'pause');
+    }
     try {
       const { record } = container;
       const repo = options.repo ?? '';
@@ -39,7 +42,10 @@ export function commitContainer(services: Services, ref: string, options: Commit
       return { Id: id };
     } finally {
       // It may have ended while it was frozen: then there is no cgroup, and nothing to thaw.
-      if (pauses && services.cgroups.exists(cgroup)) await services.cgroups.thaw(cgroup);
+      if (pauses && services.cgroups.exists(cgroup)) {
+        await services.cgroups.thaw(cgroup);
+        publishContainerEvent(services, container, 'unpause');
+      }
     }
   });
 }

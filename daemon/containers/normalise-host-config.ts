@@ -16,7 +16,8 @@ export interface HostDefaults {
   readonlyPaths: readonly string[];
 }
 
-const emptyLists = [
+/** As they were given: null when they were not, and an empty list stays one. */
+const lists = [
   'Dns',
   'DnsOptions',
   'DnsSearch',
@@ -27,8 +28,6 @@ const emptyLists = [
   'BlkioDeviceWriteIOps',
   'Devices',
   'Ulimits',
-] as const;
-const nullLists = [
   'Binds',
   'VolumesFrom',
   'CapAdd',
@@ -75,8 +74,7 @@ export const defaultRuntime = 'runc';
 
 export function normaliseHostConfig(asked: HostConfig, defaults: HostDefaults): HostConfig {
   const full: Record<string, unknown> = {};
-  for (const key of emptyLists) full[key] = asked[key] ?? [];
-  for (const key of nullLists) full[key] = isEmptyList(asked[key]) ? null : asked[key];
+  for (const key of lists) full[key] = asked[key] ?? null;
   for (const key of zeroNumbers) full[key] = asked[key] ?? 0;
   for (const key of emptyTexts) full[key] = asked[key] ?? '';
   for (const key of falses) full[key] = asked[key] ?? false;
@@ -92,7 +90,7 @@ export function normaliseHostConfig(asked: HostConfig, defaults: HostDefaults): 
     LogConfig: { Type: logType, Config: logOptions ?? {} },
     NetworkMode:
       asked.NetworkMode === undefined || ['', 'default'].includes(asked.NetworkMode) ? 'bridge' : asked.NetworkMode,
-    PortBindings: asked.PortBindings ?? {},
+    PortBindings: bindingsOf(asked.PortBindings),
     RestartPolicy: {
       Name: asked.RestartPolicy?.Name || 'no',
       MaximumRetryCount: asked.RestartPolicy?.MaximumRetryCount ?? 0,
@@ -119,8 +117,13 @@ export function normaliseHostConfig(asked: HostConfig, defaults: HostDefaults): 
   };
 }
 
-function isEmptyList(list: readonly unknown[] | null | undefined): boolean {
-  return list === null || list === undefined || list.length === 0;
+/** Every binding with both of its keys: clients read them without asking. */
+function bindingsOf(asked: HostConfig['PortBindings']): NonNullable<HostConfig['PortBindings']> | null {
+  if (!asked) return null;
+  const complete = Object.entries(asked).map(
+    ([port, list]) => [port, list && list.map(({ HostIp = '', HostPort = '' }) => ({ HostIp, HostPort }))] as const,
+  );
+  return Object.fromEntries(complete);
 }
 
 /** null stands for the defaults, [] for none; privileged and systempaths=unconfined have none. */

@@ -38,8 +38,8 @@ export async function commitImage(store: LocalImageStore, options: CommitImageOp
     history: [...(base.history ?? []), entry],
     rootfs: { type: 'layers', diff_ids: [...base.rootfs.diff_ids, hold.layer.diffId] },
   };
-  const { repo, tag } = options;
-  return store.add(image, { topLayer: hold.layer.number, parentId: parent.id, name: { repo, tag } });
+  const name = { repo: options.repo, tag: options.tag };
+  return store.add(image, { topLayer: hold.layer.number, parentId: parent.id, name, isTold: true });
 }
 
 /** From one worker straight to the other; the main thread sees none of the bytes. */

@@ -45,7 +45,7 @@ import { removeImage } from './remove-image.ts';
 import { saveImages } from './save-images.ts';
 
 export interface ImageEvent {
-  action: 'import' | 'pull' | 'save' | 'load' | 'push' | 'tag' | 'untag' | 'delete' | 'prune';
+  action: 'create' | 'import' | 'pull' | 'save' | 'load' | 'push' | 'tag' | 'untag' | 'delete' | 'prune';
   /** The image's full id; empty for prune. */
   id: string;
   attributes: Record<string, string>;
@@ -73,6 +73,8 @@ export interface AddOptions {
   manifest?: Descriptor;
   /** Given in the same transaction: nobody finds the image without it. No name when `repo` is empty. */
   name?: { repo: string; tag: string };
+  /** With an event 'create', before that of its name. */
+  isTold?: boolean;
 }
 
 /** Configs that stay parsed. */
@@ -190,6 +192,7 @@ export class LocalImageStore implements ImageStore {
       if (options.manifest !== undefined) blobs.addManifest(id, options.manifest);
       if (repo !== '') this.#writeTag(id, repo, tag);
     });
+    if (options.isTold) this.parts.onEvent({ action: 'create', id, attributes: { name: id } });
     if (repo !== '') this.#tellTag(id, repo, tag);
     return id;
   }

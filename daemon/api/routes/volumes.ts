@@ -4,7 +4,7 @@ import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, nameParams as params, sendEmpty, sendJson } from '../app.ts';
 import { filters, flag } from '../query.ts';
 import type { ApiServices } from '../services.ts';
-import { VolumeCreateRequest, type VolumeListResponse } from '../types/volume.ts';
+import { VolumeCreateBody, type VolumeListResponse } from '../types/volume.ts';
 
 const tags = ['Volume'];
 /** From this version on prune spares what has a name of the user's. */
@@ -30,9 +30,9 @@ export function registerVolumes(app: App, { volumes }: ApiServices): void {
     '/volumes/create',
     {
       config: { body: 'json' },
-      schema: { summary: 'Make a volume (201), or find it', tags, body: VolumeCreateRequest },
+      schema: { summary: 'Make a volume (201), or find it', tags, body: VolumeCreateBody },
     },
-    async (request, reply) => sendJson(reply, volumes.create(request.body), 201),
+    async (request, reply) => sendJson(reply, volumes.create(request.body ?? {}), 201),
   );
 
   app.get('/volumes/:name', { schema: { summary: 'Inspect', tags, params } }, async (request, reply) =>

@@ -14,6 +14,8 @@ export const VolumeCreateRequest = Type.Object({
   ClusterVolumeSpec: opt(nullable(Type.Object({}, { additionalProperties: true }))),
 });
 export type VolumeCreateRequest = Static<typeof VolumeCreateRequest>;
+/** Nothing asks for a volume without a name. */
+export const VolumeCreateBody = Type.Union([VolumeCreateRequest, Type.Null()]);
 
 export interface Volume {
   Name: string;
