@@ -66,12 +66,15 @@ export function fsconfigFd(fd: number, key: string, value: number): void {
   fsconfig(fd, FSCONFIG.SET_FD, key, null, value);
 }
 
+/** A descriptor that no process can have. */
+export const NO_FILE = 0x3fffffff;
+
 /**
  * Whether the file system has no parser of options of its own: the kernel then takes any option as text (not too long, without commas), and
  * the file system looks at it at the end. Asked with a file that cannot be, which the two kinds refuse in different ways.
  */
 export function isLegacyContext(fd: number): boolean {
-  return trySyscall('fsconfig', fd, FSCONFIG.SET_FD, 'fd', null, 0x3fffffff) === -ERRNO.ENOTSUP;
+  return trySyscall('fsconfig', fd, FSCONFIG.SET_FD, 'fd', null, NO_FILE) === -ERRNO.ENOTSUP;
 }
 
 /** Makes the superblock. */

@@ -33,11 +33,8 @@ export interface Placement {
   release?(): void;
 }
 
-/** One file that is written to set up a group, for `tsdocker explain`. */
-export interface CgroupWrite {
-  file: string;
-  value: string;
-}
+/** One step of setting a group up, for `tsdocker explain`: a directory that is made, or a file that is written. */
+export type CgroupStep = { directory: string } | { file: string; value: string };
 
 /** Docker's native.cgroupdriver: who makes the groups of containers. */
 export type CgroupDriver = 'cgroupfs' | 'systemd';
@@ -61,8 +58,8 @@ export interface CgroupManager {
    * process is in it. Nothing is left behind when it throws.
    */
   create(path: string, resources: CgroupResources): Placement | Promise<Placement>;
-  /** What create would write, in order; touches nothing. Device rules on v2 are listed as rules. */
-  plan(path: string, resources: CgroupResources): CgroupWrite[];
+  /** What create would make and write, in order; touches nothing. Device rules on v2 are listed as rules. */
+  plan(path: string, resources: CgroupResources): CgroupStep[];
   /** Where processes of an existing group go (exec). */
   placement(path: string): Placement;
   /** Changes the limits that `resources` names, device rules excepted. */

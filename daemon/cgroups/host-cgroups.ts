@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { applyWrites } from './apply-writes.ts';
-import type { CgroupManager, CgroupWrite, Placement } from './cgroup-manager.ts';
+import type { CgroupManager, CgroupStep, Placement } from './cgroup-manager.ts';
 import { detectFeatures, type GroupContents, probeContents } from './detect-features.ts';
 import { type DeviceRule, formatDeviceRule } from './device-rules.ts';
 import { type CgroupFeatures, featureWarnings } from './features.ts';
 import type { GroupFiles } from './group-files.ts';
 import { checkGroupPath } from './group-path.ts';
 import { type Hierarchies, v1Hierarchy, v2With } from './hierarchies.ts';
-import { handDownControllers, makeGroup, removeQuietly } from './make-group.ts';
+import { handDownControllers, makeGroup, planGroup, removeQuietly } from './make-group.ts';
 import { parseKeyed } from './number-file.ts';
 import { type GroupWrite, planDevicesV1, planV1 } from './plan-v1.ts';
 import { planV2 } from './plan-v2.ts';
@@ -85,10 +85,11 @@ export class HostCgroups implements CgroupManager {
     return this.placement(path);
   }
 
-  plan(path: string, resources: CgroupResources): CgroupWrite[] {
+  plan(path: string, resources: CgroupResources): CgroupStep[] {
     checkGroupPath(path);
+    const made = planGroup(this.#hierarchies, this.#files, path);
     const writes = [...this.#plan(path, resources), ...planDevicesV1(this.#hierarchies, path, resources)];
-    const plan = writes.flatMap(({ file, values }) => values.map((value) => ({ file, value })));
+    const plan = [...made, ...writes.flatMap(({ file, values }) => values.map((value) => ({ file, value })))];
     const filtered = this.#devicesOnV2(path);
     if (filtered === undefined) return plan;
     return [

@@ -3,6 +3,7 @@
 
 import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { CgroupStep } from './cgroup-manager.ts';
 import type { GroupFiles } from './group-files.ts';
 import { parentPaths } from './group-path.ts';
 import type { Hierarchies, V1Hierarchy, V2Hierarchy } from './hierarchies.ts';
@@ -28,6 +29,43 @@ export function makeGroup(hierarchies: Hierarchies, files: GroupFiles, path: str
     for (const directory of made.reverse()) removeQuietly(files, directory);
     throw error;
   }
+}
+
+/** What makeGroup would do for a group that is not there, in order. */
+export function planGroup(hierarchies: Hierarchies, files: GroupFiles, path: string): CgroupStep[] {
+  const steps: CgroupStep[] = [];
+  const value = (file: string): string => (files.read(file) ?? '').trim();
+  for (const { dir, controllers } of hierarchies.v1) {
+    let above = dir;
+    let inherits = value(`${dir}/cgroup.clone_children`) === '1';
+    for (const parent of [...parentPaths(path), path]) {
+      const group = `${dir}${parent}`;
+      const isThere = parent !== path && files.exists(group);
+      if (isThere) inherits = value(`${group}/cgroup.clone_children`) === '1';
+      else steps.push({ directory: group });
+      if (!isThere && controllers.includes('cpuset')) {
+        for (const name of inherits ? [] : ['cpuset.cpus', 'cpuset.mems']) {
+          steps.push({ file: `${group}/${name}`, value: value(`${above}/${name}`) });
+        }
+        if (parent !== path) steps.push({ file: `${group}/cgroup.clone_children`, value: '1' });
+        inherits = true;
+      }
+      if (isThere) above = group;
+    }
+  }
+  const { v2 } = hierarchies;
+  if (v2 === undefined) return steps;
+  for (const parent of [...parentPaths(path), path]) {
+    if (parent === path || !files.exists(`${v2.dir}${parent}`)) steps.push({ directory: `${v2.dir}${parent}` });
+  }
+  for (const parent of ['', ...parentPaths(path)]) {
+    const file = `${v2.dir}${parent}/cgroup.subtree_control`;
+    const there = new Set(value(file).split(' '));
+    for (const controller of wantedControllers(hierarchies)) {
+      if (!there.has(controller)) steps.push({ file, value: `+${controller}` });
+    }
+  }
+  return steps;
 }
 
 function makeLeaf(files: GroupFiles, root: string, path: string, onNewParent: (parent: string) => void): void {

@@ -1,5 +1,5 @@
-// `tsdocker explain`: what a run would do, or what made a container, as text. Nothing is made, and of the container's files only its user
-// database is read.
+// `tsdocker explain`: what a run would do, or what made a container, as text. Nothing is made; of the image only what a start
+// would look up is looked up.
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerCreateRequest } from '../api/types/container-actions.ts';
@@ -14,10 +14,13 @@ import { explain } from '../runtime/explain.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import { plannedCgroupPath } from './cgroup-path.ts';
 import { explainNetwork } from './explain-network.ts';
-import { planNamespaces } from './join-namespaces.ts';
+import { networkDonor, planNamespaces } from './join-namespaces.ts';
+import { linkEnvironment } from './links.ts';
 import { parseLogConfig } from './log-options.ts';
 import { planContainer } from './plan-container.ts';
+import { findNetwork } from './plan-endpoints.ts';
 import type { Services } from './services.ts';
+import { managedFilesOf } from './write-managed-files.ts';
 
 /** Stands for the descriptor of the prepared network namespace. */
 const pooledNamespace = { fd: -1 };
@@ -32,16 +35,19 @@ interface Explained {
   mounts: readonly ResolvedMount[];
   endpoints: readonly EndpointConfig[];
   user: ResolvedUser;
-  /** Lowest first. */
-  layers: readonly string[];
+  dirs: { lower: readonly string[]; upper: string; work: string };
+  /** The image, for what is looked up in it. */
+  rootFd: number;
   warnings: readonly string[];
 }
 
 export function explainRun(services: Services, body: ContainerCreateRequest): string {
   const plan = planContainer(services, body);
   const config = { ...plan.config, Hostname: plan.config.Hostname || plan.hostname || exampleId.slice(0, 12) };
-  const { paths, layers } = services;
-  const lower = layers.imageLayerDirs(plan.image.id);
+  const { paths, layers, networks } = services;
+  // A create would take them; the start, which this is about as well, would not.
+  for (const endpoint of plan.endpoints)
+    if (findNetwork(networks.registry, endpoint) === undefined) networks.registry.get(endpoint.network);
   const root = layers.openImage(plan.image.id);
   try {
     return describe(services, {
@@ -52,7 +58,13 @@ export function explainRun(services: Services, body: ContainerCreateRequest): st
       mounts: plan.mounts,
       endpoints: plan.endpoints,
       user: resolveUser(root, config.User, plan.hostConfig.GroupAdd ?? []),
-      layers: [...lower].reverse().concat(join(paths.container(exampleId), 'upper')),
+      dirs: {
+        // Made at create: the places where the engine mounts.
+        lower: [join(paths.dataRoot, 'layers', 'NEW'), ...layers.imageLayerDirs(plan.image.id)],
+        upper: join(paths.container(exampleId), 'upper'),
+        work: join(paths.container(exampleId), 'work'),
+      },
+      rootFd: root,
       warnings: plan.warnings,
     });
   } finally {
@@ -64,19 +76,19 @@ export function explainContainer(services: Services, ref: string): Promise<strin
   const container = services.store.get(ref);
   return container.lock.run(() => {
     const { record, id } = container;
-    const dirs = services.layers.layerDirs(id);
     // Its own root may be in use: the image's user database is the one that counts, unless the container changed it.
     const root = services.layers.openImage(record.imageId);
     try {
       return describe(services, {
         id,
         title: `container ${record.name} (${id.slice(0, 12)})`,
-        config: record.config,
+        config: { ...record.config, Env: [...linkEnvironment(services, container), ...record.config.Env] },
         hostConfig: record.hostConfig,
         mounts: record.mounts,
         endpoints: record.endpoints,
         user: resolveUser(root, record.config.User, record.hostConfig.GroupAdd ?? []),
-        layers: [...dirs.lower].reverse().concat(dirs.upper),
+        dirs: services.layers.layerDirs(id),
+        rootFd: root,
         warnings: [],
       });
     } finally {
@@ -86,22 +98,19 @@ export function explainContainer(services: Services, ref: string): Promise<strin
 }
 
 function describe(services: Services, input: Explained): string {
-  const { cgroups, paths, host, defaults } = services;
+  const { cgroups, paths, host, defaults, layers } = services;
   const { id, config, hostConfig, mounts, user } = input;
   const cgroupPath = plannedCgroupPath(services, id, hostConfig);
   const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
   const { maxBytes, maxFiles } = parseLogConfig(hostConfig.LogConfig);
-  using plan = planContainerProgram({
+  const plan = planContainerProgram({
     id,
+    rootFd: input.rootFd,
     config,
     hostConfig,
     user,
     mounts,
-    managedFiles: {
-      hosts: paths.managedFile(id, 'hosts'),
-      hostname: paths.managedFile(id, 'hostname'),
-      resolvConf: paths.managedFile(id, 'resolv.conf'),
-    },
+    managedFiles: managedFilesOf(services, networkDonor(services.store, { config, hostConfig })?.id ?? id),
     namespaces: planNamespaces(services, { config, hostConfig }, pooledNamespace),
     cgroupPath,
     cgroupVersion: defaults.cgroupVersion,
@@ -116,12 +125,13 @@ function describe(services: Services, input: Explained): string {
     init: hostConfig.Init ?? false,
   });
   return explain({
+    ...plan,
     title: input.title,
-    spec: plan.spec,
-    program: plan.program,
     cgroup: cgroups.plan(cgroupPath, resources),
-    layers: input.layers,
+    layers: [...input.dirs.lower].reverse().concat(input.dirs.upper),
+    root: layers.rootCalls(input.dirs),
     network: explainNetwork(services, hostConfig, config, input.endpoints),
     warnings: input.warnings,
+    facts: host.facts,
   });
 }

@@ -14,25 +14,26 @@ import type { Services } from './services.ts';
 
 const editedLimitBytes = 1024 * 1024;
 
+/** `owner`: the container, or the one whose network it shares. */
+export function managedFilesOf({ paths }: Services, owner: string): Required<ManagedFiles> {
+  return {
+    hostname: paths.managedFile(owner, 'hostname'),
+    hosts: paths.managedFile(owner, 'hosts'),
+    resolvConf: paths.managedFile(owner, 'resolv.conf'),
+  };
+}
+
 /** The network's addresses are reserved already. */
 export function writeManagedFiles(services: Services, container: Container): ManagedFiles {
-  const { store, paths } = services;
   const { id, config, hostConfig } = container.record;
-  const donor = networkDonor(store, container.record);
-  if (donor !== undefined) {
-    return {
-      hostname: paths.managedFile(donor.id, 'hostname'),
-      hosts: paths.managedFile(donor.id, 'hosts'),
-      resolvConf: paths.managedFile(donor.id, 'resolv.conf'),
-    };
-  }
-  const hostname = paths.managedFile(id, 'hostname');
-  writeOver(hostname, `${config.Hostname}\n`);
+  const donor = networkDonor(services.store, container.record);
+  const files = managedFilesOf(services, donor?.id ?? id);
+  if (donor !== undefined) return files;
+  writeOver(files.hostname, `${config.Hostname}\n`);
   const { kind } = networkModeOf(container.record);
-  const hosts = paths.managedFile(id, 'hosts');
   const connections = services.networks.sandboxes.connections(id);
   writeOver(
-    hosts,
+    files.hosts,
     hostsFile({
       extraHosts: hostConfig.ExtraHosts ?? [],
       gateways: hostGateways(services, connections),
@@ -40,9 +41,8 @@ export function writeManagedFiles(services: Services, container: Container): Man
       lines: [...linkLines(services, container, true), ...ownLines(container, connections, kind)],
     }),
   );
-  const resolv = paths.managedFile(id, 'resolv.conf');
-  writeOver(resolv, resolverFile(services, container));
-  return { hostname, hosts, resolvConf: resolv };
+  writeOver(files.resolvConf, resolverFile(services, container));
+  return files;
 }
 
 /** `after`: what of the network has changed. Of a container that uses another's network nothing is its own. */

@@ -11,7 +11,7 @@ import type { Change, ContainerLayers, MountPoint } from './image-service.ts';
 import type { MountPointSpec } from './jail/messages.ts';
 import type { Jail } from './jail.ts';
 import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
-import { holdTree, mountLayers, mountOverlay } from './overlay.ts';
+import { holdTree, mountLayers, mountOverlay, overlayCalls } from './overlay.ts';
 import { SpareLayers } from './spare-layers.ts';
 import type { Trash } from './trash.ts';
 
@@ -115,6 +115,10 @@ export class ContainerLayerStore implements ContainerLayers {
     const lower = this.imageLayerDirs(imageId);
     if (lower.length === 0) throw new EngineError('invalid', `the image ${imageId} has no files`);
     return mountLayers(lower);
+  }
+
+  rootCalls(dirs: { lower: readonly string[]; upper: string; work: string }): string[] {
+    return overlayCalls(dirs);
   }
 
   async changes(id: string): Promise<Change[]> {

@@ -172,6 +172,8 @@ export interface ContainerLayers {
   /** The layers of an image, highest first, and a detached read-only mount of them (the caller closes it): for explain. */
   imageLayerDirs(imageId: string): string[];
   openImage(imageId: string): number;
+  /** The system calls that mount a container's root, in words: for explain. */
+  rootCalls(dirs: { lower: readonly string[]; upper: string; work: string }): string[];
   /** Ids of all container layers that exist, for the clean-up at start. */
   ids(): string[];
 }

@@ -11,6 +11,7 @@ import {
   fsopen,
   isLegacyContext,
   mount,
+  NO_FILE,
   openTree,
 } from '../../native-bindings/mount-api.ts';
 import { fchdir, inPrivateMountNamespace } from '../../native-bindings/namespaces.ts';
@@ -54,9 +55,7 @@ export function mountOverlay(dirs: OverlayDirs): number {
  * absolute.
  */
 export function mountOverlayByNames(dirs: OverlayDirs): number {
-  const base = dirname(dirs.lower[0] as string);
-  const names = dirs.lower.map((path) => relative(base, path).replace(/[:\\]/g, '\\$&')).join(':');
-  const isLong = Buffer.byteLength(names) > MAX_OPTION_BYTES;
+  const { base, names, isLong } = lowerNames(dirs);
   const home = openSync('.', O.PATH | O.DIRECTORY);
   const there = openSync(base, O.PATH | O.DIRECTORY);
   try {
@@ -70,19 +69,18 @@ export function mountOverlayByNames(dirs: OverlayDirs): number {
   }
 }
 
+function lowerNames({ lower }: OverlayDirs): { base: string; names: string; isLong: boolean } {
+  const base = dirname(lower[0] as string);
+  const names = lower.map((path) => relative(base, path).replace(/[:\\]/g, '\\$&')).join(':');
+  return { base, names, isLong: Buffer.byteLength(names) > MAX_OPTION_BYTES };
+}
+
 /**
  * mount(2) takes all options as one text of a page, which is room for more layers than an image may have. It needs a place to mount on,
  * which only this thread sees and only for that moment.
  */
 function mountByOneText(dirs: OverlayDirs, names: string, place: string): number {
-  const escaped = (path: string) => path.replace(/[,\\]/g, '\\$&');
-  const options = [
-    ...plainLayers.map(([key, value]) => `${key}=${value}`),
-    `lowerdir=${names.replaceAll(',', '\\,')}`,
-    ...(dirs.upper !== undefined && dirs.work !== undefined
-      ? [`upperdir=${escaped(dirs.upper)}`, `workdir=${escaped(dirs.work)}`]
-      : []),
-  ].join(',');
+  const options = mountText(dirs, names);
   if (Buffer.byteLength(options) >= PAGE_BYTES) {
     throw new EngineError(
       'system',
@@ -95,20 +93,79 @@ function mountByOneText(dirs: OverlayDirs, names: string, place: string): number
   });
 }
 
+function mountText(dirs: OverlayDirs, names: string): string {
+  const escaped = (path: string) => path.replace(/[,\\]/g, '\\$&');
+  return [
+    ...plainLayers.map(([key, value]) => `${key}=${value}`),
+    `lowerdir=${names.replaceAll(',', '\\,')}`,
+    ...writableOptions(dirs).map(([key, value]) => `${key}=${escaped(value)}`),
+  ].join(',');
+}
+
+type Options = readonly (readonly [key: string, value: string])[];
+
+const commonOptions: Options = [['source', 'overlay'], ...plainLayers];
+
+function writableOptions({ upper, work }: OverlayDirs): Options {
+  if (upper === undefined || work === undefined) return [];
+  return [
+    ['upperdir', upper],
+    ['workdir', work],
+  ];
+}
+
 function mountWith(dirs: OverlayDirs, addLower: (context: number) => void): number {
   const context = fsopen('overlay');
   try {
-    fsconfigString(context, 'source', 'overlay');
-    for (const [key, value] of plainLayers) fsconfigString(context, key, value);
+    for (const [key, value] of commonOptions) fsconfigString(context, key, value);
     addLower(context);
-    if (dirs.upper !== undefined && dirs.work !== undefined) {
-      checkLength(dirs.upper);
-      checkLength(dirs.work);
-      fsconfigString(context, 'upperdir', dirs.upper);
-      fsconfigString(context, 'workdir', dirs.work);
+    for (const [key, value] of writableOptions(dirs)) {
+      checkLength(value);
+      fsconfigString(context, key, value);
     }
     fsconfigCreate(context);
     return fsmount(context);
+  } finally {
+    closeFd(context);
+  }
+}
+
+/** The system calls of mountOverlay, as strace(1) writes them. Asks the kernel how it takes layers; mounts nothing. */
+export function overlayCalls(dirs: OverlayDirs): string[] {
+  const set = ([key, value]: readonly [string, string]) =>
+    `fsconfig(context, FSCONFIG_SET_STRING, ${JSON.stringify(key)}, ${JSON.stringify(value)}, 0)`;
+  const begin = ['fsopen("overlay", FSOPEN_CLOEXEC) = context', ...commonOptions.map(set)];
+  const end = [
+    ...writableOptions(dirs).map(set),
+    'fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0)',
+    'fsmount(context, FSMOUNT_CLOEXEC, 0) = root',
+    'close(context)',
+  ];
+  const question = `fsconfig(context, FSCONFIG_SET_FD, "fd", NULL, ${NO_FILE})`;
+  if (takesLowerParts()) {
+    const lower = dirs.lower.map((path) => set(['lowerdir+', path]));
+    return [...begin, `${question} = -1 EBADF  # layers can be given one by one`, ...lower, ...end];
+  }
+  const { base, names, isLong } = lowerNames(dirs);
+  const enter = [`fchdir(${JSON.stringify(base)})`];
+  const refused = [...begin, `${question} = -1 EOPNOTSUPP  # layers have to be given all at once`, 'close(context)'];
+  if (!isLong) return [...refused, ...enter, ...begin, set(['lowerdir', names]), ...end, 'fchdir("/")'];
+  return [
+    ...refused,
+    ...enter,
+    'unshare(CLONE_NEWNS)  # a mount namespace for that moment',
+    'mount("", "/", NULL, MS_REC|MS_PRIVATE, NULL)',
+    `mount("overlay", ${JSON.stringify(base)}, "overlay", 0, ${JSON.stringify(mountText(dirs, names))})`,
+    `open_tree(AT_FDCWD, ${JSON.stringify(base)}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC) = root`,
+    'setns("/proc/thread-self/ns/mnt", CLONE_NEWNS)  # back',
+    'fchdir("/")',
+  ];
+}
+
+function takesLowerParts(): boolean {
+  const context = fsopen('overlay');
+  try {
+    return !isLegacyContext(context);
   } finally {
     closeFd(context);
   }

@@ -1,5 +1,5 @@
-// Opens everything that a container's program needs, and compiles it: directories, namespace files, bind sources. Where explain only
-// wants to read the program, plannedHandles stands in for the descriptors.
+// Opens everything that a container's program needs, and compiles it: directories, namespace files, bind sources. For explain,
+// which only wants to read the program, numbers stand in for the descriptors.
 import { fstatSync, statSync } from 'node:fs';
 import { AT, O, OPEN_TREE, RESOLVE } from '../../native-bindings/constants.ts';
 import { isErrno } from '../../native-bindings/errno.ts';
@@ -8,12 +8,13 @@ import { openTree } from '../../native-bindings/mount-api.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { buildSpec } from './build-spec.ts';
 import { compileProgram } from './compile-container.ts';
-import type { ContainerProgramInput } from './container-input.ts';
+import type { ContainerProgramInput, ResolvedMount } from './container-input.ts';
 import { isKernelPath, type PathKind } from './masked-paths.ts';
 import { checkPropagation } from './mount-propagation.ts';
 import { createMissingSources } from './mounts.ts';
 import type { OciSpec } from './oci-spec.ts';
 import { DescriptorList, OpenContainerProgram } from './open-program.ts';
+import { FIRST_PROGRAM_FD, type Program } from './program.ts';
 import type { ContainerHandles, JoinedNamespaces } from './program-handles.ts';
 
 /** Throws EngineError with Docker's words for what the user can mend, SystemError for what the kernel refuses. */
@@ -41,45 +42,86 @@ export function openContainerProgram(input: ContainerProgramInput): OpenContaine
   }
 }
 
-/** The same program without opening anything: for `explain` of a container that does not exist. */
-export function planContainerProgram(input: Omit<ContainerProgramInput, 'rootFd' | 'sources'>): OpenContainerProgram {
+/** What the launcher is started with. */
+export interface GivenDescriptor {
+  name: string;
+  /** What opens it; undefined when it is there already. */
+  call?: string | undefined;
+}
+
+export interface PlannedProgram {
+  spec: OciSpec;
+  program: Program;
+  /** By number in the launcher. */
+  given: ReadonlyMap<number, GivenDescriptor>;
+}
+
+type Pass = (name: string, call?: string) => number;
+
+/** The same program without opening anything, for `explain`: `rootFd` is the image, which is only looked at. */
+export function planContainerProgram(input: Omit<ContainerProgramInput, 'sources'>): PlannedProgram {
   const spec = withThermalMasks(buildSpec(input), input);
-  let next = 6;
-  const joined = ({ pid, network, ipc, uts }: ContainerProgramInput['namespaces']): JoinedNamespaces => ({
-    ...(typeof pid === 'object' ? { pid: next++ } : {}),
-    ...(typeof network === 'object' ? { network: next++ } : {}),
-    ...(typeof ipc === 'object' ? { ipc: next++, shmMount: { theirs: next++, own: next++ } } : {}),
-    ...(typeof uts === 'object' ? { uts: next++ } : {}),
-  });
+  applyTmpfsModes(spec, input);
+  const given = new Map<number, GivenDescriptor>();
+  const pass: Pass = (name, call) => {
+    const number = FIRST_PROGRAM_FD + given.size;
+    given.set(number, { name, call });
+    return number;
+  };
+  const passed = {
+    logFd: pass('log directory', directoryCall(input.logDir)),
+    runFd: pass('run directory', directoryCall(input.runDir)),
+    rootFd: pass('root'),
+    cgroupFd: input.cgroup.v2Dir === undefined ? -1 : pass('control group', directoryCall(input.cgroup.v2Dir)),
+    joined: planJoined(input.namespaces, pass),
+  };
+  const network = spec.linux.namespaces.find(({ type }) => type === 'network');
+  if (network?.path?.startsWith('/proc/self/fd/')) network.path = `/proc/self/fd/${passed.joined.network}`;
   const handles: ContainerHandles = {
     ...commonHandles(spec, input),
-    logFd: 3,
-    runFd: 4,
-    rootFd: 5,
-    cgroupFd: input.cgroup.v2Dir === undefined ? -1 : next++,
-    joined: joined(input.namespaces),
+    ...passed,
     binds: new Map(
       input.mounts
         .filter(({ type }) => type !== 'tmpfs')
-        .map(({ type, source, target }) => [
-          target,
-          { fd: next++, isDirectory: type !== 'bind' || isDirectory(source) },
-        ]),
+        .map((mount) => [mount.target, { fd: pass(mount.target, sourceCall(mount)), isDirectory: isDirectory(mount) }]),
     ),
-    pathKinds: new Map(
-      [...spec.linux.maskedPaths, ...spec.linux.readonlyPaths].map((path) => [
-        path,
-        isKernelPath(path) ? input.host.paths.kind(path) : 'missing',
-      ]),
-    ),
-    firstFreeFd: next,
+    pathKinds: pathKinds(spec, input),
+    firstFreeFd: FIRST_PROGRAM_FD + given.size,
   };
-  return new OpenContainerProgram(spec, compileProgram(spec, handles), new DescriptorList());
+  return { spec, program: compileProgram(spec, handles), given };
+}
+
+function planJoined({ pid, network, ipc, uts }: ContainerProgramInput['namespaces'], pass: Pass): JoinedNamespaces {
+  const namespace = (name: string, owner: number | 'self', file: string): number =>
+    pass(name, `openat(AT_FDCWD, "/proc/${owner}/ns/${file}", O_RDONLY|O_CLOEXEC)`);
+  const joined: JoinedNamespaces = {};
+  if (typeof pid === 'object') joined.pid = namespace('pid namespace', pid.pid, 'pid');
+  if (typeof network === 'object') {
+    joined.network = 'fd' in network ? pass('network namespace') : namespace('network namespace', network.pid, 'net');
+  }
+  if (typeof ipc === 'object') {
+    joined.ipc = namespace('ipc namespace', ipc.pid, 'ipc');
+    joined.shmMount = {
+      theirs: namespace('their mounts', ipc.pid, 'mnt'),
+      own: namespace('own mounts', 'self', 'mnt'),
+    };
+  }
+  if (typeof uts === 'object') joined.uts = namespace('uts namespace', uts.pid, 'uts');
+  return joined;
+}
+
+function directoryCall(path: string): string {
+  return `openat(AT_FDCWD, ${JSON.stringify(path)}, O_RDONLY|O_DIRECTORY|O_CLOEXEC)`;
+}
+
+function sourceCall({ type, source, recursive }: ResolvedMount): string | undefined {
+  if (type !== 'bind') return undefined;
+  return `open_tree(AT_FDCWD, ${JSON.stringify(source)}, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC${recursive ? '|AT_RECURSIVE' : ''})`;
 }
 
 /** What is missing will be made: as a directory. */
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() !== false;
+function isDirectory({ type, source }: ResolvedMount): boolean {
+  return type !== 'bind' || statSync(source, { throwIfNoEntry: false })?.isDirectory() !== false;
 }
 
 type CommonHandles = Omit<
@@ -87,7 +129,7 @@ type CommonHandles = Omit<
   'logFd' | 'runFd' | 'rootFd' | 'cgroupFd' | 'joined' | 'binds' | 'pathKinds' | 'firstFreeFd'
 >;
 
-function commonHandles(spec: OciSpec, input: Omit<ContainerProgramInput, 'rootFd' | 'sources'>): CommonHandles {
+function commonHandles(spec: OciSpec, input: Omit<ContainerProgramInput, 'sources'>): CommonHandles {
   const { host, logOptions, nextLogSeq } = input;
   const score = spec.process.oomScoreAdj ?? 0;
   return {
@@ -164,7 +206,7 @@ function openBinds(
 const IN_ROOT = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS;
 
 /** What paths of the image are, looked up inside its root; paths of /proc and /sys are the host kernel's. */
-function pathKinds(spec: OciSpec, input: ContainerProgramInput): Map<string, PathKind> {
+function pathKinds(spec: OciSpec, input: Pick<ContainerProgramInput, 'host' | 'rootFd'>): Map<string, PathKind> {
   const kinds = new Map<string, PathKind>();
   for (const path of [...spec.linux.maskedPaths, ...spec.linux.readonlyPaths]) {
     kinds.set(path, isKernelPath(path) ? input.host.paths.kind(path) : statInRoot(input.rootFd, path).kind);
@@ -189,7 +231,7 @@ function statInRoot(rootFd: number, path: string): { kind: PathKind; mode: numbe
 }
 
 /** A tmpfs of the user's has the mode of the image's directory that it covers, unless one is given. */
-function applyTmpfsModes(spec: OciSpec, input: ContainerProgramInput): void {
+function applyTmpfsModes(spec: OciSpec, input: Pick<ContainerProgramInput, 'mounts' | 'rootFd'>): void {
   for (const mount of input.mounts) {
     if (mount.type !== 'tmpfs' || mount.tmpfsOptions.some((word) => word.startsWith('mode='))) continue;
     const { kind, mode } = statInRoot(input.rootFd, mount.target);

@@ -13,6 +13,8 @@ export interface Limit {
 export interface HostFacts {
   /** Mask of the capabilities that this process can hand on: those in its permitted and in its bounding set. */
   capabilities: bigint;
+  /** The highest capability that this kernel knows. */
+  lastCapability: number;
   /** Resource limits of this process by the name that the spec uses (RLIMIT_NOFILE). */
   limits: ReadonlyMap<string, Limit>;
   /** oom_score_adj of this process, which children inherit. */
@@ -70,6 +72,7 @@ export function readHostFacts(): HostFacts {
   const known = (1n << BigInt(CAPABILITY_NAMES.length)) - 1n;
   return {
     capabilities: mask('CapPrm') & mask('CapBnd') & known,
+    lastCapability: Number(readOptional('/proc/sys/kernel/cap_last_cap') || CAPABILITY_NAMES.length - 1),
     limits: parseLimits(readFileSync('/proc/self/limits', 'latin1')),
     oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'latin1')),
     arch: process.arch,

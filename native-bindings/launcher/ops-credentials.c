@@ -114,17 +114,20 @@ int op_capset(const struct operation *op)
 	return 0;
 }
 
-/* Capabilities that this kernel does not know answer EINVAL: the set ends there. */
+/*
+ * Capabilities that this kernel does not know answer EINVAL: the set ends there. Whoever may not drop any (EPERM) has nothing to drop
+ * where there is none.
+ */
 int op_capbset(const struct operation *op)
 {
 	const uint64_t keep = (uint64_t)op->arg[0].number;
 
 	for (unsigned long capability = 0; capability < 64; capability++) {
-		int present = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
-
-		if (present < 0)
+		if ((keep >> capability & 1) || prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0)
+			continue;
+		if (errno == EINVAL)
 			return 0;
-		if (present && !(keep >> capability & 1) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+		if (errno != EPERM || prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1)
 			return -1;
 	}
 	return 0;

@@ -242,21 +242,3 @@ describe('top and stats', () => {
     expect((await daemon.api.send('GET', `/containers/${idle}/stats?stream=0&one-shot=1`)).status).toBe(200);
   });
 });
-
-describe('explain', () => {
-  test('a dry run says every system call and makes nothing', async () => {
-    const { daemon } = fixture;
-    const answer = await daemon.api.send('POST', '/explain', {
-      body: { Image: 'busybox', Cmd: ['true'], HostConfig: { Memory: 64 << 20 } },
-    });
-    expect(answer.status).toBe(200);
-    const { Text: text } = answer.json as { Text: string };
-    for (const word of ['clone3', 'pivot_root', 'execve', 'seccomp', 'capset', String(64 << 20)])
-      expect(text).toContain(word);
-    expect(await daemon.api.get<unknown[]>('/containers/json?all=1')).toEqual([]);
-    expect(await daemon.leftovers()).toEqual([]);
-    const id = await create(daemon, 'true');
-    const mine = await daemon.api.get<{ Text: string }>(`/containers/${id}/explain`);
-    expect(mine.Text).toContain('execve');
-  });
-});

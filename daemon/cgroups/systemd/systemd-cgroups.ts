@@ -2,7 +2,7 @@
 // which has the limits, and the monitor's, which keeps the scope alive until the end of the run has been recorded. Everything but making
 // them is done in the files, as the other driver does.
 import { EngineError } from '../../errors/engine-error.ts';
-import type { CgroupManager, CgroupWrite, Placement } from '../cgroup-manager.ts';
+import type { CgroupManager, CgroupStep, Placement } from '../cgroup-manager.ts';
 import type { CgroupFeatures } from '../features.ts';
 import type { GroupFiles } from '../group-files.ts';
 import type { CgroupResources } from '../resources.ts';
@@ -114,11 +114,12 @@ export class SystemdCgroups implements CgroupManager {
     ];
   }
 
-  plan(path: string, resources: CgroupResources): CgroupWrite[] {
+  plan(path: string, resources: CgroupResources): CgroupStep[] {
     const group = groupIn(path);
     const shown = this.#properties(group, 0).filter(({ name }) => name !== 'PIDs');
     return [
       ...shown.map(({ name, value }) => ({ file: `${group.scope} (systemd)`, value: `${name}=${value}` })),
+      { directory: `${this.#options.root}${group.scopePath}/${MONITOR}` },
       ...this.#groups.plan(path, resources),
     ];
   }

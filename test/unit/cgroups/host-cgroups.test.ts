@@ -75,6 +75,7 @@ describe('cgroup v2', () => {
     cgroups.create('/tsdocker/privileged', {});
     expect(filters).toEqual([{ directory: `${ROOT}${PATH}`, rules: [rule] }]);
     expect(cgroups.plan(PATH, { devices: [rule] })).toEqual([
+      { directory: `${ROOT}${PATH}` },
       { file: `${ROOT}${PATH} (eBPF)`, value: 'allow c 1:3 rwm' },
     ]);
   });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { disassemble } from '../../../daemon/runtime/disassemble.ts';
 import { OPCODES, type OpName } from '../../../daemon/runtime/opcodes.ts';
 import type { Op, OpArgument } from '../../../daemon/runtime/program.ts';
+import { disassemble } from './disassemble.ts';
 
 test('a program reads as its system calls, with names for flags, descriptors and numbers', () => {
   const ops: Op[] = [

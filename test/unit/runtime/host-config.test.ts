@@ -15,6 +15,7 @@ import { validateHostConfig } from '../../../daemon/runtime/validate-host-config
 const ALL = (1n << 41n) - 1n;
 const RESOURCE = 1n << 24n;
 const facts: HostFacts = {
+  lastCapability: 40,
   capabilities: ALL,
   limits: new Map([['RLIMIT_NOFILE', { soft: 1024, hard: 4096 }]]),
   oomScoreAdj: 0,
