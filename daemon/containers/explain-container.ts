@@ -14,7 +14,7 @@ import { explain } from '../runtime/explain.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import { plannedCgroupPath } from './cgroup-path.ts';
 import { explainNetwork } from './explain-network.ts';
-import { networkDonor, planNamespaces } from './join-namespaces.ts';
+import { networkDonor, planNamespaces, sharedNames } from './join-namespaces.ts';
 import { linkEnvironment } from './links.ts';
 import { parseLogConfig } from './log-options.ts';
 import { planContainer } from './plan-container.ts';
@@ -99,7 +99,9 @@ export function explainContainer(services: Services, ref: string): Promise<strin
 
 function describe(services: Services, input: Explained): string {
   const { cgroups, paths, host, defaults, layers } = services;
-  const { id, config, hostConfig, mounts, user } = input;
+  const { id, hostConfig, mounts, user } = input;
+  const donor = networkDonor(services.store, input);
+  const config = { ...input.config, ...(donor && sharedNames(donor)) };
   const cgroupPath = plannedCgroupPath(services, id, hostConfig);
   const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
   const { maxBytes, maxFiles } = parseLogConfig(hostConfig.LogConfig);
@@ -110,7 +112,7 @@ function describe(services: Services, input: Explained): string {
     hostConfig,
     user,
     mounts,
-    managedFiles: managedFilesOf(services, networkDonor(services.store, { config, hostConfig })?.id ?? id),
+    managedFiles: managedFilesOf(services, donor?.id ?? id),
     namespaces: planNamespaces(services, { config, hostConfig }, pooledNamespace),
     cgroupPath,
     cgroupVersion: defaults.cgroupVersion,

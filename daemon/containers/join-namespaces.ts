@@ -43,11 +43,17 @@ export function networkDonor(
 export function takeHostname({ store }: Services, container: Container): void {
   const donor = networkDonor(store, container.record);
   if (donor === undefined) return;
-  const { Hostname, Domainname } = donor.record.config;
+  const { Hostname, Domainname } = sharedNames(donor);
   const { config } = container.record;
   if (config.Hostname === Hostname && config.Domainname === Domainname) return;
   container.record.config = { ...config, Hostname, Domainname };
   store.saveRecord(container);
+}
+
+/** What comes with a container's network. */
+export function sharedNames({ record }: Container): Pick<ContainerRecord['config'], 'Hostname' | 'Domainname'> {
+  const { Hostname, Domainname } = record.config;
+  return { Hostname, Domainname };
 }
 
 function shared(
