@@ -1,7 +1,7 @@
 // The writable layers of containers: containers/<id>/{upper,work}, and `init`, a symbolic link to the init layer below them. The link is
 // the record: it is written with the directories, so that there is nothing that could disagree.
 import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, readdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
@@ -12,7 +12,7 @@ import type { MountPointSpec } from './jail/messages.ts';
 import type { Jail } from './jail.ts';
 import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
 import { holdTree, mountLayers, mountOverlay, overlayCalls } from './overlay.ts';
-import { SpareLayers } from './spare-layers.ts';
+import { ROOT_MODE, SpareLayers } from './spare-layers.ts';
 import type { Trash } from './trash.ts';
 
 /** In every container, in the form that Docker has them. */
@@ -76,8 +76,8 @@ export class ContainerLayerStore implements ContainerLayers {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       mkdirSync(join(directory, 'work'), { mode: 0o700 });
       const upper = join(directory, 'upper');
-      mkdirSync(upper, { mode: 0o755 });
-      this.#likeRootOf(top, upper);
+      mkdirSync(upper);
+      makeRoot(upper);
       symlinkSync(`../../layers/${init.layer.number}`, join(directory, 'init'));
     } catch (error) {
       init[Symbol.dispose]();
@@ -218,7 +218,7 @@ export class ContainerLayerStore implements ContainerLayers {
     const empty = join(upper, '..', 'empty');
     mkdirSync(work);
     mkdirSync(empty);
-    this.#likeRootOf(top, upper);
+    makeRoot(upper);
     const lower = this.#layers.chain(top).map(({ number }) => this.#layers.dirOf(number));
     const fd = mountOverlay({ lower: lower.length === 0 ? [empty] : lower, upper, work });
     const points = [...alwaysThere, ...mountPoints];
@@ -228,14 +228,14 @@ export class ContainerLayerStore implements ContainerLayers {
     );
     return { diffId: '', sizeBytes: 0, key, kind: 'init' as const };
   }
+}
 
-  /** An overlay's root looks like its upper directory's: give that the looks of the image's root. */
-  #likeRootOf(top: number | undefined, directory: string): void {
-    if (top === undefined) return;
-    const { mode, uid, gid } = statSync(this.#layers.dirOf(top));
-    if (uid !== 0 || gid !== 0) chownSync(directory, uid, gid);
-    chmodSync(directory, mode & 0o7777);
-  }
+/**
+ * A container's root is root's and everybody may go through it, as docker has it, whatever an archive says of its own "./": tar(1) writes
+ * down the mode of the directory that somebody happened to pack, and with 0700 no other user could run anything.
+ */
+function makeRoot(upper: string): void {
+  chmodSync(upper, ROOT_MODE);
 }
 
 function checkId(id: string): void {

@@ -16,7 +16,9 @@ export function compressionOf(start: Uint8Array): Compression {
   const begins = (...bytes: number[]): boolean =>
     start.length >= bytes.length && bytes.every((byte, i) => start[i] === byte);
   if (begins(0x1f, 0x8b)) return 'gzip';
-  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
+  // pzstd begins with a frame to be skipped, of any of sixteen kinds (RFC 8878, 3.1.2).
+  if (begins(0x28, 0xb5, 0x2f, 0xfd) || (((start[0] ?? 0) & 0xf0) === 0x50 && begins(start[0] ?? 0, 0x2a, 0x4d, 0x18)))
+    return 'zstd';
   if (begins(0x42, 0x5a, 0x68)) return 'bzip2';
   if (begins(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00)) return 'xz';
   return 'none';
@@ -83,7 +85,8 @@ function firstBytes(source: Readable): Promise<Buffer> {
   });
 }
 
-function decoded(source: Readable, compression: Compression): Readable {
+/** The plain bytes of a stream whose compression is known. The stream itself stays the caller's. */
+export function decoded(source: Readable, compression: Compression): Readable {
   if (compression === 'none') return source;
   const options = { chunkSize: CHUNK_BYTES };
   const decoder: Duplex =

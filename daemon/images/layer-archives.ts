@@ -1,13 +1,14 @@
 // The archives of layers: the plain one that the diff id is of, and the packed one that registries get. What came from outside is kept as it
 // came; what was made here is packed when it is first pushed, always to the same bytes, and kept.
 import { createReadStream } from 'node:fs';
-import type { Readable, Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { MessageChannel } from 'node:worker_threads';
-import { constants, createGunzip, createGzip, createZstdDecompress, type ZlibOptions } from 'node:zlib';
+import { constants, createGzip, type ZlibOptions } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
 import type { BlobTables } from './blob-tables.ts';
 import type { ContentStore } from './content-store.ts';
+import { decoded } from './decompress.ts';
 import { DigestCheck } from './digest-check.ts';
 import type { Jail } from './jail.ts';
 import { readableOf } from './jail-streams.ts';
@@ -109,10 +110,7 @@ export class LayerArchives {
     const file = createReadStream(this.#parts.content.pathOf(blob.digest), { highWaterMark: READ_BYTES });
     const packing = packingOf(blob);
     if (packing === 'none') return file;
-    const options = { chunkSize: READ_BYTES };
-    const decoder: Transform = packing === 'gzip' ? createGunzip(options) : createZstdDecompress(options);
-    pipeline(file, decoder).catch((error: Error) => decoder.destroy(error));
-    return decoder;
+    return decoded(file, packing).once('close', () => file.destroy());
   }
 
   /** Made of the layer's files, in a jail. */

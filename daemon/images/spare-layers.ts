@@ -11,6 +11,8 @@ import type { Trash } from './trash.ts';
 
 /** What stays in a directory that is kept; of `log` only the empty directory. */
 const kept: ReadonlySet<string> = new Set(['upper', 'work', 'init', 'log']);
+/** Of / in a container. */
+export const ROOT_MODE = 0o755;
 /** Small files that each start writes over: they stay when they are plain files of root's still. */
 const overwritten: ReadonlySet<string> = new Set(['hosts', 'hostname', 'resolv.conf']);
 const OVERWRITTEN_BYTES = 64 * 1024;
@@ -67,7 +69,7 @@ export class SpareLayers {
 
   /** Takes a container's directory away, as `discard` does, but keeps it when its upper directory is as it was made. */
   keep(directory: string, init: Layer): boolean {
-    if (!isUntouched(join(directory, 'upper'), join(directory, 'init'))) return false;
+    if (!isUntouched(join(directory, 'upper'))) return false;
     const path = join(this.#path, randomBytes(8).toString('hex'));
     renameSync(directory, path);
     for (const name of readdirSync(path)) {
@@ -104,11 +106,11 @@ function letGo(spare: Spare): void {
   spare.root = undefined;
 }
 
-/** Empty, without attributes but the identity that overlayfs gives it, and it looks like the root of its image: that is what a new one is. */
-function isUntouched(upper: string, init: string): boolean {
+/** Empty, without attributes but the identity that overlayfs gives it, and with the looks that a new one has. */
+function isUntouched(upper: string): boolean {
   try {
-    const [mine, root] = [lstatSync(upper), lstatSync(`${init}/`)];
-    const looksSame = mine.mode === root.mode && mine.uid === root.uid && mine.gid === root.gid;
+    const { mode, uid, gid } = lstatSync(upper);
+    const looksSame = (mode & 0o7777) === ROOT_MODE && uid === 0 && gid === 0;
     return (
       looksSame && readdirSync(upper).length === 0 && llistxattr(upper).every((name) => name === 'trusted.overlay.uuid')
     );

@@ -22,7 +22,10 @@ import { isCode, isMissing, OPEN_DIRECTORY } from './path-walk.ts';
 import { OPAQUE_MARKER, OPAQUE_XATTR, WHITEOUT_PREFIX } from './whiteouts.ts';
 
 export interface PackOptions {
-  /** 'layer': overlayfs's whiteouts are written as names, and nothing is in the archive that two equal layers could differ in. */
+  /**
+   * 'layer': overlayfs's whiteouts are written as names, and nothing is in the archive that two equal layers could differ in. A file whose
+   * own name would read as a whiteout is left out: no layer can say it.
+   */
   form: 'layer' | 'copy';
   /** Memory for a chunk; it is used until the next chunk is asked for. */
   allocate: (bytes: number) => Buffer;
@@ -101,6 +104,7 @@ export class Packer {
           if (top.fd !== rootFd) closeSync(top.fd);
           continue;
         }
+        if (this.#isLayer && name.startsWith(WHITEOUT_PREFIX)) continue;
         fchdir(top.fd);
         const stats = lstatOrSkip(name);
         if (stats === undefined) continue;

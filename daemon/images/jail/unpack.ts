@@ -5,10 +5,10 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { displayName, fromBytes, type TarEntry } from '../tar/tar-entry.ts';
 import type { TarSink } from '../tar/tar-reader.ts';
 import { throwIfCancelled } from './cancellation.ts';
-import { checkEntry, checkXattrs, mtimeOf, writeXattrs } from './entry-attributes.ts';
+import { checkEntry, mtimeOf, refused, writeXattrs } from './entry-attributes.ts';
 import { makeDirectory, makeLink, makeNode, makeSymlink, noLinkTarget, prepareName } from './make-entry.ts';
 import { type HeldDirectory, holdDirectory, isCode, splitPath } from './path-walk.ts';
-import { applyWhiteout, whiteoutOf } from './whiteouts.ts';
+import { applyWhiteout, isOverlayWhiteout, whiteoutOf } from './whiteouts.ts';
 
 export interface UnpackOptions {
   /** 'layer': whiteouts become overlayfs's; 'copy': they are names like others. */
@@ -38,7 +38,7 @@ export class Unpacker implements TarSink {
   #parent: { key: string; directory: HeldDirectory } | undefined;
   #file: OpenFile | undefined;
   /** Directories get their times last: making their entries changes them. */
-  readonly #directoryTimes = new Map<string, number>();
+  readonly #directoryTimes = new Map<string, number | Date>();
   /** Bytes of all files. */
   sizeBytes = 0;
 
@@ -55,14 +55,15 @@ export class Unpacker implements TarSink {
       return;
     }
     if (this.#options.form === 'layer') {
-      const whiteout = whiteoutOf(split.name, entry);
+      const whiteout = whiteoutOf(split, entry);
+      if (whiteout?.kind === 'ignored') return;
       if (whiteout !== undefined) {
         const parent = this.#hold(split.parent);
         applyWhiteout(parent, whiteout);
         this.#forgetParent();
         return;
       }
-    }
+    } else if (isOverlayWhiteout(entry)) throw refused(entry, 'device 0:0 would be a whiteout');
     this.#make(entry, split);
   }
 
@@ -99,12 +100,12 @@ export class Unpacker implements TarSink {
   /** Gives the directories their times. */
   finish(): void {
     this.#forgetParent();
-    for (const [path, seconds] of this.#directoryTimes) {
+    for (const [path, time] of this.#directoryTimes) {
       throwIfCancelled();
       try {
         using directory = holdDirectory(path);
         directory.enter();
-        setDirectoryTime(seconds);
+        setDirectoryTime(time);
       } catch (error) {
         // A later entry took its place.
         if (!isCode(error, 'ENOENT') && !isCode(error, 'ENOTDIR')) throw error;
@@ -202,7 +203,7 @@ export class Unpacker implements TarSink {
     const { uid, gid } = this.#owner(entry);
     fchownSync(fd, uid, gid);
     fchmodSync(fd, entry.mode & 0o7777);
-    if (entry.xattrs.size > 0) writeXattrs(fd, checkXattrs(entry));
+    if (entry.xattrs.size > 0) writeXattrs(fd, entry);
     if (entry.type === 'file') futimesSync(fd, mtimeOf(entry), mtimeOf(entry));
   }
 
@@ -229,10 +230,10 @@ export class Unpacker implements TarSink {
   }
 }
 
-function setDirectoryTime(seconds: number): void {
+function setDirectoryTime(time: number | Date): void {
   const fd = makeDirectory(Buffer.from('.'), true);
   try {
-    futimesSync(fd, seconds, seconds);
+    futimesSync(fd, time, time);
   } finally {
     closeSync(fd);
   }

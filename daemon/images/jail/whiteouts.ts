@@ -18,9 +18,14 @@ export const OPAQUE_XATTR = 'trusted.overlay.opaque';
 
 export type Whiteout = { kind: 'opaque' } | { kind: 'name'; name: string } | { kind: 'ignored' };
 
-/** What a name means in a layer; undefined when it is a file like others. Throws on a whiteout of no name, "." or "..". */
-export function whiteoutOf(name: string, entry: TarEntry): Whiteout | undefined {
-  if (!name.startsWith(WHITEOUT_PREFIX) || entry.type === 'directory') return undefined;
+/**
+ * What an entry of a layer means; undefined when it is a file like others. Of whatever type a whiteout is, it hides. aufs's own books, and
+ * what is below them, are no files of an image. Throws on a whiteout of no name, "." or "..".
+ */
+export function whiteoutOf({ parent, name }: { parent: string; name: string }, entry: TarEntry): Whiteout | undefined {
+  if (`/${parent}`.includes(`/${META_PREFIX}`)) return { kind: 'ignored' };
+  if (isOverlayWhiteout(entry)) return { kind: 'name', name };
+  if (!name.startsWith(WHITEOUT_PREFIX)) return undefined;
   if (name === OPAQUE_MARKER) return { kind: 'opaque' };
   if (name.startsWith(META_PREFIX)) return { kind: 'ignored' };
   const hidden = name.slice(WHITEOUT_PREFIX.length);
@@ -30,9 +35,13 @@ export function whiteoutOf(name: string, entry: TarEntry): Whiteout | undefined 
   return { kind: 'name', name: hidden };
 }
 
+/** A layer that was made of an overlay's directory may have whiteouts in that form. */
+export function isOverlayWhiteout({ type, devMajor, devMinor }: TarEntry): boolean {
+  return type === 'char' && devMajor === 0 && devMinor === 0;
+}
+
 /** Hides a name of the layers below, or all of them. What this layer itself put there goes too, unless it comes later. */
-export function applyWhiteout(parent: HeldDirectory, whiteout: Whiteout): void {
-  if (whiteout.kind === 'ignored') return;
+export function applyWhiteout(parent: HeldDirectory, whiteout: Exclude<Whiteout, { kind: 'ignored' }>): void {
   if (whiteout.kind === 'opaque') {
     parent.enter();
     const fd = makeDirectory(Buffer.from('.'), true);

@@ -185,7 +185,7 @@ describe('directories of removed containers', () => {
       'work',
     ]);
     expect(readdirSync(join(fixture.path, 'containers', later, 'log'))).toEqual([]);
-    expect(fixture.inRoot(later, () => statSync('.').mode & 0o777)).toBe(0o751);
+    expect(fixture.inRoot(later, () => statSync('.').mode & 0o777)).toBe(0o755);
   });
 
   test('have their root mounted ahead, for whoever opens it first', async () => {
