@@ -3,6 +3,7 @@
 import type { ContainerConfig } from '../api/types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { parseBoundedJson } from './bounded-json.ts';
+import { hostPlatform } from './platform.ts';
 
 export interface HistoryEntry {
   created?: string;
@@ -36,7 +37,10 @@ export const MAX_LAYERS = 480;
 const MAX_HISTORY = 10_000;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
-/** Parses and checks a config. Throws EngineError 'invalid' naming what is wrong. */
+/**
+ * Parses and checks a config. One that does not say for which platform it is is for the host's, as Docker has it. Throws EngineError
+ * 'invalid' naming what is wrong.
+ */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   if (bytes.byteLength > MAX_CONFIG_BYTES)
     throw invalid(`it has ${bytes.byteLength} bytes, more than ${MAX_CONFIG_BYTES}`);
@@ -47,8 +51,6 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     throw new EngineError('invalid', 'read image config: it is no JSON, or too much of it', { cause: error });
   }
   if (!isObject(value)) throw invalid('it is not an object');
-  if (typeof value.architecture !== 'string' || typeof value.os !== 'string')
-    throw invalid('architecture and os are missing');
   const rootfs = value.rootfs;
   if (!isObject(rootfs) || !Array.isArray(rootfs.diff_ids)) throw invalid('rootfs.diff_ids is missing');
   if (rootfs.diff_ids.length > MAX_LAYERS)
@@ -61,8 +63,11 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
       throw invalid('history is no list of objects');
     }
   }
-  for (const key of ['created', 'author', 'comment', 'variant', 'container', 'docker_version'])
+  for (const key of ['architecture', 'os', 'created', 'author', 'comment', 'variant', 'container', 'docker_version'])
     optionalText(value, key);
+  const host = hostPlatform();
+  value.architecture ||= host.architecture;
+  value.os ||= host.os;
   return value as unknown as ImageConfig;
 }
 

@@ -39,7 +39,7 @@ import type { LayerStore } from './layer-store.ts';
 import { listImages } from './list-images.ts';
 import { loadImages } from './load-images.ts';
 import { pruneImages } from './prune-images.ts';
-import { familiar, isValidTag, parseReference, parseRepository } from './reference.ts';
+import { familiar, isValidTag, parseReference, refuseAlgorithm } from './reference.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 import { removeImage } from './remove-image.ts';
 import { saveImages } from './save-images.ts';
@@ -275,16 +275,13 @@ export class LocalImageStore implements ImageStore {
   }
 }
 
-/** The name that an image shall get. */
+/** The name that an image shall get. The tag goes before one that stands in `repo`. */
 export function parseTarget(repo: string, tag: string): { repository: string; tag: string } {
   if (repo.includes('@')) throw new EngineError('invalid', 'refusing to create a tag with a digest reference');
-  if (tag === '') {
-    const reference = parseReference(repo);
-    return { repository: reference.repository, tag: reference.tag ?? 'latest' };
-  }
-  if (!isValidTag(tag)) throw new EngineError('invalid', 'invalid tag format');
-  if (/^[0-9a-f]{64}$/.test(repo)) parseReference(repo);
-  return { repository: parseRepository(repo), tag };
+  const reference = parseReference(repo);
+  if (tag !== '' && !isValidTag(tag)) throw new EngineError('invalid', 'invalid tag format');
+  refuseAlgorithm(reference.repository);
+  return { repository: reference.repository, tag: tag || (reference.tag ?? 'latest') };
 }
 
 /** As Docker names what it did not find: with the tag it looked for. */

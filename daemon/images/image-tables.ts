@@ -75,8 +75,12 @@ export class ImageTables {
     this.#db.run('DELETE FROM images WHERE id = ?', id);
   }
 
-  /** The name goes from the image that had it. */
-  setTag(repository: string, tag: string, imageId: string, nowText: string): void {
+  setParent(id: string, parentId: string): void {
+    this.#db.run('UPDATE images SET parent_id = ? WHERE id = ?', parentId, id);
+  }
+
+  /** The name goes from the image that had it. `nowText`: it is given here; not when a name comes with its image from elsewhere. */
+  setTag(repository: string, tag: string, imageId: string, nowText?: string): void {
     this.#db.transaction(() => {
       this.#db.run(
         'INSERT INTO image_tags (repository, tag, image_id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET image_id = excluded.image_id',
@@ -84,7 +88,7 @@ export class ImageTables {
         tag,
         imageId,
       );
-      this.#db.run('UPDATE images SET tagged_at = ? WHERE id = ?', nowText, imageId);
+      if (nowText !== undefined) this.#db.run('UPDATE images SET tagged_at = ? WHERE id = ?', nowText, imageId);
     });
     this.#onNames();
   }

@@ -2,7 +2,7 @@
 // transaction, or nothing does.
 import type { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
-import { ArchiveSpool } from './archive-spool.ts';
+import { ArchiveSpool, type SpooledFile } from './archive-spool.ts';
 import { decompressed } from './decompress.ts';
 import type { LoadOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
@@ -16,6 +16,7 @@ import { familiar } from './reference.ts';
 
 interface WantedLayer {
   readonly planned: PlannedLayer;
+  readonly file: SpooledFile;
   readonly parentKey: string | undefined;
 }
 
@@ -29,11 +30,11 @@ export async function loadImages(store: LocalImageStore, archive: Readable, opti
   using holds = new DisposableStack();
   const wanted = wantedLayers(store, images, holds);
   const loaded = new Map<string, LoadedLayer>();
-  for (const [key, { planned }] of wanted) {
-    const layer = await staging.get(planned.file);
+  for (const [key, { planned, file }] of wanted) {
+    const layer = await staging.get(file);
     holds.use(layer.staged);
-    loaded.set(key, { ...layer, kept: checkLayer(layer, planned) });
-    if (!options.quiet) tellLoaded(options, planned);
+    loaded.set(key, { ...layer, kept: checkLayer(layer, planned, file) });
+    if (!options.quiet) tellLoaded(options, planned.diffId, file.bytes);
   }
   options.signal?.throwIfAborted();
   // The archive is of no use any more: synchronised, it would be written to the disk as well.
@@ -57,15 +58,22 @@ function wantedLayers(
   holds: DisposableStack,
 ): Map<string, WantedLayer> {
   const wanted = new Map<string, WantedLayer>();
+  /** Unless another image of the archive has it. */
+  const missing = new Map<string, string>();
   for (const { layers } of images) {
     let parentKey: string | undefined;
     for (const planned of layers) {
       const key = chainId(parentKey, planned.diffId);
       const known = store.parts.layers.byKey(key);
+      const { file } = planned;
       if (known !== undefined) holds.use(store.parts.layers.hold(known.number));
-      else if (!wanted.has(key)) wanted.set(key, { planned, parentKey });
+      else if (file === undefined) missing.set(key, planned.name);
+      else if (!wanted.has(key)) wanted.set(key, { planned, file, parentKey });
       parentKey = key;
     }
+  }
+  for (const [key, name] of missing) {
+    if (!wanted.has(key)) throw new EngineError('invalid', `read archive: it holds no ${name.slice(0, 200)}`);
   }
   return wanted;
 }
@@ -90,7 +98,6 @@ function publishAll(
 function record(store: LocalImageStore, images: readonly PlannedImage[], options: LoadOptions): void {
   const { tables, content, layers } = store.parts;
   const told: string[] = [];
-  const now = new Date().toISOString();
   tables.transaction(() => {
     for (const image of images) {
       const parentId = parentOf(store, image, images);
@@ -104,12 +111,13 @@ function record(store: LocalImageStore, images: readonly PlannedImage[], options
         ...(parentId === undefined ? {} : { parentId }),
         ...(isWhole && image.manifest !== undefined ? { manifest: image.manifest.descriptor } : {}),
       });
+      if (parentId !== undefined) tables.setParent(image.id, parentId);
       for (const { repository, tag } of image.names) {
         const shown = familiar({ repository, tag, digest: undefined });
         const before = tables.byTag(repository, tag);
         if (before !== undefined && before !== image.id)
           told.push(`The image ${shown} already exists, renaming the old one with ID ${before} to empty string\n`);
-        tables.setTag(repository, tag, image.id, now);
+        tables.setTag(repository, tag, image.id);
         told.push(`Loaded image: ${shown}\n`);
       }
       if (image.names.length === 0) told.push(`Loaded image ID: ${image.id}\n`);
@@ -135,6 +143,6 @@ function descendsFrom({ parts: { tables } }: LocalImageStore, id: string, ancest
   return seen.has(ancestor);
 }
 
-function tellLoaded({ tell }: LoadOptions, { diffId, file }: PlannedLayer): void {
-  tell(counted('Loading layer', diffId.slice('sha256:'.length, 'sha256:'.length + 12), file.bytes, file.bytes));
+function tellLoaded({ tell }: LoadOptions, diffId: string, bytes: number): void {
+  tell(counted('Loading layer', diffId.slice('sha256:'.length, 'sha256:'.length + 12), bytes, bytes));
 }

@@ -51,7 +51,11 @@ export async function mayBeLayer(spool: ArchiveSpool, file: SpooledFile): Promis
 }
 
 /** What was unpacked has to be what the image says. Resolves to the blob as it is recorded. */
-export function checkLayer({ staged, kept }: LoadedLayer, { file, blob, diffId }: PlannedLayer): Descriptor {
+export function checkLayer(
+  { staged, kept }: LoadedLayer,
+  { blob, diffId }: PlannedLayer,
+  file: SpooledFile,
+): Descriptor {
   if (staged.staged.diffId !== diffId)
     throw new EngineError('invalid', `load layer ${diffId}: its archive has the digest ${staged.staged.diffId}`);
   if (blob === undefined) return kept;

@@ -6,14 +6,17 @@ import { parseBoundedJson } from './bounded-json.ts';
 import { isDigest } from './image-config.ts';
 import { digestOf, MAX_MANIFEST_BYTES } from './image-manifest.ts';
 import { hostPlatform, type Platform, platformMatches } from './platform.ts';
-import { parseReference, parseRepository } from './reference.ts';
+import { parseReference, parseRepository, refuseAlgorithm } from './reference.ts';
 import { parseManifest } from './registry/manifest.ts';
 import { indexTypes, manifestTypes } from './registry/media-types.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 
 export interface PlannedLayer {
   readonly diffId: string;
-  readonly file: SpooledFile;
+  /** Its name in the archive. */
+  readonly name: string;
+  /** undefined: the archive does not have it. That is well where the layer is here already: some tools leave out what they have loaded before. */
+  readonly file: SpooledFile | undefined;
   /** What its blob has to be; undefined in archives that do not say. */
   readonly blob: Descriptor | undefined;
 }
@@ -81,16 +84,18 @@ async function planEntry(spool: ArchiveDocuments, entry: Json, others: readonly 
     const { repository, tag: name, digest } = parseReference(tag);
     if (name === undefined || digest !== undefined)
       throw bad('manifest.json', `names an image ${JSON.stringify(tag)}: it needs a tag`);
+    refuseAlgorithm(repository);
     return { repository, tag: name };
   });
-  const files = (layerNames ?? []).map((name) => ({ name, file: spool.get(inBytes(name)) }));
+  const files = (layerNames ?? []).map((name) => ({ name, file: spool.find(inBytes(name)) }));
   checkCount(image.config, files.length);
   const same = others.find(({ id }) => id === image.id);
   const blobs = new Map(same?.layers.map(({ file, blob }) => [file, blob]));
   const layers = files.map(({ name, file }, i) => ({
     diffId: image.config.rootfs.diff_ids[i] as string,
+    name,
     file,
-    blob: blobs.get(file) ?? blobOfName(name, file),
+    blob: file === undefined ? undefined : (blobs.get(file) ?? blobOfName(name, file)),
   }));
   const isSame = same?.layers.every(({ file }, i) => file === layers[i]?.file) === true;
   return {
@@ -203,7 +208,8 @@ async function planManifest(
   checkCount(image.config, manifest.layers.length);
   const layers = manifest.layers.map((blob, i) => ({
     diffId: image.config.rootfs.diff_ids[i] as string,
-    file: spool.get(blobPath(blob.digest)),
+    name: blobPath(blob.digest),
+    file: spool.find(blobPath(blob.digest)),
     blob,
   }));
   return {
@@ -223,6 +229,7 @@ function nameIn(annotations: unknown): { repository: string; tag: string } | und
   const text = typeof full === 'string' ? full : typeof short === 'string' && /[:/]/.test(short) ? short : undefined;
   if (text === undefined) return undefined;
   const { repository, tag, digest } = parseReference(text);
+  refuseAlgorithm(repository);
   return digest !== undefined ? undefined : { repository: parseRepository(repository), tag: tag ?? 'latest' };
 }
 

@@ -56,6 +56,14 @@ export function parseRepository(name: string): string {
   return repository;
 }
 
+/**
+ * "sha256:abc" reads as an id: an image of that name could not be removed by it. `repository` is a full name. Throws in Docker's words.
+ */
+export function refuseAlgorithm(repository: string): void {
+  if (familiarName(repository) !== 'sha256') return;
+  throw new EngineError('invalid', 'refusing to create an ambiguous tag using digest algorithm as name');
+}
+
 export function isValidTag(tag: string): boolean {
   return TAG.test(tag);
 }

@@ -134,7 +134,11 @@ async function* archive(store: LocalImageStore, saved: readonly Saved[]): AsyncG
     if (isNew(manifest.descriptor.digest)) yield file(blobPath(manifest.descriptor.digest), manifest.bytes);
   }
   yield json('index.json', layoutIndex(saved));
-  yield json('manifest.json', saved.map(dockerManifest));
+  const ids = new Set(saved.map(({ image }) => image.id));
+  yield json(
+    'manifest.json',
+    saved.map((one) => dockerManifest(one, ids)),
+  );
   yield json('oci-layout', { imageLayoutVersion: '1.0.0' });
   yield json('repositories', repositories(saved));
   yield endOfArchive();
@@ -179,11 +183,14 @@ function layoutIndex(saved: readonly Saved[]): object {
   return { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
 }
 
-function dockerManifest({ image, manifest, names }: Saved): object {
+/** `ids`: of the images in the archive. A parent that is not among them would be nobody's. */
+function dockerManifest({ image, manifest, names }: Saved, ids: ReadonlySet<string>): object {
+  const { parentId } = image;
   return {
     Config: blobPath(image.id),
     RepoTags: names.length === 0 ? null : names.map((name) => familiar({ ...name, digest: undefined })),
     Layers: manifest.layers.map(({ digest }) => blobPath(digest)),
+    ...(parentId !== undefined && ids.has(parentId) ? { Parent: parentId } : {}),
   };
 }
 

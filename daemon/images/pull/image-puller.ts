@@ -237,7 +237,7 @@ export class ImagePuller {
       for (const layer of manifest.layers) if (content.has(layer.digest)) blobs.seenIn(layer.digest, repository);
       tables.setDigest(repository, top.digest, id);
       if (reference.digest === undefined && previous !== id) {
-        tables.setTag(repository, tag ?? 'latest', id, new Date().toISOString());
+        tables.setTag(repository, tag ?? 'latest', id);
       }
     });
     const shown = familiar(reference.digest === undefined ? reference : { ...reference, tag: undefined });

@@ -38,6 +38,29 @@ describe('names and lists', () => {
     expect(dangling.find(({ Id }) => Id === one)?.RepoTags).toEqual([]);
   });
 
+  test('of two tags the one that stands alone counts', async () => {
+    const id = await fixture.import([file('two', 'tags')], '');
+    fixture.store.tag(id, 'twotags:one', 'two');
+    expect([fixture.store.resolve('twotags:one'), fixture.store.get('twotags:two').id]).toEqual([undefined, id]);
+    await fixture.store.remove('twotags:two', { force: false, noPrune: false });
+  });
+
+  test('a name that reads as an id is refused, whoever gives it', async () => {
+    const id = await fixture.import([file('alg', 'orithm')], 'algorithm:1');
+    const refused = { code: 'invalid', message: 'refusing to create an ambiguous tag using digest algorithm as name' };
+    for (const [repo, tag] of [
+      ['sha256:x', ''],
+      ['sha256', 'x'],
+      ['docker.io/library/sha256', 'x'],
+    ] as const) {
+      expect(() => fixture.store.tag(id, repo, tag)).toThrow(refused.message);
+      await expect(fixture.import([file('x', 'x')], `${repo}${tag && `:${tag}`}`)).rejects.toMatchObject(refused);
+      await expect(fixture.commit('0'.repeat(64), id, { repo, tag })).rejects.toMatchObject(refused);
+    }
+    for (const repo of ['sha512', 'localhost/sha256', 'mine/sha256']) fixture.store.tag(id, repo, 'x');
+    await fixture.store.remove(id, { force: true, noPrune: false });
+  });
+
   test('names such as constructor and __proto__ are only names', async () => {
     for (const name of ['constructor', 'x/constructor', 'tostring']) {
       fixture.store.tag('base:1', name, 'constructor');
