@@ -30,6 +30,7 @@ import { registerRegistry } from './routes/registry.ts';
 import { registerSystem } from './routes/system.ts';
 import { registerVolumes } from './routes/volumes.ts';
 import type { ApiServices } from './services.ts';
+import { type OpenAttach, serveWebSocket, wantsWebSocket } from './websocket-attach.ts';
 
 export class ApiServer {
   readonly #handlers: ServerHandlers;
@@ -47,12 +48,16 @@ export class ApiServer {
     const sessions: Sessions = { open: new Set(), unreadByPeer: services.unreadByPeer };
     const app = createApp(services);
     const targets = registerRoutes(app, services, sessions);
+    const [attach] = targets;
+    const openAttach: OpenAttach = (id, query) => attach.open(id, query, undefined, 0);
     await app.ready();
     const handlers: ServerHandlers = {
       request: app.routing as ServerHandlers['request'],
-      wantsUpgrade: (request) => wantsHijack(request, targets),
+      wantsUpgrade: (request) => wantsHijack(request, targets) || wantsWebSocket(request),
       upgrade: (request, socket, head) => {
-        void serveUpgrade(request, socket, head, { targets, sessions, log: services.log });
+        if (wantsWebSocket(request)) {
+          void serveWebSocket(request, socket, head, { open: openAttach, sessions, log: services.log });
+        } else void serveUpgrade(request, socket, head, { targets, sessions, log: services.log });
       },
     };
     return new ApiServer(handlers, sessions, services);
@@ -145,7 +150,12 @@ const validatorOf: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
 
 const compilers = { buildValidator: () => validatorOf, buildSerializer: () => () => JSON.stringify };
 
-export function registerRoutes(app: App, services: ApiServices, sessions: Sessions): readonly HijackTarget[] {
+/** Attach is the first of what it returns. */
+export function registerRoutes(
+  app: App,
+  services: ApiServices,
+  sessions: Sessions,
+): readonly [HijackTarget, ...HijackTarget[]] {
   const document = new OpenApiDocument(app);
   registerSystem(app, services);
   registerContainers(app, services);

@@ -46,6 +46,15 @@ export function registerContainerStreams(app: App, { containers }: ApiServices, 
     },
   );
 
+  // With an Upgrade to WebSocket it does not come here: see websocket-attach.ts.
+  app.get(
+    '/containers/:id/attach/ws',
+    { schema: { summary: 'The same by WebSocket (101)', tags, params, querystring: attachQuery } },
+    async () => {
+      throw new EngineError('invalid', 'not websocket protocol');
+    },
+  );
+
   app.get(
     '/containers/:id/logs',
     {

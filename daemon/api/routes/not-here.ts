@@ -9,7 +9,6 @@ const notHereYet: readonly [method: HTTPMethods, path: string, what: string][] =
   ['POST', '/build/cancel', 'build an image'],
   ['POST', '/session', 'build with BuildKit'],
   ['POST', '/grpc', 'build with BuildKit'],
-  ['GET', '/containers/:id/attach/ws', 'attach by WebSocket'],
   ['GET', '/containers/:id/checkpoints', 'list checkpoints'],
   ['POST', '/containers/:id/checkpoints', 'make a checkpoint'],
   ['DELETE', '/containers/:id/checkpoints/:checkpoint', 'remove a checkpoint'],
