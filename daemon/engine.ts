@@ -39,8 +39,10 @@ import type { DaemonOptions } from './options.ts';
 import { Launcher } from './runtime/launcher.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './runtime/masked-paths.ts';
 import { RuntimeHost } from './runtime/runtime-host.ts';
-import { Database } from './state/database.ts';
+import type { Database } from './state/database.ts';
 import { EventLog, wallClockNs } from './state/event-log.ts';
+import { openState } from './state/open-state.ts';
+import { openStrays } from './state/strays.ts';
 import { openVolumes } from './volumes/open-volumes.ts';
 
 export interface Engine {
@@ -87,8 +89,11 @@ async function build(
   cleanups.push(lockRoot(paths.dataRoot), lockRoot(paths.execRoot));
   cleanups.push(writePidfile(options.pidfile));
 
-  const database = Database.open(join(paths.dataRoot, 'state.db'));
-  cleanups.push(() => database.close());
+  const tell = (fields: object, message: string) => log.warn(fields, message);
+  const state = openState({ dataRoot: paths.dataRoot, holdings: ['layers', 'containers'], tell });
+  const { database } = state;
+  cleanups.push(() => state.close());
+  const strays = openStrays(database, state.isDoubtful, tell);
   const events = new EventLog();
   const host = RuntimeHost.open();
   const launcher = Launcher.open(launcherPath());
@@ -106,6 +111,7 @@ async function build(
   const images = openImages({
     dataRoot: paths.dataRoot,
     database,
+    strays,
     usersOfImage: (imageId) => containers.usersOfImage(imageId),
     registry: options.registry,
     onEvent: ({ action, id, attributes }) => events.publish('image', action, id, attributes),
@@ -188,7 +194,7 @@ async function build(
     isDebug: options.isDebug,
     registries: images.registry.service.facts(),
   });
-  await recover(services, execs);
+  await recover(services, execs, strays);
 
   const api = await ApiServer.build({
     containers,

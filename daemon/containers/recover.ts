@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { isEngineError } from '../errors/engine-error.ts';
 import { readStartedRecord, type StartedRecord } from '../runtime/exit-record.ts';
 import { MonitorClient } from '../runtime/monitor-client.ts';
+import type { Strays } from '../state/strays.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { adoptNetwork } from './container-network.ts';
@@ -29,7 +30,7 @@ const killSignal = 9;
 const answerLimitMs = 1500;
 const idPattern = /^[0-9a-f]{64}$/;
 
-export async function recover(services: Services, execs: ExecRegistry): Promise<void> {
+export async function recover(services: Services, execs: ExecRegistry, strays: Strays): Promise<void> {
   const { store, log } = services;
   const { unreadable } = store.load();
   for (const id of unreadable) log.warn({ container: id }, 'read a container from the database: it is left alone');
@@ -46,7 +47,7 @@ export async function recover(services: Services, execs: ExecRegistry): Promise<
     }),
   );
   await services.networks.heal(runningPids(services));
-  await clearOrphans(services, known);
+  await clearOrphans(services, known, strays);
 }
 
 /** The first processes of running containers: of one whose monitor is silent, as it was noted at its start. */
@@ -234,9 +235,11 @@ async function within<T>(work: Promise<T>, limitMs: number): Promise<T | 'silent
  * Directories, cgroups and monitors that belong to no row. Only directories below this engine's own roots say that something is its own: another
  * engine may have the same cgroup parent, so a group that nothing here tells of is removed when it is empty and left alone otherwise.
  */
-async function clearOrphans(services: Services, known: ReadonlySet<string>): Promise<void> {
+async function clearOrphans(services: Services, rows: ReadonlySet<string>, strays: Strays): Promise<void> {
   const { paths, layers, cgroups, cgroupParent, runs, log } = services;
   runs.emptyTrash();
+  const lost = orphans(list(paths.containers), rows).filter((id) => strays.keeps(`containers/${id}`));
+  const known = new Set([...rows, ...lost]);
   const withRun = orphans(list(paths.runs), known);
   const withLayer = orphans(list(paths.containers), known);
   for (const id of withRun) {

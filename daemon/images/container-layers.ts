@@ -57,7 +57,8 @@ export class ContainerLayerStore implements ContainerLayers {
     this.#topLayerOf = topLayerOf;
     for (const id of readdirSync(root.containers)) {
       const number = this.#initOf(id);
-      if (number !== undefined) this.#inits.set(id, layers.hold(number));
+      // Without its lowest layer a container cannot be used any more; it can be removed.
+      if (number !== undefined && layers.has(number)) this.#inits.set(id, layers.hold(number));
     }
   }
 

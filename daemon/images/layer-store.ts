@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Database, Row } from '../state/database.ts';
+import { noStrays, type Strays } from '../state/strays.ts';
 import type { DataRoot } from './data-root.ts';
 import { MAX_LAYERS } from './image-config.ts';
 import type { Trash } from './trash.ts';
@@ -54,7 +55,7 @@ export class LayerStore {
   readonly #holds = new Map<number, number>();
   #last = 0;
 
-  constructor(root: DataRoot, db: Database, trash: Trash) {
+  constructor(root: DataRoot, db: Database, trash: Trash, strays: Strays = noStrays) {
     this.#root = root;
     this.#db = db;
     this.#trash = trash;
@@ -63,7 +64,7 @@ export class LayerStore {
     )) {
       this.#remember(layerOf(row));
     }
-    this.#clean();
+    this.#clean(strays);
   }
 
   get(number: number): Layer {
@@ -78,6 +79,10 @@ export class LayerStore {
 
   dirOf(number: number): string {
     return join(this.#root.layers, String(number));
+  }
+
+  has(number: number): boolean {
+    return this.#byNumber.has(number);
   }
 
   /** The layers from `top` down. */
@@ -158,7 +163,8 @@ export class LayerStore {
     }
     const kept = new Set<number>();
     for (const top of [...tops, ...this.#holds.keys()]) {
-      for (let number = top; number !== undefined && !kept.has(number); number = this.get(number).parent)
+      // Of one that was lost nothing is known, and nothing kept.
+      for (let number = top; number !== undefined && !kept.has(number); number = this.#byNumber.get(number)?.parent)
         kept.add(number);
     }
     const gone = [...this.#byNumber.values()]
@@ -246,10 +252,12 @@ export class LayerStore {
   }
 
   /** What a killed daemon left: directories without a row. Their numbers are not used again while they lie there. */
-  #clean(): void {
+  #clean(strays: Strays): void {
     this.#trash.discardAllBelow(this.#root.staging);
     for (const name of readdirSync(this.#root.layers)) {
-      if (!this.#byNumber.has(Number(name))) this.#trash.discard(join(this.#root.layers, name));
+      if (this.#byNumber.has(Number(name))) continue;
+      if (!strays.keeps(`layers/${name}`)) this.#trash.discard(join(this.#root.layers, name));
+      else if (Number.isSafeInteger(Number(name))) this.#last = Math.max(this.#last, Number(name));
     }
   }
 }

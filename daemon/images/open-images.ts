@@ -2,6 +2,7 @@
 // left half-made goes to the trash before anything else can see it.
 import { EngineError } from '../errors/engine-error.ts';
 import type { Database } from '../state/database.ts';
+import type { Strays } from '../state/strays.ts';
 import { JailedArchive } from './archive.ts';
 import { BlobTables } from './blob-tables.ts';
 import { ContainerLayerStore } from './container-layers.ts';
@@ -22,6 +23,8 @@ export interface ImagesOptions {
   /** Absolute. The caller holds its lock. */
   dataRoot: string;
   database: Database;
+  /** What is left alone though no row knows it. */
+  strays?: Strays;
   usersOfImage: UsersOfImage;
   onEvent?: (event: ImageEvent) => void;
   /** What went wrong in the background (emptying the trash). */
@@ -43,7 +46,7 @@ export function openImages(options: ImagesOptions): Images {
   const root = openDataRoot(options.dataRoot);
   const jail = new Jail();
   const trash = new Trash(root.trash, jail, onError);
-  const layers = new LayerStore(root, options.database, trash);
+  const layers = new LayerStore(root, options.database, trash, options.strays);
   const content = new ContentStore(root.content, root.staging);
   const blobs = new BlobTables(options.database);
   const tables = new ImageTables(options.database, () => index.writeSoon());

@@ -1,8 +1,10 @@
 // The engine's one SQLite database: opening, migrating, transactions, prepared statements. Knows nothing of what the tables mean.
-// WAL with synchronous=FULL: a commit that returned survives a power cut.
+// WAL with synchronous=FULL: a commit that returned survives a power cut. What to do about one that is lost or damaged: open-state.ts.
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { EngineError } from '../errors/engine-error.ts';
 import { type Migration, migrations } from './migrations.ts';
+import type { RowCopies, RowCopy } from './row-copies.ts';
+import { RowWatch } from './row-watch.ts';
 
 export type SqlValue = SQLInputValue;
 export type Row = Record<string, unknown>;
@@ -11,42 +13,83 @@ const pageBytes = 4096;
 /** Pages after which the write-ahead log is copied into the database and begun again: one megabyte. */
 const checkpointPages = 256;
 
+/** Results of SQLite. */
+const sqlite = {
+  io: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  notADatabase: 26,
+  unique: 2067,
+  primaryKey: 1555,
+} as const;
+
+/** The file is not what it was: neither a full disk nor anything else that passes. */
+export class DamagedDatabase extends EngineError {}
+
 export class Database {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
+  #watch: RowWatch | undefined;
+  /** How many migrations it has. */
+  readonly level: number;
+  /** There was nothing in it before. */
+  readonly isNew: boolean;
+  /** The disk is full: what is written may fail. */
+  isFull = false;
 
-  private constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync, path: string, list: readonly Migration[]) {
     this.#db = db;
+    this.level = list.length;
+    this.isNew = this.get('SELECT 1 FROM sqlite_schema LIMIT 1') === undefined;
+    this.#migrate(path, list);
+    this.#reserveSpace();
   }
 
-  /** Opens `path` (":memory:" in tests), making and migrating it as needed. The caller holds the lock of the data root. */
+  /**
+   * Opens `path` (":memory:" in tests), making and migrating it as needed. The caller holds the lock of the data root. Throws
+   * DamagedDatabase when it is no database, or not a whole one.
+   */
   static open(path: string, list: readonly Migration[] = migrations): Database {
-    let db: DatabaseSync | undefined;
     try {
-      db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
-      return Database.#prepareFile(db, path, list);
+      return Database.#openFile(path, list, 'NORMAL');
     } catch (error) {
-      db?.close();
-      if (error instanceof EngineError) throw error;
-      const why = error instanceof Error ? error.message : String(error);
-      throw new EngineError('system', `open ${path}: ${why}: move it away to begin with an empty state`, {
-        cause: error,
-      });
+      // Without room for the file that processes share (-shm) one that is alone can do.
+      if (!hasResult(error, sqlite.full, sqlite.io, sqlite.cannotOpen)) throw openError(path, error);
+    }
+    try {
+      return Database.#openFile(path, list, 'EXCLUSIVE');
+    } catch (error) {
+      throw openError(path, error);
     }
   }
 
-  static #prepareFile(db: DatabaseSync, path: string, list: readonly Migration[]): Database {
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
-    const database = new Database(db);
-    database.#migrate(path, list);
-    database.#reserveSpace();
-    return database;
+  static #openFile(path: string, list: readonly Migration[], locking: 'NORMAL' | 'EXCLUSIVE'): Database {
+    const db = new DatabaseSync(path, { timeout: 5000, enableForeignKeyConstraints: true });
+    try {
+      db.exec(`PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL`);
+      db.exec('PRAGMA trusted_schema = OFF');
+      const [found] = db.prepare('PRAGMA integrity_check(1)').all();
+      const verdict = String(found?.integrity_check);
+      if (verdict !== 'ok') throw new DamagedDatabase('system', `open ${path}: ${verdict}`);
+      return new Database(db, path, list);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  /** From here on every row that changes has its copy brought in step. */
+  copyRows(copies: RowCopies, allRows: () => Iterable<RowCopy>, onError: (error: unknown) => void): void {
+    this.#watch = new RowWatch({ db: this.#db, copies, level: this.level, allRows, onError });
   }
 
   /** Runs a statement that changes something; returns how many rows it changed. */
   run(sql: string, ...params: SqlValue[]): number {
-    return this.#telling(() => Number(this.#prepare(sql).run(...params).changes));
+    const change = () => Number(this.#prepare(sql).run(...params).changes);
+    // A copy goes before the commit: so there has to be one.
+    return this.#watch === undefined || this.#depth > 0 ? this.#telling(change) : this.transaction(change);
   }
 
   get(sql: string, ...params: SqlValue[]): Row | undefined {
@@ -66,19 +109,24 @@ export class Database {
   #runTransaction<T>(work: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE');
     this.#depth++;
+    let isCommitted = false;
     try {
       const result = work();
+      this.#watch?.beforeCommit();
       this.#db.exec('COMMIT');
+      isCommitted = true;
       return result;
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     } finally {
       this.#depth--;
+      this.#watch?.settled(isCommitted);
     }
   }
 
   close(): void {
+    this.#watch?.flush();
     this.#statements.clear();
     this.#db.close();
   }
@@ -92,7 +140,7 @@ export class Database {
     try {
       return work();
     } catch (error) {
-      if (!isFull(error) || this.#depth > 0) throw error;
+      if (!hasResult(error, sqlite.full) || this.#depth > 0) throw error;
       throw new EngineError('system', 'write the state database: no space left on device', { cause: error });
     }
   }
@@ -102,13 +150,19 @@ export class Database {
    * used again from its beginning, and the database gets free pages; both keep their blocks.
    */
   #reserveSpace(): void {
-    this.#db.exec(`
-      PRAGMA wal_autocheckpoint = ${checkpointPages};
-      CREATE TABLE IF NOT EXISTS reserve (bytes BLOB) STRICT;
-      INSERT INTO reserve VALUES (zeroblob(${(checkpointPages + 64) * pageBytes}));
-      DELETE FROM reserve;
-      PRAGMA wal_checkpoint(RESTART);
-    `);
+    this.#db.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`);
+    try {
+      this.#db.exec(`
+        CREATE TABLE IF NOT EXISTS reserve (bytes BLOB) STRICT;
+        INSERT INTO reserve VALUES (zeroblob(${(checkpointPages + 64) * pageBytes}));
+        DELETE FROM reserve;
+        PRAGMA wal_checkpoint(RESTART);
+      `);
+    } catch (error) {
+      // What is there can be read all the same, and what fits in what is left can be written.
+      if (!hasResult(error, sqlite.full, sqlite.io)) throw error;
+      this.isFull = true;
+    }
   }
 
   #prepare(sql: string): StatementSync {
@@ -143,12 +197,24 @@ export class Database {
   }
 }
 
-function isFull(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === 13;
+/** The result's lowest byte is its kind. */
+function hasResult(error: unknown, ...kinds: readonly number[]): boolean {
+  if (!(error instanceof Error) || !('errcode' in error)) return false;
+  return kinds.includes(Number(error.errcode) & 0xff);
+}
+
+function openError(path: string, error: unknown): EngineError {
+  if (error instanceof EngineError) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  if (hasResult(error, sqlite.corrupt, sqlite.notADatabase))
+    return new DamagedDatabase('system', `open ${path}: ${why}`, { cause: error });
+  if (hasResult(error, sqlite.full))
+    return new EngineError('system', `open ${path}: no space left on device`, { cause: error });
+  return new EngineError('system', `open ${path}: ${why}`, { cause: error });
 }
 
 /** True for the error of a UNIQUE or PRIMARY KEY constraint. */
 export function isUniqueViolation(error: unknown): boolean {
   if (!(error instanceof Error) || !('errcode' in error)) return false;
-  return error.errcode === 2067 || error.errcode === 1555;
+  return error.errcode === sqlite.unique || error.errcode === sqlite.primaryKey;
 }

@@ -104,4 +104,6 @@ export const migrations: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  // Nothing but the note: an engine that does not keep the copies in step (row-copies.ts) must not write.
+  { name: '0006-row-copies', sql: '' },
 ];
