@@ -9,12 +9,12 @@ import { type App, sendJson } from './app.ts';
 import { compileBody } from './body-schema.ts';
 import { drained } from './body-stream.ts';
 import { errorAnswer } from './error-status.ts';
-import { type HijackTarget, type Sessions, serveUpgrade, wantsHijack } from './hijack.ts';
+import { type HijackTarget, type Sessions, serveHijack, wantsHijack } from './hijack.ts';
 import { createHttpServer, type HeaderTimeout, type ServerHandlers } from './http-server.ts';
 import { type ListenOptions, openListener } from './listeners.ts';
 import { OpenApiDocument } from './openapi.ts';
 import { compileQuery } from './query.ts';
-import { readJsonBody } from './read-body.ts';
+import { contentTypeOf, readJsonBody } from './read-body.ts';
 import { rewriteUrl } from './rewrite-url.ts';
 import { registerContainerFiles } from './routes/container-files.ts';
 import { registerContainerLifecycle } from './routes/container-lifecycle.ts';
@@ -30,7 +30,9 @@ import { registerRegistry } from './routes/registry.ts';
 import { registerSystem } from './routes/system.ts';
 import { registerVolumes } from './routes/volumes.ts';
 import type { ApiServices } from './services.ts';
-import { type OpenAttach, serveWebSocket, wantsWebSocket } from './websocket-attach.ts';
+
+/** The parser of all of them asks the request itself: see contentTypeOf. */
+const anyMediaType = 'application/octet-stream';
 
 export class ApiServer {
   readonly #handlers: ServerHandlers;
@@ -47,17 +49,13 @@ export class ApiServer {
   static async build(services: ApiServices): Promise<ApiServer> {
     const sessions: Sessions = { open: new Set(), unreadByPeer: services.unreadByPeer };
     const app = createApp(services);
-    const targets = registerRoutes(app, services, sessions);
-    const [attach] = targets;
-    const openAttach: OpenAttach = (id, query) => attach.open(id, query, undefined, 0);
+    const targets = registerRoutes(app, services);
     await app.ready();
     const handlers: ServerHandlers = {
       request: app.routing as ServerHandlers['request'],
-      wantsUpgrade: (request) => wantsHijack(request, targets) || wantsWebSocket(request),
+      wantsUpgrade: (request) => wantsHijack(request, targets),
       upgrade: (request, socket, head) => {
-        if (wantsWebSocket(request)) {
-          void serveWebSocket(request, socket, head, { open: openAttach, sessions, log: services.log });
-        } else void serveUpgrade(request, socket, head, { targets, sessions, log: services.log });
+        void serveHijack(request, socket, head, { targets, sessions, log: services.log });
       },
     };
     return new ApiServer(handlers, sessions, services);
@@ -111,6 +109,8 @@ export function createApp(services: ApiServices): App {
     reply.headers(commonHeaders);
     try {
       checkVersion(request.originalUrl);
+      // Fastify refuses what is no media type before any parser is asked, but to a route without JSON it does not matter.
+      request.headers['content-type'] = anyMediaType;
       done();
     } catch (error) {
       done(error as Error);
@@ -120,7 +120,7 @@ export function createApp(services: ApiServices): App {
   app.addContentTypeParser('*', (request, payload, done) => {
     const { body } = request.routeOptions.config;
     if (body !== 'json') return done(null, body === 'stream' ? payload : undefined);
-    readJsonBody(payload, request.headers['content-type']).then((parsed) => done(null, parsed), done);
+    readJsonBody(payload, contentTypeOf(request.raw)).then((parsed) => done(null, parsed), done);
   });
   app.setErrorHandler(async (error, request, reply) => {
     await drained(request.raw);
@@ -150,19 +150,14 @@ const validatorOf: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
 
 const compilers = { buildValidator: () => validatorOf, buildSerializer: () => () => JSON.stringify };
 
-/** Attach is the first of what it returns. */
-export function registerRoutes(
-  app: App,
-  services: ApiServices,
-  sessions: Sessions,
-): readonly [HijackTarget, ...HijackTarget[]] {
+export function registerRoutes(app: App, services: ApiServices): readonly HijackTarget[] {
   const document = new OpenApiDocument(app);
   registerSystem(app, services);
   registerContainers(app, services);
   registerContainerLifecycle(app, services);
   registerContainerFiles(app, services);
-  const attach = registerContainerStreams(app, services, sessions);
-  const execStart = registerExec(app, services, sessions);
+  const attach = registerContainerStreams(app, services);
+  const execStart = registerExec(app, services);
   registerExplain(app, services);
   registerImages(app, services);
   registerImageArchives(app, services);
@@ -171,5 +166,5 @@ export function registerRoutes(
   registerVolumes(app, services);
   registerNotHere(app);
   document.register(app);
-  return [attach, execStart];
+  return [...attach, execStart];
 }

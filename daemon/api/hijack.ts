@@ -1,34 +1,39 @@
-// Attach and exec start: requests after which the connection carries a process's stdio. Clients ask with `Upgrade: tcp` (then this file does
-// all of the HTTP, for Node hands over a bare socket before the body) or without (then the route has read the body, and the connection is
-// taken over). Both end in the same session.
+// Attach and exec start: requests after which the connection carries a process's stdio. This file does all of their HTTP, whether the client
+// asks with `Upgrade: tcp`, with a WebSocket or without a word: Node hands over a bare socket right behind the headers, so that nothing that
+// follows, be it the body, input or the client's end, is taken for HTTP.
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Attachment } from '../containers/container-service.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkVersion, commonHeaders, requestedVersion, stripVersion } from './api-version.ts';
 import { errorAnswer, errorBody } from './error-status.ts';
 import { headersRead, pythonClient } from './header-read.ts';
-import { endWith, headerLines, statusLine, takeOverConnection } from './http-server.ts';
-import { parseJson } from './read-body.ts';
+import { readHijackBody } from './hijack-body.ts';
+import { endWith, headerLines, statusLine } from './http-server.ts';
 import type { ApiLog, ApiServices } from './services.ts';
 import { serveStdio } from './stdio-session.ts';
 import { streamContentType } from './stream-framing.ts';
+import { acceptWebSocket } from './websocket-accept.ts';
+import { WebSocketStream } from './websocket-stream.ts';
 
 /** What a route gives to be hijacked. `attachment` undefined: answer 200 without a session (a detached exec). */
 export interface Opened {
   attachment: Attachment | undefined;
   detachKeys: Buffer;
+  /** Frames tell stdout and stderr apart; when absent: unless the process has a terminal. */
+  isFramed?: boolean;
 }
 
 export interface HijackTarget {
+  method: 'POST' | 'GET';
   /** The path without its version, the id in the group `id`. */
   path: RegExp;
+  /** The session goes over a WebSocket, and only so. */
+  isWebSocket?: boolean;
+  /** A JSON body belongs to the request; else one that comes is passed over. */
+  hasBody?: boolean;
   open: (id: string, query: URLSearchParams, body: unknown, version: number) => Promise<Opened>;
 }
-
-const upgradeBodyLimit = 64 * 1024;
-const bodyTimeoutMs = 20_000;
 
 export interface Sessions {
   /** In progress, to be cut when the engine stops. */
@@ -36,135 +41,98 @@ export interface Sessions {
   readonly unreadByPeer: ApiServices['unreadByPeer'] | undefined;
 }
 
-export function wantsHijack(request: IncomingMessage, targets: readonly HijackTarget[]): boolean {
-  if (request.method !== 'POST' || request.headers.upgrade?.toLowerCase() !== 'tcp') return false;
-  const path = pathOf(request.url ?? '');
-  return targets.some((target) => target.path.test(path));
+/** Before, the messages of a WebSocket were text. */
+const binarySince = 1028;
+
+interface Context {
+  targets: readonly HijackTarget[];
+  sessions: Sessions;
+  log: ApiLog;
 }
 
-/** Serves an Upgrade from its headers to its end. Never rejects. */
-export async function serveUpgrade(
+/** Where the requests that reach a route's own handler go: only a Node that does not hand over connections makes them. */
+export function notHandedOver(): never {
+  throw new EngineError('not-implemented', 'attach without an upgrade: ask for "Connection: Upgrade", "Upgrade: tcp"');
+}
+
+export function wantsHijack(request: IncomingMessage, targets: readonly HijackTarget[]): boolean {
+  const { method } = request;
+  if (method !== 'POST' && method !== 'GET') return false;
+  const path = pathOf(request.url ?? '');
+  return targets.some((target) => target.method === method && target.path.test(path));
+}
+
+/** Serves such a request from behind its headers to its end. Never rejects. */
+export async function serveHijack(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
-  context: { targets: readonly HijackTarget[]; sessions: Sessions; log: ApiLog },
+  context: Context,
 ): Promise<void> {
   socket.on('error', () => undefined);
   const url = request.url ?? '';
   try {
     checkVersion(url);
-    const { body, leftover } = await readUpgradeBody(request, socket, head);
-    const { target, id } = findTarget(pathOf(url), context.targets);
+    const { target, id } = findTarget(request.method ?? '', pathOf(url), context.targets);
+    const accept = target.isWebSocket ? acceptWebSocket(request.headers) : undefined;
+    const { body, leftover } = await readHijackBody(request, socket, head, target.hasBody ?? false);
     const query = new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?') + 1) : '');
     const version = requestedVersion(url);
     const opened = await target.open(id, query, body, version);
     if (opened.attachment === undefined) return endWith(socket, 200, '');
-    const headers = {
-      'Content-Type': streamContentType(opened.attachment.tty, version),
-      Connection: 'Upgrade',
-      Upgrade: 'tcp',
-      ...commonHeaders,
-    };
-    socket.write(`${statusLine(101, 'UPGRADED')}${headerLines(headers)}\r\n`);
-    await runSession(socket, opened, opened.attachment, { leftover, request, sessions: context.sessions });
+    const session = { ...opened, attachment: opened.attachment, leftover, request, sessions: context.sessions };
+    if (accept !== undefined) {
+      socket.write(`${statusLine(101, 'Switching Protocols')}${headerLines(accept)}\r\n`);
+      // Both streams as they are: the messages of a WebSocket say nothing of their stream.
+      const stream = new WebSocketStream(socket, leftover, version < binarySince);
+      return await runSession(stream, { ...session, leftover: Buffer.alloc(0), isFramed: false });
+    }
+    const isFramed = opened.isFramed ?? !opened.attachment.tty;
+    if (request.headers.upgrade?.toLowerCase() === 'tcp') {
+      // The newer name of the stream goes with an upgrade only, as with Docker.
+      const type = { 'Content-Type': streamContentType(!isFramed, version), Connection: 'Upgrade', Upgrade: 'tcp' };
+      socket.write(`${statusLine(101, 'UPGRADED')}${headerLines({ ...type, ...commonHeaders })}\r\n`);
+    } else {
+      const type = { 'Content-Type': streamContentType(true, version) };
+      socket.write(`${statusLine(200, 'OK')}${headerLines({ ...type, ...commonHeaders })}\r\n`);
+    }
+    await runSession(socket, { ...session, isFramed });
   } catch (error) {
     const answer = errorAnswer(error, context.log);
     endWith(socket, answer.status, answer.status === 304 ? '' : errorBody(answer.message));
   }
 }
 
-/** The same for a request that came through a route. Errors of `opened` were answered by the route already. */
-export async function serveTakenOver(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  opened: Opened & { attachment: Attachment },
-  sessions: Sessions,
-): Promise<void> {
-  let socket: Duplex;
-  try {
-    socket = takeOverConnection(request.raw, reply.raw);
-  } catch (error) {
-    opened.attachment.close();
-    throw error;
-  }
-  reply.hijack();
-  const contentType = streamContentType(opened.attachment.tty, requestedVersion(request.originalUrl));
-  socket.write(`${statusLine(200, 'OK')}${headerLines({ 'Content-Type': contentType, ...commonHeaders })}\r\n`);
-  await runSession(socket, opened, opened.attachment, {
-    leftover: Buffer.alloc(0),
-    request: request.raw,
-    sessions,
-  });
+interface Session {
+  attachment: Attachment;
+  detachKeys: Buffer;
+  isFramed: boolean;
+  leftover: Buffer;
+  request: IncomingMessage;
+  sessions: Sessions;
 }
 
-async function runSession(
-  socket: Duplex,
-  opened: Opened,
-  attachment: Attachment,
-  context: { leftover: Buffer; request: IncomingMessage; sessions: Sessions },
-): Promise<void> {
-  const { open, unreadByPeer } = context.sessions;
+async function runSession(socket: Duplex, session: Session): Promise<void> {
+  const { attachment, detachKeys, isFramed, leftover, request } = session;
+  const { open, unreadByPeer } = session.sessions;
   open.add(socket);
   socket.once('close', () => open.delete(socket));
-  const isPython = pythonClient.test(context.request.headers['user-agent'] ?? '');
+  const isPython = pythonClient.test(request.headers['user-agent'] ?? '');
   await serveStdio(socket, attachment, {
-    leftover: context.leftover,
-    isFramed: !attachment.tty,
-    detachKeys: opened.detachKeys,
+    leftover,
+    isFramed,
+    detachKeys,
     ...(isPython ? { mayWrite: () => headersRead(socket, unreadByPeer) } : {}),
   });
 }
 
-/** The body is what Content-Length says, from behind the headers on; what follows it is the session's input. */
-async function readUpgradeBody(
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): Promise<{ body: unknown; leftover: Buffer }> {
-  if (request.headers['transfer-encoding'] !== undefined) {
-    throw new EngineError('invalid', 'a request with an upgrade needs a Content-Length instead of a Transfer-Encoding');
-  }
-  const length = Number(request.headers['content-length'] ?? 0);
-  if (!(length <= upgradeBodyLimit)) {
-    throw new EngineError('too-large', `request body is larger than ${upgradeBodyLimit} bytes`);
-  }
-  const bytes = head.length >= length ? head : await readMore(socket, head, length);
-  const body = bytes.subarray(0, length);
-  return {
-    body: length === 0 ? undefined : parseJson(body, request.headers['content-type'] ?? 'application/json'),
-    leftover: bytes.subarray(length),
-  };
-}
-
-function readMore(socket: Duplex, head: Buffer, length: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks = [head];
-    let total = head.length;
-    const timer = setTimeout(() => fail('request body did not arrive in time'), bodyTimeoutMs);
-    const stop = () => {
-      clearTimeout(timer);
-      socket.pause();
-      socket.off('data', take).off('end', cut).off('close', cut);
-    };
-    const fail = (message: string) => {
-      stop();
-      reject(new EngineError('invalid', message));
-    };
-    const cut = () => fail('request body was cut off');
-    const take = (chunk: Buffer) => {
-      chunks.push(chunk);
-      total += chunk.length;
-      if (total < length) return;
-      stop();
-      resolve(Buffer.concat(chunks));
-    };
-    socket.on('data', take).on('end', cut).on('close', cut);
-  });
-}
-
-function findTarget(path: string, targets: readonly HijackTarget[]): { target: HijackTarget; id: string } {
+function findTarget(
+  method: string,
+  path: string,
+  targets: readonly HijackTarget[],
+): { target: HijackTarget; id: string } {
   for (const target of targets) {
-    const id = target.path.exec(path)?.groups?.id;
+    const id = target.method === method ? target.path.exec(path)?.groups?.id : undefined;
     if (id === undefined) continue;
     try {
       return { target, id: decodeURIComponent(id) };

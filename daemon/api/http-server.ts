@@ -1,18 +1,16 @@
-// The HTTP servers below the routes: limits, time-outs, what is answered to bytes that are no HTTP, and the two ways in which a connection
-// stops being HTTP (an Upgrade, or taken from under an answered request).
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+// The HTTP servers below the routes: limits, time-outs, what is answered to bytes that are no HTTP, and how a connection stops being HTTP.
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer, type Server, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
-import { EngineError } from '../errors/engine-error.ts';
 import { commonHeaders } from './api-version.ts';
 import { errorBody } from './error-status.ts';
 
 export interface ServerHandlers {
   request: RequestListener;
-  /** Requests for which a protocol switch is done; all other Upgrade headers are ignored. */
+  /** Requests whose connection is handed over, with an Upgrade header or without; all other Upgrade headers are ignored. */
   wantsUpgrade: (request: IncomingMessage) => boolean;
   /** `head`: what arrived behind the headers. The socket has no listeners left. */
   upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -64,6 +62,11 @@ export function createHttpServer(
         );
   server.maxConnections = connectionLimit;
   server.maxHeadersCount = 100;
+  // A client may end its side with its request and still read: answers go on, streams end (see ResponseStream).
+  (server as unknown as { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) =>
+    handOver(socket, handlers.wantsUpgrade),
+  );
   server.on('clientError', answerBadRequest);
   server.on('upgrade', handlers.upgrade);
   return server;
@@ -104,34 +107,21 @@ export function headerLines(headers: Readonly<Record<string, string>>): string {
   return lines;
 }
 
-/** Of Node's connection parser, what taking a connection over needs. */
+/** Of Node's parser of a connection: what it calls when the headers of a request are there. */
 interface ConnectionParser {
-  unconsume?: () => void;
-  remove?: () => void;
-  close?: () => void;
+  onIncoming?: ((request: IncomingMessage, keepsAlive: boolean) => number) | null;
 }
 
 /**
- * Takes the connection from under a request that was read to its end and not answered yet: for clients that attach without asking for an
- * Upgrade and then send raw bytes, which the HTTP parser must not see. Throws 'not-implemented' on a Node that does not let go.
+ * To the parser only a request with `Connection: Upgrade` is one to hand over. Clients attach with less, and send raw bytes behind the request
+ * that must not be taken for the next one: so all that is wanted is marked here, before the parser goes on.
  */
-export function takeOverConnection(request: IncomingMessage, response: ServerResponse): Duplex {
-  const socket = request.socket;
+function handOver(socket: Socket, isWanted: ServerHandlers['wantsUpgrade']): void {
   const { parser } = socket as unknown as { parser?: ConnectionParser | null };
-  if (typeof parser?.unconsume !== 'function' || typeof parser.remove !== 'function') {
-    throw new EngineError(
-      'not-implemented',
-      'attach without an upgrade: ask for "Connection: Upgrade", "Upgrade: tcp"',
-    );
-  }
-  response.detachSocket(socket);
-  parser.unconsume();
-  parser.remove();
-  for (const event of ['data', 'end', 'close', 'drain', 'timeout', 'error', 'readable', 'pause', 'resume']) {
-    socket.removeAllListeners(event);
-  }
-  (socket as unknown as { parser: null }).parser = null;
-  // Not within the parser's own callbacks.
-  setImmediate(() => parser.close?.());
-  return socket;
+  const next = parser?.onIncoming;
+  if (parser === undefined || parser === null || typeof next !== 'function') return;
+  parser.onIncoming = (request, keepsAlive) => {
+    if (isWanted(request)) (request as unknown as { upgrade: boolean }).upgrade = true;
+    return next(request, keepsAlive);
+  };
 }

@@ -2,6 +2,7 @@
 // status of its own, what goes wrong later is the last line.
 import type { FastifyReply } from 'fastify';
 import type { ProgressSink } from '../images/progress.ts';
+import { whenClientLeaves } from './client-leaves.ts';
 import { clientHasLeft } from './error-status.ts';
 import { ResponseStream } from './response-stream.ts';
 import type { ProgressMessage } from './types/progress.ts';
@@ -21,10 +22,9 @@ export class ProgressStream {
   async run(work: (tell: ProgressSink, signal: AbortSignal) => Promise<void>): Promise<void> {
     const cancel = new AbortController();
     const { raw } = this.#reply;
-    const onClose = () => {
+    whenClientLeaves(raw, () => {
       if (!raw.writableEnded) cancel.abort(clientHasLeft());
-    };
-    raw.once('close', onClose);
+    });
     try {
       await work((message) => this.#tell(message), cancel.signal);
     } catch (error) {

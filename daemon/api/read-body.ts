@@ -1,10 +1,21 @@
 // Reads a JSON body: bounded in size and time, and only when it is declared as JSON, because a web page can make a browser post anything
 // else without asking.
+import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 
 export const jsonBodyLimit = 4 * 1024 * 1024;
 const bodyTimeoutMs = 60_000;
+
+function isMediaType(contentType: string | undefined): contentType is string {
+  return contentType !== undefined && /^\s*[\w!#$%&'*+.^`|~-]+(?:\/[\w!#$%&'*+.^`|~-]+)?\s*(?:;|$)/.test(contentType);
+}
+
+/** As the client sent it. */
+export function contentTypeOf({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): string | undefined {
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  return at < 0 ? undefined : rawHeaders[at + 1];
+}
 
 /** undefined when there is no body. */
 export async function readJsonBody(payload: Readable, contentType: string | undefined): Promise<unknown> {
@@ -13,11 +24,11 @@ export async function readJsonBody(payload: Readable, contentType: string | unde
 }
 
 export function parseJson(bytes: Buffer, contentType: string | undefined): unknown {
-  if (contentType === undefined || !/^application\/json\s*(?:;|$)/i.test(contentType)) {
-    throw new EngineError(
-      'invalid',
-      `unsupported Content-Type header (${contentType ?? ''}): must be 'application/json'`,
-    );
+  if (!isMediaType(contentType)) {
+    throw new EngineError('invalid', `malformed Content-Type header (${contentType ?? ''}): mime: no media type`);
+  }
+  if (!/^application\/json\s*(?:;|$)/i.test(contentType)) {
+    throw new EngineError('invalid', `unsupported Content-Type header (${contentType}): must be 'application/json'`);
   }
   try {
     return JSON.parse(bytes.toString());

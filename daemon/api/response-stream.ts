@@ -3,6 +3,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { commonHeaders } from './api-version.ts';
+import { whenClientLeaves } from './client-leaves.ts';
 
 export class ResponseStream {
   readonly raw: ServerResponse;
@@ -18,6 +19,11 @@ export class ResponseStream {
 
   get isClosed(): boolean {
     return this.raw.destroyed;
+  }
+
+  /** Runs once: when the client has gone or has only ended its side, or after the end. */
+  onLeave(callback: () => void): void {
+    whenClientLeaves(this.raw, callback);
   }
 
   /** Runs once: when the client has gone, or after the end. */
@@ -40,7 +46,7 @@ export class ResponseStream {
   }
 
   end(bytes?: string): void {
-    if (!this.raw.destroyed) this.raw.end(bytes);
+    if (!this.raw.destroyed && !this.raw.writableEnded) this.raw.end(bytes);
   }
 
   /** Something broke in the middle: the client must not take what it got for the whole. */

@@ -62,13 +62,16 @@ function takeInput(socket: Duplex, attachment: Attachment, options: SessionOptio
     socket.pause();
     pending = pending.then(() => feed(chunk)).then(() => void socket.resume());
   });
-  socket.on('end', () => {
+  const endInput = () => {
     pending = pending.then(async () => {
       if (!isOpen || stdin === undefined) return;
       isOpen = false;
       await stdin.end().catch(() => undefined);
     });
-  });
+  };
+  socket.on('end', endInput);
+  // The client's end may have come with its request, while there was no session yet.
+  if (socket.readableEnded) endInput();
   socket.on('error', () => undefined);
   socket.resume();
 }

@@ -45,6 +45,8 @@ export class WebSocketStream extends Duplex {
     socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => this.destroy());
     if (head.length > 0) this.#take(head);
+    // Its end may have come together with the handshake.
+    if (socket.readableEnded && !this.#isClosedByPeer) this.push(null);
   }
 
   override _read(): void {

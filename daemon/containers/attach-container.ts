@@ -18,7 +18,9 @@ export function attachContainer(services: Services, ref: string, options: Attach
     throw new EngineError('conflict', `container ${ref} is restarting, wait until the container is running`);
   }
   const abort = new AbortController();
-  const start = awaitStart(container, options.stream, abort.signal);
+  // Who asks for no stream has nothing to wait for.
+  const follows = options.stream && (options.stdin || options.stdout || options.stderr);
+  const start = awaitStart(container, follows, abort.signal);
   const { OpenStdin, StdinOnce, Tty } = container.record.config;
   const stdin =
     options.stdin && options.stream && OpenStdin

@@ -177,7 +177,10 @@ export function registerContainerLifecycle(app: App, { containers }: ApiServices
       if (!isCondition(condition)) throw new EngineError('invalid', `invalid condition: "${condition}"`);
       const waiter = await containers.wait(checkName('container', request.params.id), condition);
       const stream = new ResponseStream(reply, 'application/json');
-      stream.onClose(() => waiter.cancel());
+      stream.onLeave(() => {
+        waiter.cancel();
+        stream.end();
+      });
       let answer: ContainerWaitResponse;
       try {
         answer = await waiter.result;

@@ -4,7 +4,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, given, containerParams as params } from '../app.ts';
 import { parseDetachKeys } from '../detach-keys.ts';
-import { type HijackTarget, type Opened, type Sessions, serveTakenOver } from '../hijack.ts';
+import { type HijackTarget, notHandedOver, type Opened } from '../hijack.ts';
 import { lineFrames } from '../line-frames.ts';
 import { compileQuery, flag, text, timestamp } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
@@ -22,8 +22,10 @@ const attachQuery = Type.Object({
   detachKeys: text('Keys that leave a terminal; ctrl-p,ctrl-q when absent'),
 });
 
-/** Registers the routes; returns how an attach with an Upgrade is opened. */
-export function registerContainerStreams(app: App, { containers }: ApiServices, sessions: Sessions): HijackTarget {
+const decodeAttach = compileQuery(attachQuery);
+
+/** Registers the routes; returns how an attach is opened, for it takes the connection over. */
+export function registerContainerStreams(app: App, { containers }: ApiServices): HijackTarget[] {
   const openAttach = async (id: string, query: Static<typeof attachQuery>): Promise<Opened> => {
     const { detachKeys, ...options } = query;
     const keys = parseDetachKeys(detachKeys);
@@ -40,19 +42,13 @@ export function registerContainerStreams(app: App, { containers }: ApiServices, 
         querystring: attachQuery,
       },
     },
-    async (request, reply) => {
-      const { attachment, detachKeys } = await openAttach(request.params.id, request.query);
-      if (attachment !== undefined) await serveTakenOver(request, reply, { attachment, detachKeys }, sessions);
-    },
+    notHandedOver,
   );
 
-  // With an Upgrade to WebSocket it does not come here: see websocket-attach.ts.
   app.get(
     '/containers/:id/attach/ws',
-    { schema: { summary: 'The same by WebSocket (101)', tags, params, querystring: attachQuery } },
-    async () => {
-      throw new EngineError('invalid', 'not websocket protocol');
-    },
+    { schema: { summary: 'The same over a WebSocket (101)', tags, params, querystring: attachQuery } },
+    notHandedOver,
   );
 
   app.get(
@@ -88,7 +84,8 @@ export function registerContainerStreams(app: App, { containers }: ApiServices, 
         }),
       });
       const stream = new ResponseStream(reply, streamContentType(logs.tty, requestedVersion(request.originalUrl)));
-      stream.onClose(() => logs.close());
+      if (follow) stream.onLeave(() => logs.close());
+      else stream.onClose(() => logs.close());
       try {
         const canMerge = mergesLogFrames(request.headers['user-agent']);
         const output = logs.tty || canMerge ? logs.output : lineFrames(logs.output);
@@ -120,10 +117,12 @@ export function registerContainerStreams(app: App, { containers }: ApiServices, 
       const samples = (await containers.stats(id, { stream: isStream, oneShot }))[Symbol.asyncIterator]();
       const stream = new ResponseStream(reply, 'application/json');
       let hasLeft = false;
-      stream.onClose(() => {
+      const leave = () => {
         hasLeft = true;
         void samples.return?.();
-      });
+      };
+      if (isStream) stream.onLeave(leave);
+      else stream.onClose(leave);
       try {
         for (let sample = await samples.next(); !sample.done && !hasLeft; sample = await samples.next()) {
           await stream.write(`${JSON.stringify(sample.value)}\n`);
@@ -135,9 +134,22 @@ export function registerContainerStreams(app: App, { containers }: ApiServices, 
     },
   );
 
-  const decodeAttach = compileQuery(attachQuery);
-  return {
-    path: /^\/containers\/(?<id>[^/]+(?:\/[^/]+)?)\/attach\/?$/,
-    open: (id, query) => openAttach(id, decodeAttach(Object.fromEntries(query))),
-  };
+  const decode = (query: URLSearchParams) => decodeAttach(Object.fromEntries(query));
+  return [
+    {
+      method: 'POST',
+      path: /^\/containers\/(?<id>[^/]+(?:\/[^/]+)?)\/attach\/?$/,
+      open: (id, query) => openAttach(id, decode(query)),
+    },
+    {
+      method: 'GET',
+      path: /^\/containers\/(?<id>[^/]+(?:\/[^/]+)?)\/attach\/ws\/?$/,
+      isWebSocket: true,
+      // Which streams are wanted is asked since 1.42; before, it is all of them.
+      open: (id, query, _body, version) => {
+        const all = version < 1042 ? { stdin: true, stdout: true, stderr: true } : {};
+        return openAttach(id, { ...decode(query), ...all });
+      },
+    },
+  ];
 }

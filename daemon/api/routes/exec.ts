@@ -4,7 +4,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { type App, checkName, containerParams, execParams, given, sendEmpty, sendJson } from '../app.ts';
 import { compileBody } from '../body-schema.ts';
 import { parseDetachKeys } from '../detach-keys.ts';
-import { type HijackTarget, type Opened, type Sessions, serveTakenOver } from '../hijack.ts';
+import { type HijackTarget, notHandedOver, type Opened } from '../hijack.ts';
 import { integer } from '../query.ts';
 import { ExecBody, ExecStartBody } from '../schemas.ts';
 import type { ApiServices } from '../services.ts';
@@ -13,8 +13,8 @@ import { terminalSize } from './container-lifecycle.ts';
 
 const tags = ['Exec'];
 
-/** Registers the routes; returns how a start with an Upgrade is opened. */
-export function registerExec(app: App, { containers }: ApiServices, sessions: Sessions): HijackTarget {
+/** Registers the routes; returns how a start is opened, for it takes the connection over. */
+export function registerExec(app: App, { containers }: ApiServices): HijackTarget {
   const openExec = async (id: string, body: ExecStartConfig, version: number): Promise<Opened> => {
     const { Detach: detach = false, Tty: tty, ConsoleSize: size } = body;
     const consoleSize = size && tty && version >= 1042 ? size : undefined;
@@ -22,6 +22,8 @@ export function registerExec(app: App, { containers }: ApiServices, sessions: Se
     const { DetachKeys } = (await containers.inspectExec(exec)) as { DetachKeys?: string };
     return {
       detachKeys: parseDetachKeys(DetachKeys),
+      // As the start says it, whatever the exec was made with: that is what its client goes by.
+      isFramed: !tty,
       attachment: await containers.startExec(exec, { detach, ...given({ tty, consoleSize }) }),
     };
   };
@@ -56,11 +58,7 @@ export function registerExec(app: App, { containers }: ApiServices, sessions: Se
         body: Type.Optional(ExecStartBody),
       },
     },
-    async (request, reply) => {
-      const { attachment, detachKeys } = await openExec(request.params.id, request.body ?? {}, 1042);
-      if (attachment === undefined) return sendEmpty(reply, 200);
-      await serveTakenOver(request, reply, { attachment, detachKeys }, sessions);
-    },
+    notHandedOver,
   );
 
   app.post(
@@ -85,8 +83,10 @@ export function registerExec(app: App, { containers }: ApiServices, sessions: Se
 
   const decodeBody = compileBody(ExecStartBody);
   return {
+    method: 'POST',
+    hasBody: true,
     path: /^\/exec\/(?<id>[^/]+)\/start\/?$/,
-    open: (id, _query, body, version) => openExec(id, body === undefined ? {} : decodeBody(body), version),
+    open: (id, _query, body, version) => openExec(id, decodeBody(body ?? {}), version),
   };
 }
 

@@ -4,6 +4,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, nameParams as params, sendEmpty, sendJson } from '../app.ts';
 import { bodyStream } from '../body-stream.ts';
+import { whenClientLeaves } from '../client-leaves.ts';
 import { clientHasLeft } from '../error-status.ts';
 import { adaptImageInspect, adaptImageSummary } from '../image-wire.ts';
 import { filters, flag, list, text } from '../query.ts';
@@ -147,10 +148,9 @@ export function registerImages(app: App, services: ApiServices): void {
       if (fromSrc !== '-')
         throw new EngineError('not-implemented', `import ${fromSrc}: only a tar in the request is supported`);
       const cancel = new AbortController();
-      const onClose = () => {
+      whenClientLeaves(reply.raw, () => {
         if (!reply.raw.writableEnded) cancel.abort(clientHasLeft());
-      };
-      reply.raw.once('close', onClose);
+      });
       const tar = bodyStream(request.raw);
       const message = given || `Imported from ${fromSrc}`;
       const lines = changes.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '');

@@ -88,7 +88,7 @@ export function registerSystem(app: App, services: ApiServices): void {
         filters: request.query.filters,
       });
       const stream = new ResponseStream(reply, 'application/json');
-      stream.onClose(() => events.close());
+      stream.onLeave(() => events.close());
       for await (const event of events) await stream.write(`${event}\n`);
       stream.end();
     },

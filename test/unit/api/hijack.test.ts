@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { EngineError } from '../../../daemon/errors/engine-error.ts';
 import { fakeProcess } from './fake-services.ts';
 import { request, startWireServer, upgrade, WireClient, type WireServer } from './wire-client.ts';
@@ -133,7 +133,7 @@ test('without an upgrade the connection is taken over all the same, stdin includ
   await c.until('OK');
   c.write(request('POST', '/containers/a/attach?stream=1&stdin=1&stdout=1'));
   await c.until('stream\r\n');
-  expect(c.text).toMatch(/HTTP\/1.1 200 OK\r\nContent-Type: application\/vnd.docker.multiplexed-stream\r\n/);
+  expect(c.text).toMatch(/HTTP\/1.1 200 OK\r\nContent-Type: application\/vnd.docker.raw-stream\r\n/);
   c.write('not HTTP at all\n');
   await expect.poll(process.input).toBe('not HTTP at all\n');
   process.say(1, 'out');
@@ -192,4 +192,104 @@ test('an upgrade to something else is answered as if it had not been asked for',
 test('a version that is not spoken is refused on an upgrade too', async () => {
   const c = client().write(request('POST', '/v9.99/containers/a/attach?stream=1', upgrade));
   expect(await c.until('end')).toMatch(/^HTTP\/1.1 400 [\s\S]*client version 9.99 is too new/);
+});
+
+const anyStreams = 'stream=1&stdin=1&stdout=1&stderr=1';
+
+test.each([
+  ['with an upgrade', upgrade, 101],
+  ['with Upgrade, and no Connection that says so', { Upgrade: 'tcp' }, 101],
+  ['without a word', {}, 200],
+  ['with an upgrade to something else', { Connection: 'Upgrade', Upgrade: 'h2c' }, 200],
+] as const)('input and the end of it that come in the same packet as the request: %s', async (_, headers, status) => {
+  const process = fakeProcess();
+  // As a service that does not answer at once: the end is there before the session.
+  server.on('attach', async () => {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    return process.attachment;
+  });
+  const c = client();
+  c.socket.end(
+    `${request('POST', `/containers/a/attach?${anyStreams}`, headers)}GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n`,
+  );
+  await expect.poll(process.inputEnded).toBe(true);
+  expect(process.input()).toBe('GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n');
+  process.say(1, 'late');
+  process.exit();
+  expect(await c.until('end')).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  expect(c.body).toBe(frame(1, 'late'));
+  expect(server.calls.map(({ method }) => method)).toEqual(['attach']);
+});
+
+test.each([upgrade, {}])('a body in chunks is read to its end, and what follows is input', async (headers) => {
+  const process = fakeProcess();
+  server.on('inspectExec', async () => ({ DetachKeys: '' }));
+  server.on('startExec', async () => process.attachment);
+  const whole = request('POST', '/exec/abc/start', {
+    ...headers,
+    'Content-Type': 'application/json',
+    'Transfer-Encoding': 'chunked',
+  });
+  const body = '1;x=y\r\n{\r\n10\r\n"Detach": false}\r\n0\r\nTrailer: x\r\n\r\n';
+  for (const part of [`${whole}${body.slice(0, 12)}`, body.slice(12, 40), `${body.slice(40)}0\r\n\r\n`]) {
+    if (clients.length === 0) client();
+    clients[0]?.write(part);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await expect.poll(process.input).toBe('0\r\n\r\n');
+  expect(server.calls[1]).toEqual({ method: 'startExec', args: ['abc', { detach: false }] });
+});
+
+test.each([
+  ['no hex digits', 'xy\r\n'],
+  ['no line end behind a chunk', '2\r\n{}xx'],
+  ['a line without an end', 'a'.repeat(2000)],
+])('a body in chunks that are none is refused: %s', async (_, body) => {
+  const headers = { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked' };
+  const c = client().write(`${request('POST', '/exec/abc/start', headers)}${body}`);
+  expect(await c.until('end')).toMatch(/^HTTP\/1.1 400 [\s\S]*malformed chunked encoding/);
+});
+
+test('a body that ends before its length is refused, also when the end comes with the headers', async () => {
+  const headers = { 'Content-Type': 'application/json', 'Content-Length': '20' };
+  const c = client();
+  c.socket.end(`${request('POST', '/exec/abc/start', headers)}{`);
+  expect(await c.until('end')).toMatch(/^HTTP\/1.1 400 [\s\S]*cut off/);
+});
+
+test('the frames of an exec go by what its start says', async () => {
+  server.on('inspectExec', async () => ({ DetachKeys: '' }));
+  for (const [tty, start, expected] of [
+    [true, '{}', frame(1, 'x')],
+    [true, '{"Tty":true}', 'x'],
+    [false, '{"Tty":true}', 'x'],
+  ] as const) {
+    const process = fakeProcess({ tty });
+    server.on('startExec', async () => process.attachment);
+    const c = client().write(request('POST', '/exec/abc/start', { 'Content-Type': 'application/json' }, start));
+    process.say(1, 'x');
+    process.exit();
+    await c.until('end');
+    expect(c.body).toBe(expected);
+  }
+});
+
+test('a client that has ended its side gets a plain answer, and a stream ends with it', async () => {
+  server.on('inspect', async () => {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    return { Id: 'late' };
+  });
+  const plain = client();
+  plain.socket.end(request('GET', '/containers/a/json'));
+  expect(await plain.until('end')).toMatch(/^HTTP\/1.1 200 [\s\S]*"Id":"late"/);
+  const events = client();
+  events.socket.end(request('GET', '/events'));
+  expect(await events.until('end')).toMatch(/^HTTP\/1.1 200 /);
+  expect(server.events.listeners).toBe(0);
+  const cancel = vi.fn();
+  server.on('wait', async () => ({ result: new Promise(() => undefined), cancel }));
+  const wait = client();
+  wait.socket.end(request('POST', '/containers/a/wait'));
+  await wait.until('end');
+  expect(cancel).toHaveBeenCalled();
 });

@@ -10,7 +10,7 @@ let fake: FakeServices;
 beforeEach(async () => {
   fake = fakeServices();
   app = createApp(fake.services);
-  registerRoutes(app, fake.services, { open: new Set(), unreadByPeer: undefined });
+  registerRoutes(app, fake.services);
   await app.ready();
 });
 afterEach(() => app.close());
