@@ -12,7 +12,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { binaryDirectory } from '../native-bindings/binaries.ts';
 import { LOCK } from '../native-bindings/constants.ts';
 import { tryFlock } from '../native-bindings/files.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
@@ -130,7 +129,7 @@ async function build(
       runDirectory: paths.execRoot,
       poolSize: namespacePoolSize,
       isForwardingSet: options.networks.isForwardingSet,
-      startMode: (name, fds, end) => launcher.startMode(name, fds, end),
+      startMode: (name, fds, end, label) => launcher.startMode(name, fds, end, label),
       onNotice: (notice) => log.warn({ notice }, 'network'),
     }),
     openResolvers: (directory) => {
@@ -274,10 +273,12 @@ function setting(database: Database, key: string, make: () => string): string {
   return value;
 }
 
-/** With the bundle's binaries, or where make puts it when the daemon runs from its sources. */
+/** Beside the bundle, or where make puts it when the daemon runs from its sources. */
 function launcherPath(): string {
-  if (import.meta.url.endsWith('.mjs')) return `${binaryDirectory()}/tsdocker-launcher`;
-  return new URL('../native-bindings/launcher/tsdocker-launcher', import.meta.url).pathname;
+  const relative = import.meta.url.endsWith('.mjs')
+    ? './tsdocker-launcher'
+    : '../native-bindings/launcher/tsdocker-launcher';
+  return new URL(relative, import.meta.url).pathname;
 }
 
 /** undefined: the socket stays with root's group. A group that was asked for has to exist. */

@@ -65,10 +65,15 @@ export class Launcher implements Disposable {
    * Starts the launcher's binary in another mode (native-bindings/launcher/modes.h): `fds` become 1, 3, 4, … there. Returns the pid. It is
    * reaped when `end`, the daemon's end of its socket, has closed.
    */
-  startMode(name: string, fds: readonly [number, ...number[]], end: Socket): number {
+  startMode(name: string, fds: readonly [number, ...number[]], end: Socket, label?: string): number {
     const [control, ...others] = fds;
     const path = `/proc/${process.pid}/fd/${this.#binary}`;
-    const pid = spawnWithFds(path, [name], [this.#nullDevice, control, this.#nullDevice, ...others]);
+    const pid = spawnWithFds(path, label === undefined ? [name] : [name, label], [
+      this.#nullDevice,
+      control,
+      this.#nullDevice,
+      ...others,
+    ]);
     this.#children.add(pid);
     end.once('close', () => this.#reap(0));
     return pid;

@@ -46,6 +46,7 @@ static int filter_system_calls(void)
 	    ALLOW(close),
 	    ALLOW(shutdown),
 	    ALLOW(getsockopt),
+	    ALLOW(setsockopt),
 	    ALLOW(recvfrom),
 	    ALLOW(recvmsg),
 	    ALLOW(sendto),

@@ -18,14 +18,18 @@ struct control {
 	int passed; /* a descriptor that came with the frame being read */
 	size_t have;
 	struct frame frame;
+	struct frame owed; /* an answer that the socket has not taken yet: until it does nothing is read */
+	bool owes, is_waiting;
+	bool is_listing;
+	struct port *next_listed;
 };
 
 struct keeper_limits keeper_limits;
+struct port *keeper_ports;
 static int keeper_epoll;
 static int listener = 3;
 static struct source listener_source;
 static struct control controls[MAX_CONTROLS];
-static struct port *ports;
 static void *garbage[1024];
 static size_t garbage_count;
 
@@ -82,12 +86,16 @@ static bool is_same_port(const struct frame *a, const struct frame *b)
 
 static uint8_t remove_port(const struct frame *frame)
 {
-	for (struct port **place = &ports; *place; place = &(*place)->next) {
+	for (struct port **place = &keeper_ports; *place; place = &(*place)->next) {
 		struct port *port = *place;
 
 		if (!is_same_port(&port->frame, frame))
 			continue;
 		*place = port->next;
+		for (int i = 0; i < MAX_CONTROLS; i++) {
+			if (controls[i].next_listed == port)
+				controls[i].next_listed = port->next;
+		}
 		/* The daemon may have the socket open as well: then closing it here does not end what epoll reports. */
 		epoll_ctl(keeper_epoll, EPOLL_CTL_DEL, port->fd, NULL);
 		port->source.ready = NULL;
@@ -100,12 +108,27 @@ static uint8_t remove_port(const struct frame *frame)
 	return ENOENT;
 }
 
+struct port *greediest_port(uint8_t protocol)
+{
+	struct port *most = NULL;
+
+	for (struct port *port = keeper_ports; port; port = port->next) {
+		if (port->frame.protocol == protocol && port->used > 0 && (!most || port->used > most->used))
+			most = port;
+	}
+	return most;
+}
+
 static uint8_t add_port(const struct frame *frame, int fd)
 {
 	struct port *port;
 
 	if (fd < 0)
 		return EBADF;
+	if (frame->protocol != IPPROTO_TCP && frame->protocol != IPPROTO_UDP && frame->protocol != IPPROTO_SCTP) {
+		close(fd);
+		return EPROTONOSUPPORT;
+	}
 	port = calloc(1, sizeof(*port));
 	if (!port) {
 		close(fd);
@@ -123,8 +146,8 @@ static uint8_t add_port(const struct frame *frame, int fd)
 		free(port);
 		return ENOSPC;
 	}
-	port->next = ports;
-	ports = port;
+	port->next = keeper_ports;
+	keeper_ports = port;
 	return 0;
 }
 
@@ -134,12 +157,43 @@ static void drop_control(struct control *control)
 		close(control->passed);
 	close(control->fd);
 	control->fd = -1;
+	control->next_listed = NULL;
 }
 
-/* The daemon reads at once; one that does not is dropped rather than waited for. */
-static bool answer(struct control *control, struct frame frame)
+enum progress { BROKEN, BLOCKED, DONE };
+
+static enum progress say(const struct control *control, const struct frame *frame)
 {
-	return send(control->fd, &frame, sizeof(frame), MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(frame);
+	ssize_t sent = send(control->fd, frame, sizeof(*frame), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (sent == (ssize_t)sizeof(*frame))
+		return DONE;
+	/* A frame is taken whole or not at all: it is far smaller than what a socket takes at once. */
+	return sent < 0 && (errno == EAGAIN || errno == EINTR) ? BLOCKED : BROKEN;
+}
+
+/* What is owed, as far as the socket takes it. */
+static enum progress settle(struct control *control)
+{
+	enum progress progress;
+
+	while (control->is_listing && control->next_listed) {
+		struct frame known = control->next_listed->frame;
+
+		known.operation = 'p';
+		known.status = 0;
+		progress = say(control, &known);
+		if (progress != DONE)
+			return progress;
+		control->next_listed = control->next_listed->next;
+	}
+	control->is_listing = false;
+	if (!control->owes)
+		return DONE;
+	progress = say(control, &control->owed);
+	if (progress == DONE)
+		control->owes = false;
+	return progress;
 }
 
 static bool obey(struct control *control)
@@ -148,33 +202,29 @@ static bool obey(struct control *control)
 	int fd = control->passed;
 
 	control->passed = -1;
-	switch (frame.operation) {
-	case 'A':
+	if (frame.operation == 'A') {
 		frame.status = add_port(&frame, fd);
-		frame.operation = 'a';
-		return answer(control, frame);
-	case 'R':
+		fd = -1;
+	} else if (frame.operation == 'R') {
 		frame.status = remove_port(&frame);
-		frame.operation = 'r';
-		break;
-	case 'L':
-		for (struct port *port = ports; port; port = port->next) {
-			struct frame known = port->frame;
-
-			known.operation = 'p';
-			known.status = 0;
-			if (!answer(control, known))
-				return false;
-		}
-		frame.operation = 'l';
+	} else if (frame.operation == 'L') {
+		control->is_listing = true;
+		control->next_listed = keeper_ports;
 		frame.status = 0;
-		break;
-	default:
-		return false;
+	} else if (frame.operation == 'H') {
+		frame.status = 0;
+		frame.host[0] = PROTOCOL_VERSION;
+	} else {
+		frame.operation = 0;
 	}
 	if (fd >= 0)
 		close(fd);
-	return answer(control, frame);
+	if (!frame.operation)
+		return false;
+	frame.operation = (uint8_t)(frame.operation - 'A' + 'a');
+	control->owed = frame;
+	control->owes = true;
+	return true;
 }
 
 /* Takes one descriptor at the most; the kernel closes what does not fit. */
@@ -202,21 +252,30 @@ static void control_ready(struct source *source, uint32_t events)
 	struct control *control = (struct control *)source;
 
 	(void)events;
-	while (control->fd >= 0) {
-		ssize_t count = receive(control);
+	for (;;) {
+		enum progress progress = settle(control);
+		bool waits = progress == BLOCKED;
+		ssize_t count;
 
-		if (count < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (count <= 0) {
+		if (progress == BROKEN || (waits != control->is_waiting && rewatch(control->fd, source, waits ? EPOLLOUT : EPOLLIN) < 0)) {
 			drop_control(control);
 			return;
 		}
-		control->have += (size_t)count;
-		if (control->have < sizeof(control->frame))
+		control->is_waiting = waits;
+		if (waits)
+			return;
+		count = receive(control);
+		if (count < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (count > 0)
+			control->have += (size_t)count;
+		if (count > 0 && control->have < sizeof(control->frame))
 			continue;
 		control->have = 0;
-		if (!obey(control))
+		if (count <= 0 || !obey(control)) {
 			drop_control(control);
+			return;
+		}
 	}
 }
 
@@ -248,7 +307,7 @@ static void listener_ready(struct source *source, uint32_t events)
 
 static bool is_needed(void)
 {
-	if (ports)
+	if (keeper_ports)
 		return true;
 	for (int i = 0; i < MAX_CONTROLS; i++) {
 		if (controls[i].fd >= 0)

@@ -14,9 +14,13 @@
 enum { ID_BYTES = 64, MAX_CONTROLS = 8 };
 
 /*
- * Both ways on the control socket. 'A' add (with one descriptor: the bound socket), 'R' remove, 'L' list. The answer has the letter in
- * lower case and an error number in `status`; to 'L' one 'p' for each port comes before it. Numbers of ports in network order.
+ * Both ways on the control socket. 'A' add (with one descriptor: the bound socket), 'R' remove, 'L' list, 'H' hello. The answer has the
+ * letter in lower case and an error number in `status`; to 'L' one 'p' for each port comes before it; to 'H' host[0] has the version of the
+ * protocol. Whoever asks more than it reads is not heard until it has read: nothing is lost, however many ports there are. Numbers of
+ * ports in network order. Version 0 knew no 'H', and closed the socket of who did not read some 278 frames in time.
  */
+enum { PROTOCOL_VERSION = 1 };
+
 struct frame {
 	uint8_t operation, status;
 	uint8_t protocol; /* IPPROTO_* */
@@ -39,10 +43,13 @@ struct port {
 	struct frame frame;
 	struct sockaddr_storage target;
 	socklen_t target_length;
+	unsigned used; /* connections or flows */
 	struct port *next;
 };
 
-/* What the limit of open files allows. */
+extern struct port *keeper_ports;
+
+/* What the limit of open files allows for all ports; one may have half of it. */
 struct keeper_limits {
 	unsigned connections, flows;
 };
@@ -54,6 +61,9 @@ int rewatch(int fd, struct source *source, uint32_t events);
 /* A source must not be freed while other events of the same round may point to it: this frees at the end of the round. */
 void free_later(void *memory);
 int64_t now_ms(void);
+
+/* The port of this protocol that has the most connections or flows: where all are taken, one of its makes room. NULL without any. */
+struct port *greediest_port(uint8_t protocol);
 
 void tcp_accept(struct source *source, uint32_t events);
 /* Cuts the connections of a port, of all with NULL. */

@@ -28,13 +28,28 @@ struct side {
 
 struct connection {
 	struct side side[2]; /* the client, the container */
-	const struct port *port;
+	struct port *port;
 	bool is_connected;
-	struct connection *next, **place;
+	struct connection *newer, *older;
 };
 
-static struct connection *connections;
+/* In the order of their last use: what has been idle for the longest makes room. */
+static struct connection *newest, *oldest;
 static unsigned connection_count;
+
+static void unlink_connection(struct connection *connection)
+{
+	*(connection->newer ? &connection->newer->older : &newest) = connection->older;
+	*(connection->older ? &connection->older->newer : &oldest) = connection->newer;
+}
+
+static void link_newest(struct connection *connection)
+{
+	connection->newer = NULL;
+	connection->older = newest;
+	*(newest ? &newest->newer : &oldest) = connection;
+	newest = connection;
+}
 
 static void close_connection(struct connection *connection)
 {
@@ -49,9 +64,8 @@ static void close_connection(struct connection *connection)
 			close(side->pipe[1]);
 		}
 	}
-	*connection->place = connection->next;
-	if (connection->next)
-		connection->next->place = connection->place;
+	unlink_connection(connection);
+	connection->port->used--;
 	connection_count--;
 	free_later(connection);
 }
@@ -110,6 +124,10 @@ static void side_ready(struct source *source, uint32_t events)
 	struct connection *connection = ((struct side *)source)->connection;
 	struct side *client = &connection->side[0], *container = &connection->side[1];
 
+	if (connection != newest) {
+		unlink_connection(connection);
+		link_newest(connection);
+	}
 	if (!connection->is_connected) {
 		if (source != &container->source)
 			return;
@@ -142,31 +160,51 @@ static bool start(struct connection *connection, const struct port *port)
 	       watch(connection->side[0].fd, &connection->side[0].source, SIDE_EVENTS) == 0;
 }
 
+static void drop_idlest(const struct port *port)
+{
+	struct connection *connection = oldest;
+
+	while (connection && connection->port != port)
+		connection = connection->newer;
+	if (connection)
+		close_connection(connection);
+}
+
+/* No port can be cut off by what others have: one that has its half, or the most where all is taken, gives up its own idlest. */
+static void make_room(struct port *port)
+{
+	if (port->used > 0 && port->used >= keeper_limits.connections / 2)
+		drop_idlest(port);
+	else if (connection_count >= keeper_limits.connections)
+		drop_idlest(greediest_port(IPPROTO_TCP));
+}
+
 void tcp_accept(struct source *source, uint32_t events)
 {
 	struct port *port = (struct port *)source;
 	int client = accept4(port->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct connection *connection;
 	bool is_open;
+	static const int on = 1;
 
 	(void)events;
 	if (client < 0) {
 		/* Waiting would be a busy loop, and those who wait would not be told. */
-		if ((errno == EMFILE || errno == ENFILE) && connections)
-			close_connection(connections);
+		if (errno == EMFILE || errno == ENFILE)
+			drop_idlest(greediest_port(IPPROTO_TCP));
 		return;
 	}
-	connection = connection_count < keeper_limits.connections ? calloc(1, sizeof(*connection)) : NULL;
+	make_room(port);
+	connection = calloc(1, sizeof(*connection));
 	if (!connection) {
 		close(client);
 		return;
 	}
+	/* A client that is gone without a word is found out by the kernel. */
+	setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	connection->port = port;
-	connection->next = connections;
-	connection->place = &connections;
-	if (connections)
-		connections->place = &connection->next;
-	connections = connection;
+	link_newest(connection);
+	port->used++;
 	connection_count++;
 	is_open = open_side(connection, 0, client);
 	is_open = open_side(connection, 1, socket(port->target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) && is_open;
@@ -176,8 +214,8 @@ void tcp_accept(struct source *source, uint32_t events)
 
 void tcp_close_all(const struct port *port)
 {
-	for (struct connection *connection = connections, *next; connection; connection = next) {
-		next = connection->next;
+	for (struct connection *connection = newest, *next; connection; connection = next) {
+		next = connection->older;
 		if (!port || connection->port == port)
 			close_connection(connection);
 	}

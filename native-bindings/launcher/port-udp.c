@@ -11,7 +11,7 @@ enum { DATAGRAM_MAX = 65536, IDLE_MS = 90 * 1000, BURST = 64 };
 struct flow {
 	struct source source;
 	int fd;
-	const struct port *port;
+	struct port *port;
 	struct sockaddr_storage client;
 	socklen_t client_length;
 	int64_t used_ms;
@@ -29,6 +29,7 @@ static void close_flow(struct flow **place)
 	*place = flow->next;
 	flow->source.ready = NULL;
 	close(flow->fd);
+	flow->port->used--;
 	flow_count--;
 	free_later(flow);
 }
@@ -70,20 +71,33 @@ static void flow_ready(struct source *source, uint32_t events)
 	move_to_front(place);
 }
 
-static void drop_oldest(void)
+/* Of one port: what many clients of one do cuts off no other. */
+static void drop_oldest(const struct port *port)
 {
-	struct flow **place = &flows;
+	struct flow **last = NULL;
 
-	while (*place && (*place)->next)
-		place = &(*place)->next;
-	if (*place)
-		close_flow(place);
+	for (struct flow **place = &flows; *place; place = &(*place)->next) {
+		if ((*place)->port == port)
+			last = place;
+	}
+	if (last)
+		close_flow(last);
 }
 
-static struct flow *open_flow(const struct port *port, const struct sockaddr_storage *client, socklen_t length)
+static void make_room(const struct port *port)
 {
-	struct flow *flow = calloc(1, sizeof(*flow));
+	if (port->used > 0 && port->used >= keeper_limits.flows / 2)
+		drop_oldest(port);
+	else if (flow_count >= keeper_limits.flows)
+		drop_oldest(greediest_port(IPPROTO_UDP));
+}
 
+static struct flow *open_flow(struct port *port, const struct sockaddr_storage *client, socklen_t length)
+{
+	struct flow *flow;
+
+	make_room(port);
+	flow = calloc(1, sizeof(*flow));
 	if (!flow)
 		return NULL;
 	*flow = (struct flow){.source.ready = flow_ready, .port = port, .client = *client, .client_length = length, .used_ms = now_ms()};
@@ -97,8 +111,8 @@ static struct flow *open_flow(const struct port *port, const struct sockaddr_sto
 	}
 	flow->next = flows;
 	flows = flow;
-	if (++flow_count > keeper_limits.flows)
-		drop_oldest();
+	port->used++;
+	flow_count++;
 	return flow;
 }
 

@@ -77,7 +77,13 @@ export class LinuxNetworkKernel implements NetworkKernel {
     this.#endpointLinks = new Endpoints(this.#route, this.#names);
     this.#firewall = new Firewall(this.#names.table, `tsdocker ${options.engineId}`);
     this.#policy = new ForwardPolicy(`tsdocker ${options.engineId}`);
-    this.#keeper = new PortKeeper(options.runDirectory, options.startMode, () => void this.#restorePorts());
+    this.#keeper = new PortKeeper({
+      directory: options.runDirectory,
+      engineId: options.engineId,
+      startMode: options.startMode,
+      onLost: () => void this.#restorePorts(),
+      onNotice: options.onNotice,
+    });
     this.#ports = new PublishedPorts(this.#keeper, this.#firewall, this.#tracked);
     this.#pool = new NamespacePool(options.startMode, options.poolSize);
     this.#pool.warmUp();

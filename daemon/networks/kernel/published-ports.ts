@@ -9,6 +9,8 @@ import { type BoundPort, bindAgain, bindPorts } from './port-sockets.ts';
 import type { PublishedPort, PublishRequest } from './published-port.ts';
 import type { TrackedConnections } from './tracked-connections.ts';
 
+const portsAtOnce = 64;
+
 export class PublishedPorts {
   readonly #keeper: PortKeeper;
   readonly #firewall: Firewall;
@@ -53,9 +55,17 @@ export class PublishedPorts {
   /** What should be published, after a start: the keeper may hold it still, or it is bound again. Elements are the caller's part. */
   async heal(desired: readonly PublishedPort[]): Promise<HealReport> {
     const report: HealReport = { repaired: [], failed: [] };
-    const held = new Map((await this.#keeper.list()).map((port) => [portKey(port), port]));
     const wanted = new Map(desired.map((port) => [portKey(port), port]));
     this.#ports.clear();
+    let held: Map<string, PublishedPort>;
+    try {
+      held = new Map((await this.#keeper.list()).map((port) => [portKey(port), port]));
+    } catch (error) {
+      // It is there and holds them, for all that is known; the firewall leads to the containers without it.
+      report.failed.push(`published ports: ${error instanceof Error ? error.message : error}`);
+      for (const [key, port] of wanted) this.#ports.set(key, port);
+      return report;
+    }
     for (const [key, port] of held) {
       if (isSame(port, wanted.get(key))) continue;
       await this.#keeper.remove(port);
@@ -94,17 +104,26 @@ export class PublishedPorts {
   }
 
   async #hold(bound: readonly BoundPort[]): Promise<void> {
-    const results = await Promise.allSettled(bound.map(({ port, fd }) => this.#keeper.add(port, fd)));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    await inTurns(bound, ({ port, fd }) => this.#keeper.add(port, fd));
   }
 
   async #letGo(ports: readonly PublishedPort[]): Promise<void> {
-    const results = await Promise.allSettled(ports.map((port) => this.#keeper.remove(port)));
-    for (const port of ports) this.#ports.delete(portKey(port));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    try {
+      await inTurns(ports, (port) => this.#keeper.remove(port));
+    } finally {
+      for (const port of ports) this.#ports.delete(portKey(port));
+    }
   }
+}
+
+/** Some at once: each takes a descriptor on its way, and a range may have thousands. All are tried; throws the first failure. */
+async function inTurns<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  let failed: PromiseRejectedResult | undefined;
+  for (let at = 0; at < items.length; at += portsAtOnce) {
+    const results = await Promise.allSettled(items.slice(at, at + portsAtOnce).map(work));
+    failed ??= results.find((result) => result.status === 'rejected');
+  }
+  if (failed !== undefined) throw failed.reason;
 }
 
 function isSame(a: PublishedPort, b: PublishedPort | undefined): boolean {
