@@ -1,5 +1,5 @@
 // POST /networks/{id}/connect and disconnect: for a container that does not run a change of its record, for a running one of its network
-// as well. The record is stored when the kernel has followed.
+// as well. A daemon that is killed in between leaves less in the record than in the kernel, never more: see recover.ts.
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../api/types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkAgainstNetwork, type EndpointConfig, parseEndpoint } from '../networks/endpoint-config.ts';
@@ -80,14 +80,20 @@ export async function disconnectNetwork(
     }
     const sandbox = sandboxes.of(container.id);
     const connection = sandbox?.connection(entry.record.id);
+    // The record first: what a daemon that is killed in between leaves in the kernel belongs to nobody, and the next one takes it away.
+    saveEndpoints(services, container, left);
     if (container.isRunning && sandbox !== undefined && connection !== undefined) {
       const removed = ownLines(container, [connection], 'network');
       const resolverBefore = resolverFile(services, container);
-      await sandboxes.disconnect(sandbox, container.state.pid, connection);
+      try {
+        await sandboxes.disconnect(sandbox, container.state.pid, connection);
+      } catch (error) {
+        if (sandbox.connection(entry.record.id) === connection) saveEndpoints(services, container, endpoints);
+        throw error;
+      }
       updateManagedFiles(services, container, { removed, added: [], resolverBefore });
       publishNetworkEvent(services, container, 'disconnect', entry.record);
     }
-    saveEndpoints(services, container, left);
   });
 }
 

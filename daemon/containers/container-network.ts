@@ -6,11 +6,13 @@ import { hostResolvers } from '../networks/managed-files.ts';
 import { networkModeOf } from '../networks/network-mode.ts';
 import { portRequests } from '../networks/port-requests.ts';
 import type { Attachment, Sandbox, SandboxOwner } from '../networks/sandbox.ts';
+import type { AdoptedSandbox } from '../networks/sandboxes.ts';
 import type { Container } from './container.ts';
 import { publishNetworkEvent } from './container-events.ts';
 import { linkRequests } from './links.ts';
 import { findNetwork, resolved } from './plan-endpoints.ts';
 import type { Services } from './services.ts';
+import { ownLines, updateManagedFiles } from './write-managed-files.ts';
 
 /** The networks that it shall be on, looked up anew. Throws 'not-found'. */
 export function attachmentsOf(services: Services, container: Container): Attachment[] {
@@ -75,21 +77,36 @@ function isShared({ store }: Services, container: Container): boolean {
 }
 
 /** At the daemon's start, for a container that runs. What is gone of its networks does not keep it from running. */
-export function adoptNetwork(services: Services, container: Container): void {
+export function adoptNetwork(services: Services, container: Container): AdoptedSandbox | undefined {
   const { hostConfig, endpoints } = container.record;
-  if (networkModeOf(container.record).kind === 'container') return;
+  if (networkModeOf(container.record).kind === 'container') return undefined;
   const { registry, sandboxes } = services.networks;
   const attachments = endpoints.flatMap((config) => {
     const entry = findNetwork(registry, config);
     if (entry === undefined) return [];
-    return [
-      {
-        entry,
-        config: { ...resolved(registry, config), links: linkRequests(services, hostConfig, config, entry.record) },
-      },
-    ];
+    const links = linkRequests(services, hostConfig, config, entry.record);
+    return [{ entry, config: { ...resolved(registry, config), links } }];
   });
-  sandboxes.adopt(ownerOf(services, container), attachments);
+  return sandboxes.adopt(ownerOf(services, container), attachments);
+}
+
+/** After the kernel was healed: record and kernel are brought together where a change was cut short. */
+export async function settleNetwork(services: Services, container: Container, adopted: AdoptedSandbox): Promise<void> {
+  if (adopted.missing.length === 0 && adopted.stale.length === 0) return;
+  const pid = container.state.pid;
+  if (!container.isRunning || pid <= 0) return;
+  const made = await services.networks.sandboxes.settle(adopted, pid);
+  for (const { entry } of made) {
+    services.log.info({ container: container.id, network: entry.record.name }, 'connected a running container anew');
+  }
+  updateManagedFiles(services, container, {
+    removed: ownLines(
+      container,
+      adopted.stale.map((endpoint) => ({ endpoint })),
+      'network',
+    ),
+    added: ownLines(container, made, 'network'),
+  });
 }
 
 function readResolvConf(): string {

@@ -2,7 +2,8 @@
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
 import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
-import type { EndpointConfig } from '../networks/endpoint-config.ts';
+import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
+import { networkOfMode, parseNetworkMode } from '../networks/network-mode.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
 import type { HealthState } from './health-rules.ts';
 
@@ -68,9 +69,29 @@ export function newState(): ContainerState {
   };
 }
 
-/** JSON that cannot set prototypes: `__proto__` in a label stays an own key, as JSON.parse makes it. */
+/**
+ * JSON that cannot set prototypes: `__proto__` in a label stays an own key, as JSON.parse makes it. What earlier versions wrote is brought to
+ * what this one means. Throws TypeError for what is no record.
+ */
 export function decodeRecord(text: string): ContainerRecord {
-  return JSON.parse(text) as ContainerRecord;
+  const found = JSON.parse(text) as ContainerRecord;
+  for (const key of ['id', 'name', 'createdNs', 'imageId'] as const) {
+    if (typeof found?.[key] !== 'string') throw new TypeError(`a container's record without ${key}`);
+  }
+  for (const key of ['config', 'hostConfig'] as const) {
+    if (typeof found[key] !== 'object' || found[key] === null)
+      throw new TypeError(`a container's record without ${key}`);
+  }
+  if (!Array.isArray(found.mounts)) throw new TypeError("a container's record without mounts");
+  return Array.isArray(found.endpoints) ? found : { ...found, endpoints: endpointsOfOld(found) };
+}
+
+/** Before there were networks it was an object, name to aliases, that nobody read; aliases are for networks of the user's, which were not there. */
+function endpointsOfOld({ endpoints, hostConfig }: { endpoints: unknown; hostConfig: HostConfig }): EndpointConfig[] {
+  const names = Object.keys((endpoints ?? {}) as object).map((name) => (name === 'default' ? 'bridge' : name));
+  const main = networkOfMode(parseNetworkMode(hostConfig.NetworkMode ?? ''));
+  if (main === undefined) return [];
+  return (names.length > 0 ? names : [main]).map((name) => plainEndpoint(name));
 }
 
 export function decodeState(text: string): ContainerState {

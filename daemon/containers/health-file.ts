@@ -2,7 +2,7 @@
 // in memory: the database has them when the run ends.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HealthState } from './health-rules.ts';
+import type { HealthResult, HealthState } from './health-rules.ts';
 
 const fileName = 'health.json';
 
@@ -22,8 +22,16 @@ export function readHealthFile(runDir: string): HealthState | undefined {
   try {
     const health = JSON.parse(readFileSync(join(runDir, fileName), 'utf8')) as HealthState;
     const isKnown = ['starting', 'healthy', 'unhealthy'].includes(health.status);
-    return isKnown && Number.isInteger(health.failingStreak) && Array.isArray(health.log) ? health : undefined;
+    if (!isKnown || !Number.isInteger(health.failingStreak) || !Array.isArray(health.log)) return undefined;
+    return health.log.every(isResult) ? health : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isResult(value: unknown): value is HealthResult {
+  if (typeof value !== 'object' || value === null) return false;
+  const { startNs, endNs, exitCode, output } = value as Partial<Record<keyof HealthResult, unknown>>;
+  const isTime = (time: unknown) => typeof time === 'string' && /^\d{1,19}$/.test(time);
+  return isTime(startNs) && isTime(endNs) && Number.isInteger(exitCode) && typeof output === 'string';
 }

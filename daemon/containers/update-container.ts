@@ -4,6 +4,7 @@ import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { validateHostConfig } from '../runtime/validate-host-config.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
+import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 import type { Services } from './services.ts';
@@ -42,16 +43,33 @@ export async function updateContainer(
         `cannot update container ${container.id}: it is marked for removal and cannot be updated`,
       );
     }
-    const next = merge(container.record.hostConfig, asked);
+    const before = container.record.hostConfig;
+    const next = merge(before, asked);
     checkRestartPolicy(next);
     validateHostConfig(next, container.record.config, services.host.facts, services.defaults.cgroupVersion);
     const { resources, warnings } = resourcesFromHostConfig(next, services.cgroups);
-    if (container.isRunning) services.cgroups.update(cgroupPathOf(services, container), resources);
-    container.record.hostConfig = next;
-    services.store.saveRecord(container);
+    // The record first: the next start of a daemon that is killed in between gives the kernel what the record says.
+    saveLimits(services, container, next);
+    try {
+      if (container.isRunning) services.cgroups.update(cgroupPathOf(services, container), resources);
+    } catch (error) {
+      saveLimits(services, container, before);
+      throw error;
+    }
     publishContainerEvent(services, container, 'update');
     return { Warnings: [...warnings] };
   });
+}
+
+function saveLimits({ store }: Services, container: Container, hostConfig: HostConfig): void {
+  const before = container.record.hostConfig;
+  container.record.hostConfig = hostConfig;
+  try {
+    store.saveRecord(container);
+  } catch (error) {
+    container.record.hostConfig = before;
+    throw error;
+  }
 }
 
 /** Zero and empty mean "leave it": that is how docker's clients send what was not named. */

@@ -94,7 +94,11 @@ export function resolverFile(services: Services, container: Container): string {
 }
 
 /** The container's own addresses with its own name. */
-export function ownLines(container: Container, connections: readonly Connection[], kind: string): HostLine[] {
+export function ownLines(
+  container: Container,
+  connections: readonly { endpoint: { ipv4?: string; ipv6?: string } }[],
+  kind: string,
+): HostLine[] {
   const { Hostname, Domainname } = container.record.config;
   if (Hostname === '' || kind === 'host') return [];
   const full = Domainname === '' ? Hostname : `${Hostname}.${Domainname}`;

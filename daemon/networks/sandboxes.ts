@@ -2,12 +2,14 @@
 // taken over at the daemon's start. Every step has its undo; addresses are reserved and noted before the kernel is asked.
 import { randomBytes } from 'node:crypto';
 import type { Bridges } from './bridges.ts';
+import type { EndpointState } from './endpoint.ts';
+import { plainEndpoint } from './endpoint-config.ts';
 import { type Connection, gatewayConnection, gatewaysOf } from './gateways.ts';
 import type { DesiredState, NetworkKernel, NetworkNamespace } from './kernel/network-kernel.ts';
 import { bridgeRequest, endpointRequest } from './kernel-requests.ts';
 import type { Log } from './log.ts';
 import type { Resolvers } from './name-directory.ts';
-import { gatewayOf } from './network-entry.ts';
+import { gatewayOf, type NetworkEntry } from './network-entry.ts';
 import { type Attachment, Sandbox, type SandboxOwner } from './sandbox.ts';
 import { readSandboxFile, writeSandboxFile } from './sandbox-file.ts';
 
@@ -16,6 +18,15 @@ export interface SandboxParts {
   bridges: Bridges;
   resolvers: Resolvers;
   log: Log;
+}
+
+/** What a daemon finds at its start, beside what should be: a change was cut short, or the note is damaged. */
+export interface AdoptedSandbox {
+  sandbox: Sandbox;
+  /** Networks that it shall be on and of which nothing is noted. */
+  missing: Attachment[];
+  /** Noted, and no longer wanted. */
+  stale: EndpointState[];
 }
 
 type Undo = (() => void | Promise<void>)[];
@@ -140,21 +151,71 @@ export class Sandboxes {
     for (const { entry } of sandbox.connections) entry.rename(containerId, name);
   }
 
-  /** At the daemon's start, for a container that runs: takes what an earlier daemon noted. */
-  adopt(owner: SandboxOwner, attachments: readonly Attachment[]): Sandbox {
+  /**
+   * At the daemon's start, for a container that runs: takes what an earlier daemon noted. Of a container without a note nothing is known, so
+   * nothing differs. Never throws because of what the note says.
+   */
+  adopt(owner: SandboxOwner, attachments: readonly Attachment[]): AdoptedSandbox {
     const known = this.#running.get(owner.containerId);
-    if (known !== undefined) return known;
-    const record = readSandboxFile(owner.runDir);
-    const sandbox = new Sandbox(owner, record?.sandboxId ?? newId());
+    if (known !== undefined) return { sandbox: known, missing: [], stale: [] };
+    const { log } = this.#parts;
+    const note = readSandboxFile(owner.runDir);
+    for (const what of note?.damaged ?? []) {
+      log.warn(
+        { container: owner.containerId, what },
+        'the note about the network of a running container is damaged: what is missing is made anew',
+      );
+    }
+    const sandbox = new Sandbox(owner, note?.record.sandboxId || newId());
     this.#running.set(owner.containerId, sandbox);
+    const missing: Attachment[] = [];
     for (const attachment of attachments) {
       const { entry, config } = attachment;
-      const state = record?.endpoints.find(({ networkId }) => networkId === entry.record.id);
-      if (state !== undefined) sandbox.connections.push({ entry, endpoint: entry.adopt(config, owner, state) });
-      else if (entry.record.bridge === undefined) this.#reserve(sandbox, attachment);
+      const state = note?.record.endpoints.find(({ networkId }) => networkId === entry.record.id);
+      try {
+        if (state !== undefined) sandbox.connections.push({ entry, endpoint: entry.adopt(config, owner, state) });
+        else if (entry.record.bridge === undefined) this.#reserve(sandbox, attachment);
+        else if (note !== undefined) missing.push(attachment);
+      } catch (error) {
+        log.warn({ err: error, container: owner.containerId, network: entry.record.name }, 'take over a network');
+      }
     }
-    sandbox.ports = record?.ports ?? [];
-    return sandbox;
+    const isAdopted = ({ endpointId }: EndpointState) =>
+      sandbox.connections.some(({ endpoint }) => endpoint.endpointId === endpointId);
+    // Ports of an endpoint that is not there lead nowhere; they are published again with the next.
+    sandbox.ports = (note?.record.ports ?? []).filter(
+      (port) =>
+        port.containerId === owner.containerId &&
+        sandbox.connections.some(({ endpoint: { ipv4, ipv6 } }) => [ipv4, ipv6].includes(port.containerIp)),
+    );
+    return { sandbox, missing, stale: (note?.record.endpoints ?? []).filter((state) => !isAdopted(state)) };
+  }
+
+  /** A container that runs and that no record tells of: what it has stays, and its addresses are nobody else's. `find` looks a network up. */
+  adoptUnknown(owner: SandboxOwner, find: (networkId: string) => NetworkEntry | undefined): void {
+    const attachments = (readSandboxFile(owner.runDir)?.record.endpoints ?? []).flatMap(({ networkId }) => {
+      const entry = find(networkId);
+      return entry === undefined ? [] : [{ entry, config: plainEndpoint(entry.record.name) }];
+    });
+    if (attachments.length > 0) this.adopt(owner, attachments);
+  }
+
+  /** After `heal`, for what `adopt` found to differ: the kernel has taken away the stale ones by then, and what hung on them is put right. */
+  async settle({ sandbox, missing, stale }: AdoptedSandbox, pid: number): Promise<Connection[]> {
+    const made: Connection[] = [];
+    for (const attachment of missing) {
+      await this.#attempt(sandbox, async () => void made.push(await this.connect(sandbox, pid, attachment)));
+    }
+    if (stale.length === 0) return made;
+    await this.#attempt(sandbox, async () => {
+      if (sandbox.bridged.length > 0) {
+        using namespace = this.#parts.kernel.openNamespaceOf(pid);
+        await this.#parts.kernel.setGateways(namespace, gatewaysOf(sandbox.connections));
+      }
+      if (sandbox.ports.length === 0) await this.#publish(sandbox);
+      writeSandboxFile(sandbox.owner.runDir, sandbox.record());
+    });
+    return made;
   }
 
   /** Before anything is started: brings the kernel to what is noted. `pids` of the containers that were adopted. */
@@ -292,7 +353,7 @@ export class Sandboxes {
     try {
       await work();
     } catch (error) {
-      this.#parts.log.warn({ err: error, container: sandbox.owner.containerId }, 'clear away the network of a run');
+      this.#parts.log.warn({ err: error, container: sandbox.owner.containerId }, 'a change of the network of a run');
     }
   }
 }

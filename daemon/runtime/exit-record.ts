@@ -1,6 +1,6 @@
 // The two files that a monitor leaves in its run directory: `started` and `exit`. Both are written aside, synced and renamed, so a
 // reader sees a whole record or none. Their content is the launcher's (native-bindings/launcher/record.c), not the container's.
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError } from '../errors/engine-error.ts';
 
@@ -43,6 +43,15 @@ export function readExitRecord(runDir: string): ExitRecord | undefined {
     finishedNs: fields.nanoseconds('finishedNs'),
     oomKilled: fields.boolean('oomKilled'),
   };
+}
+
+/** In place of a damaged one, of a process that runs. */
+export function writeStartedRecord(runDir: string, { pid, monitor, startedNs }: StartedRecord): void {
+  const path = join(runDir, 'started');
+  writeFileSync(`${path}.mended`, `${JSON.stringify({ pid, monitor, startedNs: startedNs.toString() })}\n`, {
+    mode: 0o600,
+  });
+  renameSync(`${path}.mended`, path);
 }
 
 interface Fields {

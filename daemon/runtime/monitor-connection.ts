@@ -64,7 +64,14 @@ function connectTo(runDir: string): Promise<Socket> {
   const isShort = Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES;
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) => {
-      reject(new EngineError('not-found', `connect ${path}: no monitor listens there`, { cause }));
+      const { code } = cause as NodeJS.ErrnoException;
+      // Only these say that nobody is there. Whatever else it is (no file left, a full backlog), the container behind it may be well.
+      const isGone = code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED';
+      reject(
+        isGone
+          ? new EngineError('not-found', `connect ${path}: no monitor listens there`, { cause })
+          : new EngineError('unavailable', `connect ${path}: ${code ?? cause}`, { cause }),
+      );
     };
     let directory: number | undefined;
     try {

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'vitest';
+import { hasCommit } from './older-engine.ts';
 import { findCommand } from './paths.ts';
 
 const checks = {
@@ -38,6 +39,7 @@ const checks = {
   openssl: () => findCommand('openssl') !== undefined,
   debootstrap: () => findCommand('debootstrap') !== undefined,
   'a Debian mirror': () => spawnSync('timeout', ['5', 'bash', '-c', '</dev/tcp/deb.debian.org/80']).status === 0,
+  'the history of the repository': () => hasCommit('f4cae9a'),
   'two processors': () => existsSync('/sys/devices/system/cpu/cpu1'),
 } satisfies Record<string, () => boolean>;
 

@@ -15,6 +15,8 @@ export interface DaemonOptions {
   env?: Record<string, string>;
   /** Put before the command: a tracer, `unshare`, `prlimit`. */
   wrapper?: readonly string[];
+  /** Where `bin/tsdockerd` is: this project (the default), or another version of it (older-engine.ts). */
+  root?: string;
   /** Import the image `busybox` (default true). */
   image?: boolean;
   /** An existing directory to use instead of a new one; it is not deleted at the end. */
@@ -24,8 +26,8 @@ export interface DaemonOptions {
    * over TCP and use no network.
    */
   network?: NetNamespace | 'machine';
-  /** Who makes the cgroups. Tests look into their files, so the default is not the machine's but 'cgroupfs'. */
-  cgroupDriver?: 'cgroupfs' | 'systemd';
+  /** Who makes the cgroups. Tests look into their files, so the default is not the machine's but 'cgroupfs'. Old versions know no 'option'. */
+  cgroupDriver?: 'cgroupfs' | 'systemd' | 'no option';
 }
 
 export class TestDaemon implements EnginePlace {
@@ -101,12 +103,13 @@ export class TestDaemon implements EnginePlace {
     return [
       ...(this.options.network === 'machine' ? [] : this.network.wrapper),
       ...(this.options.wrapper ?? []),
-      `${projectRoot}bin/tsdockerd`,
+      `${this.options.root ?? projectRoot}bin/tsdockerd`,
       ...['-H', this.host, '--data-root', this.dataRoot, '--exec-root', this.execRoot],
       ...['--pidfile', `${this.dir}/d.pid`, '--log-level', 'debug'],
       ...(this.options.cgroupDriver === 'systemd'
         ? ['--cgroup-parent', this.cgroupParent.replace(/.*\//, ''), '--exec-opt', 'native.cgroupdriver=systemd']
-        : ['--cgroup-parent', this.cgroupParent, '--exec-opt', 'native.cgroupdriver=cgroupfs']),
+        : ['--cgroup-parent', this.cgroupParent]),
+      ...(this.options.cgroupDriver === undefined ? ['--exec-opt', 'native.cgroupdriver=cgroupfs'] : []),
       ...(this.options.args ?? []),
     ];
   }

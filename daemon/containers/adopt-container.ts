@@ -1,0 +1,157 @@
+// Taking over a container that runs, at the daemon's start. INVARIANT: nothing that fails here ends it or keeps the rest from being taken
+// over: a full disk, a damaged note or a network that is gone is told, and the container goes on.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { resourcesFromHostConfig } from '../cgroups/resources.ts';
+import type { AdoptedSandbox } from '../networks/sandboxes.ts';
+import { parentOf } from '../runtime/container-process.ts';
+import { readStartedRecord, type StartedRecord, writeStartedRecord } from '../runtime/exit-record.ts';
+import type { MonitorClient } from '../runtime/monitor-client.ts';
+import { askMonitor } from './ask-monitor.ts';
+import { cgroupPathOf } from './cgroup-path.ts';
+import type { Container } from './container.ts';
+import { adoptNetwork } from './container-network.ts';
+import type { ContainerState } from './container-record.ts';
+import { Exec } from './exec.ts';
+import { readExecFile } from './exec-file.ts';
+import type { ExecRegistry } from './exec-registry.ts';
+import { concludeExec, watchExec } from './exec-run.ts';
+import { watchMonitor } from './finish-run.ts';
+import { beginHealth } from './health.ts';
+import { readHealthFile } from './health-file.ts';
+import { begunHealth, probeOf } from './health-rules.ts';
+import type { Services } from './services.ts';
+
+const killSignal = 9;
+const idPattern = /^[0-9a-f]{64}$/;
+
+/** What differs between a container's record and its network, for settleNetwork. */
+export type AdoptedNetworks = Map<Container, AdoptedSandbox>;
+
+/** The caller holds the lock. Never throws. */
+export async function adoptContainer(
+  services: Services,
+  execs: ExecRegistry,
+  container: Container,
+  monitor: MonitorClient,
+  networks: AdoptedNetworks,
+): Promise<void> {
+  const { store, paths, log } = services;
+  const runDir = paths.run(container.id);
+  // First of all, so that nothing takes it for one that nobody watches.
+  container.state = {
+    ...container.state,
+    status: container.state.status === 'paused' ? 'paused' : 'running',
+    pid: monitor.pid,
+  };
+  watchMonitor(services, container, monitor);
+  const steps: [what: string, work: () => void | Promise<void>][] = [
+    [
+      'store that it runs',
+      () => {
+        const started = readStarted(services, runDir) ?? mendStarted(container, monitor, runDir);
+        if (started !== undefined) container.state = { ...container.state, startedNs: started.startedNs.toString() };
+        container.state = { ...container.state, ...healthOf(services, container) };
+        store.saveState(container);
+      },
+    ],
+    ['take over its network', () => noteNetwork(services, container, networks)],
+    ['freeze or thaw it as it was', () => settleFreezer(services, container)],
+    ['set its limits as they are recorded', () => settleLimits(services, container)],
+    ['go on with its health checks', () => beginHealth(services, container)],
+    ['take over its execs', () => adoptExecs(services, execs, container)],
+  ];
+  for (const [what, work] of steps) {
+    try {
+      await work();
+    } catch (error) {
+      log.error(
+        { err: error, container: container.id, what },
+        'take over a running container: this failed, and it goes on',
+      );
+    }
+  }
+  log.info({ container: container.id, pid: monitor.pid }, 'took over a running container');
+}
+
+/** Whoever enters the container asks the record who its monitor is: the parent of a process that cannot have been reaped meanwhile. */
+function mendStarted(container: Container, { pid }: MonitorClient, runDir: string): StartedRecord | undefined {
+  const monitor = parentOf(pid);
+  if (monitor === undefined) return undefined;
+  const record = { pid, monitor, startedNs: BigInt(container.state.startedNs) };
+  writeStartedRecord(runDir, record);
+  return record;
+}
+
+export function noteNetwork(services: Services, container: Container, networks: AdoptedNetworks): void {
+  const adopted = adoptNetwork(services, container);
+  if (adopted !== undefined) networks.set(container, adopted);
+}
+
+/** As the last daemon left it; nothing for a container without a check. */
+export function healthOf(services: Services, { id, record, state }: Container): Pick<ContainerState, 'health'> {
+  if (probeOf(record.config) === undefined) return {};
+  return { health: readHealthFile(services.paths.run(id)) ?? state.health ?? begunHealth(undefined) };
+}
+
+/** A commit or a pause that was cut short has left the freezer in another state than the stored one, which is what the user was told. */
+async function settleFreezer(services: Services, container: Container): Promise<void> {
+  const cgroup = cgroupPathOf(services, container);
+  if (container.state.status === 'paused') await services.cgroups.freeze(cgroup);
+  else await services.cgroups.thaw(cgroup);
+}
+
+/** An update that was cut short has changed the kernel's limits and not the record, which is what the user sees. */
+function settleLimits(services: Services, container: Container): void {
+  const { resources } = resourcesFromHostConfig(container.record.hostConfig, services.cgroups);
+  services.cgroups.update(cgroupPathOf(services, container), resources);
+}
+
+function adoptExecs(services: Services, execs: ExecRegistry, container: Container): void {
+  const execDir = join(services.paths.run(container.id), 'exec');
+  if (!existsSync(execDir)) return;
+  for (const id of readdirSync(execDir)) {
+    if (!idPattern.test(id)) continue;
+    adoptExec(services, execs, container, id).catch((error: unknown) => {
+      services.log.error({ err: error, container: container.id, exec: id }, 'take over an exec');
+    });
+  }
+}
+
+async function adoptExec(services: Services, execs: ExecRegistry, container: Container, id: string): Promise<void> {
+  const runDir = services.paths.execRun(container.id, id);
+  const logDir = services.paths.execLogs(container.id, id);
+  const clean = () => {
+    rmSync(runDir, { recursive: true, force: true });
+    rmSync(logDir, { recursive: true, force: true });
+  };
+  const record = readExecFile(runDir);
+  const answer = await askMonitor(services, runDir);
+  const monitor = answer === 'silent' ? undefined : answer;
+  if (record === undefined || record.isProbe) {
+    // It was being started when the daemon went: nobody knows of it. A health check is done again.
+    monitor?.signal(killSignal);
+    monitor?.close();
+    if (monitor === undefined) clean();
+    return;
+  }
+  const exec = new Exec(record);
+  execs.add(container, exec);
+  if (monitor === undefined) {
+    concludeExec(services, execs, container, exec, clean);
+    return;
+  }
+  exec.tellStarted(monitor);
+  watchExec(services, execs, container, exec, monitor, clean);
+  void exec.ended.then(clean);
+}
+
+/** A damaged record costs the time of the start, nothing more. */
+export function readStarted(services: Services, runDir: string): StartedRecord | undefined {
+  try {
+    return readStartedRecord(runDir);
+  } catch (error) {
+    services.log.warn({ err: error, runDir }, 'read when a container was started');
+    return undefined;
+  }
+}
