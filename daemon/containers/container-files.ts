@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { isErrno } from '../../native-bindings/errno.ts';
-import type { ContainerPathStat, FilesystemChange } from '../api/types/container-actions.ts';
+import type { ContainerPathStat } from '../api/types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { RootView } from '../images/image-service.ts';
 import { cleanPath } from '../runtime/mount-target.ts';
@@ -16,10 +16,9 @@ import { openSources } from './open-sources.ts';
 import { runningUser } from './running-process.ts';
 import type { Services } from './services.ts';
 
-export async function containerChanges(services: Services, ref: string): Promise<FilesystemChange[] | null> {
-  const container = services.store.get(ref);
-  const changes = await services.layers.changes(container.id);
-  return changes.length === 0 ? null : changes;
+/** An array of FilesystemChange, or null, as JSON. */
+export function containerChanges(services: Services, ref: string): Promise<Readable> {
+  return services.layers.changes(services.store.get(ref).id);
 }
 
 export function exportContainer(services: Services, ref: string): Promise<Readable> {

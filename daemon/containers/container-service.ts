@@ -8,7 +8,6 @@ import type {
   ContainerPathStat,
   ContainerPruneResponse,
   ContainerTopResponse,
-  FilesystemChange,
   IdResponse,
 } from '../api/types/container-actions.ts';
 import type { ContainerConfig } from '../api/types/container-config.ts';
@@ -138,7 +137,8 @@ export interface ContainerService {
   ): Promise<Attachment | undefined>;
   resizeExec(id: string, size: { height: number; width: number }): Promise<void>;
   inspectExec(id: string): Promise<ExecInspectResponse>;
-  changes(ref: string): Promise<FilesystemChange[] | null>;
+  /** An array of FilesystemChange, or null, as JSON. */
+  changes(ref: string): Promise<Readable>;
   export(ref: string): Promise<Readable>;
   statPath(ref: string, path: string): Promise<ContainerPathStat>;
   getArchive(ref: string, path: string): Promise<{ stat: ContainerPathStat; tar: Readable }>;

@@ -3,11 +3,12 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { DataRoot } from './data-root.ts';
-import type { Change, ContainerLayers, MountPoint } from './image-service.ts';
+import type { ContainerLayers, MountPoint } from './image-service.ts';
 import type { MountPointSpec } from './jail/messages.ts';
 import type { Jail } from './jail.ts';
 import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
@@ -122,17 +123,18 @@ export class ContainerLayerStore implements ContainerLayers {
     return overlayCalls(dirs);
   }
 
-  async changes(id: string): Promise<Change[]> {
+  async changes(id: string): Promise<Readable> {
     const { lower, upper } = this.layerDirs(id);
     const lowerFd = mountLayers(lower);
+    let rootFd: number;
     try {
-      const rootFd = holdTree(upper);
-      return await this.#jail.run<'changes'>({ do: 'changes', place: { kind: 'tree', rootFd, mounts: [] }, lowerFd }, [
-        rootFd,
-      ]);
-    } finally {
+      rootFd = holdTree(upper);
+    } catch (error) {
       closeFd(lowerFd);
+      throw error;
     }
+    const place = { kind: 'tree', rootFd, mounts: [] } as const;
+    return (await this.#jail.stream({ do: 'changes', place, lowerFd }, [rootFd], [lowerFd])).tar;
   }
 
   async sizeBytes(id: string): Promise<number> {

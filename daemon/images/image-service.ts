@@ -154,8 +154,8 @@ export interface ContainerLayers {
   openRoot(id: string): number;
   /** The directory that holds what the container changed, in overlayfs's form. */
   upperDir(id: string): string;
-  /** What the container changed, sorted by path. */
-  changes(id: string): Promise<Change[]>;
+  /** What the container changed, as a walk with sorted names finds it: an array of Change in JSON, or null. As long as there were changes. */
+  changes(id: string): Promise<Readable>;
   /** Bytes of the disk for all that is kept for the container: its layer, its logs. */
   usageBytes(id: string): Promise<number>;
   /** Bytes of the files that the container wrote. */

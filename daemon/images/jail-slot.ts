@@ -1,4 +1,5 @@
 // One worker thread of the jail, as the main thread sees it: how it is made, told to stop what it does, and ended.
+import { closeSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 // On the main thread first: see load.ts.
@@ -6,6 +7,7 @@ import '../../native-bindings/load.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { type CancelFlag, newCancelFlag, setCancelFlag } from './jail/cancellation.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './jail/messages.ts';
+import { openScratchFile } from './scratch-file.ts';
 
 const workerUrl = new URL(import.meta.url.endsWith('.mjs') ? './jail-worker.mjs' : './jail-worker.ts', import.meta.url);
 
@@ -24,19 +26,22 @@ export interface Slot {
 /** Taken, and no job sent yet. */
 export const noJob: Running = { settle: () => undefined, fail: () => undefined };
 
-/** Resolves when the thread is in its enclosure. `onLost` is called when it ends, however it does. */
-export async function startSlot(onLost: (slot: Slot) => void): Promise<Slot> {
+const SCRATCH_FILES = 2;
+
+/** Resolves when the thread is in its enclosure. `onLost` is called when it ends, however it does. Its scratch files lie in `scratchDirectory`. */
+export async function startSlot(scratchDirectory: string, onLost: (slot: Slot) => void): Promise<Slot> {
   // libuv's pool must have its threads before any thread is jailed: they take their root from the thread that makes them.
   await access('/');
   const cancelFlag = newCancelFlag();
+  const scratchFds = Array.from({ length: SCRATCH_FILES }, () => openScratchFile(scratchDirectory));
   const worker = new Worker(workerUrl, {
-    workerData: { cancelFlag } satisfies WorkerStart,
+    workerData: { cancelFlag, scratchFds } satisfies WorkerStart,
     name: 'jail',
     env: {},
     execArgv: [],
     stdin: false,
     trackUnmanagedFds: true,
-    resourceLimits: { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 4 },
+    resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 },
   });
   // Whoever had it made takes it: it is never idle before.
   const slot: Slot = { worker, cancelFlag, running: noJob, idleTimer: undefined };
@@ -54,7 +59,10 @@ export async function startSlot(onLost: (slot: Slot) => void): Promise<Slot> {
     worker.on('error', (error: Error) => {
       lost(new EngineError('system', `a jail worker failed: ${error.message}`, { cause: error }));
     });
-    worker.on('exit', () => lost(new EngineError('system', 'a jail worker ended in the middle of a job')));
+    worker.on('exit', () => {
+      for (const fd of scratchFds) if (fd !== undefined) closeSync(fd);
+      lost(new EngineError('system', 'a jail worker ended in the middle of a job'));
+    });
   });
 }
 

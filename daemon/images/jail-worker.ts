@@ -8,13 +8,16 @@ import { Enclosure } from './jail/enclosure.ts';
 import { forbidLoading } from './jail/guard.ts';
 import { runJob } from './jail/jobs.ts';
 import type { FromWorker, PlainError, ToWorker, WorkerStart } from './jail/messages.ts';
+import { Scratch, type Scratches } from './jail/scratch.ts';
 
 const port = parentPort as MessagePort;
 if (port === null) throw new Error('jail-worker.ts runs as a worker thread only');
 
 // Node loads the digest's implementation at its first use.
 createHash('sha256').update('').digest();
-watchCancelFlag((workerData as WorkerStart).cancelFlag);
+const { cancelFlag, scratchFds } = workerData as WorkerStart;
+watchCancelFlag(cancelFlag);
+const scratches: Scratches = { names: new Scratch(scratchFds[0]), notes: new Scratch(scratchFds[1]) };
 const enclosure = new Enclosure();
 forbidLoading();
 /** Of the job that waits for its ports. */
@@ -41,6 +44,8 @@ async function serve({ job, input, output }: ToWorker & { kind: 'job' }): Promis
       input,
       output,
       head: (value) => tell({ kind: 'head', value }),
+      begun: () => tell({ kind: 'begun' }),
+      scratches,
       onCancel: (stop) => {
         stopWaiting = stop;
       },
@@ -48,6 +53,7 @@ async function serve({ job, input, output }: ToWorker & { kind: 'job' }): Promis
   } finally {
     stopWaiting = undefined;
     enclosure.leave();
+    for (const scratch of Object.values(scratches)) scratch.clear();
     input?.close();
     output?.close();
   }

@@ -1,5 +1,6 @@
 // The main thread's side of the jail: a pool of worker threads (jail-worker.ts) that each take one job at a time. Workers are made when
 // needed and end when idle. A job that is cancelled is told so, and its worker takes the next one.
+import { tmpdir } from 'node:os';
 import type { Readable } from 'node:stream';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { closeFd } from '../../native-bindings/files.ts';
@@ -43,8 +44,14 @@ export class Jail {
   readonly #waiting: Waiting[] = [];
   /** Workers on their way. */
   readonly #starting = new Set<Promise<Slot>>();
+  readonly #scratchDirectory: string;
   #streams = 0;
   #isClosed = false;
+
+  /** Where jobs put, in files without names, what does not fit into memory: a place on the disk. */
+  constructor(scratchDirectory = tmpdir()) {
+    this.#scratchDirectory = scratchDirectory;
+  }
 
   /** Runs a job to its end. `fds` are closed as soon as the job stands in its place (or has failed). */
   async run<K extends Job['do']>(
@@ -75,12 +82,17 @@ export class Jail {
     }
   }
 
-  /** Runs a job that makes an archive. Resolves once there is something to read ('get': its head); errors after that destroy the stream. */
+  /**
+   * Runs a job that makes something to read. Resolves once there is something ('get': its head); errors after that destroy the stream. `fds` are
+   * closed as soon as the job stands in its place, `heldFds` when it has ended.
+   */
   async stream(
-    job: JobOf<'get' | 'export'>,
+    job: JobOf<'get' | 'export' | 'changes'>,
     fds: readonly number[],
+    heldFds: readonly number[] = [],
   ): Promise<{ head: PathStat | undefined; tar: Readable }> {
     const release = closeOnce(fds);
+    const releaseHeld = closeOnce(heldFds);
     const { port1, port2 } = new MessageChannel();
     try {
       const slot = await this.#take(true);
@@ -89,19 +101,20 @@ export class Jail {
       tar.on('error', () => undefined);
       return await new Promise((resolve, reject) => {
         const begun = (head: PathStat | undefined): void => resolve({ head, tar });
-        const onHead = (head: PathStat | undefined): void => {
-          if (job.do === 'get' && head === undefined) return;
-          begun(head);
-        };
-        this.#perform(slot, true, job, release, { outputPort: port2 }, onHead).then(
-          () => begun(undefined),
+        this.#perform(slot, true, job, release, { outputPort: port2 }, begun).then(
+          () => {
+            releaseHeld();
+            begun(undefined);
+          },
           (error: Error) => {
+            releaseHeld();
             reject(error);
             tar.destroy(error);
           },
         );
       });
     } catch (error) {
+      releaseHeld();
       port1.close();
       throw error;
     } finally {
@@ -128,7 +141,7 @@ export class Jail {
     job: Job,
     release: () => void,
     options: RunOptions,
-    onHead: (head: PathStat | undefined) => void,
+    onBegin: (head: PathStat | undefined) => void,
   ): Promise<unknown> {
     const { signal } = options;
     const feed = options.input === undefined ? undefined : feedFrom(options.input);
@@ -163,8 +176,8 @@ export class Jail {
         settle: (message) => {
           if (message.kind === 'entered') {
             release();
-            onHead(undefined);
-          } else if (message.kind === 'head') onHead(message.value);
+          } else if (message.kind === 'head') onBegin(message.value);
+          else if (message.kind === 'begun') onBegin(undefined);
           else if (message.kind === 'done') {
             over();
             resolve(message.value);
@@ -265,7 +278,7 @@ export class Jail {
   }
 
   async #start(): Promise<Slot> {
-    const starting = startSlot((lost) => this.#slots.delete(lost));
+    const starting = startSlot(this.#scratchDirectory, (lost) => this.#slots.delete(lost));
     this.#starting.add(starting);
     try {
       const slot = await starting;

@@ -44,7 +44,7 @@ export interface Images {
 export function openImages(options: ImagesOptions): Images {
   const onError = options.onError ?? (() => undefined);
   const root = openDataRoot(options.dataRoot);
-  const jail = new Jail();
+  const jail = new Jail(root.staging);
   const trash = new Trash(root.trash, jail, onError);
   const layers = new LayerStore(root, options.database, trash, options.strays);
   const content = new ContentStore(root.content, root.staging);

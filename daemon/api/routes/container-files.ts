@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
-import { type App, checkName, containerParams as params, sendEmpty, sendJson } from '../app.ts';
+import { type App, checkName, containerParams as params, sendEmpty } from '../app.ts';
 import { bodyStream } from '../body-stream.ts';
 import { flag, text } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
@@ -64,7 +64,10 @@ export function registerContainerFiles(app: App, { containers }: ApiServices): v
   app.get(
     '/containers/:id/changes',
     { schema: { summary: 'What differs from the image', tags, params } },
-    async (request, reply) => sendJson(reply, await containers.changes(checkName('container', request.params.id))),
+    async (request, reply) => {
+      const json = await containers.changes(checkName('container', request.params.id));
+      sendAll(json, new ResponseStream(reply, 'application/json'));
+    },
   );
 
   app.get(
@@ -77,7 +80,7 @@ export function registerContainerFiles(app: App, { containers }: ApiServices): v
   );
 }
 
-/** An error in the middle cuts the connection, so that half a tar is not taken for a whole one; a client that leaves ends the source. */
+/** An error in the middle cuts the connection, so that half of it is not taken for the whole; a client that leaves ends the source. */
 function sendAll(tar: Readable, stream: ResponseStream): void {
   // It left while the request waited for its turn: pipeline would wait for ever, and the source holds the container.
   if (stream.isClosed) {

@@ -15,15 +15,20 @@ import { makeMountPoints } from './mount-points.ts';
 import { CHUNK_BYTES, Packer } from './pack.ts';
 import { type HeldPath, holdPath, holdTarget, statHeld, statPath } from './path-stat.ts';
 import { removeBelow } from './remove-tree.ts';
-import { openHere, openRoot, treeChanges, treeSize, treeUsage } from './tree-changes.ts';
+import type { Scratches } from './scratch.ts';
+import { jsonChunks, openHere, openRoot, treeChanges } from './tree-changes.ts';
+import { treeSize, treeUsage } from './tree-size.ts';
 import { Unpacker, type UnpackOptions } from './unpack.ts';
 
 export interface JobPorts {
   input: MessagePort | undefined;
   output: MessagePort | undefined;
   head(stat: PathStat): void;
+  /** The first bytes of the output are there: from now on an error can only cut it off. */
+  begun(): void;
   /** Called with what ends the job while it waits for a port. */
   onCancel(stop: (reason: Error) => void): void;
+  readonly scratches: Scratches;
 }
 
 /** Runs a job whose place was entered. Resolves to its result. */
@@ -32,7 +37,7 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
     case 'stat':
       return statPath(job.path);
     case 'changes':
-      return withRoot((fd) => treeChanges(fd, job.lowerFd));
+      return changes(job.lowerFd, ports);
     case 'size':
       return withRoot(treeSize);
     case 'usage':
@@ -90,7 +95,7 @@ async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): 
   if (job.repack) {
     const hash = createHash('sha256');
     const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-    const packer = new Packer({ form: 'layer', allocate: () => buffer });
+    const packer = new Packer({ form: 'layer', allocate: () => buffer, scratches: ports.scratches });
     result.tarBytes = 0;
     withRoot((fd) => {
       for (const chunk of layerChunks(packer, fd)) {
@@ -179,16 +184,19 @@ async function packLayer(ports: JobPorts): Promise<PackResult> {
   let tarBytes = 0;
   const fd = openRoot();
   try {
-    const packer = await send(
-      'layer',
+    let packer: Packer | undefined;
+    await send(
       ports,
-      (using) => layerChunks(using, fd),
+      (allocate) => {
+        packer = new Packer({ form: 'layer', allocate, scratches: ports.scratches });
+        return layerChunks(packer, fd);
+      },
       (chunk) => {
         hash.update(chunk);
         tarBytes += chunk.length;
       },
     );
-    return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: packer.sizeBytes, tarBytes };
+    return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: (packer as unknown as Packer).sizeBytes, tarBytes };
   } finally {
     closeSync(fd);
   }
@@ -197,7 +205,7 @@ async function packLayer(ports: JobPorts): Promise<PackResult> {
 async function get(text: string, ports: JobPorts): Promise<void> {
   using path = holdPath(text);
   ports.head(statHeld(path));
-  await send('copy', ports, (packer) => pathChunks(packer, path));
+  await send(ports, (allocate) => pathChunks(copier(allocate, ports), path));
 }
 
 function* pathChunks(packer: Packer, path: HeldPath): Generator<Buffer> {
@@ -223,23 +231,36 @@ function* pathChunks(packer: Packer, path: HeldPath): Generator<Buffer> {
 async function exportRoot(ports: JobPorts): Promise<void> {
   const fd = openRoot();
   try {
-    await send('copy', ports, (packer) => layerChunks(packer, fd));
+    await send(ports, (allocate) => layerChunks(copier(allocate, ports), fd));
   } finally {
     closeSync(fd);
   }
 }
 
-/** Sends what a packer makes as the receiver takes it. A receiver that has gone ends it quietly. */
+async function changes(lowerFd: number, ports: JobPorts): Promise<void> {
+  const fd = openRoot();
+  try {
+    await send(ports, () => jsonChunks(treeChanges(fd, lowerFd, ports.scratches.names), CHUNK_BYTES / 4));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function copier(allocate: (bytes: number) => Buffer, { scratches }: JobPorts): Packer {
+  return new Packer({ form: 'copy', allocate, scratches });
+}
+
+/** Sends what is made as the receiver takes it. A receiver that has gone ends it quietly. */
 function send(
-  form: 'layer' | 'copy',
   ports: JobPorts,
-  begin: (packer: Packer) => Generator<Buffer>,
+  begin: (allocate: (bytes: number) => Buffer) => Generator<Buffer>,
   onChunk?: (chunk: Buffer) => void,
-): Promise<Packer> {
+): Promise<void> {
   const port = ports.output;
   if (port === undefined) throw new TypeError('pack needs an output');
   return new Promise((resolve, reject) => {
     let isOver = false;
+    let isBegun = false;
     const finish = (error?: unknown): void => {
       if (isOver) return;
       isOver = true;
@@ -248,7 +269,7 @@ function send(
       } catch (second) {
         error ??= second;
       }
-      if (error === undefined) resolve(packer);
+      if (error === undefined) resolve();
       else {
         sender.fail(error instanceof Error ? error.message : String(error));
         reject(error);
@@ -256,6 +277,8 @@ function send(
     };
     const sendNext = (): void => {
       const next = chunks.next();
+      if (!isBegun) ports.begun();
+      isBegun = true;
       if (next.done) {
         sender.end();
         finish();
@@ -274,8 +297,7 @@ function send(
         }
       },
     });
-    const packer = new Packer({ form, allocate: (bytes) => sender.take(bytes) });
-    const chunks = begin(packer);
+    const chunks = begin((bytes) => sender.take(bytes));
     ports.onCancel(finish);
   });
 }

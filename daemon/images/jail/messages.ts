@@ -1,6 +1,6 @@
 // What the main thread and the jail workers say to each other. Everything here can be cloned to another thread.
 import type { MessagePort } from 'node:worker_threads';
-import type { Change, PathStat } from '../image-service.ts';
+import type { PathStat } from '../image-service.ts';
 import type { CancelFlag } from './cancellation.ts';
 import type { Place } from './enclosure.ts';
 import type { UnpackOptions } from './unpack.ts';
@@ -41,6 +41,7 @@ export type Job =
   | { do: 'get'; place: Place; path: string }
   | { do: 'stat'; place: Place; path: string }
   | { do: 'export'; place: Place }
+  /** An array of Change as JSON, to the output port. `lowerFd` stays open until it ends. */
   | { do: 'changes'; place: Place; lowerFd: number }
   | { do: 'size'; place: Place }
   /** Bytes on the disk. */
@@ -90,7 +91,7 @@ export interface JobResults {
   get: undefined;
   stat: PathStat;
   export: undefined;
-  changes: Change[];
+  changes: undefined;
   size: number;
   usage: number;
   'make-mount-points': undefined;
@@ -111,6 +112,8 @@ export type ToWorker =
 /** What a worker is given at its start. */
 export interface WorkerStart {
   cancelFlag: CancelFlag;
+  /** Files without names, for what jobs cannot keep in memory; none where the disk has no room for them. */
+  scratchFds: readonly (number | undefined)[];
 }
 
 export type FromWorker =
@@ -118,6 +121,8 @@ export type FromWorker =
   /** The job stands in its place: the main thread may close the mounts' fds. */
   | { kind: 'entered' }
   | { kind: 'head'; value: PathStat }
+  /** The output has begun. */
+  | { kind: 'begun' }
   | { kind: 'done'; value: unknown }
   | { kind: 'failed'; error: PlainError };
 

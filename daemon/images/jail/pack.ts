@@ -1,24 +1,17 @@
 // Makes a tar of what stands below a directory of the jail: sorted by bytes, so that the same files always make the same archive.
 // Directories are held by fd and their entries named by one component: a racer can hide files from us, but not lead us elsewhere.
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { fgetxattr, flistxattr } from '../../../native-bindings/xattrs.ts';
 import { EngineError } from '../../errors/engine-error.ts';
-import { type EntryType, fromBytes, type TarEntry } from '../tar/tar-entry.ts';
+import { displayName, type EntryType, fromBytes, type TarEntry } from '../tar/tar-entry.ts';
 import { encodeEntry, endOfArchive, paddingOf } from '../tar/tar-header.ts';
 import { throwIfCancelled } from './cancellation.ts';
 import { isKeptXattr } from './entry-attributes.ts';
+import { FirstNames } from './first-names.ts';
 import { isCode, isMissing, OPEN_DIRECTORY } from './path-walk.ts';
+import type { Scratches } from './scratch.ts';
+import { NameSorter, type SortedNames } from './sorted-names.ts';
 import { OPAQUE_MARKER, OPAQUE_XATTR, WHITEOUT_PREFIX } from './whiteouts.ts';
 
 export interface PackOptions {
@@ -29,18 +22,22 @@ export interface PackOptions {
   form: 'layer' | 'copy';
   /** Memory for a chunk; it is used until the next chunk is asked for. */
   allocate: (bytes: number) => Buffer;
+  scratches: Scratches;
 }
 
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 export const CHUNK_BYTES = 512 * 1024;
 const MAX_DEPTH = 2000;
+/** Longer names are in no archive that could be unpacked; and each level of a tree holds its own. */
+const MAX_PATH_BYTES = 4095;
 const noXattrs: ReadonlyMap<string, Buffer> = new Map();
 
 export class Packer {
   readonly #isLayer: boolean;
   readonly #allocate: (bytes: number) => Buffer;
-  /** Files with several names: their first name in this archive, by device and inode. */
-  readonly #firstNames = new Map<string, string>();
+  /** Of files with several: the one in this archive that others link to. */
+  readonly #firstNames: FirstNames;
+  readonly #sorter: NameSorter;
   #out: Buffer;
   #used = 0;
   /** Bytes of all files. */
@@ -49,6 +46,8 @@ export class Packer {
   constructor(options: PackOptions) {
     this.#isLayer = options.form === 'layer';
     this.#allocate = options.allocate;
+    this.#firstNames = new FirstNames(options.scratches.notes);
+    this.#sorter = new NameSorter(options.scratches.names);
     this.#out = this.#allocate(CHUNK_BYTES);
   }
 
@@ -88,19 +87,20 @@ export class Packer {
   }
 
   *#walk(rootFd: number, prefix: string): Generator<Buffer> {
-    const stack: { fd: number; prefix: string; names: string[] | undefined }[] = [
+    const stack: { fd: number; prefix: string; names: SortedNames | undefined }[] = [
       { fd: rootFd, prefix, names: undefined },
     ];
     try {
       for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
         if (top.names === undefined) {
           if (this.#isLayer && isOpaque(top.fd)) yield* this.#header(marker(top.prefix + OPAQUE_MARKER));
-          top.names = namesIn(top.fd);
+          top.names = this.#sorter.list(top.fd);
         }
         throwIfCancelled();
-        const name = top.names.pop();
+        const name = top.names.next();
         if (name === undefined) {
           stack.pop();
+          top.names[Symbol.dispose]();
           if (top.fd !== rootFd) closeSync(top.fd);
           continue;
         }
@@ -113,8 +113,7 @@ export class Packer {
           yield* this.#leaf(top.fd, name, path, stats);
           continue;
         }
-        if (stack.length >= MAX_DEPTH)
-          throw new EngineError('system', `pack ${path.slice(0, 100)}…: directories are too deep`);
+        if (stack.length >= MAX_DEPTH || path.length > MAX_PATH_BYTES) throw tooDeep(path);
         const fd = openOrSkip(name, OPEN_DIRECTORY);
         if (fd === undefined) continue;
         stack.push({ fd, prefix: `${path}/`, names: undefined });
@@ -141,13 +140,11 @@ export class Packer {
   *#file(parentFd: number, name: string, path: string, seen: Stats): Generator<Buffer> {
     if (seen.nlink > 1) {
       fchdir(parentFd);
-      const key = inodeOf(name);
-      const first = this.#firstNames.get(key);
+      const first = this.#firstNames.seen(lstatSync(fromBytes(name), { bigint: true }), path);
       if (first !== undefined) {
         yield* this.#header({ ...describe(path, 'link', seen), linkPath: first });
         return;
       }
-      this.#firstNames.set(key, path);
     }
     const fd = openOrSkip(name, OPEN_FILE);
     if (fd === undefined) return;
@@ -224,16 +221,8 @@ function isOpaque(fd: number): boolean {
   return fgetxattr(fd, OPAQUE_XATTR)?.toString() === 'y';
 }
 
-/** In reverse order, to be popped. */
-function namesIn(fd: number): string[] {
-  fchdir(fd);
-  return readdirSync('.', { encoding: 'latin1' }).sort(descending);
-}
-
-/** As bigints: inode numbers of overlays use all 64 bits. */
-function inodeOf(name: string): string {
-  const { dev, ino } = lstatSync(fromBytes(name), { bigint: true });
-  return `${dev}:${ino}`;
+function tooDeep(path: string): EngineError {
+  return new EngineError('system', `pack ${displayName(path.slice(0, 100))}…: directories are too deep`);
 }
 
 function lstatOrSkip(name: string): Stats | undefined {
@@ -299,10 +288,6 @@ function linkTarget(name: string): string | undefined {
     if (isMissing(error) || isCode(error, 'EINVAL')) return undefined;
     throw error;
   }
-}
-
-function descending(a: string, b: string): number {
-  return a < b ? 1 : a > b ? -1 : 0;
 }
 
 /** glibc's split of a dev_t, as far as device numbers go. */

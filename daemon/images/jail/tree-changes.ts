@@ -1,125 +1,128 @@
 // `docker diff`: what an overlay's upper directory says about the tree below it. Both trees are walked side by side by held directories, so
-// that a link in one of them never leads into anything.
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, type Stats } from 'node:fs';
+// that a link in one of them never leads into anything; what was found is told as it is found, however much it is.
+import { closeSync, constants, lstatSync, openSync, type Stats } from 'node:fs';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { fgetxattr } from '../../../native-bindings/xattrs.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { Change, ChangeKind } from '../image-service.ts';
 import { displayName, fromBytes } from '../tar/tar-entry.ts';
 import { throwIfCancelled } from './cancellation.ts';
-import { isCode, isMissing, OPEN_DIRECTORY } from './path-walk.ts';
+import { isMissing, OPEN_DIRECTORY } from './path-walk.ts';
+import type { Scratch } from './scratch.ts';
+import { NameSorter, type SortedNames } from './sorted-names.ts';
 import { OPAQUE_XATTR } from './whiteouts.ts';
 
 /** Each level holds open files: a container must not be able to use up all that the daemon may have. */
 const MAX_DEPTH = 2000;
+const MAX_PATH_BYTES = 16 * 1024;
 
-/** Sorted by path. `lowerFd` is a directory, read only; `upperFd` too. */
-export function treeChanges(upperFd: number, lowerFd: number): Change[] {
-  const found: { path: string; kind: ChangeKind }[] = [];
-  compare(upperFd, lowerFd, '', found, 0);
-  found.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  return found.map(({ path, kind }) => ({ Path: displayName(path), Kind: kind }));
+interface Level {
+  readonly upperFd: number;
+  /** Undefined: nothing below is seen here. */
+  readonly lowerFd: number | undefined;
+  readonly path: string;
+  readonly names: SortedNames;
+  /** Of a directory that hides the one below it. */
+  readonly hidden: SortedNames | undefined;
+  nextHidden: string | undefined;
 }
 
-function compare(
-  upperFd: number,
-  lowerFd: number | undefined,
-  path: string,
-  found: { path: string; kind: ChangeKind }[],
-  depth: number,
-): void {
-  if (depth > MAX_DEPTH) throw new EngineError('system', 'compare directories: they are too deep');
-  const names = list(upperFd);
-  if (lowerFd !== undefined && fgetxattr(upperFd, OPAQUE_XATTR)?.toString() === 'y') {
-    const kept = new Set(names);
-    for (const name of list(lowerFd)) if (!kept.has(name)) found.push({ path: `${path}/${name}`, kind: 2 });
-  }
-  for (const name of names) {
-    throwIfCancelled();
-    fchdir(upperFd);
-    const upper = lstatOrNothing(name);
-    if (upper === undefined) continue;
-    const lower = lowerFd === undefined ? undefined : lowerStats(lowerFd, name);
-    const here = `${path}/${name}`;
-    if (upper.isCharacterDevice() && upper.rdev === 0) {
-      if (lower !== undefined) found.push({ path: here, kind: 2 });
-      continue;
-    }
-    found.push({ path: here, kind: lower === undefined ? 1 : 0 });
-    if (!upper.isDirectory()) continue;
-    fchdir(upperFd);
-    const upperChild = openSync(fromBytes(name), OPEN_DIRECTORY);
-    try {
-      const lowerChild = lower?.isDirectory() ? openLower(lowerFd as number, name) : undefined;
-      try {
-        compare(upperChild, lowerChild, here, found, depth + 1);
-      } finally {
-        if (lowerChild !== undefined) closeSync(lowerChild);
-      }
-    } finally {
-      closeSync(upperChild);
-    }
-  }
-}
-
-/** Bytes of all files below a directory; a file with several names counts once, and what lies too deep to be reached does not. */
-export function treeSize(rootFd: number): number {
-  let bytes = 0;
-  eachBelow(rootFd, (stats) => {
-    if (stats.isFile()) bytes += stats.size;
-  });
-  return bytes;
-}
-
-/** What the tree takes of its disk, directories too: du(1)'s bytes. */
-export function treeUsage(rootFd: number): number {
-  let blocks = fstatSync(rootFd).blocks;
-  eachBelow(rootFd, (stats) => {
-    blocks += stats.blocks;
-  });
-  return blocks * 512;
-}
-
-/** Every file once, however many names it has. */
-function eachBelow(rootFd: number, see: (stats: Stats) => void): void {
-  const seen = new Set<string>();
-  const visit = (fd: number, depth: number): void => {
-    for (const name of list(fd)) {
+/** In the order of a walk with sorted names: a directory, what is in it, its next neighbour. `lowerFd` is a directory, read only; `upperFd` too. */
+export function* treeChanges(upperFd: number, lowerFd: number, scratch: Scratch): Generator<Change> {
+  const sorter = new NameSorter(scratch);
+  const levels: Level[] = [levelOf(sorter, upperFd, lowerFd, '')];
+  try {
+    for (let top = levels.at(-1); top !== undefined; top = levels.at(-1)) {
       throwIfCancelled();
-      fchdir(fd);
-      const stats = lstatOrNothing(name);
-      if (stats === undefined) continue;
-      const key = `${stats.dev}:${stats.ino}`;
-      if (!stats.isDirectory() && stats.nlink > 1) {
-        if (seen.has(key)) continue;
-        seen.add(key);
+      const name = top.names.next();
+      while (top.nextHidden !== undefined && (name === undefined || top.nextHidden <= name)) {
+        if (top.nextHidden !== name) yield change(top, top.nextHidden, 2);
+        top.nextHidden = top.hidden?.next();
       }
-      see(stats);
-      if (!stats.isDirectory()) continue;
-      const child = openOrNothing(name);
-      if (child === undefined) continue;
-      try {
-        if (depth < MAX_DEPTH) visit(child, depth + 1);
-      } finally {
-        closeSync(child);
+      if (name === undefined) {
+        levels.pop();
+        close(top, levels.length === 0);
+        continue;
       }
+      fchdir(top.upperFd);
+      const upper = lstatOrNothing(name);
+      if (upper === undefined) continue;
+      const lower = top.lowerFd === undefined ? undefined : statsIn(top.lowerFd, name);
+      if (upper.isCharacterDevice() && upper.rdev === 0) {
+        if (lower !== undefined) yield change(top, name, 2);
+        continue;
+      }
+      yield change(top, name, lower === undefined ? 1 : 0);
+      if (upper.isDirectory()) levels.push(enter(sorter, top, name, lower, levels.length));
     }
-  };
-  visit(rootFd, 0);
+  } finally {
+    for (const level of levels.splice(0).reverse()) close(level, level.upperFd === upperFd);
+  }
 }
 
-function list(fd: number): string[] {
+function change({ path }: Level, name: string, Kind: ChangeKind): Change {
+  return { Path: displayName(`${path}/${name}`), Kind };
+}
+
+function enter(sorter: NameSorter, above: Level, name: string, lower: Stats | undefined, depth: number): Level {
+  const path = `${above.path}/${name}`;
+  if (depth > MAX_DEPTH || path.length > MAX_PATH_BYTES)
+    throw new EngineError('system', 'compare directories: they are too deep');
+  fchdir(above.upperFd);
+  const upperFd = openSync(fromBytes(name), OPEN_DIRECTORY);
+  let lowerFd: number | undefined;
+  try {
+    if (lower?.isDirectory()) {
+      fchdir(above.lowerFd as number);
+      lowerFd = openSync(fromBytes(name), OPEN_DIRECTORY);
+    }
+    return levelOf(sorter, upperFd, lowerFd, path);
+  } catch (error) {
+    closeSync(upperFd);
+    if (lowerFd !== undefined) closeSync(lowerFd);
+    throw error;
+  }
+}
+
+function levelOf(sorter: NameSorter, upperFd: number, lowerFd: number | undefined, path: string): Level {
+  const names = sorter.list(upperFd);
+  const isOpaque = lowerFd !== undefined && fgetxattr(upperFd, OPAQUE_XATTR)?.toString() === 'y';
+  const hidden = isOpaque ? sorter.list(lowerFd) : undefined;
+  return { upperFd, lowerFd, path, names, hidden, nextHidden: hidden?.next() };
+}
+
+/** The descriptors of the root are the caller's. */
+function close({ upperFd, lowerFd, names, hidden }: Level, isRoot: boolean): void {
+  hidden?.[Symbol.dispose]();
+  names[Symbol.dispose]();
+  if (isRoot) return;
+  closeSync(upperFd);
+  if (lowerFd !== undefined) closeSync(lowerFd);
+}
+
+/** An array in pieces, as JSON; null when there is nothing in it. */
+export function* jsonChunks(changes: Iterable<Change>, bytes: number): Generator<Buffer> {
+  let text = '[';
+  let isFirst = true;
+  for (const change of changes) {
+    text += isFirst ? JSON.stringify(change) : `,${JSON.stringify(change)}`;
+    isFirst = false;
+    if (text.length < bytes) continue;
+    yield ownBuffer(text);
+    text = '';
+  }
+  yield ownBuffer(isFirst ? 'null\n' : `${text}]\n`);
+}
+
+/** With memory of its own: it is handed to another thread. */
+function ownBuffer(text: string): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  buffer.write(text);
+  return buffer;
+}
+
+function statsIn(fd: number, name: string): Stats | undefined {
   fchdir(fd);
-  return readdirSync('.', { encoding: 'latin1' });
-}
-
-function openLower(lowerFd: number, name: string): number {
-  fchdir(lowerFd);
-  return openSync(fromBytes(name), OPEN_DIRECTORY);
-}
-
-function lowerStats(lowerFd: number, name: string): Stats | undefined {
-  fchdir(lowerFd);
   return lstatOrNothing(name);
 }
 
@@ -128,16 +131,6 @@ function lstatOrNothing(name: string): Stats | undefined {
     return lstatSync(fromBytes(name));
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-/** Whoever uses the files may have deleted or replaced it. */
-function openOrNothing(name: string): number | undefined {
-  try {
-    return openSync(fromBytes(name), OPEN_DIRECTORY);
-  } catch (error) {
-    if (isMissing(error) || isCode(error, 'ELOOP')) return undefined;
     throw error;
   }
 }

@@ -4,7 +4,14 @@ import { closeSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { CommitImageOptions, ImageUser, RootView, ViewMount } from '../../../daemon/images/image-service.ts';
+import { json } from 'node:stream/consumers';
+import type {
+  Change,
+  CommitImageOptions,
+  ImageUser,
+  RootView,
+  ViewMount,
+} from '../../../daemon/images/image-service.ts';
 import type { ImageEvent, LocalImageStore } from '../../../daemon/images/image-store.ts';
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
 import { Database } from '../../../daemon/state/database.ts';
@@ -64,6 +71,10 @@ export class StoreFixture {
     const id = randomBytes(32).toString('hex');
     await this.containers.create(id, imageId, mountPoints);
     return id;
+  }
+
+  async changes(id: string): Promise<Change[] | null> {
+    return (await json(await this.containers.changes(id))) as Change[] | null;
   }
 
   /** Runs with the container's root as the working directory: what a process in it would do, through the overlay. */
