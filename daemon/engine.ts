@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { binaryDirectory } from '../native-bindings/binaries.ts';
 import { LOCK } from '../native-bindings/constants.ts';
 import { tryFlock } from '../native-bindings/files.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
@@ -273,12 +274,10 @@ function setting(database: Database, key: string, make: () => string): string {
   return value;
 }
 
-/** Beside the bundle, or where make puts it when the daemon runs from its sources. */
+/** With the bundle's binaries, or where make puts it when the daemon runs from its sources. */
 function launcherPath(): string {
-  const relative = import.meta.url.endsWith('.mjs')
-    ? './tsdocker-launcher'
-    : '../native-bindings/launcher/tsdocker-launcher';
-  return new URL(relative, import.meta.url).pathname;
+  if (import.meta.url.endsWith('.mjs')) return `${binaryDirectory()}/tsdocker-launcher`;
+  return new URL('../native-bindings/launcher/tsdocker-launcher', import.meta.url).pathname;
 }
 
 /** undefined: the socket stays with root's group. A group that was asked for has to exist. */

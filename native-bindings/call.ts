@@ -1,8 +1,8 @@
-// Calls of C functions with at most seven integer or pointer arguments, without ffi-napi's per-argument marshalling (60 us a call;
-// this way it is half a microsecond). Arguments lie in fixed slots, strings in an arena, both at addresses that never change: V8 does
+// Calls of C functions with at most seven integer or pointer arguments, without marshalling each of them: half a
+// microsecond a call. Arguments lie in fixed slots, strings in an arena, both at addresses that never change: V8 does
 // not move the memory of a Buffer. The state is per thread, as the module is; nothing here is re-entered, since C never calls back.
 import { SystemError } from './errno.ts';
-import { ffi, ffiCall, openLibrary, ref } from './load.ts';
+import { ffiCall, type Library, longInterface, memory, openLibrary } from './load.ts';
 
 /** A string becomes a NUL-terminated copy; a Uint8Array is passed as a pointer to its memory, which the function may write to. */
 export type NativeArg = number | bigint | string | Uint8Array | null;
@@ -17,9 +17,10 @@ const slotWords = new Int32Array(slots.buffer, slots.byteOffset, MAX_ARGS * 2);
 const result = Buffer.alloc(8);
 const resultWords = new Int32Array(result.buffer, result.byteOffset, 2);
 const argPointers = Buffer.alloc(MAX_ARGS * 8);
-for (let i = 0; i < MAX_ARGS; i++) ref.writePointer(argPointers, i * 8, slots.subarray(i * 8, i * 8 + 8));
+const slotsAddress = memory.address(slots);
+for (let i = 0; i < MAX_ARGS; i++) argPointers.writeBigUInt64LE(BigInt(slotsAddress + i * 8), i * 8);
 const arena = Buffer.alloc(ARENA_BYTES);
-const arenaAddress = ref.address(arena);
+const arenaAddress = memory.address(arena);
 /** Keeps what the current call points to from being collected before it returns. */
 const pinned: { args: readonly NativeArg[]; strings: Buffer[]; kept: readonly unknown[] } = {
   args: [],
@@ -27,14 +28,14 @@ const pinned: { args: readonly NativeArg[]; strings: Buffer[]; kept: readonly un
   kept: [],
 };
 /** Surplus arguments are harmless in the calling conventions of x86-64 and arm64, so one call interface serves every function. */
-const callInterface = ffi.CIF(ref.types.long, new Array(MAX_ARGS).fill(ref.types.long));
+const callInterface = longInterface(MAX_ARGS);
 
 /** This thread's `errno`, as memory: reading it is no call that could change it. */
 const errnoWord = locateErrno();
 
 function locateErrno(): Int32Array {
   ffiCall(callInterface, openLibrary(null).get('__errno_location'), result, argPointers);
-  const bytes = ref.readPointer(result, 0, 4);
+  const bytes = memory.readPointer(result, 0, 4);
   return new Int32Array(bytes.buffer, bytes.byteOffset, 1);
 }
 
@@ -44,7 +45,7 @@ export function lastErrno(): number {
 }
 
 /** Makes a symbol of a library callable. The result is the C function's 64-bit return value as a number (exact up to 2^53). */
-export function nativeFunction(library: { get(symbol: string): Buffer }, symbol: string): NativeFunction {
+export function nativeFunction(library: Library, symbol: string): NativeFunction {
   const pointer = library.get(symbol);
   return (args) => {
     let used = 0;
@@ -66,13 +67,13 @@ export function nativeFunction(library: { get(symbol: string): Buffer }, symbol:
         } else {
           const copy = Buffer.from(`${arg}\0`);
           pinned.strings.push(copy);
-          value = ref.address(copy);
+          value = memory.address(copy);
         }
       } else if (arg === null) value = 0;
       else if (typeof arg === 'bigint') {
         slots.writeBigInt64LE(BigInt.asIntN(64, arg), i * 8);
         continue;
-      } else value = arg.byteLength === 0 ? arenaAddress : ref.address(arg);
+      } else value = arg.byteLength === 0 ? arenaAddress : memory.address(arg);
       slotWords[i * 2] = value | 0;
       slotWords[i * 2 + 1] = Math.floor(value / TWO_32);
     }
@@ -82,7 +83,7 @@ export function nativeFunction(library: { get(symbol: string): Buffer }, symbol:
 }
 
 /** The same for a function that returns a C int: the upper half of the register means nothing then. */
-export function nativeIntFunction(library: { get(symbol: string): Buffer }, symbol: string): NativeFunction {
+export function nativeIntFunction(library: Library, symbol: string): NativeFunction {
   const call = nativeFunction(library, symbol);
   return (args) => {
     call(args);
@@ -92,7 +93,7 @@ export function nativeIntFunction(library: { get(symbol: string): Buffer }, symb
 
 /** The address of a buffer, for structs that hold pointers. Name the buffer in `keepAlive` behind the call. */
 export function addressOf(buffer: Uint8Array): bigint {
-  return BigInt(ref.address(buffer));
+  return BigInt(memory.address(buffer));
 }
 
 /** Called after a native call with buffers that it knew by address only: until then they cannot be collected. */

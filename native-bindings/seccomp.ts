@@ -3,7 +3,7 @@ import { readSync } from 'node:fs';
 import { type NativeFunction, nativeFunction } from './call.ts';
 import { SystemError } from './errno.ts';
 import { closeFd, lseek, memfdCreate } from './files.ts';
-import { openLibrary, ref } from './load.ts';
+import { type Library, memory, openLibrary } from './load.ts';
 
 /** Actions; ERRNO and TRACE carry a number in their low 16 bits: `SECCOMP_ACT.ERRNO | 1`. */
 export const SECCOMP_ACT = {
@@ -47,7 +47,7 @@ export interface SeccompComparison {
 const LIBRARY = 'libseccomp.so.2';
 const FILTER_LIMIT_BYTES = 32_768 * 8;
 const functions = new Map<string, NativeFunction>();
-let library: { get(symbol: string): Buffer } | undefined;
+let library: Library | undefined;
 
 function call(symbol: string, ...args: Parameters<NativeFunction>[0]): number {
   let fn = functions.get(symbol);
@@ -70,7 +70,7 @@ export function seccompVersion(): string | undefined {
   try {
     const pointer = Buffer.alloc(8);
     pointer.writeBigUInt64LE(BigInt(call('seccomp_version')));
-    const version = ref.readPointer(pointer, 0, 12);
+    const version = memory.readPointer(pointer, 0, 12);
     return [0, 4, 8].map((offset) => version.readUInt32LE(offset)).join('.');
   } catch {
     return undefined;

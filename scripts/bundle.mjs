@@ -1,5 +1,5 @@
 // Bundles the daemon, its jail worker and the command line into dist/, aside first and then renamed, so that nobody
-// reads a half-written file. Only the native FFI packages stay outside: they carry prebuilt binaries.
+// reads a half-written file. What was compiled for this machine lies in dist/linux-<architecture>.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -37,7 +37,6 @@ const shared = {
   target: 'node24',
   format: 'esm',
   outExtension: { '.js': '.mjs' },
-  external: ['ffi-napi', 'ref-napi'],
   define: { TSDOCKER_VERSION: JSON.stringify(version), TSDOCKER_COMMIT: JSON.stringify(commit()) },
   sourcemap: 'linked',
   sourcesContent: false,
@@ -50,12 +49,13 @@ async function bundle() {
   await Promise.all([
     build({
       ...shared,
-      entryPoints: { tsdockerd: 'daemon/main.ts', 'jail-worker': 'daemon/images/jail-worker.ts' },
+      entryPoints: { daemon: 'daemon/main.ts', 'jail-worker': 'daemon/images/jail-worker.ts' },
       outdir: aside,
       banner: { js: requireBanner },
       minifySyntax: true,
       keepNames: false,
     }),
+    build({ ...shared, entryPoints: { tsdockerd: 'daemon/boot.ts' }, outdir: aside }),
     // CommonJS, one file: it starts faster than modules, and its compiled code can be kept (code-cache.mjs).
     build({
       ...shared,
@@ -67,8 +67,12 @@ async function bundle() {
     }),
   ]);
   await writeCodeCache(`${aside}/cli/main.cjs`);
-  copyFileSync(`${root}native-bindings/launcher/tsdocker-launcher`, `${aside}/tsdocker-launcher`);
-  chmodSync(`${aside}/tsdocker-launcher`, 0o755);
+  const platform = `linux-${process.arch}`;
+  mkdirSync(`${aside}/${platform}`);
+  const native = `${root}build/native/${platform}`;
+  copyFileSync(`${root}native-bindings/launcher/tsdocker-launcher`, `${aside}/${platform}/tsdocker-launcher`);
+  for (const name of ['ref.node', 'ffi.node']) copyFileSync(`${native}/${name}`, `${aside}/${platform}/${name}`);
+  chmodSync(`${aside}/${platform}/tsdocker-launcher`, 0o755);
 }
 
 /** Entries last: what they refer to is there before them. Each file is replaced in one step, so a build harms no running command. */

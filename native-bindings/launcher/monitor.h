@@ -9,8 +9,10 @@
 #include <sys/ioctl.h>
 #include <sys/types.h>
 
+/* An int, unlike a constant of the enum below, so that an int may count to it. */
+#define MAX_CLIENTS 64
+
 enum {
-	MAX_CLIENTS = 64,
 	PAYLOAD_MAX = 64 * 1024,
 	RECORD_HEADER = 16,
 	RECORD_DROPPED = 1,   /* bytes of this stream or another were lost before this record: the disk was full */

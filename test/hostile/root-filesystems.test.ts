@@ -291,7 +291,9 @@ describe('code of the image', () => {
 
   test('the launcher cannot be reached through /proc/PID/exe, nor another process’s files', async () => {
     const { daemon } = fixture;
-    const launcher = readFileSync(`${new URL('../..', import.meta.url).pathname}dist/tsdocker-launcher`);
+    const launcher = readFileSync(
+      `${new URL('../..', import.meta.url).pathname}dist/linux-${process.arch}/tsdocker-launcher`,
+    );
     const watch =
       'end=$(($(date +%s)+5)); while [ $(date +%s) -lt $end ]; do for p in /proc/[0-9]*; do e=$(readlink $p/exe); case "$e" in *busybox*|*probe*|"") ;; *) echo "EXE $e" ;; esac; (: >>$p/exe) 2>/dev/null && echo "WRITABLE $p $e"; for f in $p/fd/*; do t=$(readlink $f); case "$t" in /dev/null|pipe:*|socket:*|/proc/*|"") ;; /*) [ -e "$t" ] || echo "FD $t" ;; esac; done; done; done; echo watched';
     const id = await runDetached(daemon, watch, { HostConfig: { CapAdd: ['SYS_PTRACE'] } });
@@ -304,9 +306,11 @@ describe('code of the image', () => {
     const { text } = await daemon.api.send('GET', `/containers/${id}/logs?stdout=1`);
     expect(text).toContain('watched');
     expect(text).not.toMatch(/WRITABLE|EXE \/(usr|work|root|home|tmp)/);
-    expect(readFileSync(`${new URL('../..', import.meta.url).pathname}dist/tsdocker-launcher`).equals(launcher)).toBe(
-      true,
-    );
+    expect(
+      readFileSync(`${new URL('../..', import.meta.url).pathname}dist/linux-${process.arch}/tsdocker-launcher`).equals(
+        launcher,
+      ),
+    ).toBe(true);
   });
 
   test('an entry point that is the interpreter of itself', async () => {
