@@ -8,6 +8,7 @@ import type {
   ContainerPathStat,
   ContainerPruneResponse,
   ContainerTopResponse,
+  ContainerUpdateResponse,
   IdResponse,
 } from '../api/types/container-actions.ts';
 import type { ContainerConfig } from '../api/types/container-config.ts';
@@ -115,7 +116,7 @@ export interface ContainerService {
   pause(ref: string): Promise<void>;
   unpause(ref: string): Promise<void>;
   rename(ref: string, name: string): Promise<void>;
-  update(ref: string, body: HostConfig): Promise<{ Warnings: string[] }>;
+  update(ref: string, body: HostConfig): Promise<ContainerUpdateResponse>;
   remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
   prune(filters: Filters): Promise<ContainerPruneResponse>;
   wait(ref: string, condition: WaitCondition): Promise<Waiter>;

@@ -59,6 +59,11 @@ export class Container {
     return this.state.status === 'running' || this.state.status === 'paused';
   }
 
+  /** Once at least. */
+  get hasStarted(): boolean {
+    return this.state.startedNs !== '0';
+  }
+
   /** Someone waits for the start to read the output from its first byte. */
   get hasStartListeners(): boolean {
     return this.#startListeners.size > 0;

@@ -101,7 +101,7 @@ export class Exec {
       OpenStdin: this.record.attachStdin,
       OpenStderr: this.record.attachStderr,
       OpenStdout: this.record.attachStdout,
-      CanRemove: this.status === 'ended',
+      CanRemove: false,
       ContainerID: this.record.containerId,
       DetachKeys: this.record.detachKeys,
       Pid: this.pid,

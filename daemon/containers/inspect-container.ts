@@ -21,6 +21,8 @@ export async function inspectContainer(
   const command = [...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])];
   const sizes = options.size ? await sizesOf(services, container) : {};
   const filesOf = donorId(services, container) ?? id;
+  // What a start makes has no place before the first.
+  const madeByStart = (path: string) => (container.hasStarted ? path : '');
   return {
     Id: id,
     Created: formatTime(BigInt(record.createdNs)),
@@ -41,10 +43,10 @@ export async function inspectContainer(
       ...(state.health === undefined ? {} : { Health: wireHealth(state.health) }),
     },
     Image: record.imageId,
-    ResolvConfPath: paths.managedFile(filesOf, 'resolv.conf'),
-    HostnamePath: paths.managedFile(filesOf, 'hostname'),
-    HostsPath: paths.managedFile(filesOf, 'hosts'),
-    LogPath: paths.logs(id),
+    ResolvConfPath: madeByStart(paths.managedFile(filesOf, 'resolv.conf')),
+    HostnamePath: madeByStart(paths.managedFile(filesOf, 'hostname')),
+    HostsPath: madeByStart(paths.managedFile(filesOf, 'hosts')),
+    LogPath: madeByStart(paths.logs(id)),
     Name: `/${record.name}`,
     RestartCount: state.restartCount,
     Driver: 'overlay2',
@@ -57,7 +59,7 @@ export async function inspectContainer(
     GraphDriver: { Name: 'overlay2', Data: graphData(services, id) },
     ...sizes,
     Mounts: mountPoints(services, record.mounts),
-    Config: record.config,
+    Config: { ...record.config, Env: record.config.Env.length === 0 ? null : record.config.Env },
     NetworkSettings: networkSettings(services, container),
   };
 }

@@ -7,7 +7,7 @@ import { containerFilter, filterImpliesAll } from './container-filters.ts';
 import type { ListOptions } from './container-service.ts';
 import { mountPoints, sizesOf } from './inspect-container.ts';
 import { linkNames } from './links.ts';
-import { networkIdsOf, networksOf, publishedPorts, summaryPorts } from './network-settings.ts';
+import { listedNetworks, networkIdsOf, publishedPorts, summaryPorts } from './network-settings.ts';
 import type { Services } from './services.ts';
 import { statusText } from './status-text.ts';
 
@@ -30,9 +30,14 @@ export async function listContainers(services: Services, options: ListOptions): 
   return Promise.all(
     shown.map(async (container) => ({
       ...summarise(services, container, nowNs, links.get(container.id) ?? []),
-      ...(options.size ? await sizesOf(services, container) : {}),
+      ...(options.size ? withoutZero(await sizesOf(services, container)) : {}),
     })),
   );
+}
+
+/** Docker's lists leave a size of nothing out; inspect has it. */
+function withoutZero<T extends Record<string, number>>(sizes: T): Partial<T> {
+  return Object.fromEntries(Object.entries(sizes).filter(([, bytes]) => bytes !== 0)) as Partial<T>;
 }
 
 function compareNs(a: string, b: string): number {
@@ -62,7 +67,7 @@ function summarise(
       NetworkMode: record.hostConfig.NetworkMode ?? '',
       ...(annotations ? { Annotations: annotations } : {}),
     },
-    NetworkSettings: { Networks: networksOf(services, container) },
+    NetworkSettings: { Networks: listedNetworks(services, container) },
     Mounts: mountPoints(services, record.mounts),
   };
 }

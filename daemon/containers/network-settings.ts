@@ -9,6 +9,13 @@ import { exposedPorts } from '../networks/port-requests.ts';
 import type { Container } from './container.ts';
 import type { Services } from './services.ts';
 
+/** As a list shows them: where it is on the network, and not how it is called there. */
+export function listedNetworks(services: Services, container: Container): Record<string, EndpointSettings> {
+  const entries = Object.entries(networksOf(services, container));
+  const without = { Links: null, Aliases: null, DriverOpts: null, DNSNames: null };
+  return Object.fromEntries(entries.map(([name, settings]) => [name, { ...settings, ...without }]));
+}
+
 export function networksOf(services: Services, container: Container): Record<string, EndpointSettings> {
   const sandbox = services.networks.sandboxes.of(container.id);
   return Object.fromEntries(
@@ -42,14 +49,16 @@ function endpointSettings(container: Container, config: EndpointConfig, connecti
   const { ipv4, ipv6 } = config;
   const addresses = { ...(ipv4 === '' ? {} : { IPv4Address: ipv4 }), ...(ipv6 === '' ? {} : { IPv6Address: ipv6 }) };
   const isUserDefined = !['bridge', 'host', 'none'].includes(config.network);
+  // Docker looks a network up when the container is connected for the first time.
+  const known = container.hasStarted ? config : { ...config, networkId: '' };
   return {
     IPAMConfig: ipv4 === '' && ipv6 === '' ? null : addresses,
     Links: config.links === null ? null : [...config.links],
     Aliases: config.aliases === null ? null : [...config.aliases],
     DriverOpts: config.driverOptions,
     GwPriority: config.gatewayPriority,
-    ...(connection === undefined ? nothing(config) : connected(connection)),
-    DNSNames: isUserDefined ? namesOf(container, config) : null,
+    ...(connection === undefined ? nothing(known) : connected(connection)),
+    DNSNames: isUserDefined && container.hasStarted ? namesOf(container, config) : null,
   };
 }
 
@@ -112,7 +121,7 @@ export function networkSettings(services: Services, container: Container): Netwo
   );
   const { NetworkID: _, ...legacy } = onDefault === undefined ? nothing(plainEndpoint('')) : connected(onDefault);
   return {
-    Bridge: '',
+    Bridge: bridgeNameOf(services, container),
     SandboxID: sandbox?.sandboxId ?? '',
     SandboxKey: isRunning && state.pid > 0 ? `/proc/${state.pid}/ns/net` : '',
     Ports: isRunning ? portMap(container, sandbox?.ports ?? []) : {},
@@ -124,6 +133,13 @@ export function networkSettings(services: Services, container: Container): Netwo
     ...legacy,
     Networks: networksOf(services, container),
   };
+}
+
+/** The default bridge's, of a container that was on it, when the name is the user's own (--bridge). */
+function bridgeNameOf({ networks }: Services, { hasStarted, record }: Container): string {
+  const bridge = networks.registry.byName('bridge')?.record.bridge;
+  if (!hasStarted || !bridge?.isNameAsked) return '';
+  return record.endpoints.some(({ network }) => network === 'bridge') ? bridge.name : '';
 }
 
 type PortMap = NetworkSettings['Ports'];

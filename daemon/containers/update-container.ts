@@ -1,4 +1,5 @@
 // POST /containers/{id}/update: limits and restart policy, live when it runs. Only what the request names changes.
+import type { ContainerUpdateResponse } from '../api/types/container-actions.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
@@ -34,7 +35,7 @@ export async function updateContainer(
   services: Services,
   ref: string,
   asked: HostConfig,
-): Promise<{ Warnings: string[] }> {
+): Promise<ContainerUpdateResponse> {
   const container = services.store.get(ref);
   return container.lock.run(async () => {
     if (container.isRemoving) {
@@ -57,7 +58,7 @@ export async function updateContainer(
       throw error;
     }
     publishContainerEvent(services, container, 'update');
-    return { Warnings: [...warnings] };
+    return { Warnings: warnings.length === 0 ? null : [...warnings] };
   });
 }
 

@@ -27,8 +27,9 @@ export function networkWire(record: NetworkRecord, endpoints: Iterable<Endpoint>
   };
 }
 
-/** As asked; a family that was not asked about shows what it got. */
-function ipamConfig(record: NetworkRecord): IpamConfig[] {
+/** As asked; a family that was not asked about shows what it got. null where nothing has an address. */
+function ipamConfig(record: NetworkRecord): IpamConfig[] | null {
+  if (record.pools.length === 0) return null;
   return record.pools.map((pool) => {
     const isOfFamily = ({ Subnet }: IpamConfig) => (Subnet ?? '').includes(':') === (pool.family === 6);
     const asked = record.ipamConfig.find(isOfFamily);
@@ -57,7 +58,7 @@ function containersOf(record: NetworkRecord, endpoints: Iterable<Endpoint>): Rec
       {
         Name: endpoint.containerName,
         EndpointID: endpoint.endpointId,
-        MacAddress: endpoint.mac,
+        MacAddress: record.bridge === undefined ? '' : endpoint.mac,
         IPv4Address: withPrefix(4, endpoint.ipv4),
         IPv6Address: withPrefix(6, endpoint.ipv6),
       },

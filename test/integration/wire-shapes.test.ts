@@ -1,6 +1,10 @@
 // The shape of what goes over the wire, where clients depend on it: null, absent and empty are three things.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { ApiClient } from '../harness/api-client.ts';
+import { collectShapes, differences, type Shape } from '../harness/body-shapes.ts';
 import { create, inspect, runDetached } from '../harness/containers.ts';
+import { projectRoot } from '../harness/paths.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
 const fixture = useDaemon();
@@ -108,4 +112,26 @@ test('a commit tells of the pause, the image, its name, itself and the end of th
   const plain = await told('pause=0');
   expect(plain.events.map(({ Type, Action }) => `${Type} ${Action}`)).toEqual(['image create', 'container commit']);
   await api().delete('/images/told');
+});
+
+/** Where bodies differ in shape from docker's, and why it does no harm. */
+const known: readonly (readonly [path: RegExp, why: string])[] = [
+  [/\.Bridge: docker "text"/, 'the recorded docker has a bridge with a name of its own (--bridge)'],
+  [/list, .*\/anon\.Source: docker/, 'a list tells where an anonymous volume is, as inspect does'],
+  [/^fails: inspect.*Path: docker "text"/, 'nothing was started'],
+  [/^disabled: inspect.*(?:Path|Sandbox\w+): docker /, 'it has its files: localhost has a name'],
+];
+
+test('bodies have the keys and kinds of values that docker’s have', async () => {
+  const file = `${projectRoot}test/fixtures/golden/docker-shapes.json`;
+  const reference = process.env.TSD_REFERENCE;
+  if (reference !== undefined) {
+    const shapes = await collectShapes(new ApiClient(reference));
+    const lines = Object.entries(shapes).map(([what, shape]) => `${JSON.stringify(what)}:${JSON.stringify(shape)}`);
+    writeFileSync(file, `{\n${lines.join(',\n')}\n}\n`);
+  }
+  const theirs = JSON.parse(readFileSync(file, 'utf8')) as Record<string, Shape>;
+  const ours = await collectShapes(api());
+  const found = Object.keys(theirs).flatMap((what) => differences(theirs[what], ours[what], `${what}: `));
+  expect(found.filter((line) => !known.some(([path]) => path.test(line)))).toEqual([]);
 });

@@ -121,6 +121,7 @@ export interface ContainerInspectResponse {
   State: ContainerState;
   /** The image's id, sha256:… */
   Image: string;
+  /** This and the next three are empty before the first start. */
   ResolvConfPath: string;
   HostnamePath: string;
   HostsPath: string;
@@ -138,6 +139,7 @@ export interface ContainerInspectResponse {
   SizeRw?: number;
   SizeRootFs?: number;
   Mounts: MountPoint[];
-  Config: ResolvedConfig;
+  /** Env null: there is none. */
+  Config: Omit<ResolvedConfig, 'Env'> & { Env: string[] | null };
   NetworkSettings: NetworkSettings;
 }

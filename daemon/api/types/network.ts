@@ -73,7 +73,7 @@ export interface Network {
   Driver: string;
   EnableIPv4: boolean;
   EnableIPv6: boolean;
-  IPAM: { Driver: string; Options: Record<string, string> | null; Config: Static<typeof IpamPool>[] };
+  IPAM: { Driver: string; Options: Record<string, string> | null; Config: Static<typeof IpamPool>[] | null };
   Internal: boolean;
   Attachable: boolean;
   Ingress: boolean;

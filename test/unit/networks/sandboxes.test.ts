@@ -294,7 +294,7 @@ describe('networks', () => {
     const both = await Promise.allSettled([ask('p'), ask('p')]);
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     const subnets = (await Promise.all(['q', 'r', 's'].map((name) => ask(name)))).map(
-      ({ Id }) => networks.service.inspect(Id).IPAM.Config[0]?.Subnet,
+      ({ Id }) => networks.service.inspect(Id).IPAM.Config?.[0]?.Subnet,
     );
     expect(new Set(subnets).size).toBe(3);
   });
@@ -369,7 +369,7 @@ describe('another daemon on the same data', () => {
   });
 
   it('chooses another subnet for an unused default bridge when the host has come to reach that', async () => {
-    const subnet = () => networks.service.inspect('bridge').IPAM.Config[0]?.Subnet;
+    const subnet = () => networks.service.inspect('bridge').IPAM.Config?.[0]?.Subnet;
     expect(subnet()).toBe('172.17.0.0/16');
     // Its own bridge is there: containers may be on it.
     await open([
