@@ -1,5 +1,6 @@
 // What is kept of a container in the database: two JSON texts, one that only create, rename and update change, one for the state.
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
+import { crc32 } from 'node:zlib';
 import type { ResolvedConfig } from '../api/types/container-config.ts';
 import type { HostConfig } from '../api/types/host-config.ts';
 import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
@@ -94,6 +95,68 @@ function endpointsOfOld({ endpoints, hostConfig }: { endpoints: unknown; hostCon
   return (names.length > 0 ? names : [main]).map((name) => plainEndpoint(name));
 }
 
+const statuses: ReadonlySet<string> = new Set<ContainerStatus>([
+  'created',
+  'running',
+  'paused',
+  'restarting',
+  'removing',
+  'exited',
+  'dead',
+]);
+
+/** The text ends with a sum of itself: unlike a record, a state has no other copy that could tell that a bit of it is wrong. */
+export function encodeState(state: ContainerState): string {
+  const text = JSON.stringify(state);
+  return `${text.slice(0, -1)},"sum":"${sumOf(text)}"}`;
+}
+
+/** Throws for what is no state, or not the one that was stored. */
 export function decodeState(text: string): ContainerState {
-  return { ...newState(), ...(JSON.parse(text) as Partial<ContainerState>) };
+  const [, start, sum] = /^(.*),"sum":"([0-9a-f]{8})"\}$/s.exec(text) ?? [];
+  if (start !== undefined && sum !== sumOf(`${start}}`)) throw new TypeError("a container's state with a wrong sum");
+  // Without a sum: of a version that had none.
+  const state = JSON.parse(start === undefined ? text : `${start}}`) as Partial<ContainerState>;
+  if (typeof state !== 'object' || state === null) throw new TypeError("a container's state that is no object");
+  const found = { ...newState(), ...state };
+  if (!statuses.has(found.status)) throw new TypeError(`a container's state with the status ${found.status}`);
+  return found;
+}
+
+function sumOf(text: string): string {
+  return crc32(text).toString(16).padStart(8, '0');
+}
+
+/** What stands for a record that cannot be read, so that its container is seen, and can be removed. */
+export function unreadableRecord(row: {
+  id: string;
+  name: string;
+  createdNs: string;
+  imageId: string;
+}): ContainerRecord {
+  return {
+    ...row,
+    config: {
+      Hostname: '',
+      Domainname: '',
+      User: '',
+      AttachStdin: false,
+      AttachStdout: false,
+      AttachStderr: false,
+      Tty: false,
+      OpenStdin: false,
+      StdinOnce: false,
+      Env: [],
+      Cmd: null,
+      Image: row.imageId,
+      Volumes: null,
+      WorkingDir: '',
+      Entrypoint: null,
+      OnBuild: null,
+      Labels: {},
+    },
+    hostConfig: { NetworkMode: 'none', LogConfig: { Type: 'json-file', Config: {} }, RestartPolicy: { Name: 'no' } },
+    mounts: [],
+    endpoints: [],
+  };
 }

@@ -2,9 +2,20 @@
 // names is what makes two concurrent creations with one name impossible; memory follows it.
 import { EngineError } from '../errors/engine-error.ts';
 import { parseLink } from '../networks/endpoint-config.ts';
-import { type Database, isUniqueViolation } from '../state/database.ts';
+import { type Database, isUniqueViolation, type Row } from '../state/database.ts';
 import { Container } from './container.ts';
-import { type ContainerRecord, type ContainerState, decodeRecord, decodeState } from './container-record.ts';
+import {
+  type ContainerRecord,
+  type ContainerState,
+  decodeRecord,
+  decodeState,
+  encodeState,
+  newState,
+  unreadableRecord,
+} from './container-record.ts';
+
+/** The exit code of a run whose end nobody knows. */
+const unseenEnd = 255;
 
 /** Runs a write of the database. */
 type Within = (write: () => unknown) => void;
@@ -19,22 +30,24 @@ export class ContainerStore {
     this.#db = db;
   }
 
-  /** Reads the database. A row that cannot be read is left alone there and its id returned, for a warning. */
-  load(): { unreadable: string[] } {
-    const unreadable: string[] = [];
-    for (const row of this.#db.all('SELECT id, record, state FROM containers ORDER BY created_ns')) {
-      try {
-        const record = decodeRecord(String(row.record));
-        if (record.id !== row.id) throw new Error('the record is of another container');
-        const container = new Container(record, decodeState(String(row.state)));
-        // Nobody knows whom an earlier daemon has let join it.
-        container.wasShared = true;
-        this.#index(container);
-      } catch {
-        unreadable.push(String(row.id));
-      }
+  /**
+   * Reads the database. A record that cannot be read becomes a dead container, which can be removed and no more; a state that cannot be, one of
+   * which nobody knows how it ended. Returns what is wrong, by id, for warnings.
+   */
+  load(): { unreadable: Map<string, unknown>; stateless: Map<string, unknown> } {
+    const unreadable = new Map<string, unknown>();
+    const stateless = new Map<string, unknown>();
+    const columns = 'id, name, created_ns, image_id, record, state';
+    for (const row of this.#db.all(`SELECT ${columns} FROM containers ORDER BY created_ns`)) {
+      const id = String(row.id);
+      const container = new Container(readRecord(row, unreadable), readState(row, unreadable, stateless));
+      const reason = unreadable.get(id) ?? stateless.get(id);
+      if (reason !== undefined) container.state.error = `what is stored of it cannot be read: ${reason}`;
+      // Nobody knows whom an earlier daemon has let join it.
+      container.wasShared = true;
+      this.#index(container);
     }
-    return { unreadable };
+    return { unreadable, stateless };
   }
 
   /**
@@ -51,7 +64,7 @@ export class ContainerStore {
           record.createdNs.padStart(20, '0'),
           record.imageId,
           JSON.stringify(record),
-          JSON.stringify(state),
+          encodeState(state),
         ),
       );
     } catch (error) {
@@ -65,7 +78,7 @@ export class ContainerStore {
 
   /** `state` when the stored one is to be ahead of the one in memory. */
   saveState(container: Container, state: ContainerState = container.state): void {
-    this.#db.run('UPDATE containers SET state = ? WHERE id = ?', JSON.stringify(state), container.id);
+    this.#db.run('UPDATE containers SET state = ? WHERE id = ?', encodeState(state), container.id);
   }
 
   saveRecord(container: Container): void {
@@ -153,5 +166,35 @@ export class ContainerStore {
       `Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
         'You have to remove (or rename) that container to be able to reuse that name.',
     );
+  }
+}
+
+function readRecord(row: Row, unreadable: Map<string, unknown>): ContainerRecord {
+  const id = String(row.id);
+  try {
+    const record = decodeRecord(String(row.record));
+    if (record.id !== id) throw new TypeError('the record is of another container');
+    return record;
+  } catch (error) {
+    unreadable.set(id, error);
+    const createdNs = /^\d{1,20}$/.test(String(row.created_ns)) ? BigInt(String(row.created_ns)).toString() : '0';
+    return unreadableRecord({ id, name: String(row.name), createdNs, imageId: String(row.image_id) });
+  }
+}
+
+/** Whether it runs is found out by whoever asks its monitor. */
+function readState(
+  row: Row,
+  unreadable: ReadonlyMap<string, unknown>,
+  stateless: Map<string, unknown>,
+): ContainerState {
+  const id = String(row.id);
+  try {
+    const state = decodeState(String(row.state));
+    const runs = state.status === 'running' || state.status === 'paused';
+    return unreadable.has(id) && !runs ? { ...state, status: 'dead' } : state;
+  } catch (error) {
+    stateless.set(id, error);
+    return { ...newState(), status: unreadable.has(id) ? 'dead' : 'exited', exitCode: unseenEnd };
   }
 }

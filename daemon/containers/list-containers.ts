@@ -44,7 +44,37 @@ function compareNs(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
+/** Whatever is wrong with one: the others are shown, and it is, with what is certain. */
 function summarise(
+  services: Services,
+  container: Container,
+  nowNs: bigint,
+  links: readonly string[],
+): ContainerSummary {
+  try {
+    return summaryOf(services, container, nowNs, links);
+  } catch (error) {
+    services.log.warn({ err: error, container: container.id }, 'list a container: its record is damaged');
+    const { id, record, state } = container;
+    return {
+      Id: id,
+      Names: [`/${record.name}`],
+      Image: record.imageId,
+      ImageID: record.imageId,
+      Command: '',
+      Created: 0,
+      Ports: [],
+      Labels: {},
+      State: state.status,
+      Status: state.status,
+      HostConfig: { NetworkMode: '' },
+      NetworkSettings: { Networks: {} },
+      Mounts: [],
+    };
+  }
+}
+
+function summaryOf(
   services: Services,
   container: Container,
   nowNs: bigint,

@@ -26,9 +26,18 @@ const askAgainMs = 1000;
 
 export async function recover(services: Services, execs: ExecRegistry, strays: Strays): Promise<void> {
   const { store, log } = services;
-  const { unreadable } = store.load();
-  for (const id of unreadable) log.warn({ container: id }, 'read a container from the database: it is left alone');
-  const known = new Set(unreadable);
+  const { unreadable, stateless } = store.load();
+  for (const [id, error] of unreadable)
+    log.warn(
+      { container: id, err: error },
+      'what is stored of a container cannot be read: it can be removed, and no more',
+    );
+  for (const [id, error] of stateless)
+    log.warn(
+      { container: id, err: error },
+      'the stored state of a container cannot be read: how it ended is not known',
+    );
+  const known = new Set<string>();
   const networks: AdoptedNetworks = new Map();
   await Promise.all(
     [...store.all()].map(async (container) => {

@@ -42,6 +42,9 @@ export function startContainer(services: Services, container: Container): Promis
     if (container.isRemoving) {
       throw new EngineError('conflict', 'container is marked for removal and cannot be started');
     }
+    if (state.status === 'dead') {
+      throw new EngineError('conflict', `container ${container.id} is dead and cannot be started: ${state.error}`);
+    }
     if (state.status === 'paused') {
       throw new EngineError('conflict', 'cannot start a paused container, try unpause instead');
     }

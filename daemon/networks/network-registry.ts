@@ -11,21 +11,25 @@ export class NetworkRegistry {
   readonly #db: Database;
   readonly #byId = new Map<string, NetworkEntry>();
   readonly #byName = new Map<string, NetworkEntry>();
+  /** Names by id. */
+  readonly #unreadable = new Map<string, string>();
 
   constructor(db: Database) {
     this.#db = db;
   }
 
-  /** Reads the database. A row that cannot be read is left alone there and its id returned, for a warning. */
+  /** Reads the database. A row that cannot be read is left alone there, until it is removed, and its id returned, for a warning. */
   load(): { unreadable: string[] } {
     const unreadable: string[] = [];
-    for (const row of this.#db.all('SELECT id, record FROM networks ORDER BY created')) {
+    for (const row of this.#db.all('SELECT id, name, record FROM networks ORDER BY created')) {
       try {
         const record = JSON.parse(String(row.record)) as NetworkRecord;
         if (record.id !== row.id) throw new Error('the record is of another network');
+        if (typeof record.name !== 'string' || !Array.isArray(record.pools)) throw new Error('no record of a network');
         this.#index(new NetworkEntry(record));
       } catch {
         unreadable.push(String(row.id));
+        this.#unreadable.set(String(row.id), String(row.name));
       }
     }
     return { unreadable };
@@ -72,6 +76,14 @@ export class NetworkRegistry {
     entry.isRemoved = true;
     this.#byId.delete(record.id);
     if (this.#byName.get(record.name)?.record.id === record.id) this.#byName.delete(record.name);
+  }
+
+  /** Removes a row that cannot be read, by its full id or its name; false when there is none such. */
+  dropUnreadable(ref: string): boolean {
+    const found = [...this.#unreadable].find(([id, name]) => id === ref || name === ref);
+    if (found === undefined) return false;
+    this.#db.run('DELETE FROM networks WHERE id = ?', found[0]);
+    return this.#unreadable.delete(found[0]);
   }
 
   checkNameIsFree(name: string): void {

@@ -84,6 +84,8 @@ export class EngineNetworks implements NetworkService {
   }
 
   async remove(ref: string): Promise<void> {
+    // Its bridge went at the start, as one that belongs to no network.
+    if (this.#parts.registry.dropUnreadable(ref)) return;
     const entry = this.#parts.registry.get(ref);
     const { record } = entry;
     if (isPredefined(record)) {

@@ -50,7 +50,8 @@ export async function openNetworks(input: NetworksInput): Promise<Networks> {
   const { database, engineId, options, kernel, log } = input;
   const registry = new NetworkRegistry(database);
   const pools = addressPools(engineId, options.addressPools);
-  for (const id of registry.load().unreadable) log.warn({ network: id }, 'read a network: it is left alone');
+  for (const id of registry.load().unreadable)
+    log.warn({ network: id }, 'the record of a network cannot be read: it can be removed, and no more');
   await addFixedNetworks(input, registry, pools);
 
   const bridges = new Bridges(kernel);

@@ -119,7 +119,7 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
   }
 
   async open(name: string, subpath: string): Promise<HeldMount> {
-    const record = this.#get(name);
+    const record = this.#usable(name);
     const { directories, jail, volatile, usersOf } = this.#parts;
     const plan = planLocalMount(record.options);
     if (plan === undefined) {
@@ -137,7 +137,7 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
   /** One after the other for a volume; what fails leaves it empty. */
   copyUp(name: string, path: string, openImage: () => number): Promise<CopySource> {
     const before = this.#copying.get(name) ?? Promise.resolve();
-    const copy = before.catch(() => undefined).then(() => this.#copyUp(this.#get(name), path, openImage));
+    const copy = before.catch(() => undefined).then(() => this.#copyUp(this.#usable(name), path, openImage));
     const done = copy.finally(() => {
       if (this.#copying.get(name) === done) this.#copying.delete(name);
     });
@@ -231,6 +231,14 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
     if (row === undefined || row.status === 'removing')
       throw new EngineError('not-found', `get ${name}: no such volume`);
     return row.record;
+  }
+
+  #usable(name: string): VolumeRecord {
+    const record = this.#get(name);
+    // It may be another one than the empty directory that would be mounted.
+    if (this.#parts.table.get(name)?.isUnreadable)
+      throw new EngineError('system', `mount volume ${name}: its stored record cannot be read: remove it`);
+    return record;
   }
 
   /** Ids of containers that have it or are about to. */

@@ -42,7 +42,12 @@ function recover(
   nowNs: () => bigint,
   note: VolumesOptions['onNote'],
 ): void {
-  for (const { record, status } of table.all()) {
+  for (const { record, status, isUnreadable } of table.all()) {
+    if (isUnreadable)
+      note(
+        { volume: record.name },
+        'the record of a volume cannot be read: it can be removed, and its files stay until then',
+      );
     if (status === 'ready') continue;
     // Being made for a container that never came to be, or being removed.
     directories.discard(record.name);

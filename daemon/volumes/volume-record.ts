@@ -31,6 +31,24 @@ export interface VolumeRequest {
   options: Readonly<Record<string, string>> | null;
 }
 
+/** As it was stored; undefined for what is no record of this volume. */
+export function decodeVolume(name: string, text: string): VolumeRecord | undefined {
+  try {
+    const record = JSON.parse(text) as VolumeRecord;
+    const isWhole =
+      record.name === name &&
+      /^\d{1,20}$/.test(record.createdNs) &&
+      [record.labels, record.options].every((texts) => texts === null || isTexts(texts));
+    return isWhole ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isTexts(value: unknown): boolean {
+  return typeof value === 'object' && Object.values(value ?? {}).every((text) => typeof text === 'string');
+}
+
 /** Throws 'invalid' with docker's words: the name becomes a directory. */
 export function checkVolumeName(name: string): void {
   if (name.length === 1) {

@@ -1,10 +1,12 @@
 // The rows of the volumes, with a copy in memory: a volume is there when its row is, whatever lies on the disk.
 import type { Database } from '../state/database.ts';
-import type { VolumeRecord, VolumeStatus } from './volume-record.ts';
+import { decodeVolume, type VolumeRecord, type VolumeStatus } from './volume-record.ts';
 
 export interface VolumeRow {
   readonly record: VolumeRecord;
   status: VolumeStatus;
+  /** What was stored cannot be read, so that nobody knows what it is: it can be removed, and no more. */
+  readonly isUnreadable?: true;
 }
 
 export class VolumeTable {
@@ -14,8 +16,15 @@ export class VolumeTable {
   constructor(db: Database) {
     this.#db = db;
     for (const row of db.all('SELECT name, status, record FROM volumes ORDER BY name')) {
-      const record = JSON.parse(String(row.record)) as VolumeRecord;
-      this.#rows.set(String(row.name), { record, status: String(row.status) as VolumeStatus });
+      const name = String(row.name);
+      const record = decodeVolume(name, String(row.record));
+      const status = String(row.status) as VolumeStatus;
+      if (record !== undefined) this.#rows.set(name, { record, status });
+      else {
+        const unknown = { name, createdNs: '0', labels: null, options: null };
+        // Its files stay, whatever its status was.
+        this.#rows.set(name, { record: unknown, status: 'ready', isUnreadable: true });
+      }
     }
   }
 

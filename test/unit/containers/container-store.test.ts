@@ -54,15 +54,42 @@ it('gives a name to one container only, and frees it with the row', () => {
   expect(store.insert(again, newState()).record.name).toBe('web');
 });
 
-it('reads back what it stored, and leaves rows alone that it cannot read', () => {
+it('reads back what it stored; what it cannot read is a dead container that can be removed', () => {
   const { db, store } = filled();
   const container = store.get('web');
   container.state = { ...container.state, status: 'exited', exitCode: 7 };
   store.saveState(container);
   db.run("UPDATE containers SET record = '{' WHERE id = ?", second);
   const next = new ContainerStore(db);
-  expect(next.load()).toEqual({ unreadable: [second] });
+  expect([...next.load().unreadable.keys()]).toEqual([second]);
   expect(next.get('web').state).toMatchObject({ status: 'exited', exitCode: 7 });
   expect(Object.entries(next.get('web').record.config.Labels)).toEqual([['__proto__', 'x']]);
-  expect(db.all('SELECT id FROM containers')).toHaveLength(2);
+  const dead = next.get('constructor');
+  expect(dead.state).toMatchObject({ status: 'dead', error: expect.stringContaining('cannot be read') });
+  expect(dead.record).toMatchObject({ id: second, imageId: 'sha256:0', mounts: [] });
+  next.delete(dead);
+  expect(db.all('SELECT id FROM containers')).toHaveLength(1);
+  expect(() => next.get('constructor')).toThrow('No such container');
+});
+
+it('a state that is not the one that was stored is told; one of an earlier version is taken', () => {
+  const { db, store } = filled();
+  const container = store.get('web');
+  container.state = { ...container.state, status: 'exited', exitCode: 7 };
+  store.saveState(container);
+  const stored = String(db.get('SELECT state FROM containers WHERE id = ?', first)?.state);
+  for (const [text, isTaken] of [
+    [stored, true],
+    ['{"status":"exited","exitCode":7}', true],
+    [stored.replace('"exitCode":7', '"exitCode":5'), false],
+    ['{"status":"exitee"}', false],
+    ['{', false],
+    ['null', false],
+  ] as const) {
+    db.run('UPDATE containers SET state = ? WHERE id = ?', text, first);
+    const next = new ContainerStore(db);
+    const { stateless } = next.load();
+    expect([...stateless.keys()], text).toEqual(isTaken ? [] : [first]);
+    expect(next.get('web').state, text).toMatchObject({ status: 'exited', exitCode: isTaken ? 7 : 255 });
+  }
 });

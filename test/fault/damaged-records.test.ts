@@ -1,0 +1,84 @@
+// Rows that are no records: the daemon starts, says which, shows everything else, and they can be removed.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, expect } from 'vitest';
+import { create, run, runDetached } from '../harness/containers.ts';
+import { testNeeding } from '../harness/needs.ts';
+import { TestDaemon } from '../harness/test-daemon.ts';
+
+const cleanups: (() => void | Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function daemonIn(): Promise<TestDaemon> {
+  const dir = mkdtempSync('/tmp/tsdt-');
+  cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
+  const daemon = new TestDaemon({ dir });
+  cleanups.push(() => daemon.dispose());
+  return daemon;
+}
+
+/** Changes the database while no daemon runs, and forgets the copies of its rows, as they are after an upgrade. */
+function change(daemon: TestDaemon, work: (db: DatabaseSync) => void): void {
+  const db = new DatabaseSync(`${daemon.dataRoot}/state.db`);
+  work(db);
+  db.close();
+  rmSync(`${daemon.dataRoot}/rows.log`, { force: true });
+}
+
+testNeeding()(
+  'records of containers, volumes and networks that cannot be read',
+  async () => {
+    const daemon = await daemonIn();
+    await daemon.start();
+    await daemon.importBusybox();
+    const { api } = daemon;
+    const good = await runDetached(daemon, ['sleep', '1000'], {}, 'good');
+    const bad = await create(daemon, ['true'], {}, 'bad');
+    const odd = await create(daemon, ['true'], {}, 'odd');
+    const running = await runDetached(daemon, ['sleep', '1000'], { HostConfig: { Init: true } }, 'running');
+    await api.post('/volumes/create', { Name: 'kept', Labels: { a: 'b' } });
+    await api.post('/volumes/create', { Name: 'broken', Labels: { a: 'b' } });
+    await api.post('/networks/create', { Name: 'net-broken' });
+    await daemon.crash();
+    change(daemon, (db) => {
+      db.exec("UPDATE containers SET record = 'not json' WHERE name IN ('bad', 'running')");
+      db.exec("UPDATE containers SET record = json_set(record, '$.config', json('{}')) WHERE name = 'odd'");
+      db.exec("UPDATE volumes SET record = '{' WHERE name = 'broken'");
+      db.exec("UPDATE networks SET record = '[]' WHERE name = 'net-broken'");
+    });
+    await daemon.start();
+    expect(daemon.log()).toContain('what is stored of a container cannot be read');
+    expect(daemon.log()).toContain('the record of a volume cannot be read');
+    expect(daemon.log()).toContain('the record of a network cannot be read');
+    const all = await api.get<{ Id: string; Names: string[]; State: string }[]>('/containers/json?all=1');
+    expect(Object.fromEntries(all.map(({ Names, State }) => [Names[0], State]))).toEqual({
+      '/good': 'running',
+      '/bad': 'dead',
+      '/odd': 'created',
+      '/running': 'running',
+    });
+    expect((await api.send('GET', '/system/df')).status).toBe(200);
+    for (const id of [good, bad, odd, running])
+      expect((await api.send('GET', `/containers/${id}/json`)).status, id).toBe(200);
+    expect((await api.send('POST', '/containers/bad/start')).text).toContain('is dead and cannot be started');
+    expect((await api.send('POST', `/containers/running/stop?t=1`)).status).toBe(204);
+    for (const ref of ['bad', odd, 'running'])
+      expect((await api.send('DELETE', `/containers/${ref}?force=1`)).status, ref).toBe(204);
+
+    const { Volumes } = await api.get<{ Volumes: { Name: string }[] }>('/volumes');
+    expect(Volumes.map(({ Name }) => Name)).toEqual(['broken', 'kept']);
+    const user = { Image: 'busybox', Cmd: ['true'], HostConfig: { Binds: ['broken:/x'] } };
+    expect((await api.send('POST', '/containers/create', { body: user })).text).toContain(
+      'its stored record cannot be read',
+    );
+    expect((await api.send('DELETE', '/volumes/broken')).status).toBe(204);
+    expect((await api.send('DELETE', '/networks/net-broken')).status).toBe(204);
+    expect((await api.send('POST', '/networks/create', { body: { Name: 'net-broken' } })).status).toBe(201);
+    expect((await run(daemon, 'echo well')).stdout).toBe('well\n');
+    await daemon.restart();
+    expect(await api.get<object[]>('/containers/json?all=1')).toHaveLength(1);
+  },
+  60_000,
+);
