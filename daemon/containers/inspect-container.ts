@@ -81,9 +81,17 @@ export async function sizesOf(
   services: Services,
   container: Container,
 ): Promise<{ SizeRw: number; SizeRootFs: number }> {
-  const written = await services.layers.sizeBytes(container.id);
-  const image = services.images.byId(container.record.imageId)?.sizeBytes ?? 0;
-  return { SizeRw: written, SizeRootFs: image + written };
+  // Its files may have gone meanwhile, or be lost: a list is not refused because of one.
+  const written = await services.layers.sizeBytes(container.id).catch(() => 0);
+  return { SizeRw: written, SizeRootFs: imageBytes(services, container.record.imageId) + written };
+}
+
+function imageBytes({ images }: Services, id: string): number {
+  try {
+    return images.byId(id)?.sizeBytes ?? 0;
+  } catch {
+    return 0;
+  }
 }
 
 function graphData(services: Services, id: string): Record<string, string> | null {

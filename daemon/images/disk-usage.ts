@@ -1,5 +1,6 @@
 // The images' part of GET /system/df: what layers and content take of the disk, as du(1) counts it. The sizes of single images are those of
 // their files, as everywhere else.
+import { existsSync } from 'node:fs';
 import type { ImagesDiskUsage } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { listImages } from './list-images.ts';
@@ -22,7 +23,10 @@ async function layerUsage(store: LocalImageStore, number: number): Promise<numbe
   if (known !== undefined) return known;
   // It may be removed while it is counted.
   using _held = layers.hold(number);
-  const bytes = await usageOf(store, layers.dirOf(number));
+  const path = layers.dirOf(number);
+  // One whose files are lost takes nothing; it may come back.
+  if (!existsSync(path)) return 0;
+  const bytes = await usageOf(store, path);
   layers.setUsage(number, bytes);
   return bytes;
 }

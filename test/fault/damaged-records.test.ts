@@ -1,7 +1,8 @@
-// Rows that are no records: the daemon starts, says which, shows everything else, and they can be removed.
-import { mkdtempSync, rmSync } from 'node:fs';
+// Rows that are no records, and those of an engine before networks: the daemon starts, says which, shows everything else, and they can be removed.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, expect } from 'vitest';
+import { migrations } from '../../daemon/state/migrations.ts';
 import { create, run, runDetached } from '../harness/containers.ts';
 import { testNeeding } from '../harness/needs.ts';
 import { TestDaemon } from '../harness/test-daemon.ts';
@@ -82,3 +83,64 @@ testNeeding()(
   },
   60_000,
 );
+
+testNeeding()(
+  'a database of an engine before networks and volumes is migrated, and every list has its container',
+  async () => {
+    const daemon = await daemonIn();
+    const id = 'c'.repeat(64);
+    mkdirSync(daemon.dataRoot, { recursive: true });
+    const db = new DatabaseSync(`${daemon.dataRoot}/state.db`);
+    db.exec('CREATE TABLE migrations (name TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID');
+    for (const { name, sql } of migrations.slice(0, 2)) {
+      db.exec(sql);
+      db.prepare('INSERT INTO migrations VALUES (?, ?)').run(name, '2026-11-20T21:25:46.000Z');
+    }
+    const record = oldRecord(id);
+    const state = {
+      status: 'exited',
+      pid: 0,
+      exitCode: 3,
+      startedNs: '5',
+      finishedNs: '6',
+      sandboxId: 'x',
+      endpointId: 'y',
+    };
+    db.prepare('INSERT INTO containers VALUES (?, ?, ?, ?, ?, ?)').run(
+      id,
+      record.name,
+      record.createdNs.padStart(20, '0'),
+      record.imageId,
+      JSON.stringify(record),
+      JSON.stringify(state),
+    );
+    db.close();
+    await daemon.start();
+    const all = await daemon.api.get<{ Names: string[]; State: string }[]>('/containers/json?all=1');
+    expect(all).toMatchObject([{ Names: ['/old'], State: 'exited' }]);
+    const inspected = await daemon.api.get<{ State: object; NetworkSettings: object }>(`/containers/${id}/json`);
+    expect(inspected).toMatchObject({ State: { ExitCode: 3 }, NetworkSettings: { Networks: { bridge: {} } } });
+    expect((await daemon.api.send('GET', '/system/df')).status).toBe(200);
+    expect((await daemon.api.send('GET', '/networks')).status).toBe(200);
+    expect((await daemon.api.send('DELETE', '/containers/old')).status).toBe(204);
+  },
+);
+
+/** As the engine wrote it that had images and containers only. */
+function oldRecord(id: string) {
+  return {
+    id,
+    name: 'old',
+    createdNs: '1763673946000000000',
+    imageId: `sha256:${'a'.repeat(64)}`,
+    config: { Hostname: 'old', Env: [], Cmd: ['true'], Image: 'busybox', Labels: {}, Entrypoint: null },
+    hostConfig: {
+      NetworkMode: 'default',
+      Binds: null,
+      LogConfig: { Type: 'json-file', Config: {} },
+      RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+    },
+    mounts: [],
+    endpoints: { default: { aliases: null } },
+  };
+}
