@@ -17,7 +17,7 @@ import { LOCK } from '../native-bindings/constants.ts';
 import { tryFlock } from '../native-bindings/files.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
 import { ApiServer } from './api/api-server.ts';
-import { buildCommit } from './build-commit.ts';
+import { buildCommit, buildTime } from './build-facts.ts';
 import { openDriver } from './cgroups/open-driver.ts';
 import { publishNetworkChange } from './containers/container-events.ts';
 import { ContainerStore } from './containers/container-store.ts';
@@ -189,7 +189,7 @@ async function build(
     engineId,
     version,
     gitCommit: buildCommit,
-    buildTime: '',
+    buildTime,
     labels: options.labels,
     isDebug: options.isDebug,
     registries: images.registry.service.facts(),

@@ -23,6 +23,22 @@ function commit() {
   }
 }
 
+/** The same for every build of one commit: SOURCE_DATE_EPOCH (reproducible-builds.org), else the commit's time; without either, now. */
+function buildTime() {
+  const seconds = process.env.SOURCE_DATE_EPOCH ?? commitTime() ?? Math.floor(Date.now() / 1000);
+  return `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19)}.000000000+00:00`;
+}
+
+function commitTime() {
+  try {
+    return execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] })
+      .toString()
+      .trim();
+  } catch {
+    return undefined;
+  }
+}
+
 /** CommonJS dependencies inside an ESM bundle need a `require` of their own. */
 const requireBanner =
   "import { createRequire as tsdCreateRequire } from 'node:module';" +
@@ -37,7 +53,11 @@ const shared = {
   target: 'node24',
   format: 'esm',
   outExtension: { '.js': '.mjs' },
-  define: { TSDOCKER_VERSION: JSON.stringify(version), TSDOCKER_COMMIT: JSON.stringify(commit()) },
+  define: {
+    TSDOCKER_VERSION: JSON.stringify(version),
+    TSDOCKER_COMMIT: JSON.stringify(commit()),
+    TSDOCKER_BUILD_TIME: JSON.stringify(buildTime()),
+  },
   sourcemap: 'linked',
   sourcesContent: false,
   legalComments: 'none',

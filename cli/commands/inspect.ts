@@ -8,7 +8,7 @@ import { goJson, indentJson, parseExactJson } from '../formats/go-text.ts';
 import { inspectFormatHelp } from '../options/format-help.ts';
 import { platformJson } from '../options/platform.ts';
 import { type CompiledTemplate, compileTemplate } from '../template/render.ts';
-import { inspectRules, withBothIds } from '../views/inspect-rules.ts';
+import { renderInspected } from '../views/inspect-rules.ts';
 
 /** The JSON text of one thing. Fails with ApiError 404 when it is not of that type. */
 type Fetch = (cli: Cli, name: string, options: { size: boolean; platform: string }) => Promise<string>;
@@ -92,10 +92,22 @@ export const inspectNetwork = defineCommand({
     inspectAll(cli, args, flags.format, (name) => fetchFirst(cli, ['network'], name, false)),
 });
 
-async function fetchFirst(cli: Cli, kinds: readonly string[], name: string, size: boolean, platform = '') {
+interface Inspected {
+  kind: string;
+  /** The daemon's JSON. */
+  text: string;
+}
+
+async function fetchFirst(
+  cli: Cli,
+  kinds: readonly string[],
+  name: string,
+  size: boolean,
+  platform = '',
+): Promise<Inspected> {
   for (const kind of kinds) {
     try {
-      return await (fetchers[kind] as Fetch)(cli, name, { size, platform });
+      return { kind, text: await (fetchers[kind] as Fetch)(cli, name, { size, platform }) };
     } catch (error) {
       if (kinds.length === 1 || !isSkippable(error)) throw error;
     }
@@ -112,7 +124,7 @@ async function inspectAll(
   cli: Cli,
   names: readonly string[],
   format: string,
-  fetch: (name: string) => Promise<string>,
+  fetch: (name: string) => Promise<Inspected>,
 ) {
   const template = format === '' || format === 'json' ? undefined : compileInspectTemplate(format);
   const found: string[] = [];
@@ -120,9 +132,9 @@ async function inspectAll(
   let rendered = '';
   for (const name of names) {
     try {
-      const text = await fetch(name);
-      found.push(text);
-      if (template) rendered += `${renderOne(template, text)}\n`;
+      const inspected = await fetch(name);
+      found.push(inspected.text);
+      if (template) rendered += `${renderOne(template, inspected)}\n`;
     } catch (error) {
       errors.push(messageOf(error));
       if (error instanceof TemplateFailure) break;
@@ -148,9 +160,9 @@ function compileInspectTemplate(source: string): CompiledTemplate {
   }
 }
 
-function renderOne(template: CompiledTemplate, text: string): string {
+function renderOne(template: CompiledTemplate, { kind, text }: Inspected): string {
   try {
-    return template.render(withBothIds(parseExactJson(text)), inspectRules);
+    return renderInspected(template, kind, () => parseExactJson(text));
   } catch (error) {
     throw new TemplateFailure(`template parsing error: ${messageOf(error)}`);
   }

@@ -42,13 +42,14 @@ interface Both {
 }
 
 function render(template: CompiledTemplate, { Client, Server }: Both): string {
+  // Maps: any key may be asked for.
+  const details = new Set<unknown>(Server?.Components?.map((component) => component.Details));
   try {
     return template.render(
       { Client: withGoNames(Client), Server: withGoNames(Server) },
       {
-        missingKey(key, path) {
-          // A map: any key may be asked for.
-          if (path.at(-1) === 'Details') return undefined;
+        missingKey(key, owner) {
+          if (details.has(owner)) return undefined;
           if (omitted.has(key)) return '';
           throw new Error(`can't evaluate field ${key} in type system.versionInfo`);
         },
@@ -112,7 +113,7 @@ function describeServer(server: SystemVersion): string[] {
         `  API version:\t${details.ApiVersion} (minimum version ${details.MinAPIVersion})`,
         `  ${details.NodeVersion ? 'Node version' : 'Go version'}:\t${details.NodeVersion ?? details.GoVersion ?? ''}`,
         `  Git commit:\t${details.GitCommit ?? ''}`,
-        `  Built:\t${builtDate(details.BuildTime ?? '')}`,
+        ...(details.BuildTime ? [`  Built:\t${builtDate(details.BuildTime)}`] : []),
         `  OS/Arch:\t${details.Os}/${details.Arch}`,
         `  Experimental:\t${details.Experimental}`,
       );

@@ -5,10 +5,12 @@ import { isFields, isTrue, printValue, Struct, typeName } from './values.ts';
 
 export interface EvaluationOptions {
   functions: ReadonlyMap<string, TemplateFunction>;
-  /** What a map without the key yields; may throw. `path` names the fields that led there. */
-  missingKey?: (key: string, path: readonly string[]) => unknown;
-  /** How the null of a field prints, where Go would know it as an empty list or map. */
-  nullText?: (field: string) => string | undefined;
+  /** Whether a key that is there can be named. */
+  isNamed?: (owner: object, key: string) => boolean;
+  /** What a map without the key yields; may throw. */
+  missingKey?: (key: string, owner: unknown) => unknown;
+  /** How a field's value prints where its value alone does not tell. */
+  fieldText?: (owner: unknown, field: string, value: unknown) => string | undefined;
 }
 
 const maxCalls = 100;
@@ -53,7 +55,7 @@ class Evaluation {
         return;
       case 'action': {
         const value = this.#pipe(node.pipe, dot);
-        if (node.pipe.variables.length === 0) this.#write(this.#print(node.pipe, value));
+        if (node.pipe.variables.length === 0) this.#write(this.#print(node.pipe, value, dot));
         return;
       }
       case 'if':
@@ -76,10 +78,12 @@ class Evaluation {
     }
   }
 
-  #print(pipe: Pipe, value: unknown): string {
+  #print(pipe: Pipe, value: unknown, dot: unknown): string {
+    const { fieldText } = this.#options;
     const operand = pipe.commands.length === 1 ? pipe.commands[0]?.[0] : undefined;
-    const field = value === null && operand?.kind === 'field' ? operand.names.at(-1) : undefined;
-    return (field === undefined ? undefined : this.#options.nullText?.(field)) ?? printValue(value);
+    if (fieldText === undefined || operand?.kind !== 'field') return printValue(value);
+    const owner = this.#operand(pipe, { ...operand, names: operand.names.slice(0, -1) }, dot);
+    return fieldText(owner, operand.names.at(-1) ?? '', value) ?? printValue(value);
   }
 
   #write(text: string): void {
@@ -234,10 +238,10 @@ class Evaluation {
       throw this.#error(pipe, `can't evaluate field ${name} in type ${value.typeName}`, shown);
     }
     if (isFields(value)) {
-      if (Object.hasOwn(value, name)) return value[name];
+      if (Object.hasOwn(value, name) && (this.#options.isNamed?.(value, name) ?? true)) return value[name];
       if (!this.#options.missingKey) return undefined;
       try {
-        return this.#options.missingKey(name, path.slice(0, -1));
+        return this.#options.missingKey(name, value);
       } catch (error) {
         throw this.#error(pipe, error instanceof Error ? error.message : String(error), shown);
       }

@@ -29,6 +29,13 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Struct);
 }
 
+const ownText = Symbol('how a value prints');
+
+/** From now on `value` prints as `text` says: it has a type of Go's that JSON does not tell. */
+export function printAs(value: object, text: () => string): void {
+  Object.defineProperty(value, ownText, { value: text, enumerable: false });
+}
+
 /** Go's notion of an empty value in `if`, `with`, `and`, `or`, `not`. */
 export function isTrue(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0;
@@ -43,6 +50,7 @@ export function printValue(value: unknown): string {
 
 function nested(value: unknown): string {
   if (value === undefined || value === null) return '<nil>';
+  if (typeof value === 'object' && ownText in value) return (value[ownText] as () => string)();
   if (Array.isArray(value)) return `[${value.map(nested).join(' ')}]`;
   if (value instanceof Struct) return nested(value.toJSON());
   if (isFields(value)) {

@@ -1,65 +1,31 @@
-// How templates see what `inspect` shows. Docker renders them on its own types first and on the plain JSON second, so a field
-// that the JSON leaves out because it is empty still has its zero value, and an unknown one is an error.
+// How templates see what `inspect` shows. Docker renders them on its own types first, where a field that the JSON leaves out because it is
+// empty still has its zero value; when that fails (a field by its name in JSON, `.Id`), on the plain JSON.
 import type { EvaluationOptions } from '../template/evaluate.ts';
+import type { CompiledTemplate } from '../template/render.ts';
+import { typeInspected } from './go-structs.ts';
 
-/** Fields that the API omits when they are empty, with what they are then. */
-const omitted = new Map<string, unknown>(
-  Object.entries({
-    Health: null,
-    Healthcheck: null,
-    StopTimeout: null,
-    StopSignal: '',
-    MacAddress: '',
-    NetworkDisabled: false,
-    ArgsEscaped: false,
-    ExposedPorts: null,
-    Shell: null,
-    SizeRw: null,
-    SizeRootFs: null,
-    Tmpfs: null,
-    Sysctls: null,
-    StorageOpt: null,
-    Annotations: null,
-    Mounts: null,
-    Init: null,
-    Runtime: '',
-    ImageManifestDescriptor: null,
-    Variant: '',
-    OsVersion: '',
-    Layers: null,
-    Options: null,
-    Containers: null,
-  }),
-);
+type Rules = Omit<EvaluationOptions, 'functions'>;
 
-const lists = new Set(
-  `Binds CapAdd CapDrop Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links SecurityOpt VolumesFrom Env Cmd Entrypoint OnBuild
-DeviceCgroupRules DeviceRequests Devices Ulimits MaskedPaths ReadonlyPaths ExecIDs Mounts Args Shell BlkioWeightDevice
-BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps RepoTags RepoDigests Layers Aliases DNSNames
-SecondaryIPAddresses SecondaryIPv6Addresses Log`.split(/\s+/),
-);
-const maps = new Set(
-  'Volumes ExposedPorts Labels Tmpfs Sysctls StorageOpt Annotations PortBindings DriverOpts Options Data'.split(' '),
-);
-/** Maps whose keys are the user's: one that is missing has no value rather than being a mistake. */
-const freeMaps = new Set(
-  'Labels Annotations Sysctls StorageOpt Options DriverOpts Tmpfs Networks Ports PortBindings'.split(' '),
-);
+function missing(key: string): never {
+  throw new Error(`map has no entry for key ${JSON.stringify(key)}`);
+}
 
-export const inspectRules: Omit<EvaluationOptions, 'functions'> = {
-  missingKey(key, path) {
-    if (freeMaps.has(path.at(-1) ?? '')) return undefined;
-    if (omitted.has(key)) return omitted.get(key);
-    throw new Error(`map has no entry for key ${JSON.stringify(key)}`);
-  },
-  nullText: (field) => (lists.has(field) ? '[]' : maps.has(field) ? 'map[]' : undefined),
+const plainRules: Rules = {
+  missingKey: missing,
+  fieldText: (_owner, _field, value) => (value === null ? '<no value>' : undefined),
 };
 
-/** Go's types call the id of a thing ID, its JSON calls it Id: both names work. */
-export function withBothIds(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const { Id } = value as { Id?: unknown };
-  // Not enumerable: it can be named, but is not printed twice.
-  if (Id !== undefined && !('ID' in value)) Object.defineProperty(value, 'ID', { value: Id, enumerable: false });
-  return value;
+/** `parse` gives the daemon's JSON as a value of the caller's own. Throws what the second way has to say. */
+export function renderInspected(template: CompiledTemplate, kind: string, parse: () => unknown): string {
+  const value = parse();
+  const types = typeInspected(kind, value);
+  try {
+    return template.render(value, {
+      isNamed: (owner, key) => types.isNamed(owner, key),
+      missingKey: (key, owner) => (types.isMap(owner) ? undefined : missing(key)),
+      fieldText: (owner, field, fieldValue) => types.fieldText(owner, field, fieldValue),
+    });
+  } catch {
+    return template.render(parse(), plainRules);
+  }
 }
