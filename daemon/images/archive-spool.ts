@@ -14,6 +14,8 @@ import { defaultTarLimits, TarReader, type TarSink } from './tar/tar-reader.ts';
 
 /** Of one archive: a layer has four or five. */
 const MAX_ENTRIES = 100_000;
+/** Of all names together. */
+const MAX_NAME_BYTES = 8 * 1024 * 1024;
 /** Links that lead to links. */
 const MAX_LINKS = 16;
 const READ_BYTES = 1024 * 1024;
@@ -148,6 +150,7 @@ class Spooler implements TarSink {
   #buffer = Buffer.allocUnsafeSlow(2 * WRITE_BYTES);
   waitingBytes = 0;
   #offset = 0;
+  #nameBytes = 0;
 
   constructor(file: FileHandle, onFile: (file: SpooledFile) => void) {
     this.#file = file;
@@ -157,6 +160,8 @@ class Spooler implements TarSink {
   /** A name that comes again replaces what it was, as when an archive is unpacked. */
   entry(entry: TarEntry): void {
     const name = cleanName(entry.path);
+    this.#nameBytes += entry.path.length + entry.linkPath.length;
+    if (this.#nameBytes > MAX_NAME_BYTES) throw new EngineError('invalid', 'read archive: its names are too long');
     if (entry.extents !== undefined)
       throw new EngineError('invalid', `read archive: ${displayName(name)} is a sparse file`);
     if (entry.type === 'file') {

@@ -3,10 +3,12 @@
 import { availableParallelism } from 'node:os';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
 import type { ImageParts } from './image-store.ts';
-import { type LoadedLayer, mayBeLayer, stageLayer } from './load-layer.ts';
+import { isLargeEnough, type LoadedLayer, mayBeLayer, stageLayer } from './load-layer.ts';
 
 /** The archive is received, and a layer packed for the store, beside it: one processor is theirs. */
 const AT_ONCE = Math.max(1, Math.min(4, availableParallelism() - 1));
+/** What is begun before it is asked for: an image has 128 layers at most, and who has more of them only waits a little. */
+const MAX_GUESSES = 256;
 const LAYOUT_NAME = /^blobs\/sha256\/([0-9a-f]{64})$/;
 
 export class LayerStaging implements AsyncDisposable {
@@ -19,6 +21,7 @@ export class LayerStaging implements AsyncDisposable {
   /** Blobs of layers that are not published yet. */
   readonly holds = new DisposableStack();
   #running = 0;
+  #guesses = 0;
 
   constructor(parts: ImageParts, spool: ArchiveSpool, signal: AbortSignal | undefined) {
     this.#parts = parts;
@@ -30,7 +33,14 @@ export class LayerStaging implements AsyncDisposable {
   guess(file: SpooledFile): void {
     const named = LAYOUT_NAME.exec(file.name)?.[1];
     if (named !== undefined && this.#isHere(`sha256:${named}`)) return;
-    const guessing = mayBeLayer(this.#spool, file).then((may) => (may ? this.#stage(file) : undefined));
+    if (this.#guesses >= MAX_GUESSES || !isLargeEnough(file)) return;
+    this.#guesses++;
+    const guessing = mayBeLayer(this.#spool, file).then((may) => {
+      if (may) return this.#stage(file);
+      this.#guesses--;
+      this.#begun.delete(file);
+      return undefined;
+    });
     // Whoever needs it is told; a guess that was wrong is nobody's concern.
     guessing.catch(() => undefined);
     this.#begun.set(file, guessing);

@@ -43,9 +43,13 @@ export async function stageLayer(
   return { staged, kept };
 }
 
-/** Tars and what may be one, packed; not JSON. */
+/** For a layer that nobody has named yet. */
+export function isLargeEnough({ bytes }: SpooledFile): boolean {
+  return bytes >= MAGIC_BYTES;
+}
+
+/** Tars and what may be one, packed; not JSON. The file is large enough. */
 export async function mayBeLayer(spool: ArchiveSpool, file: SpooledFile): Promise<boolean> {
-  if (file.bytes < MAGIC_BYTES) return false;
   const start = await spool.content({ ...file, bytes: MAGIC_BYTES }, MAGIC_BYTES);
   return compressionOf(start) !== 'none' || start.toString('latin1', 257, 262) === 'ustar';
 }

@@ -90,7 +90,9 @@ async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): 
   const limit = job.maxContentBytes ?? defaultTarLimits.maxContentBytes;
   const given = job.digest === true ? createHash('sha256') : undefined;
   const result =
-    job.from === undefined ? await unpack(options, limit, ports, given) : unpackFile(options, limit, job.from, given);
+    job.from === undefined
+      ? await unpack(options, limit, ports, given)
+      : unpackFile(options, limit, job.from, ports.scratches, given);
   if (given !== undefined) result.diffId = `sha256:${given.digest('hex')}`;
   if (job.repack) {
     const hash = createHash('sha256');
@@ -119,7 +121,7 @@ function* layerChunks(packer: Packer, rootFd: number): Generator<Buffer> {
 function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts, hash?: Hash): Promise<UnpackResult> {
   const port = ports.input;
   if (port === undefined) throw new TypeError('unpack needs an input');
-  const unpacker = new Unpacker(options);
+  const unpacker = new Unpacker(options, ports.scratches.notes);
   const reader = new TarReader(unpacker, { ...defaultTarLimits, maxContentBytes });
   return new Promise((resolve, reject) => {
     let isOver = false;
@@ -161,8 +163,14 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
 }
 
 /** Reads a whole archive from a file: nothing has to be handed from thread to thread. */
-function unpackFile(options: UnpackOptions, maxContentBytes: number, from: FileRange, hash?: Hash): UnpackResult {
-  using unpacker = new Unpacker(options);
+function unpackFile(
+  options: UnpackOptions,
+  maxContentBytes: number,
+  from: FileRange,
+  scratches: Scratches,
+  hash?: Hash,
+): UnpackResult {
+  using unpacker = new Unpacker(options, scratches.notes);
   const reader = new TarReader(unpacker, { ...defaultTarLimits, maxContentBytes });
   const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   for (let done = 0; done < from.bytes; ) {

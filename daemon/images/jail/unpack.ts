@@ -5,9 +5,11 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { displayName, fromBytes, type TarEntry } from '../tar/tar-entry.ts';
 import type { TarSink } from '../tar/tar-reader.ts';
 import { throwIfCancelled } from './cancellation.ts';
+import { DirectoryTimes, type FileTime } from './directory-times.ts';
 import { checkEntry, mtimeOf, refused, writeXattrs } from './entry-attributes.ts';
 import { makeDirectory, makeLink, makeNode, makeSymlink, noLinkTarget, prepareName } from './make-entry.ts';
 import { type HeldDirectory, holdDirectory, isCode, splitPath } from './path-walk.ts';
+import type { Scratch } from './scratch.ts';
 import { applyWhiteout, isOverlayWhiteout, whiteoutOf } from './whiteouts.ts';
 
 export interface UnpackOptions {
@@ -38,12 +40,13 @@ export class Unpacker implements TarSink {
   #parent: { key: string; directory: HeldDirectory } | undefined;
   #file: OpenFile | undefined;
   /** Directories get their times last: making their entries changes them. */
-  readonly #directoryTimes = new Map<string, number | Date>();
+  readonly #directoryTimes: DirectoryTimes;
   /** Bytes of all files. */
   sizeBytes = 0;
 
-  constructor(options: UnpackOptions) {
+  constructor(options: UnpackOptions, scratch: Scratch) {
     this.#options = options;
+    this.#directoryTimes = new DirectoryTimes(scratch);
   }
 
   entry(entry: TarEntry): void {
@@ -100,15 +103,13 @@ export class Unpacker implements TarSink {
   /** Gives the directories their times. */
   finish(): void {
     this.#forgetParent();
-    for (const [path, time] of this.#directoryTimes) {
+    for (const [path, time] of this.#directoryTimes.take()) {
       throwIfCancelled();
       try {
-        using directory = holdDirectory(path);
-        directory.enter();
-        setDirectoryTime(time);
+        setDirectoryTime(path, time);
       } catch (error) {
         // A later entry took its place.
-        if (!isCode(error, 'ENOENT') && !isCode(error, 'ENOTDIR')) throw error;
+        if (!isCode(error, 'ENOENT') && !isCode(error, 'ENOTDIR') && !isCode(error, 'ELOOP')) throw error;
       }
     }
   }
@@ -145,7 +146,6 @@ export class Unpacker implements TarSink {
       this.#directoryTimes.set(`${parent.path}/${split.name}`, mtimeOf(entry));
     } else if (entry.type === 'symlink') {
       makeSymlink(name, entry, this.#owner(entry));
-      this.#directoryTimes.delete(`${parent.path}/${split.name}`);
     } else if (entry.type === 'file') {
       throw new EngineError('system', `create ${displayName(entry.path)}: it came back while it was replaced`);
     } else makeNode(parent.fd, name, entry, this.#owner(entry));
@@ -230,8 +230,12 @@ export class Unpacker implements TarSink {
   }
 }
 
-function setDirectoryTime(time: number | Date): void {
-  const fd = makeDirectory(Buffer.from('.'), true);
+/** Of the directory that has the path, not of one that a link in its place leads to. */
+function setDirectoryTime(path: string, time: FileTime): void {
+  const split = splitPath(path);
+  using parent = holdDirectory(split?.parent ?? '');
+  parent.enter();
+  const fd = makeDirectory(fromBytes(split?.name ?? '.'), true);
   try {
     futimesSync(fd, time, time);
   } finally {

@@ -1,6 +1,6 @@
 // What a jail is: an empty root, nothing loadable, jobs that end whatever happens to them.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { Worker } from 'node:worker_threads';
@@ -10,7 +10,8 @@ import { ownedSource } from '../../../daemon/images/decompress.ts';
 import { holdTree } from '../../../daemon/images/overlay.ts';
 import { getrlimit, setrlimit } from '../../../native-bindings/process.ts';
 import { JailFixture } from './jail-fixture.ts';
-import { dir, file, rawTar } from './raw-tar.ts';
+import { SmallDisk } from './many-entries.ts';
+import { dir, file, rawTar, symlink } from './raw-tar.ts';
 
 const fixture = new JailFixture();
 beforeEach(() => fixture.clear());
@@ -187,6 +188,25 @@ describe('bombs', () => {
     expect((await unpack(input)).entries).toBe(1);
   });
 
+  test('more directories than are kept in memory get their times, whatever comes after them', async () => {
+    using _disk = new SmallDisk(fixture.root);
+    const count = 12_000;
+    const name = (i: number): string => `d${i % 3}/${i}`;
+    const entries = [
+      ...Array.from({ length: count }, (_, i) => ({ ...dir(name(i)), mtime: 1_000_000_000 + i })),
+      { ...dir(name(1)), mtime: 5 },
+      { ...dir('e'), mtime: 7 },
+      { ...dir('gone'), mtime: 8 },
+      symlink('e', 'gone'),
+      file(`${name(0)}/later`),
+    ];
+    await unpack(Readable.from([rawTar(entries)]));
+    const times = entries.slice(0, count).map((_, i) => statSync(join(fixture.root, name(i))).mtimeMs / 1000);
+    expect(times.slice(0, 2)).toEqual([1_000_000_000, 5]);
+    expect(times.slice(2).every((time, i) => time === 1_000_000_002 + i)).toBe(true);
+    expect(statSync(join(fixture.root, 'e')).mtimeMs).toBe(7000);
+  });
+
   test('directories a thousand deep are made and removed', async () => {
     const name = 'd/'.repeat(1000);
     await unpack(Readable.from([rawTar([{ ...dir(''), pax: { path: name } }])]));
@@ -216,7 +236,6 @@ describe('bombs', () => {
   });
 
   test('links that go round are an error', async () => {
-    const { symlink } = await import('./raw-tar.ts');
     await expect(
       unpack(Readable.from([rawTar([symlink('b', 'a'), symlink('a', 'b'), file('a/x', '1')])])),
     ).rejects.toThrow(/ELOOP/);
