@@ -15,6 +15,7 @@ import type { PutArchiveOptions } from './container-service.ts';
 import { openSources } from './open-sources.ts';
 import { runningUser } from './running-process.ts';
 import type { Services } from './services.ts';
+import { lastManagedFiles } from './write-managed-files.ts';
 
 /** An array of FilesystemChange, or null, as JSON. */
 export function containerChanges(services: Services, ref: string): Promise<Readable> {
@@ -149,6 +150,8 @@ async function stoppedView(
 ): Promise<RootView> {
   if (container.isRemoved) throw new EngineError('not-found', `No such container: ${ref}`);
   const all = sees === 'mounts' ? container.record.mounts : [];
+  const managed = sees === 'mounts' ? lastManagedFiles(services, container) : [];
+  const readOnlyRoot = container.record.hostConfig.ReadonlyRootfs ?? false;
   using sources = await openSources(services, all);
   const rootFd = services.layers.openRoot(container.id);
   const taken = sources?.take();
@@ -156,12 +159,15 @@ async function stoppedView(
     kind: 'stopped',
     ref,
     rootFd,
-    mounts: all
-      .filter(({ type }) => type !== 'tmpfs')
-      .map(({ source, target, readonly }) => {
-        const fd = taken?.get(target);
-        return { source: fd === undefined ? source : { fd }, target, readOnly: readonly };
-      }),
-    readOnlyRoot: container.record.hostConfig.ReadonlyRootfs ?? false,
+    mounts: [
+      ...all
+        .filter(({ type }) => type !== 'tmpfs')
+        .map(({ source, target, readonly }) => {
+          const fd = taken?.get(target);
+          return { source: fd === undefined ? source : { fd }, target, readOnly: readonly };
+        }),
+      ...managed.map((file) => ({ ...file, readOnly: readOnlyRoot })),
+    ],
+    readOnlyRoot,
   };
 }

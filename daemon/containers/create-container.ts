@@ -30,6 +30,9 @@ export async function createContainer(
   const record = makeRecord(id, name, { ...plan, mounts });
   try {
     await layers.create(id, plan.image.id, points);
+    // Before the first start: files are copied into it.
+    const { WorkingDir } = plan.config;
+    if (WorkingDir !== '' && WorkingDir !== '/') await layers.makeDirectory(id, plan.image.id, WorkingDir);
     const container = store.insert(record, newState(), (write) => claim.settle(write));
     publishContainerEvent(services, container, 'create');
   } catch (error) {

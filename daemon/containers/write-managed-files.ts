@@ -1,7 +1,17 @@
 // The files that the engine keeps below /etc of a container: written anew at each start, into the run's directory, and bound into place
 // by the program. They are never part of a layer. While it runs they are changed in place: the mount is on the file itself.
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs';
 import { isErrno } from '../../native-bindings/errno.ts';
+import { EngineError } from '../errors/engine-error.ts';
 import type { Connection } from '../networks/gateways.ts';
 import { editHosts, embeddedResolvConf, type HostLine, hostsFile, resolvConf } from '../networks/managed-files.ts';
 import { networkModeOf } from '../networks/network-mode.ts';
@@ -43,6 +53,34 @@ export function writeManagedFiles(services: Services, container: Container): Man
   );
   writeOver(files.resolvConf, resolverFile(services, container));
   return files;
+}
+
+/**
+ * What the last start bound over the container's own files, as far as it is there: for a look inside while it does not run. Before the first
+ * start there is nothing, and what lies in a directory that served another container is not its.
+ */
+export function lastManagedFiles(services: Services, { id, record, state }: Container): ManagedMount[] {
+  if (state.startedNs === '0') return [];
+  let owner: string;
+  try {
+    owner = networkDonor(services.store, record)?.id ?? id;
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'not-found') return [];
+    throw error;
+  }
+  const files = managedFilesOf(services, owner);
+  const replaced = new Set(record.mounts.map(({ target }) => target));
+  const all: ManagedMount[] = [
+    { target: '/etc/hosts', source: files.hosts },
+    { target: '/etc/hostname', source: files.hostname },
+    { target: '/etc/resolv.conf', source: files.resolvConf },
+  ];
+  return all.filter(({ target, source }) => !replaced.has(target) && existsSync(source));
+}
+
+export interface ManagedMount {
+  source: string;
+  target: string;
 }
 
 /** `after`: what of the network has changed. Of a container that uses another's network nothing is its own. */

@@ -129,7 +129,8 @@ function checkPath(path: string): void {
 }
 
 function readError(error: unknown, view: RootView, path: string): unknown {
-  if (isErrno(error, 'ENOENT', 'ENOTDIR')) return notFound(error, view, path);
+  if (isErrno(error, 'ENOENT')) return notFound(error, view, path);
+  if (isErrno(error, 'ENOTDIR')) return new EngineError('invalid', `lstat ${path}: not a directory`, { cause: error });
   if (isErrno(error, 'ELOOP', 'ENAMETOOLONG')) return new EngineError('invalid', messageOf(error), { cause: error });
   return asEngineError(error, `read ${path} of container ${view.ref}`);
 }

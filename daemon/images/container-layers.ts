@@ -26,6 +26,7 @@ const alwaysThere: readonly MountPointSpec[] = [
   { path: '/etc/mtab', kind: 'symlink', target: '/proc/mounts' },
 ];
 const MAX_MOUNT_POINTS = 10_000;
+const MAX_KNOWN_DIRECTORIES = 1000;
 
 export class ContainerLayerStore implements ContainerLayers {
   readonly #root: DataRoot;
@@ -38,6 +39,8 @@ export class ContainerLayerStore implements ContainerLayers {
   /** The init layer of each container, held while the container is there. */
   readonly #inits = new Map<string, LayerHold>();
   readonly #making = new Map<string, Promise<LayerHold>>();
+  /** Of images: what was looked for and is there. */
+  readonly #directories = new Set<string>();
   /** Roots that were mounted ahead, of containers that nobody has opened yet. */
   readonly #ready = new Map<string, number>();
 
@@ -86,6 +89,37 @@ export class ContainerLayerStore implements ContainerLayers {
       throw error;
     }
     this.#inits.set(id, init);
+  }
+
+  async makeDirectory(id: string, imageId: string, path: string): Promise<void> {
+    const key = `${imageId} ${path}`;
+    if (this.#directories.has(key)) return;
+    if (await this.#isInImage(imageId, path)) {
+      if (this.#directories.size >= MAX_KNOWN_DIRECTORIES) this.#directories.clear();
+      this.#directories.add(key);
+      return;
+    }
+    const fd = this.openRoot(id);
+    const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
+    await this.#jail.run<'make-mount-points'>(
+      { do: 'make-mount-points', place, points: [{ path, kind: 'directory' }] },
+      [fd],
+    );
+  }
+
+  async #isInImage(imageId: string, path: string): Promise<boolean> {
+    if (this.#topLayerOf(imageId) === undefined) return false;
+    const fd = this.openImage(imageId);
+    try {
+      const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
+      await this.#jail.run<'stat'>({ do: 'stat', place, path: `${path}/.` }, [fd]);
+      return true;
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return false;
+      if (isErrno(error, 'ENOTDIR', 'ELOOP'))
+        throw new EngineError('invalid', `Cannot mkdir: ${path} is not a directory`, { cause: error });
+      throw error;
+    }
   }
 
   openRoot(id: string): number {

@@ -148,6 +148,11 @@ export interface ContainerLayers {
    */
   create(id: string, imageId: string, mountPoints: readonly MountPoint[]): Promise<void>;
   /**
+   * Makes the directory `path` in the container where its image has none, with its parents: root's, 0755; links are followed inside the root.
+   * What is mounted over it does not count. Throws 'invalid' when a file stands there.
+   */
+  makeDirectory(id: string, imageId: string, path: string): Promise<void>;
+  /**
    * Mounts the container's root (overlay) detached: visible nowhere. Returns the mount's fd, close-on-exec; the caller closes it, and the
    * mount goes with its last user. Never two at a time for one container: the caller holds the container's lock.
    */

@@ -3,7 +3,7 @@
 import { AT, CLONE, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../native-bindings/constants.ts';
 import { compileConsole, compileDev } from './compile-dev.ts';
 import { compileMasks, prepareMasks } from './compile-masks.ts';
-import { compileMount, prepareMounts } from './compile-mounts.ts';
+import { compileFilled, compileMount, prepareMounts } from './compile-mounts.ts';
 import { CHDIR_MAKE, compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
 import { compileSysctls, compileSysctlsApart } from './compile-sysctls.ts';
 import { mountWords } from './mount-words.ts';
@@ -58,9 +58,10 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
     } else if (mount.destination === '/dev' && mount.type === 'tmpfs') {
       sources.devFd = compileDev(builder, spec, mount);
     } else {
-      compileMount(builder, mount, sources, handles);
+      compileMount(builder, mount, spec, sources, handles);
     }
   }
+  compileFilled(builder, sources);
   if (spec.process.terminal) slaveFd = compileConsole(builder, sources);
   compileMasks(builder, spec, masks, sources.procFd);
   if (sources.devFd !== undefined && hasReadonlyDev(spec)) {

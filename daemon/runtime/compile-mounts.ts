@@ -19,6 +19,8 @@ export interface MountSources {
   procFd?: number | undefined;
   devFd?: number | undefined;
   ptsFd?: number | undefined;
+  /** Of tmpfs mounts that are to be read-only, but have mount points to be made in them. */
+  readonly filling: number[];
 }
 
 /** While the host is visible, in a mount namespace that is private already: copies of everything that is bound into the container. */
@@ -28,7 +30,7 @@ export function prepareMounts(
   handles: ContainerHandles,
   shmFd: number | undefined,
 ): MountSources {
-  const sources: MountSources = { binds: new Map(handles.binds), cgroups: [] };
+  const sources: MountSources = { binds: new Map(handles.binds), cgroups: [], filling: [] };
   for (const mount of spec.mounts) {
     const words = mountWords(mount.options);
     if (mount.type === 'cgroup' && mount.source === 'cgroup') {
@@ -76,6 +78,7 @@ function prepareCgroups(builder: ProgramBuilder, cgroup: CgroupPlacement, attrib
 export function compileMount(
   builder: ProgramBuilder,
   mount: OciMount,
+  spec: OciSpec,
   sources: MountSources,
   handles: ContainerHandles,
 ): void {
@@ -95,9 +98,22 @@ export function compileMount(
   }
   const fd = builder.newFd();
   const fileSystem = type === 'cgroup' ? 'cgroup2' : type;
-  builder.add('fsmount', [fd, fileSystem, attributes, [`source=${mount.source}`, ...data]], destination);
+  const isReadonly = (attributes & MOUNT_ATTR.RDONLY) !== 0;
+  const fillsLater = isReadonly && type === 'tmpfs' && spec.mounts.some((other) => isBelow(other, destination));
+  if (fillsLater) sources.filling.push(fd);
+  const first = fillsLater ? attributes & ~MOUNT_ATTR.RDONLY : attributes;
+  builder.add('fsmount', [fd, fileSystem, first, [`source=${mount.source}`, ...data]], destination);
   builder.add('move_mount', [fd, destination, flags]);
   if (type === 'devpts' && destination === '/dev/pts') sources.ptsFd = fd;
+}
+
+function isBelow({ destination }: OciMount, parent: string): boolean {
+  return destination.startsWith(`${parent}/`);
+}
+
+/** When everything is attached. */
+export function compileFilled(builder: ProgramBuilder, { filling }: MountSources): void {
+  for (const fd of filling) builder.add('mount_setattr', [fd, 0, MOUNT_ATTR.RDONLY, 0, 0], 'has its mount points now');
 }
 
 /** v1 and hybrid: a small tmpfs with a directory for each hierarchy, filled while it is detached. */

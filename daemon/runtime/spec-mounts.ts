@@ -1,5 +1,6 @@
-// The spec's list of mounts, in the order in which they are made: the standard ones, the engine's files, the user's (parents first).
-// A mount of the user's replaces a standard one of the same target, and all that would lie below it.
+// The spec's list of mounts, in the order in which they are made: the standard ones, then the engine's files and the user's, parents first, so
+// that a volume on /etc has the engine's files on it. A mount of the user's replaces one of ours of the same target, and on /dev, /proc and
+// /sys all that would lie below it.
 import type { ResolvedMount, SpecInput } from './container-input.ts';
 import type { OciMount } from './oci-spec.ts';
 import { securityOptions } from './security-options.ts';
@@ -14,17 +15,18 @@ export function specMounts(input: SpecInput): OciMount[] {
   const isReplaced = ({ destination }: OciMount) =>
     targets.has(destination) ||
     [...targets].some((target) => /^\/(dev|proc|sys)$/.test(target) && destination.startsWith(`${target}/`));
-  const own = [...standardMounts(input), ...managedMounts(input)].filter((mount) => !isReplaced(mount));
+  const standard = standardMounts(input).filter((mount) => !isReplaced(mount));
+  const managed = managedMounts(input).filter((mount) => !isReplaced(mount) && !wouldReachHost(mount, mounts));
   if (hostConfig.ReadonlyRootfs === true) {
-    for (const { destination, options } of own) {
+    for (const { destination, options } of [...standard, ...managed]) {
       if (ALWAYS_WRITABLE.has(destination) || options.includes('ro')) continue;
       const rw = options.indexOf('rw');
       if (rw >= 0) options.splice(rw, 1);
       options.push('ro');
     }
   }
-  const user = [...mounts].sort((a, b) => depth(a.target) - depth(b.target)).map(userMount);
-  return [...own, ...user];
+  const layered = [...managed, ...mounts.map(userMount)].sort((a, b) => depth(a.destination) - depth(b.destination));
+  return [...standard, ...layered];
 }
 
 function standardMounts({ hostConfig, namespaces, cgroupVersion }: SpecInput): OciMount[] {
@@ -72,6 +74,11 @@ function managedMounts({ managedFiles }: SpecInput): OciMount[] {
     if (source !== undefined) list.push({ destination, type: 'bind', source, options: ['bind', 'rprivate', 'rw'] });
   }
   return list;
+}
+
+/** On a mount that is shared with the host it would be seen there, and stay when the container has gone: `-v /etc:/etc:rshared`. */
+function wouldReachHost({ destination }: OciMount, mounts: readonly ResolvedMount[]): boolean {
+  return mounts.some(({ target, propagation }) => /shared$/.test(propagation) && destination.startsWith(`${target}/`));
 }
 
 function userMount(mount: ResolvedMount): OciMount {

@@ -64,5 +64,5 @@ export function describeStartFailure(
 }
 
 function isLinkInTheWay(op: Op | undefined, errnoName: string): boolean {
-  return op?.op === 'move_mount' && errnoName === 'ELOOP';
+  return op?.op === 'move_mount' && errnoName === 'ELOOP' && /^\/(proc|sys|dev)(\/|$)/.test(String(op.args[1]));
 }

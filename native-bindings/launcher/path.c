@@ -10,10 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
-enum { EAGAIN_RETRIES = 128 };
+/* The kernel's own limit of links in one path. */
+enum { EAGAIN_RETRIES = 128, MAX_LINKS = 40 };
 
 int open_beneath(int directory, const char *path, uint64_t flags, uint64_t resolve)
 {
@@ -72,12 +76,44 @@ static int make_part(const char *parent_path, const char *name, enum missing mak
 	return made >= 0 || errno == EEXIST ? 0 : -1;
 }
 
-int open_or_make(const char *path, enum missing make, uint64_t resolve)
+/*
+ * Where the link `name` of `parent` leads, with `rest` behind it, in `next`. Not in procfs: what the text of a magic link says is no path, and
+ * the fd that this very function opens may be what /proc/self/fd/N names.
+ */
+static int read_link(const char *parent, const char *name, const char *rest, uint64_t resolve, char *next)
+{
+	char target[PATH_MAX];
+	int directory = open_in_root(AT_FDCWD, parent, O_PATH | O_DIRECTORY, resolve);
+	struct statfs where;
+	ssize_t length = -1;
+	int written;
+
+	if (directory < 0)
+		return -1;
+	if (fstatfs(directory, &where) == 0 && where.f_type != PROC_SUPER_MAGIC)
+		length = readlinkat(directory, name, target, sizeof(target) - 1);
+	else
+		errno = ENOENT;
+	close_quietly(directory);
+	if (length < 0)
+		return -1;
+	target[length] = 0;
+	written = snprintf(next, PATH_MAX, "%s/%s%s", *target == '/' ? "" : parent, target, rest);
+	if (written < 0 || written >= PATH_MAX) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return 0;
+}
+
+/* Opens `path` and makes what is missing. A link to nothing ends it: -1, and where it goes on in `next`, which else is empty. */
+static int make_parts(const char *path, enum missing make, uint64_t resolve, char *next)
 {
 	char prefix[PATH_MAX], parent[PATH_MAX] = "/";
 	size_t length = strlen(path), end = 0, start;
 	int fd = open_in_root(AT_FDCWD, path, O_PATH, resolve);
 
+	*next = 0;
 	if (fd >= 0 || errno != ENOENT || make == MISSING_IS_ERROR)
 		return fd;
 	if (length >= sizeof(prefix)) {
@@ -94,16 +130,36 @@ int open_or_make(const char *path, enum missing make, uint64_t resolve)
 		memcpy(prefix, path, end);
 		prefix[end] = 0;
 		fd = open_in_root(AT_FDCWD, prefix, O_PATH, resolve);
-		if (fd >= 0) {
-			close(fd);
-		} else {
+		if (fd < 0) {
 			bool is_last = path[end + strspn(path + end, "/")] == 0;
 
 			if (errno != ENOENT || make_part(parent, prefix + start, is_last ? make : MISSING_DIRECTORY, resolve) < 0)
 				return -1;
+			fd = open_in_root(AT_FDCWD, prefix, O_PATH, resolve);
+			if (fd < 0 && errno == ENOENT && read_link(parent, prefix + start, path + end, resolve, next) < 0)
+				*next = 0;
+			if (fd < 0)
+				return -1;
 		}
+		close(fd);
 		memcpy(parent, prefix, end + 1);
 	}
+}
+
+int open_or_make(const char *path, enum missing make, uint64_t resolve)
+{
+	char current[PATH_MAX], next[PATH_MAX];
+	int fd = make_parts(path, make, resolve, next);
+
+	for (int links = 0; fd < 0 && *next; links++) {
+		if (links == MAX_LINKS) {
+			errno = ELOOP;
+			return -1;
+		}
+		memcpy(current, next, sizeof(current));
+		fd = make_parts(current, make, resolve, next);
+	}
+	return fd;
 }
 
 int open_parent(int directory, const char *path, char *name)

@@ -16,7 +16,7 @@ int open_in_root(int directory, const char *path, uint64_t flags, uint64_t resol
 
 enum missing { MISSING_IS_ERROR, MISSING_DIRECTORY, MISSING_FILE };
 
-/* Like open_in_root with O_PATH, making what is missing: parents as directories, the last part as told. */
+/* Like open_in_root with O_PATH, making what is missing: parents as directories, the last part as told. What a link to nothing names is made. */
 int open_or_make(const char *path, enum missing make, uint64_t resolve);
 
 /* The directory that holds the last part of `path`, and that part in `name` (NAME_MAX + 1 bytes). */

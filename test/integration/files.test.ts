@@ -109,7 +109,7 @@ describe('binds', () => {
     ],
     [{ Mounts: [{ Type: 'image', Source: 'nosuch', Target: '/b' }] }, 404],
     [{ Mounts: [{ Type: 'volume', Source: 'name', Target: '/b', VolumeOptions: { Subpath: '../x' } }] }, 400],
-    [{ VolumesFrom: ['nobody'] }, 404],
+    [{ VolumesFrom: ['nobody'] }, 400],
     [{ VolumesFrom: ['nobody:x'] }, 400],
   ])('%j is refused', async (fields, status) => {
     const answer = await fixture.daemon.api.send('POST', '/containers/create', {

@@ -1,6 +1,6 @@
 // Makes a tar of what stands below a directory of the jail: sorted by bytes, so that the same files always make the same archive.
 // Directories are held by fd and their entries named by one component: a racer can hide files from us, but not lead us elsewhere.
-import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { fgetxattr, flistxattr } from '../../../native-bindings/xattrs.ts';
 import { EngineError } from '../../errors/engine-error.ts';
@@ -9,7 +9,9 @@ import { encodeEntry, endOfArchive, paddingOf } from '../tar/tar-header.ts';
 import { throwIfCancelled } from './cancellation.ts';
 import { isKeptXattr } from './entry-attributes.ts';
 import { FirstNames } from './first-names.ts';
-import { isCode, isMissing, OPEN_DIRECTORY } from './path-walk.ts';
+import { mayBeMade, readToEnd } from './made-file.ts';
+import { linkTarget, lstatOrSkip, OPEN_FILE, openIfReadable, openOrSkip } from './open-or-skip.ts';
+import { OPEN_DIRECTORY } from './path-walk.ts';
 import type { Scratches } from './scratch.ts';
 import { NameSorter, type SortedNames } from './sorted-names.ts';
 import { OPAQUE_MARKER, OPAQUE_XATTR, WHITEOUT_PREFIX } from './whiteouts.ts';
@@ -25,7 +27,6 @@ export interface PackOptions {
   scratches: Scratches;
 }
 
-const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 export const CHUNK_BYTES = 512 * 1024;
 const MAX_DEPTH = 2000;
 /** Longer names are in no archive that could be unpacked; and each level of a tree holds its own. */
@@ -69,7 +70,7 @@ export class Packer {
     fchdir(parentFd);
     const stats = lstatSync(fromBytes(name));
     if (!stats.isDirectory()) {
-      yield* this.#leaf(parentFd, name, as, stats);
+      yield* this.#leaf(parentFd, name, as, stats, true);
       return;
     }
     const fd = openSync(fromBytes(name), OPEN_DIRECTORY);
@@ -124,8 +125,9 @@ export class Packer {
     }
   }
 
-  *#leaf(parentFd: number, name: string, path: string, stats: Stats): Generator<Buffer> {
-    if (stats.isFile()) yield* this.#file(parentFd, name, path, stats);
+  /** `isAsked`: it was named, not found below what was. */
+  *#leaf(parentFd: number, name: string, path: string, stats: Stats, isAsked = false): Generator<Buffer> {
+    if (stats.isFile()) yield* this.#file(parentFd, name, path, stats, isAsked);
     else if (stats.isSymbolicLink()) {
       const linkPath = linkTarget(name);
       if (linkPath !== undefined) yield* this.#header({ ...describe(path, 'symlink', stats), linkPath });
@@ -137,7 +139,7 @@ export class Packer {
     // Sockets have no meaning in an archive.
   }
 
-  *#file(parentFd: number, name: string, path: string, seen: Stats): Generator<Buffer> {
+  *#file(parentFd: number, name: string, path: string, seen: Stats, isAsked: boolean): Generator<Buffer> {
     if (seen.nlink > 1) {
       fchdir(parentFd);
       const first = this.#firstNames.seen(lstatSync(fromBytes(name), { bigint: true }), path);
@@ -146,17 +148,37 @@ export class Packer {
         return;
       }
     }
-    const fd = openOrSkip(name, OPEN_FILE);
+    const isMade = !this.#isLayer && mayBeMade(seen);
+    const fd = isMade && !isAsked ? openIfReadable(name) : openOrSkip(name, OPEN_FILE);
     if (fd === undefined) return;
     try {
       const stats = fstatSync(fd);
       if (!stats.isFile()) return;
+      if (isMade && mayBeMade(stats)) {
+        yield* this.#made(fd, path, stats, isAsked);
+        return;
+      }
       yield* this.#header({ ...describe(path, 'file', stats, readXattrs(fd)), sizeBytes: stats.size });
       this.sizeBytes += stats.size;
       yield* this.#content(fd, stats.size);
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** A file that is made while it is read: its size is known afterwards. Below what was asked for, one that cannot be read is left out. */
+  *#made(fd: number, path: string, stats: Stats, isAsked: boolean): Generator<Buffer> {
+    let content: Buffer;
+    try {
+      content = readToEnd(fd, path);
+    } catch (error) {
+      if (isAsked) throw error;
+      return;
+    }
+    yield* this.#header({ ...describe(path, 'file', stats, readXattrs(fd)), sizeBytes: content.length });
+    this.sizeBytes += content.length;
+    yield* this.#write(content);
+    yield* this.#write(Buffer.alloc(paddingOf(content.length)));
   }
 
   /** Exactly as many bytes as the header said, whatever happens to the file meanwhile. */
@@ -225,15 +247,6 @@ function tooDeep(path: string): EngineError {
   return new EngineError('system', `pack ${displayName(path.slice(0, 100))}…: directories are too deep`);
 }
 
-function lstatOrSkip(name: string): Stats | undefined {
-  try {
-    return lstatSync(fromBytes(name));
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
 function marker(path: string): TarEntry {
   return {
     type: 'file',
@@ -263,31 +276,6 @@ function readXattrs(fd: number): ReadonlyMap<string, Buffer> {
     if (value !== undefined) found.set(name, Buffer.from(value));
   }
   return found;
-}
-
-function openOrSkip(name: string, flags: number): number | undefined {
-  try {
-    return openSync(fromBytes(name), flags);
-  } catch (error) {
-    // Gone or replaced since it was listed; a device in its place cannot be opened here.
-    if (isMissing(error) || isCode(error, 'ELOOP') || isCode(error, 'ENXIO')) return undefined;
-    if (isCode(error, 'EACCES') && isDevice(name)) return undefined;
-    throw error;
-  }
-}
-
-function isDevice(name: string): boolean {
-  const stats = lstatOrSkip(name);
-  return stats !== undefined && (stats.isCharacterDevice() || stats.isBlockDevice());
-}
-
-function linkTarget(name: string): string | undefined {
-  try {
-    return readlinkSync(fromBytes(name), { encoding: 'latin1' });
-  } catch (error) {
-    if (isMissing(error) || isCode(error, 'EINVAL')) return undefined;
-    throw error;
-  }
 }
 
 /** glibc's split of a dev_t, as far as device numbers go. */

@@ -165,6 +165,10 @@ class Remover {
 }
 
 function failure(call: string, path: string, errno: number): EngineError {
+  if (errno === ERRNO.EBUSY) {
+    const what = JSON.stringify(displayName(path).slice(0, 300));
+    return new EngineError('system', `${call} ${what}: device or resource busy: something is mounted there`);
+  }
   return new EngineError('system', `${call} ${JSON.stringify(displayName(path).slice(0, 300))}: ${errnoName(errno)}`);
 }
 

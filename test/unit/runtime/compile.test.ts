@@ -253,9 +253,26 @@ describe('the spec', () => {
     );
   });
 
-  test('mounts of the user come after their parents', () => {
-    const { spec } = compile({ hostConfig: { Binds: ['/a:/x/y/z', '/b:/x', '/c:/x/y'] } });
-    expect(spec.mounts.slice(-3).map(({ destination }) => destination)).toEqual(['/x', '/x/y', '/x/y/z']);
+  test('mounts come after their parents, those of the user and the files of the engine', () => {
+    const { spec } = compile({ hostConfig: { Binds: ['/a:/x/y/z', '/b:/x', '/c:/x/y', '/d:/etc'] } });
+    const managed = ['/etc/resolv.conf', '/etc/hostname', '/etc/hosts'];
+    const order = spec.mounts.slice(-7).map(({ destination }) => destination);
+    expect(order).toEqual(['/x', '/etc', ...managed, '/x/y', '/x/y/z']);
+  });
+
+  test('the files of the engine are not put on a mount that is shared with the host', () => {
+    const { spec } = compile({ hostConfig: { Binds: ['/a:/etc:rshared', '/b:/x:rslave'] } });
+    expect(spec.mounts.filter(({ destination }) => destination.startsWith('/etc')).map(({ source }) => source)).toEqual(
+      ['/a'],
+    );
+  });
+
+  test('a read-only tmpfs is closed when it has its mount points', () => {
+    const { text } = compile({ hostConfig: { Tmpfs: { '/etc': 'ro', '/alone': 'ro' } } });
+    const lines = text.split('\n');
+    const at = (words: string) => lines.findIndex((line) => line.includes(words));
+    expect(at('has its mount points now')).toBeGreaterThan(at('/etc/hosts'));
+    expect(lines.filter((line) => line.includes('has its mount points now'))).toHaveLength(1);
   });
 
   test('the environment: defaults, TERM, what is asked, HOME', () => {
