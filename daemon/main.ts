@@ -9,7 +9,7 @@ import { type Engine, openEngine } from './engine.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { openLog } from './open-log.ts';
 import { type DaemonOptions, optionsHelp, parseDaemonOptions } from './options.ts';
-import { checkKernel } from './runtime/check-kernel.ts';
+import { checkKernel, checkLibraries } from './runtime/check-kernel.ts';
 
 /** How long sessions may take to close before the process ends anyway. */
 const closeLimitMs = 5000;
@@ -26,6 +26,7 @@ async function run(options: DaemonOptions): Promise<void> {
     throw new EngineError('forbidden', 'tsdockerd needs to be started with root privileges: try sudo');
   }
   checkKernel();
+  checkLibraries();
   // What was inherited open would be held by every monitor for ever.
   setCloseOnExecFrom(3);
   returnLargeBuffers();

@@ -1,9 +1,19 @@
 // Bundles the daemon, its jail worker and the command line into dist/, aside first and then renamed, so that nobody
 // reads a half-written file. What was compiled for this machine lies in dist/linux-<architecture>.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { build } from 'esbuild';
+import { licenceTexts } from './bundle-licences.mjs';
 import { writeCodeCache } from './code-cache.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
@@ -60,13 +70,14 @@ const shared = {
   },
   sourcemap: 'linked',
   sourcesContent: false,
+  metafile: true,
   legalComments: 'none',
   logLevel: 'warning',
 };
 
 async function bundle() {
   mkdirSync(aside, { recursive: true });
-  await Promise.all([
+  const results = await Promise.all([
     build({
       ...shared,
       entryPoints: { daemon: 'daemon/main.ts', 'jail-worker': 'daemon/images/jail-worker.ts' },
@@ -86,6 +97,8 @@ async function bundle() {
       minify: true,
     }),
   ]);
+  const inputs = results.flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));
+  writeFileSync(`${aside}/LICENCES.txt`, licenceTexts(root, inputs));
   await writeCodeCache(`${aside}/cli/main.cjs`);
   const platform = `linux-${process.arch}`;
   mkdirSync(`${aside}/${platform}`);
