@@ -1,5 +1,7 @@
 // The files that the engine keeps below /etc of a container: written anew at each start, into the run's directory, and bound into place
 // by the program. They are never part of a layer. While it runs they are changed in place: the mount is on the file itself.
+// INVARIANT: no open here waits. Whoever has such a file in a container can take a lease on it, and every blocking open of the daemon's one
+// main thread then takes 45 seconds (fcntl(2), F_SETLEASE).
 import {
   closeSync,
   constants,
@@ -8,6 +10,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { isErrno } from '../../native-bindings/errno.ts';
@@ -86,12 +89,26 @@ export interface ManagedMount {
 /** `after`: what of the network has changed. Of a container that uses another's network nothing is its own. */
 export function updateManagedFiles(services: Services, container: Container, change: FileChange): void {
   const hosts = services.paths.managedFile(container.id, 'hosts');
-  const text = readChanged(hosts);
-  if (text !== undefined) writeFileSync(hosts, editHosts(text, change.removed, change.added));
+  edit(services, container, hosts, (text) => editHosts(text, change.removed, change.added));
+  const before = change.resolverBefore;
+  if (before === undefined) return;
   const resolv = services.paths.managedFile(container.id, 'resolv.conf');
   // What the container wrote itself stays.
-  if (change.resolverBefore !== undefined && readChanged(resolv) === change.resolverBefore) {
-    writeFileSync(resolv, resolverFile(services, container));
+  edit(services, container, resolv, (text) => (text === before ? resolverFile(services, container) : text));
+}
+
+/** In place. A file that is too large, or that a process of the container keeps to itself, is left to the container. */
+function edit(services: Services, container: Container, path: string, change: (text: string) => string): void {
+  try {
+    const text = readChanged(path);
+    const changed = text === undefined ? undefined : change(text);
+    if (changed !== undefined && changed !== text) writeInPlace(path, changed);
+  } catch (error) {
+    if (!isErrno(error, 'EAGAIN')) throw error;
+    services.log.warn(
+      { container: container.id, path },
+      'edit a file of a container: one of its processes has a lease on it',
+    );
   }
 }
 
@@ -106,12 +123,11 @@ export interface FileChange {
 export function updateLinks(services: Services, container: Container): void {
   for (const other of linkedFrom(services, container)) {
     const lines = linkLines(services, other, false);
-    const path = services.paths.managedFile(other.id, 'hosts');
-    const text = readChanged(path);
-    if (text === undefined) continue;
     const names = new Set(lines.map((line) => line.names.join(' ')));
-    const kept = text.split('\n').filter((line) => !names.has(line.slice(line.indexOf('\t') + 1)));
-    writeFileSync(path, editHosts(kept.join('\n'), [], lines));
+    edit(services, other, services.paths.managedFile(other.id, 'hosts'), (text) => {
+      const kept = text.split('\n').filter((line) => !names.has(line.slice(line.indexOf('\t') + 1)));
+      return editHosts(kept.join('\n'), [], lines);
+    });
   }
 }
 
@@ -159,9 +175,22 @@ function hostGateways({ defaults, networks }: Services, connections: readonly Co
   return ([4, 6] as const).map((family) => poolOf(record, family)?.gateway).filter((gateway) => gateway !== undefined);
 }
 
-/** Of a file that may be there already. Not by way of an empty one: ext4 writes such a file out at once when it is closed. */
+/** Before a start. A file that is there already may be in a container still, which shares this one's network: it has what is written now. */
 function writeOver(path: string, text: string): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW, 0o644);
+  try {
+    writeInPlace(path, text);
+  } catch (error) {
+    if (!isErrno(error, 'EAGAIN')) throw error;
+    // With the file that it has a lease on, whoever shares it is left behind.
+    rmSync(path);
+    writeInPlace(path, text);
+  }
+}
+
+/** Throws EAGAIN when a process has a lease. Not by way of an empty file: ext4 writes such a one out at once when it is closed. */
+function writeInPlace(path: string, text: string): void {
+  const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o644);
   try {
     const bytes = Buffer.from(text);
     writeFileSync(fd, bytes);
@@ -180,12 +209,12 @@ function readText(path: string): string {
   }
 }
 
-/** A file that the container can write to as well. undefined: it is larger than what the engine edits, and left to the container. */
+/** A file that the container can write to as well. undefined: it is larger than what the engine edits. Throws EAGAIN for a lease. */
 function readChanged(path: string): string | undefined {
   const bytes = Buffer.allocUnsafe(editedLimitBytes + 1);
   let length = 0;
   try {
-    const fd = openSync(path, 'r');
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       for (let got = -1; got !== 0 && length < bytes.length; length += got) {
         got = readSync(fd, bytes, length, bytes.length - length, null);

@@ -1,5 +1,5 @@
-// /etc/passwd and /etc/group of a container, read on the daemon's main thread: nothing that is touched here may wait for a process. The
-// files are opened inside the root without magic links, must be regular, are read up to a limit, and lie on the root's own mount or on
+// /etc/passwd and /etc/group of a container, read on the daemon's main thread: nothing that is touched here may wait for a process. So files
+// are opened without waiting for whoever has a lease on them (fcntl(2), F_SETLEASE: 45 seconds for each). The files are opened inside the root without magic links, must be regular, are read up to a limit, and lie on the root's own mount or on
 // one of a local file system: with FUSE or a network behind a name, looking at it is enough to wait for ever.
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import path from 'node:path';
@@ -38,7 +38,7 @@ export function readAccountFile(rootFd: number, file: string, pid?: number): Acc
     const why = error instanceof Error ? error.message : String(error);
     throw new EngineError('invalid', `read /${file} of the image: ${why}`, { cause: error });
   }
-  return { text: readHandle(handle, file) };
+  return readHandle(handle, file);
 }
 
 /** The user has put a mount over the file, as one of the host's users' table is, or over a directory on the way. */
@@ -66,18 +66,21 @@ function readMounted(rootFd: number, file: string, pid: number): AccountFile {
     closeFd(handle);
     throw error;
   }
-  if (type !== undefined && LOCAL.has(type)) return { text: readHandle(handle, file) };
+  if (type !== undefined && LOCAL.has(type)) return readHandle(handle, file);
   closeFd(handle);
   return { text: '', passedOver: type === undefined ? passedOver : `/${file} is a mount of type ${type}` };
 }
 
 /** Closes the handle. */
-function readHandle(handle: number, file: string): string {
+function readHandle(handle: number, file: string): AccountFile {
   let fd: number;
   try {
     // Looked at before it is opened: opening a device can do something to the host (a watchdog starts).
     if (!fstatSync(handle).isFile()) throw new EngineError('invalid', `/${file} of the image is not a regular file`);
-    fd = openSync(`/proc/self/fd/${handle}`, 'r');
+    fd = openSync(`/proc/self/fd/${handle}`, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    if (isErrno(error, 'EAGAIN')) return { text: '', passedOver: `a process has a lease on /${file}` };
+    throw error;
   } finally {
     closeFd(handle);
   }
@@ -91,7 +94,7 @@ function readHandle(handle: number, file: string): string {
     for (let count = -1; count !== 0 && length < content.length; length += count) {
       count = readSync(fd, content, length, content.length - length, null);
     }
-    return content.toString('utf8', 0, length);
+    return { text: content.toString('utf8', 0, length) };
   } finally {
     closeSync(fd);
   }
