@@ -2,7 +2,7 @@
 // as text. Which descriptors stand behind the numbers is open-container.ts' part.
 import { AT, CLONE, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../native-bindings/constants.ts';
 import { compileConsole, compileDev } from './compile-dev.ts';
-import { compileMasks, prepareMasks } from './compile-masks.ts';
+import { compileMasks, prepareMasks, takeNullOf } from './compile-masks.ts';
 import { compileFilled, compileMount, prepareMounts } from './compile-mounts.ts';
 import { CHDIR_MAKE, compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
 import { compileSysctls, compileSysctlsApart } from './compile-sysctls.ts';
@@ -57,6 +57,7 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
       sources.procFd = compileSysctls(builder, spec, mount);
     } else if (mount.destination === '/dev' && mount.type === 'tmpfs') {
       sources.devFd = compileDev(builder, spec, mount);
+      takeNullOf(builder, masks, sources.devFd);
     } else {
       compileMount(builder, mount, spec, sources, handles);
     }

@@ -1,5 +1,5 @@
 // Paths of /proc and /sys that a container must not see or write: Docker's lists, and what each one is on this kernel. A masked file
-// is covered by /dev/null, a masked directory by an empty read-only tmpfs.
+// is covered by a null device of the container's own, a masked directory by an empty read-only tmpfs.
 import { readdirSync, statSync } from 'node:fs';
 import type { HostConfig } from '../api/types/host-config.ts';
 import { securityOptions } from './security-options.ts';

@@ -1,4 +1,5 @@
 // What a process may do, by profile. exec has the same posture as run: every table is checked for both.
+import { chmodSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type Body, exec, facts, run, runDetached } from '../harness/containers.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
@@ -292,6 +293,28 @@ describe('masked and read-only paths', () => {
       expect(stdout).toContain('/proc/keys masked');
       expect(stdout).not.toMatch(/OPEN|WRITABLE|MOUNTED/);
       expect(stdout.trimEnd()).toMatch(/end$/);
+    }
+  });
+
+  test('what covers a file is the container’s own inode, read-only: nothing done to it reaches the host’s', async () => {
+    const before = statSync('/dev/null');
+    const attack = `stat -c 'inode %d:%i' /proc/keys; chmod 0676 /proc/keys && echo CHANGED; chown 5 /proc/keys && echo OWNED
+      stat -c %t:%T:%a:%u /proc/keys; : > /proc/keys && echo written`;
+    const forms: Record<string, unknown>[] = [
+      {},
+      { CapDrop: ['ALL'], ReadonlyRootfs: true, SecurityOpt: ['no-new-privileges'] },
+      { Binds: ['/dev:/dev'] },
+      { Tmpfs: { '/dev': '' } },
+    ];
+    try {
+      for (const form of forms) {
+        const { stdout } = await run(fixture.daemon, attack, host(form));
+        expect(stdout, JSON.stringify(form)).toMatch(/^inode \d+:\d+\n1:3:666:0\nwritten\n$/);
+        expect(stdout).not.toContain(`inode ${before.dev}:${before.ino}\n`);
+      }
+      expect(statSync('/dev/null').mode).toBe(before.mode);
+    } finally {
+      chmodSync('/dev/null', before.mode & 0o7777);
     }
   });
 
