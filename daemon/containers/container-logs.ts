@@ -1,6 +1,7 @@
 // GET /containers/{id}/logs: what is in the log, and what comes while it runs. A slow reader loses what rotation deletes before it gets
 // there; it never holds up the container.
 import { EngineError } from '../errors/engine-error.ts';
+import { withGaps } from '../runtime/log-gaps.ts';
 import { splitLines } from '../runtime/log-lines.ts';
 import { openLogReader } from '../runtime/log-reader.ts';
 import { select } from './container-output.ts';
@@ -20,7 +21,7 @@ export function containerLogs(services: Services, ref: string, options: LogsOpti
   }
   const abort = new AbortController();
   const details = options.details ? `${logDetails(logOptions, container.record.config)} ` : '';
-  const reader = openLogReader(services.paths.logs(container.id), {
+  const stored = openLogReader(services.paths.logs(container.id), {
     from: 'start',
     signal: abort.signal,
     ...(options.tail === undefined ? {} : { tail: options.tail }),
@@ -28,6 +29,8 @@ export function containerLogs(services: Services, ref: string, options: LogsOpti
     ...(options.untilNs === undefined ? {} : { untilNs: options.untilNs }),
     ...(options.follow && container.monitor !== undefined ? { follow: container.monitor } : {}),
   });
+  const isTerminal = container.record.config.Tty;
+  const reader = withGaps(stored, { stream: isTerminal || !options.stderr ? 1 : 2, isTerminal });
   const streams = { stdout: options.stdout, stderr: options.stderr };
   async function* plain(): AsyncGenerator<readonly OutputChunk[]> {
     for await (const batch of reader.batches()) yield select(batch, streams);
@@ -44,7 +47,7 @@ export function containerLogs(services: Services, ref: string, options: LogsOpti
     }
   }
   return {
-    tty: container.record.config.Tty,
+    tty: isTerminal,
     output: options.timestamps || options.details ? prefixed() : plain(),
     close: () => abort.abort(),
   };

@@ -177,6 +177,25 @@ static void fill_header(uint8_t *header, uint8_t stream, uint8_t flags, size_t l
 		header[8 + i] = (uint8_t)(time_ns >> (56 - 8 * i));
 }
 
+/*
+ * An empty record says where the gap begins: what follows it tells as well, but nothing may follow. It is so small that it often fits into
+ * the file's last block.
+ */
+static void mark_gap(struct log *log, uint8_t stream)
+{
+	uint8_t mark[RECORD_HEADER];
+	ssize_t written;
+
+	if (is_full(log) || log->file < 0)
+		return;
+	fill_header(mark, stream, RECORD_DROPPED, 0, now_ns());
+	written = write(log->file, mark, sizeof mark);
+	if (written == (ssize_t)sizeof mark)
+		log->size += sizeof mark;
+	else if (written > 0 && ftruncate(log->file, (off_t)log->size) < 0)
+		log->is_damaged = true;
+}
+
 void log_append(struct log *log, uint8_t stream, uint8_t *record, size_t length)
 {
 	size_t total = RECORD_HEADER + length;
@@ -194,7 +213,9 @@ void log_append(struct log *log, uint8_t stream, uint8_t *record, size_t length)
 		log->dropping = false;
 		return;
 	}
-	log->dropping = true;
 	if (written > 0 && ftruncate(log->file, (off_t)log->size) < 0)
 		log->is_damaged = true;
+	if (!log->dropping)
+		mark_gap(log, stream);
+	log->dropping = true;
 }
