@@ -187,6 +187,9 @@ export const commands: readonly CommandEntry[] = [
   entry('Remove unused data', { group: 'system prune' }, () =>
     import('./commands/prune.ts').then((m) => m.pruneSystem),
   ),
+  entry('Stop the daemon and remove what it made on this host', { group: 'system uninstall' }, () =>
+    import('./commands/uninstall.ts').then((m) => m.uninstall),
+  ),
   entry('Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE', { top: 'tag', group: 'image tag' }, () =>
     import('./commands/tag.ts').then((m) => m.tag),
   ),

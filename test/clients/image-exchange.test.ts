@@ -82,7 +82,7 @@ describe('with a real dockerd', () => {
 function debianTar(): string | undefined {
   const kept = `${projectRoot}build/fixtures/debian.tar`;
   if (existsSync(kept)) return kept;
-  const mirror = process.env.DEBIAN_MIRROR ?? 'http://deb.debian.org/debian';
+  const mirror = execFileSync(`${projectRoot}scripts/debian-mirror`, { encoding: 'utf8' }).trim();
   mkdirSync(`${projectRoot}build/fixtures`, { recursive: true });
   try {
     const options = { stdio: 'ignore', timeout: 240_000 } as const;

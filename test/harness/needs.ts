@@ -4,7 +4,7 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'vitest';
 import { hasCommit } from './older-engine.ts';
-import { findCommand } from './paths.ts';
+import { findCommand, projectRoot } from './paths.ts';
 
 const checks = {
   docker: () => findCommand('docker') !== undefined,
@@ -38,7 +38,7 @@ const checks = {
   htpasswd: () => findCommand('htpasswd') !== undefined,
   openssl: () => findCommand('openssl') !== undefined,
   debootstrap: () => findCommand('debootstrap') !== undefined,
-  'a Debian mirror': () => spawnSync('timeout', ['5', 'bash', '-c', '</dev/tcp/deb.debian.org/80']).status === 0,
+  'a Debian mirror': () => spawnSync(`${projectRoot}scripts/debian-mirror`, ['check']).status === 0,
   'the history of the repository': () => hasCommit('f4cae9a'),
   'two processors': () => existsSync('/sys/devices/system/cpu/cpu1'),
 } satisfies Record<string, () => boolean>;
