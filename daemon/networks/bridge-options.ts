@@ -6,7 +6,7 @@ import type { BridgeSettings } from './network-record.ts';
 const bridgePrefix = 'com.docker.network.bridge.';
 const interfaceLimitBytes = 15;
 /** What the kernel takes for a bridge; 68 is IPv4's least (RFC 791), 1280 IPv6's. */
-const mtuLimits = [68, 65535] as const;
+const mtuLimits = { least: 68, leastIpv6: 1280, most: 65535 } as const;
 
 type Option = (value: string, key: string) => Partial<BridgeSettings>;
 
@@ -40,6 +40,12 @@ export function parseBridgeOptions(asked: Readonly<Record<string, string>>, netw
     }
   }
   return settings;
+}
+
+/** Throws 'invalid' for a network whose packets of IPv6 would not fit (RFC 8200, section 5). */
+export function checkIpv6Mtu(isIpv6Enabled: boolean, mtu: number | undefined): void {
+  if (!isIpv6Enabled || mtu === undefined || mtu >= mtuLimits.leastIpv6) return;
+  throw new EngineError('invalid', `an MTU of ${mtu} is too small for IPv6: ${mtuLimits.leastIpv6} is the smallest`);
 }
 
 export function checkInterfaceName(name: string): string {
@@ -82,10 +88,10 @@ function parseHostIp(value: string, key: string): string {
 function parseMtu(value: string, key: string): number {
   const mtu = /^\d{1,6}$/.test(value) ? Number(value) : Number.NaN;
   if (mtu === 0) return 1500;
-  if (!(mtu >= mtuLimits[0] && mtu <= mtuLimits[1])) {
+  if (!(mtu >= mtuLimits.least && mtu <= mtuLimits.most)) {
     throw new EngineError(
       'invalid',
-      `failed to parse ${key} value: ${value} (a number from ${mtuLimits[0]} to ${mtuLimits[1]} is expected)`,
+      `failed to parse ${key} value: ${value} (a number from ${mtuLimits.least} to ${mtuLimits.most} is expected)`,
     );
   }
   return mtu;

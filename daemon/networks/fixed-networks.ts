@@ -1,7 +1,7 @@
 // The networks that are always there: host, none, and the default bridge as the daemon's options shape it.
 import { EngineError } from '../errors/engine-error.ts';
 import { chooseSubnet } from './address-pools.ts';
-import { checkInterfaceName } from './bridge-options.ts';
+import { checkInterfaceName, checkIpv6Mtu } from './bridge-options.ts';
 import { formatAddress, overlaps, parseAddress, parseSubnet, subnetOf } from './ip-address.ts';
 import type { BridgeSettings, IpamConfig, NetworkPool, NetworkRecord } from './network-record.ts';
 import { planAskedPool, type Surroundings } from './plan-network.ts';
@@ -51,6 +51,7 @@ export function planDefaultBridge(
   stored: NetworkRecord | undefined,
 ): NetworkRecord {
   const isNone = options.bridge === 'none';
+  checkIpv6Mtu(options.isIpv6Enabled, options.mtu > 0 ? options.mtu : undefined);
   const settings: BridgeSettings = {
     name: options.bridge === '' ? defaultBridgeName : checkInterfaceName(options.bridge),
     ...(options.mtu > 0 ? { mtu: options.mtu } : {}),

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { NetworkCreateRequest } from '../api/types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { type AddressPool, chooseSubnet } from './address-pools.ts';
-import { parseBridgeOptions } from './bridge-options.ts';
+import { checkIpv6Mtu, parseBridgeOptions } from './bridge-options.ts';
 import {
   contains,
   formatAddress,
@@ -42,6 +42,8 @@ export function planNetwork(request: NetworkCreateRequest, around: Surroundings,
   if (!isIpv4Enabled && !isIpv6Enabled) {
     throw new EngineError('invalid', 'IPv4 or IPv6 must be enabled');
   }
+  const bridge = parseBridgeOptions(options, id);
+  checkIpv6Mtu(isIpv6Enabled, bridge.mtu);
   checkNotation(asked);
   const pools = planPools(asked, { 4: isIpv4Enabled, 6: isIpv6Enabled }, around);
   return {
@@ -56,7 +58,7 @@ export function planNetwork(request: NetworkCreateRequest, around: Surroundings,
     ipamOptions: request.IPAM?.Options ?? null,
     ipamConfig: asked,
     pools,
-    bridge: parseBridgeOptions(options, id),
+    bridge,
     options,
     labels: request.Labels ?? {},
   };

@@ -15,7 +15,7 @@ import {
   removeNeighbour,
   setDefaultRoute,
 } from './address-messages.ts';
-import { isBridgeFiltered, prepareInterface } from './host-sysctls.ts';
+import { isBridgeFiltered, prepareInterface, speaksIpv6 } from './host-sysctls.ts';
 import { changeLink, getLink, type Link, newVeth, parseLink, removeLink, silencePort } from './link-messages.ts';
 import type { EngineNames } from './names.ts';
 import { openNamespaceOf } from './namespace.ts';
@@ -154,7 +154,7 @@ export class Endpoints {
       changeLink(name, {
         isUp: true,
         alias: this.#names.vethAlias(containerId, endpointId),
-        hasNoAutomaticAddress: true,
+        hasNoAutomaticAddress: speaksIpv6(mtu),
         // Where frames go through the rules, a container that goes to its own published port comes back by the port it went.
         port: { isIsolated: !isIccEnabled, isHairpin: isBridgeFiltered() },
       }),

@@ -1,6 +1,6 @@
 // Settings below /proc/sys/net: what bridges need of the host, and what an interface in a container's namespace gets. Some of them wait for
 // the kernel's lock of all interfaces, spinning: so they are opened here, which decides in which namespace, and written in libuv's pool.
-import { closeSync, openSync, readFileSync, write } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { inNetworkNamespace } from '../../../native-bindings/namespaces.ts';
 import type { BridgeRequest, HostForwarding } from './network-kernel.ts';
@@ -74,6 +74,14 @@ export function prepareBridge(
     isOurs ? openToChange(`ipv6/conf/${name}/accept_dad`, '0') : undefined,
     isOurs ? openToChange(`ipv6/conf/${name}/disable_ipv6`, ipv6 === undefined ? '1' : '0') : undefined,
   ]);
+}
+
+/** RFC 8200, section 5: below it the kernel has nothing of IPv6 for an interface, and knows no setting of it. */
+const leastIpv6Mtu = 1280;
+
+/** Whether an interface of this MTU has settings of IPv6; a kernel may be without it (ipv6.disable=1). */
+export function speaksIpv6(mtu = 1500): boolean {
+  return mtu >= leastIpv6Mtu && existsSync(`${NET}/ipv6`);
 }
 
 /** Whether frames between ports of a bridge go through the rules for packets as well. */

@@ -94,6 +94,7 @@ describe('a network', () => {
     [{ Options: { 'com.docker.network.bridge.name': 'a/b' } }, 'invalid interface name'],
     [{ Options: { 'com.docker.network.bridge.enable_icc': 'maybe' } }, 'failed to parse'],
     [{ Options: { 'com.docker.network.driver.mtu': '12' } }, 'failed to parse'],
+    [{ EnableIPv6: true, Options: { 'com.docker.network.driver.mtu': '1279' } }, 'too small for IPv6'],
     [{ Options: { 'com.docker.network.bridge.frob': '1' } }, 'this engine does not have it'],
     [{ EnableIPv4: false }, 'IPv4 or IPv6 must be enabled'],
   ])('refuses %j', (request, message) => {
