@@ -145,7 +145,7 @@ export class ContentStore {
     let bytes = 0;
     for (const name of readdirSync(this.#ingest)) {
       const path = join(this.#ingest, name);
-      const { mtimeMs, size } = statSync(path);
+      const { mtimeMs, size } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: 0, size: 0 };
       if (this.isHeld(`sha256:${name}`) || Date.now() - mtimeMs < keptMs) continue;
       rmSync(path, { force: true });
       bytes += size;

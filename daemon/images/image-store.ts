@@ -219,6 +219,8 @@ export class LocalImageStore implements ImageStore {
 
   load(archive: Readable, options: LoadOptions): Promise<void> {
     return loadImages(this, archive, options).catch((error: unknown) => {
+      // Its layers' blobs are in the store already.
+      this.reclaim();
       throw fullDiskError(error, 'load images');
     });
   }
@@ -245,6 +247,16 @@ export class LocalImageStore implements ImageStore {
 
   count(): number {
     return this.parts.tables.count();
+  }
+
+  /**
+   * Lets go of layers and blobs without a user, and of partial downloads that nobody has gone on with for `keptMs` (a day). Returns the bytes of
+   * blobs and downloads that went.
+   */
+  reclaim(keptMs?: number): number {
+    const { layers, tables, content, blobs } = this.parts;
+    layers.collect(tables.all().map(({ topLayer }) => topLayer));
+    return collectContent(content, blobs) + content.dropOldIngests(keptMs);
   }
 
   /** Lets go of layers and blobs without a user. Returns the chain ids of those that went. */

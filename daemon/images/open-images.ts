@@ -41,6 +41,9 @@ export interface Images {
   close(): Promise<void>;
 }
 
+/** How often it is looked for what failed pulls and pushes have left. */
+const RECLAIM_MS = 3600_000;
+
 export function openImages(options: ImagesOptions): Images {
   const onError = options.onError ?? (() => undefined);
   const root = openDataRoot(options.dataRoot);
@@ -78,6 +81,13 @@ export function openImages(options: ImagesOptions): Images {
   store.collect();
   index.writeSoon();
   trash.emptySoon();
+  const reclaiming = setInterval(() => {
+    try {
+      store.reclaim();
+    } catch (error) {
+      onError(error);
+    }
+  }, RECLAIM_MS).unref();
   const registry = openRegistry(store, options.registry ?? {}, () => trash.empty());
   return {
     store,
@@ -86,6 +96,7 @@ export function openImages(options: ImagesOptions): Images {
     archive: new JailedArchive(jail),
     jail,
     close: async () => {
+      clearInterval(reclaiming);
       index.close();
       trash.close();
       await jail.close();

@@ -36,6 +36,8 @@ export function openRegistry(
   });
   const clear = async (): Promise<void> => {
     await puller.atRest();
+    // Room is worth more than beginnings.
+    store.reclaim(0);
     await makeRoom();
   };
   return {

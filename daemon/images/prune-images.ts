@@ -34,7 +34,8 @@ export async function pruneImages(store: LocalImageStore, filters: Filters): Pro
       deleted.push(...(await removeImage(store, ref, { force: false, noPrune: false })));
     }
   }
-  const reclaimed = Math.max(0, before - totalBytes(store));
+  const garbage = store.reclaim(until === undefined ? 0 : Math.max(0, Date.now() - until * 1000));
+  const reclaimed = Math.max(0, before - totalBytes(store)) + garbage;
   store.parts.onEvent({ action: 'prune', id: '', attributes: { reclaimed: String(reclaimed) } });
   return { ImagesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
 }

@@ -147,7 +147,8 @@ function throwConflict(id: string, conflict: Conflict | undefined): void {
 function untag(store: LocalImageStore, id: string, name: ImageName, removal: Removal): void {
   if (!store.parts.tables.removeName(name)) return;
   const shown = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
-  removal.events.push({ action: 'untag', id, attributes: { name: shown } });
+  // Its labels now: when the event is told the image may be gone.
+  removal.events.push({ action: 'untag', id, attributes: { ...store.labelsOf(id), name: shown } });
   removal.records.push({ Untagged: shown });
 }
 

@@ -1,5 +1,5 @@
 // Names, lists and removal of images, in Docker's words; and what is there after a kill.
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { dir, file, symlink } from './raw-tar.ts';
@@ -181,6 +181,39 @@ describe('removal', () => {
     expect(pruned.SpaceReclaimed).toBeGreaterThanOrEqual(5);
     await fixture.store.prune(new Map([['dangling', ['false']]]));
     expect(fixture.store.list(everything).map(({ Id }) => Id)).toEqual([used]);
+  });
+
+  test('prune and time give back what failed pulls have left, and the events of a removal carry labels', async () => {
+    const { content } = fixture.localStore.parts;
+    const blob = content.put(Buffer.from('of nobody'));
+    const kept = content.put(Buffer.from('held'));
+    using _held = content.hold([kept]);
+    const partial = (name: string, ageMs: number) => {
+      const path = join(fixture.path, 'content/ingest', name.repeat(64));
+      writeFileSync(path, 'half');
+      utimesSync(path, new Date(Date.now() - ageMs), new Date(Date.now() - ageMs));
+      return path;
+    };
+    const [old, young] = [partial('a', 25 * 3600_000), partial('b', 60_000)];
+    expect(fixture.localStore.reclaim()).toBe('of nobody'.length + 'half'.length);
+    expect([content.has(blob), content.has(kept), existsSync(old), existsSync(young)]).toEqual([
+      false,
+      true,
+      false,
+      true,
+    ]);
+    const again = content.put(Buffer.from('of nobody'));
+    const { SpaceReclaimed } = await fixture.store.prune(new Map());
+    expect(SpaceReclaimed).toBeGreaterThanOrEqual('of nobody'.length + 'half'.length);
+    expect([content.has(again), existsSync(young)]).toEqual([false, false]);
+
+    await fixture.import([file('l', 'l')], 'labelled:1', ['LABEL a=b']);
+    fixture.events.length = 0;
+    await fixture.store.remove('labelled:1', plain);
+    expect(fixture.events).toMatchObject([
+      { action: 'untag', attributes: { name: 'labelled:1', a: 'b' } },
+      { action: 'delete' },
+    ]);
   });
 
   test('prune goes on past a tag that takes the digest of its repository along', async () => {

@@ -71,7 +71,6 @@ async function expectNothingLoaded(
   expect(JSON.stringify(target.store.list({ all: true, filters: new Map(), sharedSize: false }))).toBe(before);
   expect(readdirSync(join(target.path, 'layers'))).toEqual(layers);
   expect(readdirSync(join(target.path, 'staging'))).toEqual([]);
-  target.localStore.collect();
   expect(readdirSync(join(target.path, 'content/blobs/sha256'))).toEqual(blobs);
 }
 
