@@ -9,16 +9,21 @@ const openDepthLimit = 32;
 
 type Normalise = (value: unknown) => void;
 
+/** Of a schema: a request without a body, or with null, is refused. Else that is as good as an empty object. */
+export const bodyNeeded = 'x-body-needed';
+
 /** The returned function changes the value that it gets. An absent body is given on where the schema allows null. Throws 'invalid'. */
 export function compileBody<T extends TSchema>(schema: T): (body: unknown) => Static<T> {
   const checker = TypeCompiler.Compile(schema);
   const normalise = normaliserOf(schema);
   const mayBeAbsent = isNullable(schema) || schema[OptionalKind] === 'Optional';
-  return (body) => {
-    if (body === undefined || body === null) {
-      if (mayBeAbsent) return body as Static<T>;
+  return (given) => {
+    if (mayBeAbsent && (given === undefined || given === null)) return given as Static<T>;
+    // Fastify gives null for both.
+    if ((given === undefined || given === null) && schema[bodyNeeded] === true) {
       throw new EngineError('invalid', 'invalid JSON: got EOF while reading request body');
     }
+    const body = given ?? {};
     normalise?.(body);
     if (checker.Check(body)) return body;
     const wrong = deepest(checker.Errors(body).First());
@@ -44,19 +49,47 @@ function normaliserOf(schema: TSchema): Normalise | undefined {
     case 'Object':
       return schema.additionalProperties === true ? checkDepth : objectNormaliser(schema as TObject);
     case 'Array': {
-      const item = normaliserOf(schema.items as TSchema);
-      return item && ((value) => Array.isArray(value) && value.forEach(item));
+      const members = memberNormaliser(schema.items as TSchema);
+      return members && ((value) => Array.isArray(value) && members(value));
     }
     case 'Record': {
       const [member] = Object.values(schema.patternProperties as Record<string, TSchema>);
-      const inner = member && normaliserOf(member);
-      return inner && ((value) => isObject(value) && Object.values(value).forEach(inner));
+      const members = member && memberNormaliser(member);
+      return members && ((value) => isObject(value) && members(value));
     }
     case 'Union': {
       const inner = (schema.anyOf as TSchema[]).map(normaliserOf).filter((one) => one !== undefined);
       if (inner.length > 1) throw new TypeError('a union in a body may have one structured member');
       return inner[0];
     }
+    default:
+      return undefined;
+  }
+}
+
+/** For the members of a list or a map: null is the zero value of what stands there, as Go decodes it. */
+function memberNormaliser(member: TSchema): ((value: object) => void) | undefined {
+  const inner = normaliserOf(member);
+  const zero = zeroOf(member);
+  if (inner === undefined && zero === undefined) return undefined;
+  return (value) => {
+    for (const [key, one] of Object.entries(value)) {
+      if (one === null && zero !== undefined) (value as Record<string, unknown>)[key] = zero();
+      else inner?.(one);
+    }
+  };
+}
+
+function zeroOf(schema: TSchema): (() => unknown) | undefined {
+  switch (schema[Kind]) {
+    case 'String':
+      return () => '';
+    case 'Integer':
+      return () => 0;
+    case 'Object':
+      return () => ({});
+    case 'Array':
+      return () => [];
     default:
       return undefined;
   }

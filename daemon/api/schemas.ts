@@ -1,5 +1,6 @@
 // The request bodies of this API that are not a type of their own in types/.
 import { Type } from '@sinclair/typebox';
+import { bodyNeeded } from './body-schema.ts';
 import { ContainerConfig, ContainerConfigProperties } from './types/container-config.ts';
 import { HostConfig } from './types/host-config.ts';
 import { EndpointRequest } from './types/network.ts';
@@ -22,7 +23,7 @@ export const CreateBody = Type.Object(
       ),
     ),
   },
-  { description: 'Docker calls this ContainerCreateRequest.' },
+  { description: 'Docker calls this ContainerCreateRequest.', [bodyNeeded]: true },
 );
 
 /** POST /containers/{id}/update: limits and the restart policy. */

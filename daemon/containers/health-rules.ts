@@ -52,6 +52,13 @@ export function probeOf(config: Pick<ResolvedConfig, 'Healthcheck' | 'Shell'>): 
   };
 }
 
+/** Docker makes such a container, and never checks it; here its answer says so. */
+export function healthWarnings({ Healthcheck }: Pick<ResolvedConfig, 'Healthcheck'>): string[] {
+  const [kind = ''] = Healthcheck?.Test ?? [];
+  if (['', 'NONE', 'CMD', 'CMD-SHELL'].includes(kind)) return [];
+  return [`the health check is never run: its test begins with "${kind}" instead of NONE, CMD or CMD-SHELL`];
+}
+
 function milliseconds(ns: HealthConfig['Interval'], fallback: number): number {
   return ns ? Math.min(Math.max(ns / 1e6, 1), longestTimerMs) : fallback;
 }

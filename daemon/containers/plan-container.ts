@@ -13,6 +13,7 @@ import { resolveDevices } from '../runtime/devices.ts';
 import { parseNamespaceModes } from '../runtime/namespaces.ts';
 import { validateHostConfig } from '../runtime/validate-host-config.ts';
 import type { ContainerRecord } from './container-record.ts';
+import { healthWarnings } from './health-rules.ts';
 import { resolveLinks } from './links.ts';
 import { parseLogConfig } from './log-options.ts';
 import { normaliseHostConfig } from './normalise-host-config.ts';
@@ -37,6 +38,9 @@ export interface PlannedContainer {
 /** Throws EngineError with Docker's code and words for the first thing that cannot be. */
 export function planContainer(services: Services, body: ContainerCreateRequest, platform?: string): PlannedContainer {
   const { HostConfig: askedHostConfig, NetworkingConfig, ...asked } = body;
+  if (Object.keys(asked).length === 0) {
+    throw new EngineError('invalid', 'config cannot be empty in order to create a container');
+  }
   const image = services.images.get(asked.Image ?? '');
   checkPlatform(image, asked.Image ?? '', platform);
   const config = resolveConfig(asked, image.config.config ?? {});
@@ -72,7 +76,7 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     hostConfig,
     mounts,
     endpoints,
-    warnings: [...checked.warnings, ...warnings, ...networkWarnings],
+    warnings: [...checked.warnings, ...warnings, ...networkWarnings, ...healthWarnings(config)],
   };
 }
 

@@ -137,10 +137,6 @@ function checkUtsName(what: string, name: string): void {
 
 function checkHealth(health: HealthConfig | undefined): void {
   if (health === undefined) return;
-  const kind = health.Test?.[0];
-  if (kind !== undefined && !['NONE', 'CMD', 'CMD-SHELL', ''].includes(kind)) {
-    throw new EngineError('invalid', `unknown type "${kind}" in healthcheck test: use NONE, CMD or CMD-SHELL`);
-  }
   const durations: [string, number | undefined][] = [
     ['Interval', health.Interval],
     ['Timeout', health.Timeout],
