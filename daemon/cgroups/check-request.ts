@@ -5,6 +5,9 @@ import type { CgroupFeatures } from './features.ts';
 import { parseNumberList } from './number-list.ts';
 import type { ResourceRequest } from './resources.ts';
 
+/** The kernel's own, for cpu.shares. */
+const MIN_CPU_SHARES = 2;
+const MAX_CPU_SHARES = 262_144;
 const MIN_MEMORY_BYTES = 6 * 1024 * 1024;
 
 export interface CheckedRequest {
@@ -124,6 +127,15 @@ function checkCpu(check: Check): void {
     features.CPUShares,
     'Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded.',
   );
+  if (request.CpuShares) {
+    const granted = Math.min(Math.max(shares, MIN_CPU_SHARES), MAX_CPU_SHARES);
+    if (granted !== shares) {
+      check.warnings.push(
+        `CPU shares are from ${MIN_CPU_SHARES} to ${MAX_CPU_SHARES}: ${granted} instead of ${shares}.`,
+      );
+    }
+    request.CpuShares = granted;
+  }
   if ((period !== 0 || quota !== 0) && !features.CpuCfsQuota) {
     check.warnings.push('Your kernel does not support CPU CFS scheduler. CPU period/quota discarded.');
     delete request.CpuPeriod;

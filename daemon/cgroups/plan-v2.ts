@@ -47,7 +47,9 @@ function addIo(add: Add, files: V2Files, resources: CgroupResources): void {
     add(
       'io',
       weightFile,
-      blkioWeightDevices.map(({ major, minor, value }) => `${major}:${minor} ${weight(value)}`),
+      blkioWeightDevices.map(
+        ({ major, minor, value }) => `${major}:${minor} ${value === 0 ? 'default' : weight(value)}`,
+      ),
     );
   }
   add('io', 'io.max', [

@@ -82,6 +82,8 @@ export interface AllowedDevice {
 
 export interface ResolvedResources {
   resources: CgroupResources;
+  /** What was asked for, as it is granted: without what is left out, and within the kernel's bounds. */
+  granted: ResourceRequest;
   /** In Docker's words: what was asked for and left out, because the host cannot do it. */
   warnings: string[];
 }
@@ -121,7 +123,7 @@ export function resourcesFromHostConfig(
 
   const rules = deviceRules(request, devices);
   if (rules !== undefined) resources.devices = rules;
-  return { resources, warnings };
+  return { resources, granted: asked, warnings };
 }
 
 function addMemory(resources: CgroupResources, asked: ResourceRequest): void {

@@ -17,6 +17,7 @@ import { readExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { concludeExec, watchExec } from './exec-run.ts';
 import { watchMonitor } from './finish-run.ts';
+import { lifting, unknownLimits } from './granted-limits.ts';
 import { beginHealth } from './health.ts';
 import { readHealthFile } from './health-file.ts';
 import { begunHealth, probeOf } from './health-rules.ts';
@@ -104,7 +105,7 @@ async function settleFreezer(services: Services, container: Container): Promise<
 /** An update that was cut short has changed the kernel's limits and not the record, which is what the user sees. */
 function settleLimits(services: Services, container: Container): void {
   const { resources } = resourcesFromHostConfig(container.record.hostConfig, services.cgroups);
-  services.cgroups.update(cgroupPathOf(services, container), resources);
+  services.cgroups.update(cgroupPathOf(services, container), lifting(unknownLimits, resources));
 }
 
 function adoptExecs(services: Services, execs: ExecRegistry, container: Container): void {

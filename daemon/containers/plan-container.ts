@@ -13,6 +13,7 @@ import { resolveDevices } from '../runtime/devices.ts';
 import { parseNamespaceModes } from '../runtime/namespaces.ts';
 import { validateHostConfig } from '../runtime/validate-host-config.ts';
 import type { ContainerRecord } from './container-record.ts';
+import { withGranted } from './granted-limits.ts';
 import { healthWarnings } from './health-rules.ts';
 import { resolveLinks } from './links.ts';
 import { parseLogConfig } from './log-options.ts';
@@ -67,13 +68,13 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
   });
   const mounts = checked.mounts.map((mount) => withImage(services, mount));
   if (hostConfig.CgroupParent) services.cgroups.checkParent(hostConfig.CgroupParent);
-  const { warnings } = resourcesFromHostConfig(hostConfig, services.cgroups, resolveDevices(hostConfig));
+  const { granted, warnings } = resourcesFromHostConfig(hostConfig, services.cgroups, resolveDevices(hostConfig));
 
   return {
     image,
     config,
     hostname: network.kind === 'host' || hostConfig.UTSMode === 'host' ? services.host.facts.hostname : '',
-    hostConfig,
+    hostConfig: withGranted(hostConfig, granted),
     mounts,
     endpoints,
     warnings: [...checked.warnings, ...warnings, ...networkWarnings, ...healthWarnings(config)],

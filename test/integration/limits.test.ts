@@ -1,7 +1,7 @@
 // Limits are read from the host's cgroup files and felt from inside.
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type Body, create, exec, inspect, run, runDetached, start, wait } from '../harness/containers.ts';
+import { type Body, create, exec, inspect, logs, run, runDetached, start, wait } from '../harness/containers.ts';
 import { eventually, sleep } from '../harness/eventually.ts';
 import { cgroupHierarchies } from '../harness/ledger.ts';
 import { testNeeding } from '../harness/needs.ts';
@@ -193,6 +193,88 @@ describe('update', () => {
     const bad = await daemon.api.send('POST', `/containers/${id}/update`, { body: { Memory: 1000 } });
     expect(bad.status).toBe(400);
     expect(cgroupFile(id, 'memory.limit_in_bytes', 'memory.max')).toBe(String(64 << 20));
+  });
+});
+
+describe('what inspect says of a limit after an update is what the kernel has', () => {
+  const kernel = (id: string) => ({
+    pids: cgroupFile(id, 'pids.max'),
+    memory: cgroupFile(id, 'memory.limit_in_bytes', 'memory.max'),
+    shares: cgroupFile(id, 'cpu.shares', 'cpu.weight'),
+    quota: isV1 ? cgroupFile(id, 'cpu.cfs_quota_us') : cgroupFile(id, 'cpu.max').split(' ')[0],
+    period: isV1 ? cgroupFile(id, 'cpu.cfs_period_us') : cgroupFile(id, 'cpu.max').split(' ')[1],
+  });
+  const unlimited = isV1 ? '-1' : 'max';
+  const update = (id: string, body: object) => fixture.daemon.api.send('POST', `/containers/${id}/update`, { body });
+
+  test.each([
+    [{ PidsLimit: 32 }, { PidsLimit: 0 }, { PidsLimit: null }, { pids: 'max' }],
+    [{ PidsLimit: 32 }, { PidsLimit: -1 }, { PidsLimit: null }, { pids: 'max' }],
+    [{ PidsLimit: 32 }, { PidsLimit: 7 }, { PidsLimit: 7 }, { pids: '7' }],
+    [{ PidsLimit: 32 }, {}, { PidsLimit: 32 }, { pids: '32' }],
+    [{ NanoCpus: 5e8 }, { CpuQuota: -1 }, { NanoCpus: 0, CpuQuota: -1 }, { quota: unlimited, period: '100000' }],
+    [{ NanoCpus: 5e6 }, { CpuQuota: -1 }, { NanoCpus: 0, CpuQuota: -1 }, { quota: unlimited, period: '100000' }],
+    [{ CpuQuota: -1 }, { NanoCpus: 25e7 }, { NanoCpus: 25e7, CpuQuota: 0 }, { quota: '25000' }],
+    [{ CpuQuota: 20000 }, { CpuPeriod: 50000 }, { CpuPeriod: 50000 }, { quota: '20000', period: '50000' }],
+    [{ CpuShares: 512 }, { CpuShares: 1 }, { CpuShares: 2 }, { shares: isV1 ? '2' : '1' }],
+    [{}, { CpuShares: 99_999_999 }, { CpuShares: 262_144 }, { shares: isV1 ? '262144' : '10000' }],
+  ])('%j, updated with %j', async (before, body, inspected, inKernel) => {
+    const id = await runDetached(fixture.daemon, ['sleep', '1000'], host(before));
+    const answer = await update(id, body);
+    expect([answer.status, answer.text]).toEqual([200, expect.anything()]);
+    expect((await inspect(fixture.daemon, id)).HostConfig).toMatchObject(inspected);
+    expect(kernel(id)).toMatchObject(inKernel);
+  });
+
+  test.each([
+    [{ NanoCpus: 5e8 }, { CpuQuota: 1000 }, 'CPU Quota cannot be updated as NanoCPUs has already been set'],
+    [{ NanoCpus: 5e8 }, { CpuPeriod: 20000 }, 'CPU Period cannot be updated as NanoCPUs has already been set'],
+    [{ CpuQuota: 20000 }, { NanoCpus: 5e8 }, 'Nano CPUs cannot be updated as CPU Quota has already been set'],
+    [{ CpuPeriod: 20000 }, { NanoCpus: 5e8 }, 'Nano CPUs cannot be updated as CPU Period has already been set'],
+    [{ Memory: 64 << 20 }, { Memory: 256 << 20 }, 'update the memoryswap at the same time'],
+    [{ AutoRemove: true }, { RestartPolicy: { Name: 'always' } }, 'because AutoRemove is enabled'],
+  ])('%j conflicts with %j', async (before, body, words) => {
+    const id = await runDetached(fixture.daemon, ['sleep', '1000'], host(before));
+    const had = kernel(id);
+    const answer = await update(id, body);
+    expect(answer.status).toBe(409);
+    expect(answer.text).toContain(`Cannot update container ${id}: `);
+    expect(answer.text).toContain(words);
+    expect(kernel(id)).toEqual(had);
+  });
+
+  test('shares out of the range are told, at create too', async () => {
+    const made = await fixture.daemon.api.post<{ Id: string; Warnings: string[] }>('/containers/create', {
+      Image: 'busybox',
+      HostConfig: { CpuShares: 1 },
+    });
+    expect(made.Warnings).toEqual(['CPU shares are from 2 to 262144: 2 instead of 1.']);
+    expect((await inspect(fixture.daemon, made.Id)).HostConfig).toMatchObject({ CpuShares: 2 });
+    expect((await update(made.Id, { CpuShares: 300_000 })).json).toEqual({
+      Warnings: ['CPU shares are from 2 to 262144: 262144 instead of 300000.'],
+    });
+    expect((await update(made.Id, { CpuShares: 300 })).json).toEqual({ Warnings: null });
+  });
+
+  testNeeding('cgroup v1 memory')('OomKillDisable is taken back', async () => {
+    const id = await runDetached(fixture.daemon, ['sleep', '1000'], host({ Memory: 64 << 20, OomKillDisable: true }));
+    await update(id, { OomKillDisable: false });
+    expect(cgroupFile(id, 'memory.oom_control')).toContain('oom_kill_disable 0');
+  });
+
+  test('a limit that the kernel refuses leaves the others as they were', async () => {
+    const { daemon } = fixture;
+    const id = await runDetached(daemon, 'head -c 40m /dev/zero > /dev/shm/x; echo ready; exec sleep 1000', {
+      HostConfig: { Memory: 128 << 20, MemorySwap: 128 << 20, PidsLimit: 50, ShmSize: 64 << 20 },
+    });
+    await eventually('ready', async () => (await logs(daemon, id)).stdout.includes('ready'));
+    const had = kernel(id);
+    const answer = await update(id, { Memory: 16 << 20, MemorySwap: 16 << 20, PidsLimit: 7 });
+    // cgroup v2 takes any limit and kills.
+    if (!isV1) return;
+    expect(answer.status).toBe(500);
+    expect(kernel(id)).toEqual(had);
+    expect((await inspect(daemon, id)).HostConfig).toMatchObject({ Memory: 128 << 20, PidsLimit: 50 });
   });
 });
 
