@@ -46,13 +46,17 @@ function isMeant(config: EndpointConfig, record: { id: string; name: string }): 
 }
 
 function endpointSettings(container: Container, config: EndpointConfig, connection?: Connection): EndpointSettings {
-  const { ipv4, ipv6 } = config;
-  const addresses = { ...(ipv4 === '' ? {} : { IPv4Address: ipv4 }), ...(ipv6 === '' ? {} : { IPv6Address: ipv6 }) };
+  const { ipv4, ipv6, linkLocal } = config;
+  const addresses = {
+    ...(ipv4 === '' ? {} : { IPv4Address: ipv4 }),
+    ...(ipv6 === '' ? {} : { IPv6Address: ipv6 }),
+    ...(linkLocal === undefined ? {} : { LinkLocalIPs: [...linkLocal] }),
+  };
   const isUserDefined = !['bridge', 'host', 'none'].includes(config.network);
   // Docker looks a network up when the container is connected for the first time.
   const known = container.hasStarted ? config : { ...config, networkId: '' };
   return {
-    IPAMConfig: ipv4 === '' && ipv6 === '' ? null : addresses,
+    IPAMConfig: Object.keys(addresses).length === 0 ? null : addresses,
     Links: config.links === null ? null : [...config.links],
     Aliases: config.aliases === null ? null : [...config.aliases],
     DriverOpts: config.driverOptions,

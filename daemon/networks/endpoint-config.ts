@@ -16,6 +16,8 @@ export interface EndpointConfig {
   readonly links: readonly string[] | null;
   readonly ipv4: string;
   readonly ipv6: string;
+  /** Further addresses of the interface, of both families. Records of before have none. */
+  readonly linkLocal?: readonly string[];
   /** Lower case, with colons; empty for one of the engine's choice. */
   readonly mac: string;
   readonly driverOptions: Record<string, string> | null;
@@ -24,6 +26,7 @@ export interface EndpointConfig {
 }
 
 const aliasLimit = 256;
+const linkLocalLimit = 16;
 const interfaceNameKey = 'com.docker.network.endpoint.ifname';
 const sysctlsKey = 'com.docker.network.endpoint.sysctls';
 
@@ -46,8 +49,9 @@ export function parseEndpoint(network: string, asked: EndpointRequest | null | u
   const { IPAMConfig, Links, Aliases, MacAddress, DriverOpts, GwPriority } = asked ?? {};
   const ipv4 = checkAddress(IPAMConfig?.IPv4Address ?? '', 4);
   const ipv6 = checkAddress(IPAMConfig?.IPv6Address ?? '', 6);
-  if (IPAMConfig?.LinkLocalIPs?.length) {
-    throw new EngineError('not-implemented', 'link-local addresses: this engine does not have them: leave them out');
+  const linkLocal = [...new Set((IPAMConfig?.LinkLocalIPs ?? []).map(checkLinkLocal))];
+  if (linkLocal.length > linkLocalLimit) {
+    throw new EngineError('invalid', `more than ${linkLocalLimit} link-local addresses on network ${network}`);
   }
   if ((Aliases?.length ?? 0) > aliasLimit || (Links?.length ?? 0) > aliasLimit) {
     throw new EngineError('invalid', `more than ${aliasLimit} aliases or links on network ${network}`);
@@ -60,6 +64,7 @@ export function parseEndpoint(network: string, asked: EndpointRequest | null | u
     links: Links?.length ? [...Links] : null,
     ipv4,
     ipv6,
+    ...(linkLocal.length === 0 ? {} : { linkLocal }),
     mac: parseMac(MacAddress ?? ''),
     driverOptions: DriverOpts ?? null,
     gatewayPriority: GwPriority ?? 0,
@@ -72,6 +77,19 @@ function checkAddress(text: string, family: 4 | 6): string {
   if (text === '') return '';
   const address = parseAddress(text);
   if (address?.family !== family) throw new EngineError('invalid', `invalid IPv${family} address: ${text}`);
+  return formatAddress(address);
+}
+
+/** RFC 3927, RFC 4291 section 2.5.6. */
+const linkLocalSubnets = { 4: parseSubnet('169.254.0.0/16'), 6: parseSubnet('fe80::/10') } as const;
+
+function checkLinkLocal(text: string): string {
+  const address = parseAddress(text);
+  if (address === undefined) throw new EngineError('invalid', `invalid link-local IP address: ${text}`);
+  const subnet = linkLocalSubnets[address.family];
+  if (subnet === undefined || !contains(subnet, address)) {
+    throw new EngineError('invalid', `invalid link local IP address: ${text}`);
+  }
   return formatAddress(address);
 }
 
@@ -161,6 +179,9 @@ export function checkAgainstNetwork(config: EndpointConfig, record: NetworkRecor
     if (subnet === undefined || address === undefined || !contains(subnet, address)) {
       throw new EngineError('invalid', `Invalid address ${text}: It does not belong to any of this network's subnets`);
     }
+  }
+  if (config.linkLocal?.some((text) => text.includes(':')) && poolOf(record, 6) === undefined) {
+    throw new EngineError('invalid', `link-local addresses of IPv6: network ${record.name} has no IPv6`);
   }
   if (!isUserDefined && config.aliases !== null) {
     throw new EngineError('invalid', 'network-scoped alias is supported only for containers in user defined networks');

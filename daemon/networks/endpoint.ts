@@ -22,6 +22,7 @@ export interface Endpoint extends EndpointState {
   readonly links: ReadonlyMap<string, string>;
   readonly gatewayPriority: number;
   readonly sysctls: ReadonlyMap<string, string>;
+  readonly linkLocal: readonly string[];
 }
 
 /** All names that neighbours see, the container's own first. */

@@ -25,6 +25,11 @@ export function bridgeRequest(record: NetworkRecord): BridgeRequest {
   };
 }
 
+/** With the prefixes that docker gives them. */
+function linkLocalAddress(address: string): InterfaceAddress {
+  return { address, prefix: address.includes(':') ? 64 : 16 };
+}
+
 /** `gateways`: those of them that this endpoint has to provide. */
 export function endpointRequest(
   record: NetworkRecord,
@@ -51,5 +56,6 @@ export function endpointRequest(
     ...(bridge.mtu === undefined ? {} : { mtu: bridge.mtu }),
     isIccEnabled: bridge.isIccEnabled,
     ...(endpoint.sysctls.size === 0 ? {} : { sysctls: endpoint.sysctls }),
+    ...(endpoint.linkLocal.length === 0 ? {} : { linkLocal: endpoint.linkLocal.map(linkLocalAddress) }),
   };
 }

@@ -108,6 +108,7 @@ export class NetworkEntry {
       ),
       gatewayPriority: config.gatewayPriority,
       sysctls: endpointSysctls(config, state.interfaceName),
+      linkLocal: config.linkLocal ?? [],
     };
     this.endpoints.set(owner.containerId, endpoint);
     this.#index(endpoint);

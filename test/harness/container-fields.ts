@@ -312,7 +312,6 @@ export const rows: Record<string, Row> = {
   'NetworkingConfig.EndpointsConfig{}.IPAMConfig.LinkLocalIPs': {
     base: endpoint({}),
     body: endpoint({ IPAMConfig: { LinkLocalIPs: ['169.254.7.7'] } }),
-    refused: /link-local/,
     shows: /\+ addr eth0\s+inet 169\.254\.7\.7/,
   },
   'NetworkingConfig.EndpointsConfig{}.Links': {

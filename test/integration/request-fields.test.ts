@@ -170,11 +170,19 @@ const connections: Proofs = {
   'EndpointConfig.IPAMConfig.IPv6Address': async () =>
     expect(await connected({ IPAMConfig: { IPv6Address: 'fd96::77' } }, 'ip addr show eth1')).toContain('fd96::77/64'),
   'EndpointConfig.IPAMConfig.LinkLocalIPs': async () => {
-    const EndpointConfig = { IPAMConfig: { LinkLocalIPs: ['169.254.7.7'] } };
-    const body = { Container: await sleeping(), EndpointConfig };
-    const answer = await api().send('POST', '/networks/joined/connect', { body });
-    if (answer.status === 501) return;
-    expect(await inside(body.Container, 'ip addr show eth1')).toContain('169.254.7.7/16');
+    const LinkLocalIPs = ['169.254.7.7', 'fe80::77'];
+    const shown = await connected({ IPAMConfig: { LinkLocalIPs } }, 'ip addr show eth1');
+    expect(shown).toContain('inet 169.254.7.7/16');
+    expect(shown).toContain('inet6 fe80::77/64');
+    for (const [address, message] of [
+      ['10.1.1.1', 'invalid link local IP address: 10.1.1.1'],
+      ['foo', 'invalid link-local IP address: foo'],
+    ]) {
+      const EndpointConfig = { IPAMConfig: { LinkLocalIPs: [address] } };
+      const body = { Container: await sleeping(), EndpointConfig };
+      const answer = await api().send('POST', '/networks/joined/connect', { body });
+      expect([answer.status, (answer.json as { message: string }).message]).toEqual([400, message]);
+    }
   },
   'EndpointConfig.Links': async () => {
     await sleeping({ HostConfig: { NetworkMode: 'joined' } }, 'neighbour');

@@ -169,10 +169,10 @@ export class Endpoints {
 }
 
 async function configure(namespace: NetworkNamespace, inside: NetlinkSocket, endpoint: EndpointRequest): Promise<void> {
-  const { interfaceName, ipv4, ipv6, sysctls } = endpoint;
+  const { interfaceName, ipv4, ipv6, linkLocal = [], sysctls } = endpoint;
   const index = inside.indexOf(interfaceName);
   await prepareInterface(namespace.fd, interfaceName, ipv6 !== undefined, sysctls ?? new Map());
-  const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
+  const addresses = [ipv4, ipv6, ...linkLocal].filter((address) => address !== undefined);
   await inside.request(
     [
       changeLink(interfaceName, { isUp: true }),

@@ -41,6 +41,8 @@ export interface EndpointRequest {
   mac: string;
   ipv4?: InterfaceAddress;
   ipv6?: InterfaceAddress;
+  /** Further addresses of the interface. */
+  linkLocal?: readonly InterfaceAddress[];
   /** Where everything goes that has no route of its own; undefined when another endpoint does that, or on an internal network. */
   gateway4?: string;
   gateway6?: string;
