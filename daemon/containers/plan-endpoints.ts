@@ -45,18 +45,23 @@ export function planEndpoints(
   const asked = Object.entries(endpoints ?? {});
   if (asked.length > networksLimit) throw new EngineError('invalid', `more than ${networksLimit} networks`);
   const list = (asked.length > 0 ? asked : [[main, null] as const])
-    .map(([name, request]) => resolved(registry, parseEndpoint(name === 'default' ? 'bridge' : name, request)))
-    .map((endpoint) => checked(registry, endpoint))
+    .map(([name, request]) => planEndpoint(registry, name === 'default' ? 'bridge' : name, request))
     .sort((a, b) => Number(isOf(registry, b, main)) - Number(isOf(registry, a, main)));
   checkTogether(list);
   return { endpoints: withOldMac(list, config.MacAddress ?? ''), warnings };
 }
 
-/** What the network would refuse at the start is refused now, when it is there to be asked. */
-function checked(registry: NetworkRegistry, config: EndpointConfig): EndpointConfig {
-  const entry = findNetwork(registry, config);
-  if (entry !== undefined) checkAgainstNetwork(config, entry.record);
-  return config;
+/** What the network would refuse at the start is refused now, when it is there to be asked; and which of several it is, is said. */
+function planEndpoint(registry: NetworkRegistry, name: string, request: EndpointRequest | null): EndpointConfig {
+  try {
+    const config = resolved(registry, parseEndpoint(name, request));
+    const entry = findNetwork(registry, config);
+    if (entry !== undefined) checkAgainstNetwork(config, entry.record);
+    return config;
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== 'invalid') throw error;
+    throw new EngineError('invalid', `invalid config for network ${name}: ${error.message}`, { cause: error });
+  }
 }
 
 /** With the name that the network has, and its id. */

@@ -73,10 +73,15 @@ export function parseEndpoint(network: string, asked: EndpointRequest | null | u
   return config;
 }
 
+/** In docker's words. */
+function wrongSettings(what: string): EngineError {
+  return new EngineError('invalid', `invalid endpoint settings:\n${what}`);
+}
+
 function checkAddress(text: string, family: 4 | 6): string {
   if (text === '') return '';
   const address = parseAddress(text);
-  if (address?.family !== family) throw new EngineError('invalid', `invalid IPv${family} address: ${text}`);
+  if (address?.family !== family) throw wrongSettings(`invalid IPv${family} address: ${text}`);
   return formatAddress(address);
 }
 
@@ -85,10 +90,10 @@ const linkLocalSubnets = { 4: parseSubnet('169.254.0.0/16'), 6: parseSubnet('fe8
 
 function checkLinkLocal(text: string): string {
   const address = parseAddress(text);
-  if (address === undefined) throw new EngineError('invalid', `invalid link-local IP address: ${text}`);
+  if (address === undefined) throw wrongSettings(`invalid link-local IP address: ${text}`);
   const subnet = linkLocalSubnets[address.family];
   if (subnet === undefined || !contains(subnet, address)) {
-    throw new EngineError('invalid', `invalid link local IP address: ${text}`);
+    throw wrongSettings(`invalid link local IP address: ${text}`);
   }
   return formatAddress(address);
 }
@@ -105,7 +110,7 @@ export function parseMac(text: string): string {
   const mac = text.toLowerCase().replaceAll('-', ':');
   const isUnicast = (Number.parseInt(mac.slice(0, 2), 16) & 1) === 0;
   if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac) || !isUnicast || mac === '00:00:00:00:00:00') {
-    throw new EngineError('invalid', `invalid MAC address: ${text}`);
+    throw new EngineError('invalid', `invalid MAC address ${text}`);
   }
   return mac;
 }
@@ -133,8 +138,7 @@ export function endpointSysctls({ driverOptions }: EndpointConfig, interfaceName
         part.trim(),
       );
     if (match === null) {
-      throw new EngineError(
-        'invalid',
+      throw wrongSettings(
         `unrecognised network interface sysctl '${part}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'`,
       );
     }
@@ -164,26 +168,25 @@ export function checkAgainstNetwork(config: EndpointConfig, record: NetworkRecor
   for (const [family, text] of addresses) {
     if (text === '') continue;
     if (!isUserDefined) {
-      throw new EngineError('invalid', 'user specified IP address is supported on user defined networks only');
+      throw wrongSettings('user specified IP address is supported on user defined networks only');
     }
     const pool = poolOf(record, family);
     const isAsked = record.ipamConfig.some(({ Subnet }) => parseSubnet(Subnet ?? '')?.family === family);
     if (pool === undefined || !isAsked) {
-      throw new EngineError(
-        'invalid',
+      throw wrongSettings(
         'user specified IP address is supported only when connecting to networks with user configured subnets',
       );
     }
     const subnet = parseSubnet(pool.subnet);
     const address = parseAddress(text);
     if (subnet === undefined || address === undefined || !contains(subnet, address)) {
-      throw new EngineError('invalid', `Invalid address ${text}: It does not belong to any of this network's subnets`);
+      throw wrongSettings(`Invalid address ${text}: It does not belong to any of this network's subnets`);
     }
   }
   if (config.linkLocal?.some((text) => text.includes(':')) && poolOf(record, 6) === undefined) {
-    throw new EngineError('invalid', `link-local addresses of IPv6: network ${record.name} has no IPv6`);
+    throw wrongSettings(`link-local addresses of IPv6: network ${record.name} has no IPv6`);
   }
   if (!isUserDefined && config.aliases !== null) {
-    throw new EngineError('invalid', 'network-scoped alias is supported only for containers in user defined networks');
+    throw wrongSettings('network-scoped alias is supported only for containers in user defined networks');
   }
 }

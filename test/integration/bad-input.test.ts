@@ -184,13 +184,13 @@ describe('bodies', () => {
 });
 
 test.each([
-  [{ MacAddress: 'zz' }, 400, 'invalid MAC address: zz'],
+  [{ MacAddress: 'zz' }, 400, 'invalid MAC address zz'],
   [{ MacAddress: '01:00:5e:00:00:01' }, 400, 'invalid MAC address'],
   [{ MacAddress: '02:42:ac:11:00:99', HostConfig: { NetworkMode: 'host' } }, 400, 'mac-address and the network mode'],
   [
     { NetworkingConfig: { EndpointsConfig: { bridge: { IPAMConfig: { IPv4Address: '172.17.0.9' } } } } },
     400,
-    'user specified IP address is supported on user defined networks only',
+    String.raw`invalid config for network bridge: invalid endpoint settings:\nuser specified IP address is supported on user defined networks only`,
   ],
 ])('an address that nobody would get is refused: %j', async (body, status, words) => {
   const answer = await createWith({ Image: 'busybox', Cmd: ['true'], ...body });

@@ -175,8 +175,8 @@ const connections: Proofs = {
     expect(shown).toContain('inet 169.254.7.7/16');
     expect(shown).toContain('inet6 fe80::77/64');
     for (const [address, message] of [
-      ['10.1.1.1', 'invalid link local IP address: 10.1.1.1'],
-      ['foo', 'invalid link-local IP address: foo'],
+      ['10.1.1.1', 'invalid endpoint settings:\ninvalid link local IP address: 10.1.1.1'],
+      ['foo', 'invalid endpoint settings:\ninvalid link-local IP address: foo'],
     ]) {
       const EndpointConfig = { IPAMConfig: { LinkLocalIPs: [address] } };
       const body = { Container: await sleeping(), EndpointConfig };
