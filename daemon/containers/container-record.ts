@@ -37,6 +37,8 @@ export interface ContainerState {
   /** Why the last start failed, for the user. */
   error: string;
   oomKilled: boolean;
+  /** How many kills of the present run were told as events. */
+  oomKills: number;
   startedNs: string;
   finishedNs: string;
   /** Stopped or killed on request: restart policies leave it alone. */
@@ -60,6 +62,7 @@ export function newState(): ContainerState {
     exitCode: 0,
     error: '',
     oomKilled: false,
+    oomKills: 0,
     startedNs: '0',
     finishedNs: '0',
     stoppedByUser: false,

@@ -25,11 +25,34 @@ const deliveryLimitMs = 1000;
 /** From now on the end of the monitor is the end of the run. */
 export function watchMonitor(services: Services, container: Container, monitor: MonitorClient): void {
   container.monitor = monitor;
+  watchMemory(services, container, monitor);
   container.exited = monitor.ended
     .then(() => container.lock.run(() => finishRun(services, container, monitor)))
     .catch((error) => {
       services.log.error({ err: error, container: container.id }, 'record the end of a container');
     });
+}
+
+/**
+ * Any process of the container counts, an exec's too. INVARIANT of `state` (see container.ts): this is not inside the lock, but waits for
+ * nothing between its reading and its writing.
+ */
+function watchMemory(services: Services, container: Container, monitor: MonitorClient): void {
+  let toldStalls: number | undefined;
+  monitor.onShortage(({ kills, stalls }) => {
+    if (container.monitor !== monitor) return;
+    const told = container.state.oomKills;
+    const events = Math.max(0, kills - told) + (stalls - (toldStalls ?? stalls));
+    toldStalls = stalls;
+    if (events === 0) return;
+    container.state = { ...container.state, oomKilled: container.state.oomKilled || kills > 0, oomKills: kills };
+    try {
+      services.store.saveState(container);
+    } catch (error) {
+      services.log.warn({ err: error, container: container.id }, 'store that a container lacks memory');
+    }
+    for (let n = 0; n < events; n++) publishContainerEvent(services, container, 'oom');
+  });
 }
 
 async function finishRun(services: Services, container: Container, monitor: MonitorClient): Promise<void> {
@@ -74,7 +97,7 @@ export async function concludeRun(services: Services, container: Container, code
     pid: 0,
     exitCode,
     error: '',
-    oomKilled: exit?.oomKilled ?? false,
+    oomKilled: exit?.oomKilled ?? container.state.oomKilled,
     startedNs: startedNs.toString(),
     finishedNs: finishedNs.toString(),
     restartAsked: false,
@@ -91,7 +114,7 @@ export async function concludeRun(services: Services, container: Container, code
 
   // Clients take the end as the word that they have the whole output, as docker gives it.
   await container.outputDelivered(deliveryLimitMs);
-  if (container.state.oomKilled) publishContainerEvent(services, container, 'oom');
+  if (container.state.oomKilled && !container.state.oomKills) publishContainerEvent(services, container, 'oom');
   publishContainerEvent(services, container, 'die', {
     exitCode: String(exitCode),
     execDuration: String(durationNs / 1_000_000_000n),

@@ -64,6 +64,7 @@ export async function startLocked(services: Services, container: Container): Pro
       exitCode: 0,
       error: '',
       oomKilled: false,
+      oomKills: 0,
       startedNs: wallClockNs().toString(),
       cgroupPath: plannedCgroupPath(services, container.id, container.record.hostConfig),
       restartAsked: false,

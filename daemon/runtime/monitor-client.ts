@@ -7,6 +7,7 @@ import {
   connectToMonitor,
   type LogPosition,
   MAX_PAYLOAD_BYTES,
+  type MemoryShortage,
   type MonitorConnection,
   message,
   resizeMessage,
@@ -40,6 +41,8 @@ export class MonitorClient {
   readonly #runDir: string;
   readonly #listeners: Set<(position: LogPosition) => void>;
   readonly #endListeners: Set<() => void>;
+  readonly #shortageListeners: MonitorConnection['shortageListeners'];
+  readonly #version: number;
   readonly #holds = new Set<{ seq: number }>();
   #heldSeq = NO_HOLD;
   /** It stays when its writers leave: what they wrote may wait for the container to read. */
@@ -50,6 +53,8 @@ export class MonitorClient {
     this.#runDir = runDir;
     this.#listeners = connection.logListeners;
     this.#endListeners = connection.endListeners;
+    this.#shortageListeners = connection.shortageListeners;
+    this.#version = connection.version;
     this.pid = connection.pid;
     this.ended = connection.ended;
     this.initialHold = initialHoldSeq === undefined ? undefined : this.holdLog(initialHoldSeq);
@@ -87,6 +92,15 @@ export class MonitorClient {
   onEnd(callback: () => void): () => void {
     this.#endListeners.add(callback);
     return () => this.#endListeners.delete(callback);
+  }
+
+  /**
+   * Calls back with the totals of now, and whenever they have grown: the last time before `ended`. Monitors of version 0 know nothing of it;
+   * what they leave in the exit record is all.
+   */
+  onShortage(callback: (shortage: MemoryShortage) => void): void {
+    this.#shortageListeners.add(callback);
+    if (this.#version >= 1) this.#send('O', Buffer.of(1));
   }
 
   /** True when `ended` has resolved or is about to. */

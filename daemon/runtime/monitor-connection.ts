@@ -13,6 +13,14 @@ export interface LogPosition {
   readonly size: number;
 }
 
+/** Of the control group, counted from the start of the run. */
+export interface MemoryShortage {
+  /** Processes that the kernel has killed for want of memory. */
+  readonly kills: number;
+  /** How often the group stood still for want of memory, with its killer switched off (cgroup v1). */
+  readonly stalls: number;
+}
+
 export interface TerminalSize {
   readonly rows: number;
   readonly columns: number;
@@ -102,12 +110,16 @@ export interface MonitorConnection {
   readonly ended: Promise<void>;
   readonly logListeners: Set<(position: LogPosition) => void>;
   readonly endListeners: Set<() => void>;
+  readonly shortageListeners: Set<(shortage: MemoryShortage) => void>;
+  /** Of the protocol, as the monitor that was started with the container speaks it: 0 hangs up on a message that it does not know. */
+  readonly version: number;
 }
 
 /** Reads the monitor's messages for as long as the connection lasts; resolves with the first, S, and rejects when it is F or the end. */
 export function awaitStart(socket: Socket, program?: Program): Promise<MonitorConnection> {
   const logListeners = new Set<(position: LogPosition) => void>();
   const endListeners = new Set<() => void>();
+  const shortageListeners = new Set<(shortage: MemoryShortage) => void>();
   return new Promise((resolve, reject) => {
     let rest: Buffer = Buffer.alloc(0);
     const ended = new Promise<void>((resolveEnded) => {
@@ -135,7 +147,9 @@ export function awaitStart(socket: Socket, program?: Program): Promise<MonitorCo
     });
     const receive = (type: string, payload: Buffer) => {
       if (type === 'S' && payload.length >= 4) {
-        resolve({ socket, pid: payload.readUInt32LE(0), ended, logListeners, endListeners });
+        const version = payload.length >= 8 ? payload.readUInt32LE(4) : 0;
+        const pid = payload.readUInt32LE(0);
+        resolve({ socket, pid, ended, logListeners, endListeners, shortageListeners, version });
       } else if (type === 'F' && payload.length >= 8) {
         const report = {
           opIndex: payload.readInt32LE(0),
@@ -147,6 +161,9 @@ export function awaitStart(socket: Socket, program?: Program): Promise<MonitorCo
       } else if (type === 'L' && payload.length >= 16) {
         const position = { seq: payload.readUInt32LE(0), size: Number(payload.readBigUInt64LE(8)) };
         for (const listener of logListeners) listener(position);
+      } else if (type === 'O' && payload.length >= 8) {
+        const shortage = { kills: payload.readUInt32LE(0), stalls: payload.readUInt32LE(4) };
+        for (const listener of shortageListeners) listener(shortage);
       }
     };
   });

@@ -98,6 +98,7 @@ export const fileSystemCalls = {
   move_mount(trace, { args: [fd, target, flags] }) {
     const resolve = Number(flags) & MOVE.NO_SYMLINKS ? RESOLVE.NO_SYMLINKS : 0;
     const place = lookUp(trace, AT.FDCWD, String(target), O.PATH, resolve);
+    if (resolve === 0) trace.call(`fstatfs(${place})`);
     trace.call(
       `move_mount(${trace.fd(Number(fd))}, "", ${place}, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)`,
     );

@@ -57,6 +57,14 @@ export function describeStartFailure(
   if (op?.op === 'dup_stdio' && detail === '/dev/null') {
     return result(`invalid /dev/null of the container: it is not the null device (${errnoName})`, 128, 'invalid');
   }
+  if (op?.op === 'move_mount' && errnoName === 'ENOTSUP') {
+    const where = JSON.stringify(op.args[1]);
+    return result(
+      `${where} cannot be mounted because it is inside /proc or /sys: a link of the image leads there`,
+      128,
+      'invalid',
+    );
+  }
   const what = op === undefined ? detail : `${op.op}${detail === '' ? '' : ` ${JSON.stringify(detail)}`}`;
   const why = op?.why === undefined ? '' : ` (${op.why})`;
   const hint = isLinkInTheWay(op, errnoName) ? ': /proc, /sys and /dev of the image must not be symbolic links' : '';

@@ -66,11 +66,12 @@ static bool send_message(struct client *client, uint8_t type, uint8_t *message, 
 
 static void send_started(struct monitor *monitor, struct client *client)
 {
-	uint8_t message[HEADER_BYTES + 4];
+	uint8_t message[HEADER_BYTES + 8];
 
 	put32(message + HEADER_BYTES, (uint32_t)monitor->child);
+	put32(message + HEADER_BYTES + 4, MONITOR_PROTOCOL);
 	/* A new connection's buffer is empty; a client that cannot be told is of no use. */
-	if (!send_message(client, 'S', message, 4))
+	if (!send_message(client, 'S', message, 8))
 		client_close(monitor, client);
 }
 
@@ -98,6 +99,25 @@ void clients_log_grew(struct monitor *monitor)
 		/* One that owes a position already sends the newest when its socket drains. */
 		if (client->fd >= 0 && client->wants_log && !client->owes_log)
 			client_send_log(monitor, client);
+	}
+}
+
+static void send_oom(struct monitor *monitor, struct client *client)
+{
+	uint8_t message[HEADER_BYTES + 8];
+
+	put32(message + HEADER_BYTES, monitor->oom.told);
+	put32(message + HEADER_BYTES + 4, monitor->oom.told_stalls);
+	/* Totals: one that a full socket does not take is made up for by the next. */
+	if (!send_message(client, 'O', message, 8) && errno != EAGAIN)
+		client_close(monitor, client);
+}
+
+void clients_oom(struct monitor *monitor)
+{
+	for (int i = 0; i < MAX_CLIENTS; i++) {
+		if (monitor->clients[i].fd >= 0 && monitor->clients[i].wants_oom)
+			send_oom(monitor, &monitor->clients[i]);
 	}
 }
 
@@ -172,6 +192,7 @@ static int64_t expected_length(uint8_t type, uint32_t length)
 {
 	switch (type) {
 	case 'W':
+	case 'O':
 		return 1;
 	case 'R':
 	case 'K':
@@ -197,6 +218,14 @@ static void act(struct monitor *monitor, struct client *client)
 		/* The subscriber may have looked at the file before this took effect. */
 		if (client->wants_log)
 			client_send_log(monitor, client);
+		return;
+	case 'O':
+		client->wants_oom = body[0] != 0;
+		if (client->wants_oom) {
+			oom_watch(&monitor->oom);
+			oom_look(&monitor->oom);
+			send_oom(monitor, client);
+		}
 		return;
 	case 'R':
 		terminal_resize(monitor, get16(body), get16(body + 2));

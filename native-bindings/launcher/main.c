@@ -244,6 +244,10 @@ static int run_first_part(struct child *child, struct program *program, char **a
 			child_run(child, cursor);
 		}
 		monitor.child = (pid_t)pid;
+		while (program_next(program, &cursor, &op)) {
+			monitor.awaits_process = monitor.awaits_process || op.code == OP_fork;
+			monitor.has_init = monitor.has_init || op.code == OP_init;
+		}
 		return -1;
 	}
 	return 1;
@@ -257,7 +261,7 @@ int main(int argc, char **argv)
 	int status;
 
 	monitor = (struct monitor){
-	    .signals = -1, .listener = -1, .status = -1, .rundir = -1, .output = {-1, -1}, .input = -1, .exit_file = -1, .log = {.directory = -1, .held = NO_HOLD}, .oom = {.fd = -1}};
+	    .signals = -1, .listener = -1, .status = -1, .rundir = -1, .output = {-1, -1}, .input = -1, .exit_file = -1, .log = {.directory = -1, .held = NO_HOLD}, .oom = {.fd = -1, .watched = -1}};
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		monitor.clients[i].fd = -1;
 	if (argc < 1 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || clean_up_fds() < 0)
@@ -284,6 +288,8 @@ int main(int argc, char **argv)
 	status = run_first_part(&child, &program, argv);
 	if (status >= 0)
 		return status;
+	if (confine_monitor() < 0)
+		return fail(-1, errno, "confine the monitor");
 	if (let_go(&child, &program) < 0)
 		return 1;
 	return monitor_run(&monitor);

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { POLL_SIGNALS, POLL_STATUS, POLL_LISTENER, POLL_OUTPUT, POLL_INPUT = POLL_OUTPUT + 2, POLL_CLIENTS, POLL_COUNT = POLL_CLIENTS + MAX_CLIENTS };
+enum { POLL_SIGNALS, POLL_STATUS, POLL_LISTENER, POLL_OOM, POLL_OUTPUT, POLL_INPUT = POLL_OUTPUT + 2, POLL_CLIENTS, POLL_COUNT = POLL_CLIENTS + MAX_CLIENTS };
 
 enum { REST_MS = 250 };
 
@@ -103,16 +103,41 @@ static void take_master(struct monitor *monitor, int master)
 	send(monitor->status, &go, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* Not reaped, so that the number cannot be another's. */
+static bool is_own_child(pid_t pid)
+{
+	siginfo_t unused;
+
+	return pid > 0 && waitid(P_PID, (id_t)pid, &unused, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/*
+ * Whoever may look into the process while it becomes the container's can have taken the socket (pidfd_getfd) and say what it likes. The
+ * kernel tells who speaks: the child, the one other process that the program makes, or the child of an init.
+ */
+static bool is_believed(const struct monitor *monitor, const struct status_packet *packet)
+{
+	if (packet->message.kind == STATUS_PROCESS)
+		return monitor->awaits_process && is_own_child(packet->sender);
+	return packet->sender == monitor->child || monitor->has_init;
+}
+
 static void take_status(struct monitor *monitor, const struct status_packet *packet)
 {
 	const struct status_message *message = &packet->message;
 
+	if (!is_believed(monitor, packet)) {
+		if (packet->attached >= 0)
+			close(packet->attached);
+		return;
+	}
 	switch (message->kind) {
 	case STATUS_MASTER:
 		take_master(monitor, packet->attached);
 		return;
 	case STATUS_PROCESS:
 		/* The one before it may have been reaped by now. */
+		monitor->awaits_process = false;
 		monitor->child = packet->sender;
 		monitor->has_exited = false;
 		return;
@@ -192,6 +217,7 @@ static void fill(struct monitor *monitor, struct pollfd *polls)
 
 	polls[POLL_SIGNALS] = watch(monitor->signals, POLLIN);
 	polls[POLL_STATUS] = watch(monitor->status, POLLIN);
+	polls[POLL_OOM] = watch(monitor->oom.watched, monitor->oom.is_eventfd ? POLLIN : POLLPRI);
 	polls[POLL_LISTENER] = watch(monitor->listener, client_has_slot(monitor) && !monitor->listener_rests ? POLLIN : 0);
 	for (int i = 0; i < 2; i++)
 		polls[POLL_OUTPUT + i] = watch(monitor->output[i], has_room && !monitor->terminal_rests ? POLLIN : 0);
@@ -226,6 +252,8 @@ static void serve(struct monitor *monitor, const struct pollfd *polls)
 		read_status(monitor);
 	if (polls[POLL_SIGNALS].revents)
 		read_signals(monitor);
+	if ((polls[POLL_OOM].revents || monitor->oom.looks > 0) && monitor->oom.watched >= 0 && oom_poll(&monitor->oom))
+		clients_oom(monitor);
 	for (int i = 0; i < 2; i++) {
 		if (polls[POLL_OUTPUT + i].revents && monitor->output[i] >= 0)
 			output_readable(monitor, i);
@@ -258,7 +286,45 @@ static int end(struct monitor *monitor)
 		return 1;
 	}
 	output_drain(monitor);
+	/* Before the end of the connection, which is the end of the run. */
+	if (monitor->oom.watched >= 0 && oom_look(&monitor->oom))
+		clients_oom(monitor);
 	return write_exit(monitor) < 0;
+}
+
+/* poll(2) takes no more entries than there may be open files: those behind the last that is used are left out. */
+static nfds_t used(const struct pollfd *polls)
+{
+	nfds_t count = POLL_COUNT;
+
+	while (count > 0 && polls[count - 1].fd < 0)
+		count--;
+	return count;
+}
+
+static int next_timeout(const struct monitor *monitor)
+{
+	if (some_may_go_on(monitor))
+		return 0;
+	if (monitor->oom.looks > 0 && monitor->oom.watched >= 0)
+		return LOOK_MS;
+	return monitor->listener_rests || monitor->terminal_rests ? REST_MS : -1;
+}
+
+/*
+ * The child is gone and says no more; somebody else may hold the other end of the socket for as long as it likes (see is_believed), so its
+ * end is not waited for. One that forks once more is not the last to speak.
+ */
+static void settle_start(struct monitor *monitor)
+{
+	static const char early[] = "the process ended before execve";
+
+	if (monitor->status < 0 || !monitor->has_exited || monitor->awaits_process || monitor->has_failed || monitor->has_init)
+		return;
+	if (monitor->announced_exec)
+		started(monitor);
+	else
+		fail_start(monitor, -1, ECHILD, early, sizeof(early) - 1);
 }
 
 int monitor_run(struct monitor *monitor)
@@ -267,16 +333,17 @@ int monitor_run(struct monitor *monitor)
 	int ready, timeout;
 
 	for (;;) {
+		settle_start(monitor);
 		/* A process may end while its last words about the start are still to be read. */
 		if (monitor->has_failed || (monitor->has_exited && monitor->status < 0))
 			return end(monitor);
 		fill(monitor, polls);
-		timeout = monitor->listener_rests || monitor->terminal_rests ? REST_MS : -1;
-		if (some_may_go_on(monitor))
-			timeout = 0;
-		ready = poll(polls, POLL_COUNT, timeout);
+		timeout = next_timeout(monitor);
+		ready = poll(polls, used(polls), timeout);
 		monitor->listener_rests = monitor->terminal_rests = false;
-		if (ready > 0 || timeout == 0)
+		if (ready >= 0)
 			serve(monitor, polls);
+		else if (errno != EINTR)
+			poll(NULL, 0, REST_MS);
 	}
 }

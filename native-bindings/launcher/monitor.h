@@ -18,6 +18,9 @@ enum {
 	RECORD_DROPPED = 1,   /* bytes of this stream or another were lost before this record: the disk was full */
 	RECORD_CONTINUES = 2, /* the stream's previous record did not end with a newline */
 	NO_HOLD = 0xffffffff,
+	LOOK_MS = 25,
+	LOOKS = 40,
+	MONITOR_PROTOCOL = 1, /* told with S: from 1 on a client may ask for O */
 };
 
 /* The container's output on disk: DIRECTORY/log.<sequence>. */
@@ -50,15 +53,24 @@ struct client {
 	uint32_t length; /* payload that is still to come */
 	bool in_payload;
 	bool wants_log;
+	bool wants_oom;
 	bool owes_log; /* a position that the socket could not take yet */
 	bool waits;    /* for the container to read its stdin */
 	uint32_t hold;
 };
 
+/* Kills for want of memory in the control group, counted from the start of the run. */
 struct oom_counter {
 	int fd;
 	char key[32];
+	char path[4096];
 	uint64_t before;
+	int watched;	  /* becomes ready when something happened; -1: nobody asked, or the kernel has no such thing */
+	bool is_eventfd;  /* cgroup v1, which tells of a kill before it counts it */
+	uint32_t told;	  /* to clients that asked */
+	uint32_t stalls, told_stalls; /* times that the group stood still for want of memory with its killer switched off */
+	bool was_stalled;
+	uint32_t looks;	  /* how often to look again, LOOK_MS apart */
 };
 
 struct monitor {
@@ -70,6 +82,8 @@ struct monitor {
 	uint32_t input_offset, input_length; /* pending in input_bytes */
 	pid_t child;
 	bool has_exited;
+	bool awaits_process; /* the program forks once more: that process, which says so itself, is the child then */
+	bool has_init;	     /* it is the init's child that says how execve went */
 	bool announced_exec, is_started, has_failed;
 	bool listener_rests, terminal_rests; /* not watched for REST_MS: there is nothing to be had at the moment */
 	int exit_file; /* made at the start, so that a full disk cannot keep the end from being recorded */
@@ -95,6 +109,10 @@ void clients_started(struct monitor *monitor);
 void clients_failed(struct monitor *monitor, int32_t index, int32_t error, const char *detail, size_t length);
 void clients_log_grew(struct monitor *monitor);
 void client_send_log(struct monitor *monitor, struct client *client);
+void clients_oom(struct monitor *monitor);
+
+/* monitor-confine.c: gives up what the monitor does not need for the rest of its life. */
+int confine_monitor(void);
 
 /* stdio.c */
 void output_readable(struct monitor *monitor, int which);
@@ -113,6 +131,11 @@ uint64_t now_ns(void);
 int listen_in(int directory);
 int oom_open(struct oom_counter *counter, const char *path, const char *key);
 bool oom_happened(const struct oom_counter *counter);
+/* From now on `watched` is ready when there may be something new. */
+void oom_watch(struct oom_counter *counter);
+/* Takes that up. True when the numbers have changed. */
+bool oom_look(struct oom_counter *counter);
+bool oom_poll(struct oom_counter *counter);
 int write_started(struct monitor *monitor);
 int write_exit(const struct monitor *monitor);
 

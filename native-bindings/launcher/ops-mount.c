@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/vfs.h>
 
 enum { MOVE_MAKE_DIRECTORY = 1, MOVE_MAKE_FILE = 2, MOVE_NO_SYMLINKS = 4 };
 
@@ -130,6 +131,17 @@ int op_mount_setattr(const struct operation *op)
 	return (int)syscall(SYS_mount_setattr, (int)op->arg[0].number, "", flags | AT_EMPTY_PATH, &attributes, sizeof(attributes));
 }
 
+/*
+ * What the engine itself puts over paths of /proc and /sys is said by their names, without a link on the way. Anything else that turns out
+ * to lie there was led by a link of the image, past the checks of names.
+ */
+static bool is_kernels(int fd)
+{
+	struct statfs filesystem;
+
+	return fstatfs(fd, &filesystem) < 0 || filesystem.f_type == KERNEL_PROC_MAGIC || filesystem.f_type == KERNEL_SYSFS_MAGIC;
+}
+
 int op_move_mount(const struct operation *op)
 {
 	int64_t flags = op->arg[2].number;
@@ -147,6 +159,11 @@ int op_move_mount(const struct operation *op)
 	target = open_or_make(op->arg[1].text, make, flags & MOVE_NO_SYMLINKS ? KERNEL_RESOLVE_NO_SYMLINKS : 0);
 	if (target < 0)
 		return -1;
+	if (!(flags & MOVE_NO_SYMLINKS) && is_kernels(target)) {
+		close(target);
+		errno = EOPNOTSUPP;
+		return -1;
+	}
 	result = (int)syscall(SYS_move_mount, (int)op->arg[0].number, "", target, "",
 			      KERNEL_MOVE_MOUNT_F_EMPTY_PATH | KERNEL_MOVE_MOUNT_T_EMPTY_PATH);
 	saved = errno;

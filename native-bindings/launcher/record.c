@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -183,6 +184,12 @@ int oom_open(struct oom_counter *counter, const char *path, const char *key)
 		return -1;
 	}
 	memcpy(counter->key, key, length + 1);
+	length = strlen(path);
+	if (length >= sizeof(counter->path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(counter->path, path, length + 1);
 	counter->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (counter->fd < 0)
 		return -1;
@@ -193,4 +200,81 @@ int oom_open(struct oom_counter *counter, const char *path, const char *key)
 bool oom_happened(const struct oom_counter *counter)
 {
 	return counter->fd >= 0 && read_counter(counter->fd, counter->key) > counter->before;
+}
+
+/* cgroup v1: an eventfd that the kernel counts up, registered in a file beside the counter (cgroups-v1/memory.rst, 10). */
+static int register_eventfd(const struct oom_counter *counter)
+{
+	static const char name[] = "/cgroup.event_control";
+	char path[sizeof(counter->path) + sizeof(name)];
+	const char *slash = strrchr(counter->path, '/');
+	struct text text = {.length = 0};
+	size_t length = slash ? (size_t)(slash - counter->path) : 0;
+	int fd, control;
+	bool is_done;
+
+	memcpy(path, counter->path, length);
+	memcpy(path + length, name, sizeof(name));
+	control = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (control < 0)
+		return -1;
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd >= 0) {
+		add_number(&text, (uint64_t)fd);
+		add(&text, " ");
+		add_number(&text, (uint64_t)counter->fd);
+		is_done = write(control, text.at, text.length) == (ssize_t)text.length;
+		if (!is_done) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	close(control);
+	return fd;
+}
+
+void oom_watch(struct oom_counter *counter)
+{
+	const char *slash = strrchr(counter->path, '/');
+
+	if (counter->fd < 0 || counter->watched >= 0)
+		return;
+	counter->is_eventfd = slash && strcmp(slash, "/memory.oom_control") == 0;
+	counter->watched = counter->is_eventfd ? register_eventfd(counter) : counter->fd;
+	/* What happened before is told too. */
+	counter->looks = 1;
+}
+
+bool oom_look(struct oom_counter *counter)
+{
+	uint64_t now = read_counter(counter->fd, counter->key), kills = now > counter->before ? now - counter->before : 0;
+	uint32_t told = kills > UINT32_MAX ? UINT32_MAX : (uint32_t)kills;
+	bool is_stalled = read_counter(counter->fd, "oom_kill_disable") == 1 && read_counter(counter->fd, "under_oom") == 1;
+	bool is_new;
+
+	if (counter->looks > 0)
+		counter->looks--;
+	if (is_stalled && !counter->was_stalled)
+		counter->stalls++;
+	counter->was_stalled = is_stalled;
+	is_new = told != counter->told || counter->stalls != counter->told_stalls;
+	counter->told = told;
+	counter->told_stalls = counter->stalls;
+	return is_new;
+}
+
+bool oom_poll(struct oom_counter *counter)
+{
+	uint64_t count;
+	char byte;
+
+	/* The group is gone, which poll would tell of for ever. */
+	if (!counter->is_eventfd && pread(counter->fd, &byte, 1, 0) < 0) {
+		counter->watched = -1;
+		return false;
+	}
+	/* Told of a kill before it is done: so it is looked for a while longer. */
+	if (counter->is_eventfd && read(counter->watched, &count, sizeof(count)) == sizeof(count))
+		counter->looks = LOOKS;
+	return oom_look(counter);
 }

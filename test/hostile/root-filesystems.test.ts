@@ -99,6 +99,27 @@ describe('symlinks where the engine mounts', () => {
     },
   );
 
+  test.each(['/proc/sys', '/proc', '/proc/self', '/sys', '/sys/kernel', 'proc/../proc/sys'])(
+    'a volume on a symlink to %s is refused by what is there',
+    async (linkname) => {
+      const image = await imageOf([{ name: 'd', type: 'symlink', linkname }, { name: 'fine/' }]);
+      const mounts: Record<string, unknown>[] = [
+        { Binds: ['kept:/d'] },
+        { Binds: [`${wire.dir}:/d`] },
+        { Tmpfs: { '/d': '' } },
+        { Binds: ['kept:/d/kernel'] },
+      ];
+      for (const HostConfig of mounts) {
+        const result = await attempt({ Image: image, HostConfig }, 'echo ran');
+        expect(result.isRefused, JSON.stringify(HostConfig)).toBe(true);
+        expect(result.message).toMatch(
+          /inside \/proc or \/sys|no such file|operation not permitted|ENOENT|ELOOP|EACCES|EPERM|ENOTSUP|EROFS/i,
+        );
+      }
+      expect((await attempt({ Image: image, HostConfig: { Binds: ['kept:/fine'] } }, 'echo ran')).stdout).toBe('ran\n');
+    },
+  );
+
   test('targets of binds and tmpfs through symlinks stay inside', async () => {
     const image = await imageOf([
       { name: 'abs', type: 'symlink', linkname: wire.dir },

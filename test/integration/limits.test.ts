@@ -23,6 +23,51 @@ function cgroupFile(id: string, ...names: string[]): string {
 }
 
 describe('memory', () => {
+  test('three execs that are killed for want of memory are three events at once, and the container says so', async () => {
+    const { daemon } = fixture;
+    const since = Date.now() / 1000 - 1;
+    const id = await runDetached(daemon, ['sleep', '1000'], host({ Memory: 64 << 20, MemorySwap: 64 << 20 }));
+    const told = async () => {
+      const filters = encodeURIComponent(JSON.stringify({ event: ['oom'], container: [id] }));
+      const answer = await daemon.api.send(
+        'GET',
+        `/events?since=${since}&until=${Date.now() / 1000 + 1}&filters=${filters}`,
+      );
+      return answer.text.trim().split('\n').filter(Boolean).length;
+    };
+    for (let n = 1; n <= 3; n++) {
+      expect((await exec(daemon, id, ['probe', 'hog', '200'])).code).toBe(137);
+      await eventually(`event ${n}`, async () => (await told()) === n, { timeoutMs: 2000 });
+      expect((await inspect(daemon, id)).State).toMatchObject({ Running: true, OOMKilled: true });
+    }
+    await daemon.crash();
+    await daemon.start();
+    expect((await inspect(daemon, id)).State).toMatchObject({ Running: true, OOMKilled: true });
+    await daemon.api.post(`/containers/${id}/stop?t=0`);
+    // The next daemon knows of them, and tells nobody again.
+    expect(await told()).toBe(0);
+  });
+
+  testNeeding('cgroup v1 memory')('with the killer switched off, standing still is one event', async () => {
+    const { daemon } = fixture;
+    const since = Date.now() / 1000 - 1;
+    const body = host({ Memory: 32 << 20, MemorySwap: 32 << 20, OomKillDisable: true });
+    const id = await runDetached(daemon, ['probe', 'hog', '100'], body);
+    const told = async () => {
+      const filters = encodeURIComponent(JSON.stringify({ event: ['oom'], container: [id] }));
+      const answer = await daemon.api.send(
+        'GET',
+        `/events?since=${since}&until=${Date.now() / 1000 + 1}&filters=${filters}`,
+      );
+      return answer.text.trim().split('\n').filter(Boolean).length;
+    };
+    await eventually('the event', async () => (await told()) > 0, { timeoutMs: 5000 });
+    await sleep(500);
+    expect(await told()).toBe(1);
+    expect((await inspect(daemon, id)).State).toMatchObject({ Running: true, OOMKilled: false });
+    await daemon.api.delete(`/containers/${id}?force=1`);
+  });
+
   test('the limit stands in the cgroup; a hog dies, is told as OOMKilled, and the event comes once', async () => {
     const { daemon } = fixture;
     const since = Date.now() / 1000;

@@ -11,11 +11,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parentOf } from '../../../daemon/runtime/container-process.ts';
 import { readExitRecord, readStartedRecord } from '../../../daemon/runtime/exit-record.ts';
 import { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
 import { encodeProgram } from '../../../daemon/runtime/program.ts';
-import { CLONE } from '../../../native-bindings/constants.ts';
+import { AT, CLONE } from '../../../native-bindings/constants.ts';
 import { memfdCreate } from '../../../native-bindings/files.ts';
+import { pidfdGetfd, pidfdOpen } from '../../../native-bindings/process.ts';
+import { MSG, sendBytes } from '../../../native-bindings/sockets.ts';
 import { reapChild, socketPair, spawnWithFds } from '../../../native-bindings/spawn.ts';
 import { eventually, LaunchFixture, NAMESPACES } from './launch-fixture.ts';
 
@@ -137,6 +140,66 @@ describe('the monitor', () => {
 });
 
 describe('when things go wrong around it', () => {
+  test('it believes its own child only, whoever else has got hold of the socket between them', async () => {
+    const gate = join(fixture.rootDir, 'tmp/gate');
+    execFileSync('mkfifo', [gate]);
+    const waits = { op: 'openat2', args: [10, AT.FDCWD, '/tmp/gate', 0, 0] } as const;
+    const others = new Set(fixtureProcesses());
+    const launching = fixture.launch({ script: 'exit 5', lastOps: [waits] });
+    const own = () => fixtureProcesses().filter((pid) => !others.has(pid));
+    await eventually('monitor and child are there', () => own().length === 2);
+    const child = own().find((pid) => own().includes(parentOf(pid) ?? 0)) ?? 0;
+    // openat2(2)
+    await eventually('it waits', () => readFileSync(`/proc/${child}/syscall`, 'latin1').startsWith('437 '));
+    const taken = stolenSockets(child);
+    expect(taken.length).toBeGreaterThan(0);
+    try {
+      for (const fd of taken) {
+        for (const kind of ['P', 'M', 'X', 'F', 'P']) {
+          const packet = Buffer.alloc(12 + 8);
+          packet.writeInt32LE(kind.charCodeAt(0), 0);
+          packet.writeInt32LE(5, 8);
+          sendBytes(fd, packet, MSG.NOSIGNAL);
+        }
+      }
+      closeSync(openSync(gate, 'w'));
+      // The socket stays open here, and its end is not waited for.
+      const client = await launching;
+      expect(client.pid).toBe(child);
+      await client.ended;
+    } finally {
+      for (const fd of taken) closeSync(fd);
+    }
+    expect(readExitRecord(fixture.runDir)).toMatchObject({ code: 5 });
+  });
+
+  test('it has one capability, a filter, and as many files as it may', async () => {
+    const client = await fixture.launch({ argv: ['sleep', '30'] });
+    const status = readFileSync(`/proc/${readStartedRecord(fixture.runDir)?.monitor}/status`, 'utf8');
+    for (const set of ['CapPrm', 'CapEff']) expect(status).toMatch(new RegExp(`^${set}:\\s+0000000000000020$`, 'm'));
+    expect(status).toMatch(/^CapInh:\s+0+$/m);
+    expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+    // The sanitizers’ build has none.
+    if (!fixture.binary.includes('sanitized')) expect(status).toMatch(/^Seccomp:\s+2$/m);
+    client.signal(9);
+    await client.ended;
+  });
+
+  test('it does its work with few open files allowed', async () => {
+    const client = await fixture.launch({ script: 'ulimit -n; sleep 30' });
+    const monitor = readStartedRecord(fixture.runDir)?.monitor ?? 0;
+    execFileSync('prlimit', [`--pid=${monitor}`, '--nofile=24:24']);
+    const before = readFileSync(`/proc/${monitor}/stat`, 'latin1').split(' ').slice(13, 15).map(Number);
+    const second = await MonitorClient.connect(fixture.runDir);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const after = readFileSync(`/proc/${monitor}/stat`, 'latin1').split(' ').slice(13, 15).map(Number);
+    expect(Number(after[0]) + Number(after[1]) - Number(before[0]) - Number(before[1])).toBeLessThan(10);
+    second.signal(9);
+    await client.ended;
+    expect(readExitRecord(fixture.runDir)).toMatchObject({ code: 137 });
+    second.close();
+  });
+
   test('a launcher whose daemon dies before the start leaves nothing', async () => {
     const program = memfdCreate('program');
     writeSync(program, encodeProgram({ ops: fixture.ops({ argv: ['sleep', '30'] }) }));
@@ -208,3 +271,28 @@ describe('init', () => {
     });
   });
 });
+
+function fixtureProcesses(): number[] {
+  const isFixtures = (name: string) => {
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'latin1') === 'tsdocker-monitor\0fixture\0';
+    } catch {
+      return false;
+    }
+  };
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && isFixtures(name))
+    .map(Number);
+}
+
+/** As a process with CAP_SYS_PTRACE in the container would. */
+function stolenSockets(pid: number): number[] {
+  const process = pidfdOpen(pid);
+  try {
+    return readdirSync(`/proc/${pid}/fd`)
+      .filter((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:'))
+      .map((fd) => pidfdGetfd(process, Number(fd)));
+  } finally {
+    closeSync(process);
+  }
+}
