@@ -6,7 +6,7 @@ import type { Body } from './body.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { exchange, type RequestBody, type WireRequest, type WireResponse } from './exchange.ts';
 
-export const clientApiVersion = '1.50';
+export const clientApiVersion = '1.51';
 export const userAgent = 'tsdocker-cli/0.1 (linux)';
 
 /** Undefined values are left out; a list repeats its key. */

@@ -2,13 +2,13 @@
 // get the newest. A version is held as one number, major * 1000 + minor, so that it compares.
 import { EngineError } from '../errors/engine-error.ts';
 
-export const apiVersion = '1.50';
+export const apiVersion = '1.51';
 /** The oldest spoken: raising it breaks tools that were never updated. */
 export const minApiVersion = '1.24';
 /** What the Server header claims: clients read the operating system out of it, and expect Docker's form. */
 const engineVersion = '28.5.2';
 
-const newest = 1050;
+const newest = 1051;
 const oldest = 1024;
 const versionedPath = /^\/v(\d{1,3})\.(\d{1,3})(?:\.\d{1,3})*(?=\/)/;
 

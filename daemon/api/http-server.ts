@@ -39,11 +39,8 @@ export interface HeaderTimeout {
 }
 
 /** With `tls`: mutual TLS only. */
-export function createHttpServer(
-  handlers: ServerHandlers,
-  tls?: SecureContextOptions,
-  timeout?: HeaderTimeout,
-): Server {
+export function createHttpServer(given: ServerHandlers, tls?: SecureContextOptions, timeout?: HeaderTimeout): Server {
+  const handlers = inOriginForm(given);
   const shouldUpgradeCallback = handlers.wantsUpgrade;
   const server =
     tls === undefined
@@ -70,6 +67,27 @@ export function createHttpServer(
   server.on('clientError', answerBadRequest);
   server.on('upgrade', handlers.upgrade);
   return server;
+}
+
+/** A request line may name the server too, as one to a proxy does: `GET http://docker/version`. That name counts then (RFC 9112, section 3.2.2). */
+function inOriginForm({ request, wantsUpgrade, upgrade }: ServerHandlers): ServerHandlers {
+  const settle = (asked: IncomingMessage): void => {
+    const [, host, path] = /^https?:\/\/([^/?#]*)(.*)$/is.exec(asked.url ?? '') ?? [];
+    if (host === undefined || path === undefined) return;
+    asked.headers.host = host;
+    asked.url = path.startsWith('/') ? path : `/${path}`;
+  };
+  return {
+    request: (asked, response) => {
+      settle(asked);
+      request(asked, response);
+    },
+    wantsUpgrade: (asked) => {
+      settle(asked);
+      return wantsUpgrade(asked);
+    },
+    upgrade,
+  };
 }
 
 function answerBadRequest(error: NodeJS.ErrnoException, socket: Duplex): void {

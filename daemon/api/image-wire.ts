@@ -1,11 +1,14 @@
 // What the wire form of images owes to older clients: fields and values that newer versions of the API have dropped.
+import type { ContainerConfig } from './types/container-config.ts';
 import type { ImageInspect, ImageSummary } from './types/image.ts';
 
 const unnamed = '<none>:<none>';
 
 export function adaptImageSummary(image: ImageSummary, version: number): ImageSummary {
-  if (version >= 1044) return image;
-  const adapted: ImageSummary = { ...image, VirtualSize: image.Size };
+  if (version >= 1051) return image;
+  const uncounted = { ...image, Containers: -1 };
+  if (version >= 1044) return uncounted;
+  const adapted: ImageSummary = { ...uncounted, VirtualSize: image.Size };
   if (version < 1043 && image.RepoTags.length === 0) {
     adapted.RepoTags = [unnamed];
     if (image.RepoDigests.length === 0) adapted.RepoDigests = ['<none>@<none>'];
@@ -13,6 +16,38 @@ export function adaptImageSummary(image: ImageSummary, version: number): ImageSu
   return adapted;
 }
 
+/** What Docker's Config always had: clients index it. */
+const emptyConfig: ContainerConfig = {
+  Cmd: null,
+  Entrypoint: null,
+  Env: null,
+  Labels: null,
+  OnBuild: null,
+  User: '',
+  Volumes: null,
+  WorkingDir: '',
+};
+/** Before 1.50 also what belongs to a container and says nothing of an image. */
+const emptyOlderConfig: ContainerConfig = {
+  ...emptyConfig,
+  AttachStderr: false,
+  AttachStdin: false,
+  AttachStdout: false,
+  Domainname: '',
+  Hostname: '',
+  Image: '',
+  OpenStdin: false,
+  StdinOnce: false,
+  Tty: false,
+};
+
 export function adaptImageInspect(image: ImageInspect, version: number): ImageInspect {
-  return version >= 1044 ? image : { ...image, VirtualSize: image.Size };
+  const { Container, ContainerConfig, ...rest } = image;
+  const empty = version < 1050 ? emptyOlderConfig : emptyConfig;
+  const adapted: ImageInspect = { ...rest, Config: { ...empty, ...image.Config } };
+  if (version < 1045) {
+    if (Container) adapted.Container = Container;
+    adapted.ContainerConfig = { ...emptyOlderConfig, ...ContainerConfig };
+  }
+  return version >= 1044 ? adapted : { ...adapted, VirtualSize: image.Size };
 }

@@ -44,7 +44,8 @@ export function listImages(store: LocalImageStore, { all, filters, sharedSize }:
       if (dangling === false || patterns.length > 0) continue;
       if (!all && store.parts.tables.childrenOf(row.id).length > 0) continue;
     }
-    result.push(summary(row, names, created, labels));
+    const image = summary(row, names, created, labels);
+    result.push({ ...image, Containers: store.parts.usersOf(row.id).length });
   }
   result.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
   if (sharedSize) addSharedSizes(store, result);

@@ -354,7 +354,7 @@ describe.each(cliNames)('%s', (name: CliName) => {
     expect(await ok('image', 'ls')).toMatch(/REPOSITORY\s+TAG\s+IMAGE ID\s+CREATED\s+SIZE\nbusybox\s+latest/);
     expect(await ok('system', 'df')).toMatch(/TYPE\s+TOTAL\s+ACTIVE\s+SIZE\s+RECLAIMABLE\nImages/);
     expect(await ok('version')).toMatch(/Server/);
-    expect(await ok('version', '--format', '{{.Server.APIVersion}}')).toBe('1.50\n');
+    expect(await ok('version', '--format', '{{.Server.APIVersion}}')).toBe('1.51\n');
     expect(await ok('info', '--format', '{{.Driver}}')).toBe('overlay2\n');
     expect(await ok('info')).toMatch(/Storage Driver: overlay2/);
     for (const command of ['run', 'ps', 'exec', 'logs', 'cp', 'images', 'commit'])

@@ -76,7 +76,7 @@ except docker.errors.NotFound:
 print(client.images.get('busybox').tags, client.version()['ApiVersion'])
 `);
     expect(printed).toBe(
-      "out\n{'a': 'b'}\n3 b'o\\n' b'e\\n'\nput 3 True\n137\n['py']\ngone\n['busybox:latest'] 1.50\n",
+      "out\n{'a': 'b'}\n3 b'o\\n' b'e\\n'\nput 3 True\n137\n['py']\ngone\n['busybox:latest'] 1.51\n",
     );
   },
   90_000,

@@ -18,7 +18,7 @@ function collected(): { stream: PassThrough; text: () => string } {
 }
 
 // Unversioned, as dockerode sends by default, and with an old and the newest version.
-describe.each([undefined, 'v1.41', 'v1.50'])('dockerode with version %s', (version) => {
+describe.each([undefined, 'v1.41', 'v1.51'])('dockerode with version %s', (version) => {
   const docker = () =>
     new Docker({ socketPath: fixture.daemon.socketPath, ...(version === undefined ? {} : { version }) });
 
@@ -98,7 +98,7 @@ describe.each([undefined, 'v1.41', 'v1.50'])('dockerode with version %s', (versi
 
   test('events, ping, info', async () => {
     expect((await docker().ping()).toString()).toBe('OK');
-    expect((await docker().version()).ApiVersion).toBe('1.50');
+    expect((await docker().version()).ApiVersion).toBe('1.51');
     expect(await docker().info()).toHaveProperty('NCPU');
     const stream = await docker().getEvents({ filters: { type: ['container'] } });
     let text = '';

@@ -32,7 +32,7 @@ describe('what the daemon says of itself', () => {
     const ping = await daemon.api.send('GET', '/_ping');
     expect(ping.text).toBe('OK');
     expect(ping.headers).toMatchObject({
-      'api-version': '1.50',
+      'api-version': '1.51',
       ostype: 'linux',
       'docker-experimental': 'false',
       'builder-version': '1',
@@ -44,7 +44,7 @@ describe('what the daemon says of itself', () => {
       Components: unknown[];
       Os: string;
     }>('/version');
-    expect(version).toMatchObject({ ApiVersion: '1.50', MinAPIVersion: '1.24', Os: 'linux' });
+    expect(version).toMatchObject({ ApiVersion: '1.51', MinAPIVersion: '1.24', Os: 'linux' });
     expect(version.Components.length).toBeGreaterThan(0);
     const id = await runDetached(daemon, ['sleep', '1000']);
     const info = await daemon.api.get<Record<string, unknown>>('/info');
@@ -71,13 +71,13 @@ describe('what the daemon says of itself', () => {
       '/containers/json',
       '/v1.24/containers/json',
       '/v1.41/containers/json',
-      '/v1.50/containers/json',
+      '/v1.51/containers/json',
     ]) {
       expect((await api.send('GET', path)).status, path).toBe(200);
     }
     const tooNew = await api.send('GET', '/v1.99/containers/json');
     expect(tooNew.status).toBe(400);
-    expect(tooNew.text).toContain('client version 1.99 is too new. Maximum supported API version is 1.50');
+    expect(tooNew.text).toContain('client version 1.99 is too new. Maximum supported API version is 1.51');
     const tooOld = await api.send('GET', '/v1.12/containers/json');
     expect(tooOld.status).toBe(400);
     expect(tooOld.text).toContain('client version 1.12 is too old. Minimum supported API version is 1.24');

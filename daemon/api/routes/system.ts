@@ -147,8 +147,10 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
   return {
     LayersSize: images?.LayersSize ?? 0,
     Images:
-      images?.Images.map((image) => adaptImageSummary({ ...image, Containers: counts.get(image.Id) ?? 0 }, version)) ??
-      null,
+      images?.Images.map((image) => ({
+        ...adaptImageSummary(image, version),
+        Containers: counts.get(image.Id) ?? 0,
+      })) ?? null,
     Containers: wants('container') ? containers : null,
     Volumes: wants('volume') ? await services.volumes.usage() : null,
     BuildCache: wants('build-cache') ? [] : null,

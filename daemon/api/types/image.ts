@@ -18,7 +18,7 @@ export interface ImageSummary {
   /** Only for clients before 1.44. */
   VirtualSize?: number;
   Labels: Record<string, string> | null;
-  /** -1 when they were not counted. */
+  /** -1 for clients before 1.51. */
   Containers: number;
 }
 
@@ -30,7 +30,8 @@ export interface ImageInspect {
   Comment: string;
   Created: string;
   Container?: string;
-  ContainerConfig: ContainerConfig;
+  /** Only for clients before 1.45. */
+  ContainerConfig?: ContainerConfig;
   DockerVersion: string;
   Author: string;
   Config: ContainerConfig | null;

@@ -50,7 +50,7 @@ test('the older stream type is told to clients that do not know the newer, and f
   const old = client().write(request('POST', '/v1.41/containers/a/attach?stream=1', upgrade));
   expect(await old.until('\r\n\r\n')).toContain('application/vnd.docker.raw-stream');
   server.on('attach', async () => fakeProcess({ tty: true }).attachment);
-  const terminal = client().write(request('POST', '/v1.50/containers/a/attach?stream=1', upgrade));
+  const terminal = client().write(request('POST', '/v1.51/containers/a/attach?stream=1', upgrade));
   expect(await terminal.until('\r\n\r\n')).toContain('application/vnd.docker.raw-stream');
 });
 
@@ -292,4 +292,14 @@ test('a client that has ended its side gets a plain answer, and a stream ends wi
   wait.socket.end(request('POST', '/containers/a/wait'));
   await wait.until('end');
   expect(cancel).toHaveBeenCalled();
+});
+
+test('a request line that names the server is the same request', async () => {
+  const plain = client().write(request('GET', 'http://docker/v1.51/_ping'));
+  expect(await plain.until('OK')).toMatch(/^HTTP\/1.1 200 /);
+  const root = client().write(request('GET', 'http://docker'));
+  expect(await root.until('page not found')).toMatch(/^HTTP\/1.1 404 /);
+  server.on('attach', async () => fakeProcess().attachment);
+  const attached = client().write(request('POST', 'http://docker/containers/a/attach?stream=1', upgrade));
+  expect(await attached.until('\r\n\r\n')).toMatch(/^HTTP\/1.1 101 /);
 });

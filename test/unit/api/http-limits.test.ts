@@ -42,7 +42,7 @@ test.each([
   expect(await client().write(request('GET', '/_ping')).until('OK')).toMatch(/^HTTP\/1.1 200/);
 });
 
-test.each(['http://evil.example/_ping', '//evil.example/x', '/../_ping', '*'])(
+test.each(['//evil.example/x', '/../_ping', '*', 'ftp://docker/_ping'])(
   'the target %s leads nowhere',
   async (target) => {
     const text = await client().write(request('GET', target)).until('}\n');

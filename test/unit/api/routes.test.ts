@@ -28,7 +28,7 @@ test('every answer tells versions, ping tells more', async () => {
   const ping = await get('/v1.24/_ping');
   expect(ping.body).toBe('OK');
   expect(ping.headers).toMatchObject({
-    'api-version': '1.50',
+    'api-version': '1.51',
     ostype: 'linux',
     'docker-experimental': 'false',
     server: 'Docker/28.5.2 (linux)',
@@ -39,12 +39,12 @@ test('every answer tells versions, ping tells more', async () => {
   });
   const head = await app.inject({ method: 'HEAD', url: '/_ping' });
   expect([head.statusCode, head.body, head.headers['content-length']]).toEqual([200, '', '0']);
-  expect((await get('/nothing')).headers['api-version']).toBe('1.50');
+  expect((await get('/nothing')).headers['api-version']).toBe('1.51');
 });
 
 test("the version of the path is checked, in Docker's words", async () => {
-  expect((await get('/v1.51/_ping')).json()).toEqual({
-    message: 'client version 1.51 is too new. Maximum supported API version is 1.50',
+  expect((await get('/v1.52/_ping')).json()).toEqual({
+    message: 'client version 1.52 is too new. Maximum supported API version is 1.51',
   });
   const old = await get('/v1.23/info');
   expect(old.statusCode).toBe(400);
@@ -225,12 +225,29 @@ test('names with slashes reach image routes whole', async () => {
 });
 
 test('older clients get the image fields they know', async () => {
-  const image = { Id: 'i', RepoTags: [], RepoDigests: [], Size: 5 };
+  const image = { Id: 'i', RepoTags: [], RepoDigests: [], Size: 5, Containers: 2 };
   fake.onImages('list', () => [image]);
-  expect((await get('/v1.44/images/json')).json()).toEqual([image]);
+  expect((await get('/v1.51/images/json')).json()).toEqual([image]);
+  expect((await get('/v1.50/images/json')).json()).toEqual([{ ...image, Containers: -1 }]);
   expect((await get('/v1.42/images/json')).json()).toEqual([
-    { ...image, RepoTags: ['<none>:<none>'], RepoDigests: ['<none>@<none>'], VirtualSize: 5 },
+    { ...image, Containers: -1, RepoTags: ['<none>:<none>'], RepoDigests: ['<none>@<none>'], VirtualSize: 5 },
   ]);
+});
+
+test('the config of an image has what clients index, whether it is set or not', async () => {
+  const config = { Cmd: ['sh'], Healthcheck: { Test: ['CMD', 'true'] } };
+  fake.onImages('inspect', () => ({ Id: 'i', Size: 5, Container: '', ContainerConfig: {}, Config: config }));
+  const inspected = async (version: string) => (await get(`/v${version}/images/x/json`)).json();
+  const empty = { Entrypoint: null, Env: null, Labels: null, OnBuild: null, User: '', Volumes: null, WorkingDir: '' };
+  const older = {
+    ...{ AttachStderr: false, AttachStdin: false, AttachStdout: false, Domainname: '', Hostname: '' },
+    ...{ Image: '', OpenStdin: false, StdinOnce: false, Tty: false },
+  };
+  expect(await inspected('1.51')).toEqual({ Id: 'i', Size: 5, Config: { ...config, ...empty } });
+  expect(await inspected('1.50')).toEqual({ Id: 'i', Size: 5, Config: { ...config, ...empty } });
+  expect(await inspected('1.49')).toEqual({ Id: 'i', Size: 5, Config: { ...config, ...empty, ...older } });
+  expect(await inspected('1.44')).toMatchObject({ ContainerConfig: { Cmd: null, ...empty, ...older } });
+  expect(await inspected('1.43')).toMatchObject({ VirtualSize: 5 });
 });
 
 test.each(['..%2f..%2ftw', '%2e%2e', 'a%00b', 'a%0d%0aX:1', '%zz', 'x'.repeat(9000)])(

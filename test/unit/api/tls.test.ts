@@ -134,4 +134,6 @@ test.skipIf(!hasOpenssl)('plain HTTP on the TLS port gets nothing', async () => 
 test.skipIf(!hasOpenssl)('a web page gets 403 even with a certificate', async () => {
   expect(await ping('client', { headers: { Origin: 'https://evil.example' } })).toBe(403);
   expect(await ping('client', { headers: { Host: 'evil.example' }, checkServerIdentity: () => undefined })).toBe(403);
+  const named = { path: 'http://evil.example/_ping', headers: { Host: 'localhost' } };
+  expect(await ping('client', { ...named, checkServerIdentity: () => undefined })).toBe(403);
 });

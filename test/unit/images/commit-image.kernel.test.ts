@@ -96,7 +96,7 @@ describe('commit', () => {
       RepoTags: ['committed:latest'],
     });
     expect(inspected.Config).toEqual({ Env: ['A=2', 'B=3'], Cmd: ['b'] });
-    expect(inspected.ContainerConfig.Cmd).toEqual(['sh', '-c', 'true']);
+    expect(inspected.ContainerConfig?.Cmd).toEqual(['sh', '-c', 'true']);
     expect(fixture.store.history(id)).toMatchObject([
       { Id: id, CreatedBy: 'sh -c true', Comment: 'why', Size: 1 },
       { Id: await imported, Comment: 'imported' },

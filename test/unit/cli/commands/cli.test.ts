@@ -128,9 +128,9 @@ describe('other commands', () => {
   });
 
   it('version: a field that nobody has is an error, one that may be left out is empty', async () => {
-    daemon.json('GET /version', 200, { Version: '1', ApiVersion: '1.50' });
+    daemon.json('GET /version', 200, { Version: '1', ApiVersion: '1.51' });
     const asked = (field: string) => runCli(daemon, ['version', '-f', `<{{.Server.${field}}}>`]);
-    expect(await asked('APIVersion')).toMatchObject({ status: 0, stdout: '<1.50>\n' });
+    expect(await asked('APIVersion')).toMatchObject({ status: 0, stdout: '<1.51>\n' });
     expect(await asked('BuildTime')).toMatchObject({ status: 0, stdout: '<>\n' });
     const wrong = await asked('Foo');
     expect(wrong).toMatchObject({ status: 1, stdout: '' });
@@ -144,11 +144,11 @@ describe('other commands', () => {
       else
         response
           .writeHead(400)
-          .end('{"message":"client version 1.50 is too new. Maximum supported API version is 1.41"}');
+          .end('{"message":"client version 1.51 is too new. Maximum supported API version is 1.41"}');
     });
     const result = await runCli(daemon, ['ps']);
     expect(result.status).toBe(0);
-    expect(daemon.seen.map(({ version }) => version)).toEqual(['1.50', '1.41']);
+    expect(daemon.seen.map(({ version }) => version)).toEqual(['1.51', '1.41']);
   });
 
   it('goes on after a failure, prints names in order and reports at the end', async () => {
