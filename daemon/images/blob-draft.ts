@@ -1,7 +1,7 @@
 // A blob that is made here, so that its digest is known only at its end: written aside in staging/ (emptied at every start), then moved to
 // where its digest says.
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { renameSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -57,7 +57,8 @@ export class BlobDraft implements AsyncDisposable {
     const digest = `sha256:${this.#hash.digest('hex')}`;
     using _held = this.#content.hold([digest]);
     const path = this.#content.pathOf(digest);
-    if (!existsSync(path)) {
+    // One of another size is damaged.
+    if (statSync(path, { throwIfNoEntry: false })?.size !== this.#size) {
       if (!unsynced) await this.#file.datasync();
       renameSync(this.#path, path);
       if (!unsynced) fsyncDirectory(join(path, '..'));

@@ -1,7 +1,7 @@
 // The writable layers of containers: containers/<id>/{upper,work}, and `init`, a symbolic link to the init layer below them. The link is
 // the record: it is written with the directories, so that there is nothing that could disagree.
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { isErrno } from '../../native-bindings/errno.ts';
@@ -197,6 +197,13 @@ export class ContainerLayerStore implements ContainerLayers {
     this.#layers.dropUnusedInit(init.layer);
   }
 
+  /** Closes what was mounted ahead: the files below have changed. */
+  forgetMounts(): void {
+    for (const fd of this.#ready.values()) closeFd(fd);
+    this.#ready.clear();
+    this.#spares.forgetMounts();
+  }
+
   makeRoom(): Promise<void> {
     return this.#trash.empty();
   }
@@ -223,7 +230,9 @@ export class ContainerLayerStore implements ContainerLayers {
 
   #known(top: number | undefined, mountPoints: readonly MountPoint[]): LayerHold | undefined {
     const layer = this.#layers.byKey(this.#keyOf(top, mountPoints));
-    return layer === undefined ? undefined : this.#layers.hold(layer.number);
+    // One whose files were lost is made again.
+    if (layer === undefined || !existsSync(this.#layers.dirOf(layer.number))) return undefined;
+    return this.#layers.hold(layer.number);
   }
 
   #keyOf(top: number | undefined, mountPoints: readonly MountPoint[]): string {

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { isErrno } from '../../native-bindings/errno.ts';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { BlobDraft } from './blob-draft.ts';
@@ -55,7 +56,8 @@ export class ContentStore {
   put(bytes: Uint8Array): string {
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
     const path = this.pathOf(digest);
-    if (!existsSync(path)) {
+    // One that was damaged is written again.
+    if (!existsSync(path) || !readFileSync(path).equals(bytes)) {
       writeDurably(join(this.#staging, randomBytes(8).toString('hex')), bytes, path);
       fsyncDirectory(this.#blobs);
     }
@@ -71,6 +73,19 @@ export class ContentStore {
     if (actual !== digest)
       throw new EngineError('system', `read ${digest}: the stored blob has the digest ${actual}: it is damaged`);
     return bytes;
+  }
+
+  /** Whether a blob that is there still is what its name says. Reads all of it. */
+  async isWhole(digest: string): Promise<boolean> {
+    const hash = createHash('sha256');
+    try {
+      for await (const piece of this.open(digest)) hash.update(piece as Buffer);
+    } catch (error) {
+      // It cannot be read at all, or has gone meanwhile.
+      if (isErrno(error, 'EIO', 'ENOENT')) return false;
+      throw error;
+    }
+    return `sha256:${hash.digest('hex')}` === digest;
   }
 
   /** A blob's bytes. It was verified when it came; whoever it is sent to verifies it again. */

@@ -1,7 +1,7 @@
 // Unpacked layers: layers/<n> and their rows. A layer is visible (has a row) only when it is whole: unpacked aside by a jail, synced,
 // renamed, then the row. Layers are kept while an image, a container or somebody who is making one holds them.
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
@@ -142,6 +142,8 @@ export class LayerStore {
       throw new EngineError('invalid', `max depth exceeded: more than ${MAX_LAYERS} layers`);
     const key = staged.key ?? chainId(below?.key, staged.diffId);
     const known = this.#byKey.get(key);
+    // One whose files were lost gets these.
+    if (known !== undefined && !existsSync(this.dirOf(known.number))) return this.replace({ directory }, known.number);
     if (known !== undefined) return this.hold(known.number);
     return this.#publish(directory, {
       number: this.#last + 1,
@@ -152,6 +154,15 @@ export class LayerStore {
       sizeBytes: staged.sizeBytes,
       tarBytes: staged.tarBytes,
     });
+  }
+
+  /** Other files take the place of a layer's: as many as it should have. Nothing may be mounted on what was there. */
+  replace({ directory }: Pick<StagedLayer, 'directory'>, number: number): LayerHold {
+    const path = this.dirOf(number);
+    this.#trash.discard(path);
+    renameSync(directory, path);
+    fsyncDirectory(this.#root.layers);
+    return this.hold(number);
   }
 
   /** Forgets all layers that nobody uses: `used` are the tops of images and containers. Returns what went, highest first. */
@@ -182,6 +193,12 @@ export class LayerStore {
 
   setUsage(number: number, bytes: number): void {
     this.#db.run('UPDATE layers SET disk_bytes = ? WHERE number = ?', bytes, number);
+  }
+
+  /** For layers whose bytes were counted in another way. */
+  setSize(number: number, sizeBytes: number): void {
+    this.#db.run('UPDATE layers SET size_bytes = ? WHERE number = ?', sizeBytes, number);
+    this.#remember({ ...this.get(number), sizeBytes });
   }
 
   /** For layers of versions that did not count them. */

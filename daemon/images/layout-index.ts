@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
+import { isFullDisk } from './full-disk.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
 import type { ImageParts } from './image-store.ts';
 import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
@@ -23,6 +24,7 @@ export class LayoutIndex {
   /** By image; true as long as no blob came or went. */
   #made = new Map<string, Descriptor>();
   #madeAt = -1;
+  readonly #damaged = new Set<string>();
   /** Of the manifests that were made for it and that no row names. */
   #held: Disposable | undefined;
 
@@ -64,7 +66,8 @@ export class LayoutIndex {
     const known = this.#madeAt === this.#parts.blobs.version ? this.#made : new Map<string, Descriptor>();
     const made = new Map<string, Descriptor>();
     for (const { repository, tag, imageId } of this.#parts.tables.allTags()) {
-      const manifest = made.get(imageId) ?? known.get(imageId) ?? this.#manifestOf(imageId).descriptor;
+      const manifest = made.get(imageId) ?? known.get(imageId) ?? this.#tryManifest(imageId);
+      if (manifest === undefined) continue;
       made.set(imageId, manifest);
       const name = familiar({ repository, tag, digest: undefined });
       manifests.push({
@@ -98,6 +101,18 @@ export class LayoutIndex {
     if (stale.length === 0) return;
     const used = blobs.used();
     for (const { digest } of stale) if (!used.has(digest) && !content.isHeld(digest)) content.remove(digest);
+  }
+
+  /** undefined, and told once, for an image that is damaged: the others are there. */
+  #tryManifest(imageId: string): Descriptor | undefined {
+    try {
+      return this.#manifestOf(imageId).descriptor;
+    } catch (error) {
+      if (isFullDisk(error)) throw error;
+      if (!this.#damaged.has(imageId)) this.#onError(error);
+      this.#damaged.add(imageId);
+      return undefined;
+    }
   }
 
   /** Readers of a layout see OCI manifests only: for one in Docker's form another is made, of the same blobs. */

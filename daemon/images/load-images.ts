@@ -3,11 +3,12 @@
 import type { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 import { ArchiveSpool, type SpooledFile } from './archive-spool.ts';
+import { type Damage, findDamage, repairLayer } from './damaged-layers.ts';
 import { decompressed } from './decompress.ts';
 import type { LoadOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { LayerStaging } from './layer-staging.ts';
-import { chainId } from './layer-store.ts';
+import { chainId, type Layer } from './layer-store.ts';
 import { checkLayer, type LoadedLayer } from './load-layer.ts';
 import { type PlannedImage, type PlannedLayer, planLoad } from './load-plan.ts';
 import { holdTree } from './overlay.ts';
@@ -28,7 +29,8 @@ export async function loadImages(store: LocalImageStore, archive: Readable, opti
   await spool.read(source, (file) => staging.guess(file), options.signal);
   const images = await planLoad(spool, options.platform);
   using holds = new DisposableStack();
-  const wanted = wantedLayers(store, images, holds);
+  const damage = await findDamage(parts, knownLayers(store, images, holds), { reads: true });
+  const wanted = wantedLayers(store, images, damage, holds);
   const loaded = new Map<string, LoadedLayer>();
   for (const [key, { planned, file }] of wanted) {
     const layer = await staging.get(file);
@@ -41,7 +43,7 @@ export async function loadImages(store: LocalImageStore, archive: Readable, opti
   await staging.stop();
   await spool[Symbol.asyncDispose]();
   if (wanted.size > 0) await syncStore(store);
-  publishAll(store, wanted, loaded, holds);
+  await publishAll(store, wanted, loaded, damage, holds);
   record(store, images, options);
 }
 
@@ -51,10 +53,27 @@ async function syncStore({ parts }: LocalImageStore): Promise<void> {
   await parts.jail.run<'sync'>({ do: 'sync', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
 }
 
-/** The layers that are not here yet, by chain id, parents first. Those that are here are held. */
+/** Those that are here, held. */
+function knownLayers(store: LocalImageStore, images: readonly PlannedImage[], holds: DisposableStack): Layer[] {
+  const known: Layer[] = [];
+  for (const { layers } of images) {
+    let key: string | undefined;
+    for (const { diffId } of layers) {
+      key = chainId(key, diffId);
+      const layer = store.parts.layers.byKey(key);
+      if (layer === undefined) continue;
+      holds.use(store.parts.layers.hold(layer.number));
+      known.push(layer);
+    }
+  }
+  return known;
+}
+
+/** The layers that are not here yet, or not whole, by chain id, parents first. Those that are here are held. */
 function wantedLayers(
   store: LocalImageStore,
   images: readonly PlannedImage[],
+  damage: ReadonlyMap<string, Damage>,
   holds: DisposableStack,
 ): Map<string, WantedLayer> {
   const wanted = new Map<string, WantedLayer>();
@@ -66,7 +85,8 @@ function wantedLayers(
       const key = chainId(parentKey, planned.diffId);
       const known = store.parts.layers.byKey(key);
       const { file } = planned;
-      if (known !== undefined) holds.use(store.parts.layers.hold(known.number));
+      const isWhole = known !== undefined && !(damage.has(key) && file !== undefined);
+      if (isWhole) holds.use(store.parts.layers.hold(known.number));
       else if (file === undefined) missing.set(key, planned.name);
       else if (!wanted.has(key)) wanted.set(key, { planned, file, parentKey });
       parentKey = key;
@@ -79,18 +99,24 @@ function wantedLayers(
 }
 
 /** Parents first: a layer's row names its parent's. */
-function publishAll(
+async function publishAll(
   store: LocalImageStore,
   wanted: ReadonlyMap<string, WantedLayer>,
   staged: ReadonlyMap<string, LoadedLayer>,
+  damage: ReadonlyMap<string, Damage>,
   holds: DisposableStack,
-): void {
+): Promise<void> {
   const { layers, blobs } = store.parts;
   for (const [key, { planned, parentKey }] of wanted) {
     const loaded = staged.get(key);
     if (loaded === undefined) throw new EngineError('system', `load layer ${planned.diffId}: it was not unpacked`);
     const parent = parentKey === undefined ? undefined : layers.byKey(parentKey)?.number;
-    holds.use(layers.publish(loaded.staged, parent));
+    const broken = damage.get(key) === 'files' ? layers.byKey(key) : undefined;
+    holds.use(
+      broken === undefined
+        ? layers.publish(loaded.staged, parent)
+        : await repairLayer(store.parts, loaded.staged, broken),
+    );
     blobs.addLayerBlob(planned.diffId, loaded.kept);
   }
 }

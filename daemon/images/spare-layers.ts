@@ -88,6 +88,10 @@ export class SpareLayers {
     return true;
   }
 
+  forgetMounts(): void {
+    for (const spare of this.#spares) letGo(spare);
+  }
+
   #prepare(spare: Spare): void {
     const ready = this.#spares.filter(({ root }) => root !== undefined).length;
     if (!this.#spares.includes(spare) || ready >= MAX_READY) return;

@@ -2,8 +2,10 @@
 // Until then nothing of it can be seen; after it the rows follow in one go.
 import { createHash } from 'node:crypto';
 import { EngineError } from '../../errors/engine-error.ts';
+import { type Damage, findDamage } from '../damaged-layers.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from '../image-config.ts';
 import type { ImageParts } from '../image-store.ts';
+import type { ImageRow } from '../image-tables.ts';
 import { chainId, type LayerHold } from '../layer-store.ts';
 import { holdTree } from '../overlay.ts';
 import { noted } from '../progress.ts';
@@ -49,13 +51,15 @@ export async function pullImageContent(work: ImageWork, context: FlightContext):
   ];
   try {
     const known = parts.tables.get(manifest.config.digest);
-    if (known !== undefined) {
+    const damage = known === undefined ? none : await damageOf(parts, known);
+    const isWhole = damage.size === 0 && readStored(parts, manifest.config.digest) !== undefined;
+    if (known !== undefined && isWhole) {
       if (known.topLayer !== undefined) held.push(parts.layers.hold(known.topLayer));
       return new PulledImage(parts.content.get(known.id, MAX_CONFIG_BYTES), known.topLayer, held);
     }
     const bytes = await readConfig(work, context.signal);
     const config = checkConfig(bytes, manifest);
-    const top = await pullLayers(work, config, context, held);
+    const top = await pullLayers(work, config, damage, context, held);
     return new PulledImage(bytes, top, held);
   } catch (error) {
     for (const hold of held) hold[Symbol.dispose]();
@@ -63,9 +67,27 @@ export async function pullImageContent(work: ImageWork, context: FlightContext):
   }
 }
 
+const none: ReadonlyMap<string, Damage> = new Map();
+
+/** What a disk has taken of it is pulled again. */
+async function damageOf(parts: ImageParts, { topLayer }: ImageRow): Promise<ReadonlyMap<string, Damage>> {
+  using _held = topLayer === undefined ? undefined : parts.layers.hold(topLayer);
+  return await findDamage(parts, parts.layers.chain(topLayer), { reads: false });
+}
+
+/** undefined: it is not here, or not what its name says. */
+function readStored({ content }: ImageParts, digest: string): Buffer | undefined {
+  try {
+    return content.has(digest) ? content.get(digest, MAX_CONFIG_BYTES) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 async function readConfig({ parts, manifest, fetchBlob, hasMirrors }: ImageWork, signal: AbortSignal): Promise<Buffer> {
   const { config } = manifest;
-  if (parts.content.has(config.digest)) return parts.content.get(config.digest, MAX_CONFIG_BYTES);
+  const stored = readStored(parts, config.digest);
+  if (stored !== undefined) return stored;
   const fetch = async (origin: boolean): Promise<Buffer> => {
     const bytes = await fetchBlob(config, MAX_CONFIG_BYTES, signal, origin);
     const actual = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -96,6 +118,7 @@ function checkConfig(bytes: Buffer, manifest: ImageManifest): ImageConfig {
 async function pullLayers(
   work: ImageWork,
   config: ImageConfig,
+  known: ReadonlyMap<string, Damage>,
   context: FlightContext,
   held: Disposable[],
 ): Promise<number | undefined> {
@@ -111,6 +134,11 @@ async function pullLayers(
     present.push(parts.layers.hold(layer.number));
   }
   held.push(...present);
+  const layers = present.map(({ layer }) => layer);
+  // What is found is taken away: so the first to look knows more.
+  const damage = new Map([...(await findDamage(parts, layers, { reads: false })), ...known]);
+  const whole = present.findIndex(({ layer }) => damage.has(layer.key));
+  if (whole >= 0) present.length = whole;
   manifest.layers.forEach(({ digest }, i) => {
     context.onProgress(noted(i < present.length ? 'Already exists' : 'Pulling fs layer', shortDigest(digest)));
   });
@@ -125,7 +153,7 @@ async function pullLayers(
   );
   held.push(...shares);
   await sync(parts, shares);
-  return publish(work, shares, present.at(-1)?.layer.number, held);
+  return publish(work, shares, present.at(-1)?.layer.number, damage, held);
 }
 
 /** One for all layers: what is staged, and the blobs, are on the disk before a row names them. */
@@ -138,19 +166,22 @@ async function sync(parts: ImageParts, shares: readonly Share<PulledLayer>[]): P
   await Promise.all(shares.map(({ result }) => result.incoming?.result.writer.sync()));
 }
 
-function publish(
+async function publish(
   { parts }: ImageWork,
   shares: readonly Share<PulledLayer>[],
   base: number | undefined,
+  damage: ReadonlyMap<string, Damage>,
   held: Disposable[],
-): number | undefined {
+): Promise<number | undefined> {
   const writers = shares.flatMap(({ result: { incoming, blob } }) =>
     incoming === undefined || parts.content.has(blob.digest) ? [] : [incoming.result.writer],
   );
   if (writers.length > 0) parts.content.publish(new Set(writers));
   let top = base;
   for (const { result } of shares) {
-    const hold = result.publish(parts.layers, top);
+    const key = chainId(top === undefined ? undefined : parts.layers.get(top).key, result.diffId);
+    const broken = damage.get(key) === 'files' ? parts.layers.byKey(key) : undefined;
+    const hold = broken === undefined ? result.publish(parts.layers, top) : await result.repair(parts, broken);
     held.push(hold);
     top = hold.layer.number;
   }

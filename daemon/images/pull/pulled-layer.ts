@@ -4,9 +4,10 @@ import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../errors/engine-error.ts';
+import { repairLayer } from '../damaged-layers.ts';
 import { decompressed } from '../decompress.ts';
 import type { ImageParts } from '../image-store.ts';
-import type { LayerHold, StagedLayer } from '../layer-store.ts';
+import type { Layer, LayerHold, StagedLayer } from '../layer-store.ts';
 import { holdTree } from '../overlay.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
 import { type LayerCompression, layerTypeOf } from '../registry/media-types.ts';
@@ -62,6 +63,12 @@ export class PulledLayer implements Closable {
   publish(layers: ImageParts['layers'], parent: number | undefined): LayerHold {
     this.#published ??= layers.publish(this.#staged, parent);
     return layers.hold(this.#published.layer.number);
+  }
+
+  /** As `publish`, in the place of files that are damaged. */
+  async repair(parts: ImageParts, layer: Layer): Promise<LayerHold> {
+    this.#published ??= await repairLayer(parts, this.#staged, layer);
+    return parts.layers.hold(layer.number);
   }
 
   async close(): Promise<void> {

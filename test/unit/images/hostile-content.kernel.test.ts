@@ -1,7 +1,7 @@
 // Registries and archives that lie about what they have: what was here before stays what it is, and can be saved, pushed and removed.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
@@ -235,4 +235,30 @@ test('an image whose config is damaged is listed, hides no other, and can be rem
   expect(list()).toEqual([]);
   await pull('good.test/f', config, [{ bytes: layer }]);
   expect(fixture.store.inspect('good.test/f:1').Comment).toBe('damaged');
+});
+
+test('what a disk has taken of an image is there again after a pull of it', async () => {
+  const config = configOf('repaired');
+  const again = () => pull('good.test/g', config, [{ bytes: layer }]);
+  await again();
+  const id = fixture.store.get('good.test/g:1').id;
+  const { layers, tables, content } = fixture.localStore.parts;
+  const directory = layers.dirOf(tables.get(id)?.topLayer ?? 0);
+  const blob = content.pathOf(digestOf(layer));
+  const damages = [
+    () => rmSync(directory, { recursive: true }),
+    () => rmSync(`${directory}/hello`),
+    () => rmSync(blob),
+    () => writeFileSync(blob, 'rot'),
+    () => rmSync(content.pathOf(id)),
+    () => writeFileSync(content.pathOf(id), 'rot'),
+  ];
+  for (const [n, damage] of damages.entries()) {
+    damage();
+    await again();
+    expect(readFileSync(`${directory}/hello`, 'utf8'), `damage ${n}`).toBe('hello'.repeat(1000));
+    expect(digestOf(readFileSync(blob)), `damage ${n}`).toBe(digestOf(layer));
+    expect(content.get(id, 10_000).equals(config), `damage ${n}`).toBe(true);
+  }
+  await fixture.store.remove('good.test/g:1', { force: false, noPrune: false });
 });
