@@ -26,8 +26,13 @@ export const CreateBody = Type.Object(
   { description: 'Docker calls this ContainerCreateRequest.', [bodyNeeded]: true },
 );
 
-/** POST /containers/{id}/update: limits and the restart policy. */
-export const UpdateBody = HostConfig;
+/** POST /containers/{id}/update: limits and the restart policy. Whatever else of HostConfig is sent is passed over, as docker does. */
+export const UpdateBody = Type.Pick(HostConfig, [
+  ...['CpuShares', 'CpuPeriod', 'CpuQuota', 'CpuRealtimePeriod', 'CpuRealtimeRuntime', 'NanoCpus', 'CpuPercent'],
+  ...['CpusetCpus', 'CpusetMems', 'Memory', 'MemoryReservation', 'MemorySwap', 'OomKillDisable', 'PidsLimit'],
+  ...['BlkioWeight', 'BlkioWeightDevice', 'BlkioDeviceReadBps', 'BlkioDeviceWriteBps', 'BlkioDeviceReadIOps'],
+  ...['BlkioDeviceWriteIOps', 'IOMaximumIOps', 'IOMaximumBandwidth', 'RestartPolicy', 'RestartUnhealthy'],
+] as const);
 
 /** POST /commit: what the image shall say; may be absent. */
 export const CommitBody = Type.Union([ContainerConfig, Type.Null()]);

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import type { Body } from './containers.ts';
 
 const isV1 = existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes');
-const disk = ['/dev/vda', '/dev/sda', '/dev/nvme0n1'].find((path) => existsSync(path));
+/** A disk that the kernel has, for limits of devices. */
+export const disk = ['/dev/vda', '/dev/sda', '/dev/nvme0n1'].find((path) => existsSync(path));
 
 /** Accepted and shown, and without effect on a container: in docker too. */
 export const without: Readonly<Record<string, string>> = {

@@ -1,14 +1,17 @@
 // The fields of the smaller bodies (exec, networks, connections, volumes): each does something that is seen without asking the engine what it
 // was told, or is refused, or stands in the list of what does nothing. A new field without a proof fails.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ExecBody, ExecStartBody } from '../../daemon/api/schemas.ts';
+import { ExecBody, ExecStartBody, UpdateBody } from '../../daemon/api/schemas.ts';
 import {
   NetworkConnectRequest,
   NetworkCreateRequest,
   NetworkDisconnectRequest,
 } from '../../daemon/api/types/network.ts';
 import { VolumeCreateRequest } from '../../daemon/api/types/volume.ts';
+import { disk } from '../harness/container-fields.ts';
+import { changed, traitsOf } from '../harness/container-traits.ts';
 import { create, exec, inspect, run, runDetached } from '../harness/containers.ts';
+import { eventually } from '../harness/eventually.ts';
 import { hijack } from '../harness/raw-stream.ts';
 import { fieldsOf } from '../harness/schema-fields.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
@@ -217,6 +220,69 @@ const disconnections: Proofs = {
   },
 };
 
+/** What an update of a running container changes of it, as it is seen from outside of the engine. */
+async function updated(asked: object, had: object = {}): Promise<string> {
+  const id = await sleeping({ HostConfig: had });
+  const before = await traitsOf(fixture.daemon, id);
+  const answer = await api().send('POST', `/containers/${id}/update`, { body: asked });
+  const words = answer.status === 200 ? (answer.json as { Warnings: string[] | null }).Warnings : [answer.text];
+  const after = await traitsOf(fixture.daemon, id);
+  return [...changed(before, after), ...(words ?? [])].join('\n');
+}
+const shows = (asked: object, what: RegExp, had?: object) => async () =>
+  expect(await updated(asked, had)).toMatch(what);
+const ofDevice = (name: string) => ({
+  [`${name}[].Path`]: shows({ [name]: [{ Path: '/nosuch', Rate: 1048576 }] }, /nosuch/),
+  [`${name}[].Rate`]: shows(
+    { [name]: [{ Path: disk ?? '/dev/null', Rate: 1048576 }] },
+    /\+ (blkio|io)\..*1048576|not a (block )?device/,
+  ),
+});
+const memory = { Memory: 64 << 20 };
+const updates: Proofs = {
+  CpuShares: shows({ CpuShares: 512 }, /\+ cpu\.(shares 512|weight 20)/),
+  CpuPeriod: shows({ CpuPeriod: 50000 }, /\+ cpu\.(cfs_period_us 50000|max 20000 50000)/, { CpuQuota: 20000 }),
+  CpuQuota: shows({ CpuQuota: 20000 }, /\+ cpu\.(cfs_quota_us 20000|max 20000 100000)/),
+  CpuRealtimePeriod: shows({ CpuRealtimePeriod: 1000 }, /cpu-rt/),
+  CpuRealtimeRuntime: shows({ CpuRealtimeRuntime: 1000 }, /cpu-rt/),
+  NanoCpus: shows({ NanoCpus: 5e8 }, /\+ cpu\.(cfs_quota_us 50000|max 50000 100000)/),
+  CpuPercent: shows({ CpuPercent: 1 }, /does not support CPU percent/),
+  CpusetCpus: shows({ CpusetCpus: '0' }, /\+ cpuset\.cpus 0$/m),
+  CpusetMems: shows({ CpusetMems: '63' }, /63/),
+  Memory: shows(memory, /\+ memory\.(limit_in_bytes|max) 67108864/),
+  MemoryReservation: shows({ MemoryReservation: 32 << 20 }, /\+ memory\.(soft_limit_in_bytes|low) 33554432/, memory),
+  MemorySwap: shows(
+    { MemorySwap: 100 << 20 },
+    /\+ memory\.(memsw\.limit_in_bytes 104857600|swap\.max 37748736)|swap/,
+    memory,
+  ),
+  OomKillDisable: shows({ OomKillDisable: true }, /\+ memory\.oom_control oom_kill_disable 1|OomKillDisable/, memory),
+  PidsLimit: shows({ PidsLimit: 77 }, /\+ pids\.max 77/),
+  BlkioWeight: shows({ BlkioWeight: 300 }, /\+ (blkio|io)\..*weight|weight/),
+  'BlkioWeightDevice[].Path': shows({ BlkioWeightDevice: [{ Path: '/nosuch', Weight: 300 }] }, /nosuch|weight_device/),
+  'BlkioWeightDevice[].Weight': shows(
+    { BlkioWeightDevice: [{ Path: disk ?? '/dev/null', Weight: 1 }] },
+    /weight|device/i,
+  ),
+  ...ofDevice('BlkioDeviceReadBps'),
+  ...ofDevice('BlkioDeviceWriteBps'),
+  ...ofDevice('BlkioDeviceReadIOps'),
+  ...ofDevice('BlkioDeviceWriteIOps'),
+  IOMaximumIOps: shows({ IOMaximumIOps: 1 }, /does not support Maximum IO/),
+  IOMaximumBandwidth: shows({ IOMaximumBandwidth: 1 }, /does not support Maximum IO/),
+  'RestartPolicy.Name': async () => {
+    const id = await sleeping();
+    await api().post(`/containers/${id}/update`, { RestartPolicy: { Name: 'always' } });
+    process.kill((await inspect(fixture.daemon, id)).State.Pid, 'SIGKILL');
+    await eventually('a restart', async () => (await inspect(fixture.daemon, id)).RestartCount > 0);
+  },
+  'RestartPolicy.MaximumRetryCount': shows(
+    { RestartPolicy: { Name: 'always', MaximumRetryCount: 3 } },
+    /maximum retry count can only be used with 'on-failure'/,
+  ),
+};
+const updatesElsewhere: Readonly<Record<string, string>> = { RestartUnhealthy: 'health' };
+
 const refusedVolume = async (body: object, status: number) =>
   expect((await api().send('POST', '/volumes/create', { body })).status).toBe(status);
 const volumes: Proofs = {
@@ -249,6 +315,7 @@ describe.each([
   ['a network', NetworkCreateRequest, networks, networksWithout],
   ['a connection', NetworkConnectRequest, connections, {}],
   ['a disconnection', NetworkDisconnectRequest, disconnections, {}],
+  ['an update', UpdateBody, updates, updatesElsewhere],
   ['a volume', VolumeCreateRequest, volumes, {}],
 ])('%s', (_, schema, proofs, without) => {
   test('every field has a proof', () => {
