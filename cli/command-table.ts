@@ -230,7 +230,10 @@ const missing: readonly (readonly [paths: readonly string[], what: string])[] = 
   [['build', 'builder', 'buildx', 'image build'], 'is not there yet: this engine has no builder'],
   [['checkpoint'], 'is not there yet: containers cannot be checkpointed'],
   [['compose'], 'is not there: docker-compose works with this engine when DOCKER_HOST names its socket'],
-  [['context'], 'is not there: -H and DOCKER_HOST choose a daemon'],
+  [
+    ['context'],
+    "is not there: docker's contexts are used (--context, DOCKER_CONTEXT, currentContext), not made or changed",
+  ],
   [['plugin'], 'is not there: this engine has no plugins'],
   [['trust'], 'is not there: signatures are not checked; pin an image by its digest'],
   [

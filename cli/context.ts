@@ -11,6 +11,6 @@ export interface Cli {
   out: Output;
   err: Output;
   client: ApiClient;
-  /** ~/.docker/config.json, read at first use. */
+  /** ~/.docker/config.json, as far as it is no secret. */
   config(): ConfigFile;
 }

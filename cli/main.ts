@@ -3,11 +3,12 @@
 
 import type { Command } from './command.ts';
 import { type CommandEntry, findCommand, type Lookup } from './command-table.ts';
+import { readConfigFile } from './config-file.ts';
 import type { Cli } from './context.ts';
 import { createCli } from './create-cli.ts';
 import { CliError, messageOf } from './errors.ts';
 import { FlagError, parseFlags } from './flags/parse.ts';
-import { type GlobalOptions, globalFlags, resolveGlobalOptions } from './global-options.ts';
+import { configDirectoryOf, globalFlags, resolveGlobalOptions } from './global-options.ts';
 import { Output } from './terminal/output.ts';
 
 const program = 'tsdocker';
@@ -39,26 +40,35 @@ async function dispatch(argv: readonly string[], out: Output, err: Output): Prom
     return 0;
   }
   const [first] = parsed.args;
-  if (parsed.help || first === undefined || first === 'help') {
-    const rest = first === 'help' ? parsed.args.slice(1) : [];
-    return showHelp(findCommand(rest), rest, out);
+  if (first === 'help') {
+    const usage = `Usage:  ${program} help [command]`;
+    const hint = `${usage}\n\nRun '${program} help --help' for more information`;
+    const asked = withUsage(() => parseFlags({}, parsed.args.slice(1), { interspersed: true }), hint);
+    if (asked.help || (asked.args[0] === 'help' && asked.args.length === 1)) {
+      out.line(`${usage}\n\nHelp about the command`);
+      return 0;
+    }
+    const found = findCommand(asked.args);
+    const [foreign] = found.rest;
+    if (foreign !== undefined && found.kind !== 'missing') throw new CliError(`unknown help topic: ${foreign}`);
+    return showHelp(found, asked.args, out);
   }
+  // Without a word it is a question, not an answer.
+  if (parsed.help || first === undefined) return showHelp(findCommand([]), [], parsed.help ? out : err);
   // `tsdocker daemon OPTIONS` belongs to the daemon's own parser, unread.
   if (first === 'daemon') {
     const { runDaemon } = await import('./daemon-process.ts');
     return runDaemon(parsed.args.slice(1));
   }
-  const options = resolveGlobalOptions(parsed.values, parsed.changed, process.env);
-  return runCommand(findCommand(parsed.args), parsed.args, options, out, err);
+  const { values, changed, args } = parsed;
+  const warn = (message: string) => err.line(`WARNING: ${message}`);
+  const config = readConfigFile(configDirectoryOf(values, changed, process.env), warn);
+  const options = resolveGlobalOptions(values, changed, process.env, config);
+  return runCommand(findCommand(args), args, createCli({ program, options, config, out, err }));
 }
 
-async function runCommand(
-  found: Lookup,
-  words: string[],
-  options: GlobalOptions,
-  out: Output,
-  err: Output,
-): Promise<number> {
+async function runCommand(found: Lookup, words: string[], cli: Cli): Promise<number> {
+  const { out, err } = cli;
   if (found.kind !== 'command') {
     const flags = found.rest[0]?.startsWith('-') ? found.rest[0] : undefined;
     if (found.kind === 'group' && (found.rest.length === 0 || flags === '--help' || flags === '-h')) {
@@ -80,7 +90,6 @@ async function runCommand(
     return 0;
   }
   checkArgumentCount(entry, command, parsed.args.length, usage);
-  const cli: Cli = createCli(program, options, out, err);
   try {
     return await command.run(cli, parsed);
   } finally {

@@ -30,6 +30,10 @@ export interface Hijacked {
 export interface ApiClientOptions {
   host: string;
   tls: TlsFiles | undefined;
+  /** Spoken whatever the daemon says; undefined: the newest that both know. */
+  version?: string | undefined;
+  /** Sent with every request, beside this client's own. */
+  headers?: Readonly<Record<string, string>>;
   /** Called when nobody listens; may start a daemon and answer true: then the call is tried once more. */
   onRefused(): Promise<boolean>;
 }
@@ -43,10 +47,15 @@ export class ApiClient {
   #version = clientApiVersion;
   #idle: Socket[] = [];
   #negotiated = false;
+  #isFixed = false;
 
   constructor(options: ApiClientOptions) {
     this.host = options.host;
     this.#options = options;
+    if (options.version !== undefined) {
+      this.#version = options.version;
+      this.#isFixed = true;
+    }
   }
 
   /** The version spoken with this daemon, as far as it is known. */
@@ -99,7 +108,8 @@ export class ApiClient {
 
   /** Headers of /_ping; settles the API version. */
   async ping(): Promise<Map<string, string>> {
-    const response = await this.#send({ method: 'GET', target: '/_ping', headers: { 'User-Agent': userAgent } });
+    const headers = { ...this.#options.headers, 'User-Agent': userAgent };
+    const response = await this.#send({ method: 'GET', target: '/_ping', headers });
     await response.body.bytes();
     this.#useServerVersion(response.headers.get('api-version'));
     this.#negotiated = true;
@@ -112,7 +122,11 @@ export class ApiClient {
   }
 
   #wireRequest(method: WireRequest['method'], path: string, options: RequestOptions): WireRequest {
-    const headers: Record<string, string> = { 'User-Agent': userAgent, ...options.headers };
+    const headers: Record<string, string> = {
+      ...this.#options.headers,
+      'User-Agent': userAgent,
+      ...options.headers,
+    };
     let body = options.body;
     if (options.json !== undefined) {
       headers['Content-Type'] = 'application/json';
@@ -134,7 +148,7 @@ export class ApiClient {
   }
 
   #useServerVersion(version: string | undefined): boolean {
-    if (version === undefined || !/^1\.\d{1,3}$/.test(version)) return false;
+    if (this.#isFixed || version === undefined || !/^1\.\d{1,3}$/.test(version)) return false;
     if (Number(version.slice(2)) >= Number(this.#version.slice(2))) return false;
     this.#version = version;
     return true;

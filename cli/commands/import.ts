@@ -1,6 +1,7 @@
 import { atLeast, defineCommand } from '../command.ts';
 import { listFlag, stringFlag } from '../flags/flag.ts';
 import { openInput } from '../options/input-file.ts';
+import { platformFlag } from '../options/platform.ts';
 import { parseReference } from '../options/reference.ts';
 import { showProgress } from '../views/progress.ts';
 
@@ -11,7 +12,7 @@ export const importImage = defineCommand({
   flags: {
     change: listFlag('change,c', 'Apply Dockerfile instruction to the created image'),
     message: stringFlag('message,m', 'Set commit message for imported image'),
-    platform: stringFlag('platform', 'Set platform if server is multi-platform capable'),
+    platform: platformFlag(),
   },
   arguments: atLeast(1),
   async run({ cli, flags, args: [source = '', reference] }) {

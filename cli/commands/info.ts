@@ -31,7 +31,7 @@ export const info = defineCommand({
     const client = [
       'Client:',
       ` Version:    ${clientVersion}`,
-      ' Context:    default',
+      ` Context:    ${cli.options.context}`,
       ` Debug Mode: ${cli.options.debug}`,
     ];
     cli.out.print(`${client.join('\n')}\n\nServer:\n`);

@@ -22,7 +22,7 @@ export const networkLs = defineCommand({
   arguments: none,
   async run({ cli, flags }) {
     const list = await cli.client.get<Network[]>('/networks', { filters: filtersQuery(flags.filter) });
-    const source = flags.format || 'table';
+    const source = flags.format || (flags.quiet ? 'table' : cli.config().networksFormat || 'table');
     const format = parseListFormat(flags.quiet && source === 'table' ? '{{.ID}}' : source, networkTable);
     const inOrder = new Intl.Collator('en', { numeric: true });
     list.sort((a, b) => inOrder.compare(a.Name, b.Name));

@@ -1,8 +1,9 @@
 import { defineCommand, exactly } from '../command.ts';
 import { registryHeaders } from '../credentials/open-store.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
+import { boolFlag } from '../flags/flag.ts';
 import { contentTrustFlag, refuseContentTrust } from '../options/content-trust.ts';
+import { platformFlag } from '../options/platform.ts';
 import { parseReference } from '../options/reference.ts';
 import { showProgress } from '../views/progress.ts';
 
@@ -13,7 +14,7 @@ export const pull = defineCommand({
   flags: {
     allTags: boolFlag('all-tags,a', 'Download all tagged images in the repository'),
     disableContentTrust: contentTrustFlag('verification'),
-    platform: stringFlag('platform', 'Set platform if server is multi-platform capable'),
+    platform: platformFlag(),
     quiet: boolFlag('quiet,q', 'Suppress verbose output'),
   },
   arguments: exactly(1),

@@ -83,7 +83,7 @@ export function clientInfo(cli: Cli) {
     NodeVersion: process.version,
     Os: process.platform,
     Arch: goArchitecture(),
-    Context: 'default',
+    Context: cli.options.context,
   };
 }
 

@@ -50,7 +50,7 @@ export const listVolumes = defineCommand({
   arguments: none,
   async run({ cli, flags }) {
     const { Volumes } = await cli.client.get<VolumeListResponse>('/volumes', { filters: filtersQuery(flags.filter) });
-    const source = flags.format || (flags.quiet ? '{{.Name}}' : 'table');
+    const source = flags.format || (flags.quiet ? '{{.Name}}' : cli.config().volumesFormat || 'table');
     const format = parseListFormat(flags.quiet && source === 'table' ? '{{.Name}}' : source, volumeTable);
     const sorted = [...(Volumes ?? [])].sort((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true }));
     cli.out.print(renderList(format, volumeHeaders, sorted.map(volumeView)));

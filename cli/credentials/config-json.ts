@@ -13,6 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { parseConfigText } from '../config-file.ts';
 import { CliError, messageOf } from '../errors.ts';
 import { systemReason } from '../options/variables.ts';
 
@@ -42,7 +43,7 @@ export function readConfigJson(directory: string): ConfigJson {
   }
   if (text.length > limitBytes) throw new CliError(`${path}: larger than ${limitBytes} bytes`);
   try {
-    return checked(JSON.parse(text === '' ? '{}' : text));
+    return checked(parseConfigText(text));
   } catch (error) {
     throw new CliError(`read ${path}: ${messageOf(error)}`);
   }

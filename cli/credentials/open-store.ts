@@ -1,10 +1,10 @@
 // Which store keeps the credentials of a registry, and what of them goes to the daemon.
 import { accessSync, constants } from 'node:fs';
 import type { Cli } from '../context.ts';
-import { CliError } from '../errors.ts';
+import { CliError, messageOf } from '../errors.ts';
 import { parseReference } from '../options/reference.ts';
 import { readConfigJson } from './config-json.ts';
-import { authHeader, type CredentialStore, serverOf } from './credentials.ts';
+import { authHeader, type CredentialStore, type Credentials, noCredentials, serverOf } from './credentials.ts';
 import { fileStore } from './file-store.ts';
 import { helperStore } from './helper-store.ts';
 
@@ -62,9 +62,23 @@ function isInPath(program: string): boolean {
   });
 }
 
-/** The headers that let the daemon act for the user at the registry of this image. */
+/**
+ * The headers that let the daemon act for the user at the registry of this image. Where credentials cannot be had it is asked without: most
+ * images are for everybody, and the registry says when this one is not.
+ */
 export async function registryHeaders(cli: Cli, reference: string): Promise<Record<string, string>> {
   const [domain = ''] = parseReference(reference).name.split('/', 1);
   const server = serverOf(domain);
-  return { 'X-Registry-Auth': authHeader(server, await openStore(cli, server).get(server)) };
+  return { 'X-Registry-Auth': authHeader(server, await credentialsFor(cli, server)) };
+}
+
+async function credentialsFor(cli: Cli, server: string): Promise<Credentials> {
+  // That has been told.
+  if (cli.config().isDamaged) return noCredentials;
+  try {
+    return await openStore(cli, server).get(server);
+  } catch (error) {
+    cli.err.line(`WARNING: ${messageOf(error)}: going on without credentials`);
+    return noCredentials;
+  }
 }

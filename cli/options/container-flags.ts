@@ -14,6 +14,7 @@ import { contentTrustFlag } from './content-trust.ts';
 import { parseBytesRate, parseGpus, parseOperationsRate, parseWeight, validateDeviceRule } from './devices.ts';
 import { parseMount } from './mount.ts';
 import { type NetworkAttachment, parseNetwork } from './network.ts';
+import { platformFlag } from './platform.ts';
 import {
   parseUlimit,
   validateAttach,
@@ -51,7 +52,7 @@ const generalFlags = {
   interactive: boolFlag('interactive,i', 'Keep STDIN open even if not attached'),
   label: listFlag('label,l', 'Set meta data on a container', { validate: validateLabel }),
   labelFile: listFlag('label-file', 'Read in a line delimited file of labels'),
-  platform: stringFlag('platform', 'Set platform if server is multi-platform capable'),
+  platform: platformFlag(),
   readOnly: boolFlag('read-only', "Mount the container's root filesystem as read only"),
   restart: stringFlag('restart', 'Restart policy to apply when a container exits', { initial: 'no' }),
   restartUnhealthy: boolFlag('restart-unhealthy', 'Restart the container when it turns unhealthy'),

@@ -1,12 +1,25 @@
 import { CliError } from '../errors.ts';
 import { boolFlag } from '../flags/flag.ts';
+import { parseBool } from '../flags/go-numbers.ts';
 
-/** Docker's switch for Notary, which this engine does not ask; off is the only value that changes nothing. */
+/** Docker's switch for Notary, which this engine does not ask; off is the only value that changes nothing. DOCKER_CONTENT_TRUST turns it on. */
 export const contentTrustFlag = (what: string) =>
-  boolFlag('disable-content-trust', `Skip image ${what}`, { initial: true });
+  boolFlag('disable-content-trust', `Skip image ${what}`, { initial: !isAskedFor(process.env.DOCKER_CONTENT_TRUST) });
+
+/** As docker: what is no word for true or false is true. */
+function isAskedFor(text: string | undefined): boolean {
+  if (!text) return false;
+  try {
+    return parseBool(text);
+  } catch {
+    return true;
+  }
+}
 
 export function refuseContentTrust(isDisabled: boolean): void {
   if (!isDisabled) {
-    throw new CliError('--disable-content-trust=false: signatures are not there: digests (NAME@sha256:…) pin an image');
+    throw new CliError(
+      '--disable-content-trust=false (or DOCKER_CONTENT_TRUST): signatures are not there: digests (NAME@sha256:…) pin an image',
+    );
   }
 }

@@ -4,6 +4,7 @@ import type { ContainerCreateRequest, ContainerCreateResponse } from '../../daem
 import type { Cli } from '../context.ts';
 import { ApiError, CliError, messageOf } from '../errors.ts';
 import { windowSize } from '../terminal/window-size.ts';
+import { checkPlatform } from './platform.ts';
 import { familiarReference, splitReference } from './reference.ts';
 import { systemReason } from './variables.ts';
 
@@ -27,6 +28,7 @@ export async function createContainer(
   options: CreateOptions,
 ): Promise<string> {
   const host = request.HostConfig ?? {};
+  checkPlatform(options.platform);
   warn(cli, host);
   const image = request.Image ?? '';
   const familiar = familiarReference(image);

@@ -112,9 +112,10 @@ const main = fileURLToPath(new URL('../../../../cli/main.ts', import.meta.url));
 export function runCli(
   daemon: FakeDaemon,
   args: readonly string[],
-  options: { stdin?: string; env?: Record<string, string> } = {},
+  options: { stdin?: string; env?: Record<string, string>; isHostGiven?: boolean } = {},
 ): Promise<CliResult> {
-  const child = spawn(process.execPath, ['--', main, '-H', `unix://${daemon.socketPath}`, ...args], {
+  const host = (options.isHostGiven ?? true) ? ['-H', `unix://${daemon.socketPath}`] : [];
+  const child = spawn(process.execPath, ['--', main, ...host, ...args], {
     env: { PATH: process.env.PATH, HOME: daemon.directory, ...options.env },
     stdio: 'pipe',
     timeout: 15_000,
