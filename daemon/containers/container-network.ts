@@ -17,7 +17,9 @@ import { ownLines, updateManagedFiles } from './write-managed-files.ts';
 /** The networks that it shall be on, looked up anew. Throws 'not-found'. */
 export function attachmentsOf(services: Services, container: Container): Attachment[] {
   const { registry } = services.networks;
-  const { hostConfig, endpoints } = container.record;
+  const { config: own, hostConfig, endpoints } = container.record;
+  // Records of before have endpoints all the same.
+  if (own.NetworkDisabled) return [];
   return endpoints.map((config) => {
     const entry = findNetwork(registry, config);
     if (entry === undefined) throw new EngineError('not-found', `network ${config.network} not found`);

@@ -47,7 +47,12 @@ export function takeHostname({ store }: Services, container: Container): void {
   const { config } = container.record;
   if (config.Hostname === Hostname && config.Domainname === Domainname) return;
   container.record.config = { ...config, Hostname, Domainname };
-  store.saveRecord(container);
+  try {
+    store.saveRecord(container);
+  } catch (error) {
+    container.record.config = config;
+    throw error;
+  }
 }
 
 /** What comes with a container's network. */
