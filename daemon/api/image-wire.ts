@@ -43,11 +43,17 @@ const emptyOlderConfig: ContainerConfig = {
 
 export function adaptImageInspect(image: ImageInspect, version: number): ImageInspect {
   const { Container, ContainerConfig, ...rest } = image;
-  const empty = version < 1050 ? emptyOlderConfig : emptyConfig;
-  const adapted: ImageInspect = { ...rest, Config: { ...empty, ...image.Config } };
+  const Config = version < 1050 ? { ...emptyOlderConfig, ...image.Config } : ofImage(image.Config ?? {});
+  const adapted: ImageInspect = { ...rest, Config };
   if (version < 1045) {
     if (Container) adapted.Container = Container;
     adapted.ContainerConfig = { ...emptyOlderConfig, ...ContainerConfig };
   }
   return version >= 1044 ? adapted : { ...adapted, VirtualSize: image.Size };
+}
+
+/** From 1.50 on: what only a container can have is left out, whatever the image says. */
+function ofImage(config: ContainerConfig): ContainerConfig {
+  const isOfContainer = (key: string) => key in emptyOlderConfig && !(key in emptyConfig);
+  return { ...emptyConfig, ...Object.fromEntries(Object.entries(config).filter(([key]) => !isOfContainer(key))) };
 }

@@ -6,6 +6,7 @@ import type { HostConfig } from '../api/types/host-config.ts';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ImageRecord } from '../images/image-service.ts';
+import { parsePlatform, requirePlatform } from '../images/platform.ts';
 import { checkDns, parseExtraHost } from '../networks/managed-files.ts';
 import { parseNetworkMode } from '../networks/network-mode.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
@@ -22,6 +23,7 @@ import { planEndpoints } from './plan-endpoints.ts';
 import { resolveConfig } from './resolve-config.ts';
 import { checkRestartPolicy } from './restart-policy.ts';
 import type { Services } from './services.ts';
+import { usableConfig } from './usable-config.ts';
 import { inheritedMounts } from './volumes-from.ts';
 
 export interface PlannedContainer {
@@ -42,9 +44,12 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
   if (Object.keys(asked).length === 0) {
     throw new EngineError('invalid', 'config cannot be empty in order to create a container');
   }
+  // Before the image is looked for: a client that is told 404 would pull it.
+  const wanted = platform ? parsePlatform(platform) : undefined;
   const image = services.images.get(asked.Image ?? '');
-  checkPlatform(image, asked.Image ?? '', platform);
-  const config = resolveConfig(asked, image.config.config ?? {});
+  requirePlatform(asked.Image ?? '', image.config, wanted);
+  const ofImage = usableConfig(image.config.config ?? {});
+  const config = resolveConfig(asked, ofImage.config);
   const hostConfig = resolveReferences(services, normaliseHostConfig(askedHostConfig ?? {}, services.defaults));
 
   checkRestartPolicy(hostConfig);
@@ -77,25 +82,13 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     hostConfig: withGranted(hostConfig, granted),
     mounts,
     endpoints,
-    warnings: [...checked.warnings, ...warnings, ...networkWarnings, ...healthWarnings(config)],
+    warnings: [...ofImage.warnings, ...checked.warnings, ...warnings, ...networkWarnings, ...healthWarnings(config)],
   };
 }
 
 /** An image that is mounted is this one from now on, whatever its name comes to mean. Throws 'not-found'. */
 function withImage({ images }: Services, mount: ResolvedMount): ResolvedMount {
   return mount.type === 'image' ? { ...mount, source: images.get(mount.source).id } : mount;
-}
-
-function checkPlatform(image: ImageRecord, ref: string, platform: string | undefined): void {
-  if (!platform) return;
-  const [os, arch] = platform.split('/');
-  const has = image.config;
-  if (os === has.os && (arch === undefined || arch === has.architecture)) return;
-  throw new EngineError(
-    'not-found',
-    `image with reference ${ref} was found but its platform (${has.os}/${has.architecture}) does not match ` +
-      `the specified platform (${platform})`,
-  );
 }
 
 /** container:NAME becomes container:ID, so that a rename does not break it. */

@@ -135,7 +135,8 @@ function checkUtsName(what: string, name: string): void {
   }
 }
 
-function checkHealth(health: HealthConfig | undefined): void {
+/** Throws 'invalid' for a check that cannot be. */
+export function checkHealth(health: HealthConfig | undefined): void {
   if (health === undefined) return;
   const durations: [string, number | undefined][] = [
     ['Interval', health.Interval],

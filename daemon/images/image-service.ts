@@ -108,10 +108,14 @@ export interface ImageStore {
   /** By the full id only: for records that name their image by it. */
   byId(id: string): ImageRecord | undefined;
   list(options: ListImagesOptions): ImageSummary[];
-  inspect(ref: string): ImageInspect;
-  history(ref: string): HistoryResponseItem[];
+  /** With a platform: throws 'not-found' when it is not the image's. So do `history` and `remove`. */
+  inspect(ref: string, platform?: Platform): ImageInspect;
+  history(ref: string, platform?: Platform): HistoryResponseItem[];
   tag(ref: string, repo: string, tag: string): void;
-  remove(ref: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]>;
+  remove(
+    ref: string,
+    options: { force: boolean; noPrune: boolean; platform?: Platform },
+  ): Promise<ImageDeleteResponseItem[]>;
   prune(filters: Filters): Promise<ImagePruneResponse>;
   /** Makes an image of one tar (plain, gzip or zstd). Resolves to its id. When it fails the stream is left as it is, for the caller to end. */
   importTar(tar: Readable, options: ImportOptions): Promise<string>;

@@ -38,6 +38,7 @@ import type { LayerArchives } from './layer-archives.ts';
 import type { LayerStore } from './layer-store.ts';
 import { listImages } from './list-images.ts';
 import { loadImages } from './load-images.ts';
+import { type Platform, requirePlatform } from './platform.ts';
 import { pruneImages } from './prune-images.ts';
 import { familiar, isValidTag, parseReference, refuseAlgorithm } from './reference.ts';
 import type { Descriptor } from './registry/registry-session.ts';
@@ -146,12 +147,18 @@ export class LocalImageStore implements ImageStore {
     return listImages(this, options);
   }
 
-  inspect(ref: string): ImageInspect {
-    return inspectImage(this, this.get(ref));
+  inspect(ref: string, platform?: Platform): ImageInspect {
+    return inspectImage(this, this.#getFor(ref, platform));
   }
 
-  history(ref: string): HistoryResponseItem[] {
-    return imageHistory(this, this.get(ref));
+  history(ref: string, platform?: Platform): HistoryResponseItem[] {
+    return imageHistory(this, this.#getFor(ref, platform));
+  }
+
+  #getFor(ref: string, platform: Platform | undefined): ImageRecord {
+    const image = this.get(ref);
+    requirePlatform(ref, image.config, platform);
+    return image;
   }
 
   tag(ref: string, repo: string, tag: string): void {
@@ -225,7 +232,11 @@ export class LocalImageStore implements ImageStore {
     });
   }
 
-  remove(ref: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]> {
+  remove(
+    ref: string,
+    options: { force: boolean; noPrune: boolean; platform?: Platform },
+  ): Promise<ImageDeleteResponseItem[]> {
+    if (options.platform !== undefined) this.#getFor(ref, options.platform);
     return removeImage(this, ref, options);
   }
 

@@ -8,6 +8,7 @@ import { whenClientLeaves } from '../client-leaves.ts';
 import { clientHasLeft } from '../error-status.ts';
 import { adaptImageInspect, adaptImageSummary } from '../image-wire.ts';
 import { filters, flag, list, text } from '../query.ts';
+import { readPlatform } from '../read-platform.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
 import { pullImage } from './pull.ts';
@@ -17,9 +18,9 @@ const tags = ['Image'];
 export function registerImages(app: App, services: ApiServices): void {
   const { images } = services;
   const platform = text('JSON object of an OCI platform');
-  const refusePlatform = (given: string | undefined) => {
-    if (given) throw new EngineError('not-implemented', 'platform: images have one platform each in this engine');
-  };
+  /** Before `since` the field meant nothing, as with docker. */
+  const platformOf = (request: { originalUrl: string }, text: string | undefined, since: number) =>
+    requestedVersion(request.originalUrl) < since ? undefined : readPlatform(text);
 
   app.get(
     '/images/json',
@@ -53,8 +54,8 @@ export function registerImages(app: App, services: ApiServices): void {
     '/images/:name/json',
     { schema: { summary: 'Inspect', tags, params, querystring: Type.Object({ platform }) } },
     async (request, reply) => {
-      refusePlatform(request.query.platform);
-      const image = images.inspect(checkName('image', request.params.name));
+      const wanted = platformOf(request, request.query.platform, 1049);
+      const image = images.inspect(checkName('image', request.params.name), wanted);
       return sendJson(reply, adaptImageInspect(image, requestedVersion(request.originalUrl)));
     },
   );
@@ -63,8 +64,8 @@ export function registerImages(app: App, services: ApiServices): void {
     '/images/:name/history',
     { schema: { summary: 'How it came about, newest first', tags, params, querystring: Type.Object({ platform }) } },
     async (request, reply) => {
-      refusePlatform(request.query.platform);
-      return sendJson(reply, images.history(checkName('image', request.params.name)));
+      const wanted = platformOf(request, request.query.platform, 1048);
+      return sendJson(reply, images.history(checkName('image', request.params.name), wanted));
     },
   );
 
@@ -95,14 +96,18 @@ export function registerImages(app: App, services: ApiServices): void {
         querystring: Type.Object({
           force: flag('Even when stopped containers use it or it has several names'),
           noprune: flag('Keep its parents without a name'),
-          platforms: list('Not there yet'),
+          platforms: list('JSON object of the OCI platform that the image has to have'),
         }),
       },
     },
     async (request, reply) => {
       const { force, noprune, platforms } = request.query;
-      refusePlatform(platforms[0]);
-      return sendJson(reply, await images.remove(checkName('image', request.params.name), { force, noPrune: noprune }));
+      const given = requestedVersion(request.originalUrl) < 1050 ? [] : platforms;
+      if (given.length > 1) throw new EngineError('invalid', 'multiple platforms are not supported');
+      const wanted = readPlatform(given[0]);
+      const name = checkName('image', request.params.name);
+      const options = { force, noPrune: noprune, ...(wanted === undefined ? {} : { platform: wanted }) };
+      return sendJson(reply, await images.remove(name, options));
     },
   );
 

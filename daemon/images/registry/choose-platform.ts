@@ -1,6 +1,6 @@
 // Which image of an index fits: the first of the wanted platforms that is there (as containerd orders them).
 import { EngineError } from '../../errors/engine-error.ts';
-import { hostPlatform, type Platform } from '../platform.ts';
+import { hostPlatform, type Platform, platformText } from '../platform.ts';
 import type { ImageIndex, IndexEntry } from './manifest.ts';
 
 /** `asked` undefined: what this host runs, best first. Throws 'not-found' in Docker's words. */
@@ -11,10 +11,6 @@ export function chooseManifest(index: ImageIndex, asked: Platform | undefined): 
     if (found !== undefined) return found;
   }
   throw new EngineError('not-found', `no matching manifest for ${platformText(wanted)} in the manifest list entries`);
-}
-
-export function platformText({ os, architecture, variant }: Platform): string {
-  return `${os}/${architecture}${variant === undefined ? '' : `/${variant}`}`;
 }
 
 /** What runs where `wanted` does. Other architectures only when nobody asked for one. */

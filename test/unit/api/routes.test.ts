@@ -217,8 +217,8 @@ test('names with slashes reach image routes whole', async () => {
   await post('/images/docker.io/library/x:y/tag?repo=z&tag=1');
   await app.inject({ method: 'DELETE', url: '/v1.43/images/a/b/c:1?force=1' });
   expect(fake.calls.map((call) => [call.method, ...call.args])).toEqual([
-    ['images.inspect', 'registry.example:5000/a/b:1'],
-    ['images.history', 'a/b:1'],
+    ['images.inspect', 'registry.example:5000/a/b:1', undefined],
+    ['images.history', 'a/b:1', undefined],
     ['images.tag', 'docker.io/library/x:y', 'z', '1'],
     ['images.remove', 'a/b/c:1', { force: true, noPrune: false }],
   ]);
