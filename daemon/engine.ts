@@ -173,6 +173,7 @@ async function build(
     defaults: {
       cgroupVersion: cgroups.version,
       shmSizeBytes: options.shmSizeBytes,
+      ...(options.pidsLimit === undefined ? {} : { pidsLimit: options.pidsLimit }),
       logDriver: options.logDriver,
       logOptions: options.logOptions,
       dns: options.networks.dns,

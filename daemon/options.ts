@@ -34,6 +34,7 @@ const FileOptions = Type.Object(
     'log-driver': Type.Optional(Type.String()),
     'log-opts': Type.Optional(Type.Record(Type.String(), Type.String())),
     labels: Type.Optional(Type.Array(Type.String())),
+    'default-pids-limit': Type.Optional(Type.Integer({ minimum: 1 })),
     'default-shm-size': Type.Optional(Type.Integer({ minimum: 1 })),
     'cgroup-parent': Type.Optional(Type.String()),
     'exec-opts': Type.Optional(Type.Array(Type.String(), { maxItems: 16 })),
@@ -61,6 +62,8 @@ export interface DaemonOptions {
   readonly logOptions: Readonly<Record<string, string>>;
   readonly labels: readonly string[];
   readonly shmSizeBytes: number;
+  /** Processes of a container that says nothing of its own. */
+  readonly pidsLimit?: number;
   readonly registry: RegistrySideOptions;
   /** The default is the driver's. */
   readonly cgroupParent?: string;
@@ -86,6 +89,10 @@ const flags: ReadonlyMap<string, Flag> = new Map<string, Flag>([
   ],
   ['data-root', { key: 'data-root', takes: 'text', short: 'g', help: 'Root directory of persistent state' }],
   ['debug', { key: 'debug', takes: 'boolean', short: 'D', help: 'Enable debug mode' }],
+  [
+    'default-pids-limit',
+    { key: 'default-pids-limit', takes: 'number', help: 'Limit of processes for containers that set none' },
+  ],
   ['default-shm-size', { key: 'default-shm-size', takes: 'number', help: 'Size of /dev/shm in bytes' }],
   ['exec-opt', { key: 'exec-opts', takes: 'list', help: 'Runtime options: native.cgroupdriver=(cgroupfs|systemd)' }],
   ['exec-root', { key: 'exec-root', takes: 'text', help: 'Root directory of files of running containers' }],
@@ -176,6 +183,7 @@ function complete(options: FileOptions): DaemonOptions {
     logOptions: options['log-opts'] ?? {},
     labels: options.labels ?? [],
     shmSizeBytes: options['default-shm-size'] ?? 64 * 1024 * 1024,
+    ...(options['default-pids-limit'] === undefined ? {} : { pidsLimit: options['default-pids-limit'] }),
     registry: registryOptions(options, process.env),
     ...(options['cgroup-parent'] === undefined ? {} : { cgroupParent: options['cgroup-parent'] }),
     ...cgroupDriver(options['exec-opts'] ?? []),

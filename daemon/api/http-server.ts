@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import { commonHeaders } from './api-version.ts';
 import { errorBody } from './error-status.ts';
+import { limitConnections } from './idle-connections.ts';
 
 export interface ServerHandlers {
   request: RequestListener;
@@ -20,7 +21,7 @@ const connectionLimit = 4096;
 const options = {
   // X-Registry-Config and build arguments are long.
   maxHeaderSize: 128 * 1024,
-  // A pool of a client may use its connection at any time: closing idle ones would race with that.
+  // A pool of a client may use its connection at any time: closing idle ones would race with that, and is done for want of room only.
   keepAliveTimeout: 0,
   // Uploads and attached sessions last as long as they last; only headers have to come quickly.
   requestTimeout: 0,
@@ -39,7 +40,12 @@ export interface HeaderTimeout {
 }
 
 /** With `tls`: mutual TLS only. */
-export function createHttpServer(given: ServerHandlers, tls?: SecureContextOptions, timeout?: HeaderTimeout): Server {
+export function createHttpServer(
+  given: ServerHandlers,
+  tls?: SecureContextOptions,
+  timeout?: HeaderTimeout,
+  connections: { limit: number } = { limit: connectionLimit },
+): Server {
   const handlers = inOriginForm(given);
   const shouldUpgradeCallback = handlers.wantsUpgrade;
   const server =
@@ -57,7 +63,7 @@ export function createHttpServer(given: ServerHandlers, tls?: SecureContextOptio
           },
           handlers.request,
         );
-  server.maxConnections = connectionLimit;
+  limitConnections(server, tls === undefined ? 'connection' : 'secureConnection', connections.limit);
   server.maxHeadersCount = 100;
   // A client may end its side with its request and still read: answers go on, streams end (see ResponseStream).
   (server as unknown as { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;

@@ -8,6 +8,7 @@ import { concludeRun } from './finish-run.ts';
 import { forgoRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
 import { parseSignal } from './signals.ts';
+import { endMonitors, wakeMonitors } from './stopped-monitors.ts';
 
 const { SIGKILL, SIGTERM } = constants.signals;
 /** How long a killed process may take to be gone before every process of the cgroup is killed. */
@@ -72,6 +73,12 @@ export async function killAndWait(services: Services, container: Container): Pro
   await sendSignal(services, container, SIGKILL);
   if (await hasExited(container, killGraceMs)) return;
   await services.cgroups.kill(cgroupPathOf(services, container));
+  if (await hasExited(container, killGraceMs)) return;
+  // A process is gone when its parent has heard of it. One that somebody has stopped hears nothing; and until the last process of a pid
+  // namespace is gone, its first one is not either.
+  wakeMonitors(services, container);
+  if (await hasExited(container, killGraceMs)) return;
+  endMonitors(services, container);
   if (await hasExited(container, killLimitMs)) return;
   throw new EngineError(
     'system',

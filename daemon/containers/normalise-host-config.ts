@@ -6,6 +6,8 @@ export interface HostDefaults {
   cgroupVersion: 1 | 2;
   /** Bytes of /dev/shm. */
   shmSizeBytes: number;
+  /** Processes of a container that sets no limit; undefined: any number. */
+  pidsLimit?: number;
   logDriver: string;
   /** For containers that say nothing of their own. */
   dns: { servers: readonly string[]; search: readonly string[]; options: readonly string[] };
@@ -104,7 +106,9 @@ export function normaliseHostConfig(asked: HostConfig, defaults: HostDefaults): 
     MemorySwappiness:
       asked.MemorySwappiness === undefined || asked.MemorySwappiness === -1 ? null : asked.MemorySwappiness,
     OomKillDisable: asked.OomKillDisable ?? false,
-    PidsLimit: asked.PidsLimit && asked.PidsLimit > 0 ? asked.PidsLimit : null,
+    // 0 is what docker's clients send for nothing said; -1 is the wish for none.
+    PidsLimit:
+      (asked.PidsLimit || (defaults.pidsLimit ?? 0)) > 0 ? asked.PidsLimit || (defaults.pidsLimit ?? null) : null,
     MaskedPaths: pathsOf(asked, asked.MaskedPaths, defaults.maskedPaths),
     ReadonlyPaths: pathsOf(asked, asked.ReadonlyPaths, defaults.readonlyPaths),
     ...(asked.Mounts && asked.Mounts.length > 0 ? { Mounts: asked.Mounts } : {}),

@@ -25,7 +25,9 @@ export function specMounts(input: SpecInput): OciMount[] {
       options.push('ro');
     }
   }
-  const layered = [...managed, ...mounts.map(userMount)].sort((a, b) => depth(a.destination) - depth(b.destination));
+  const layered = [...managed, ...mounts.map((mount) => userMount(mount, input))].sort(
+    (a, b) => depth(a.destination) - depth(b.destination),
+  );
   return [...standard, ...layered];
 }
 
@@ -81,7 +83,7 @@ function wouldReachHost({ destination }: OciMount, mounts: readonly ResolvedMoun
   return mounts.some(({ target, propagation }) => /shared$/.test(propagation) && destination.startsWith(`${target}/`));
 }
 
-function userMount(mount: ResolvedMount): OciMount {
+function userMount(mount: ResolvedMount, { hostConfig }: SpecInput): OciMount {
   if (mount.type === 'tmpfs') {
     return { destination: mount.target, type: 'tmpfs', source: 'tmpfs', options: [...mount.tmpfsOptions] };
   }
@@ -91,7 +93,13 @@ function userMount(mount: ResolvedMount): OciMount {
     type: 'bind',
     // Of a volume that is still to be made only the name is known.
     source: mount.source || (mount.volume?.name ?? ''),
-    options: [mount.recursive ? 'rbind' : 'bind', mount.propagation, access],
+    // A volume goes from one container to the next: a device in it is nothing that any of them should be able to open.
+    options: [
+      mount.recursive ? 'rbind' : 'bind',
+      mount.propagation,
+      access,
+      ...(mount.volume !== undefined && mount.target !== '/dev' && hostConfig.Privileged !== true ? ['nodev'] : []),
+    ],
   };
 }
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { exec, inspect, runDetached, wait } from '../harness/containers.ts';
-import { eventually, sleep } from '../harness/eventually.ts';
+import { eventually, sleep, timeFactor } from '../harness/eventually.ts';
 import { isAlive, processIds, pssBytes } from '../harness/ledger.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
@@ -56,6 +56,25 @@ test('a stopped monitor blocks its container only; the API goes on', async () =>
     process.kill(monitor, 'SIGCONT');
   }
   await daemon.api.delete(`/containers/${stuck}?force=1`);
+});
+
+test('a stopped monitor, of the container or of an exec, keeps no stop and no removal waiting for long', async () => {
+  const { daemon } = fixture;
+  for (const whose of ['exec', 'container']) {
+    const id = await runDetached(daemon, ['sleep', '1000'], {}, `stopped-${whose}`);
+    const { Id } = await daemon.api.post<{ Id: string }>(`/containers/${id}/exec`, { Cmd: ['sleep', '1000'] });
+    await daemon.api.post(`/exec/${Id}/start`, { Detach: true });
+    const { Pid } =
+      whose === 'exec' ? await daemon.api.get<{ Pid: number }>(`/exec/${Id}/json`) : (await inspect(daemon, id)).State;
+    process.kill(monitorOf(Pid), 'SIGSTOP');
+    const begun = Date.now();
+    await daemon.api.post(`/containers/${id}/stop?t=0`);
+    expect(Date.now() - begun, whose).toBeLessThan(8000 * timeFactor);
+    expect((await inspect(daemon, id)).State).toMatchObject({ Running: false, ExitCode: 137 });
+    await daemon.api.delete(`/containers/${id}`);
+  }
+  expect(daemon.log()).toContain('a monitor does not let its processes go');
+  expect(await daemon.leftovers()).toEqual([]);
 });
 
 test('a container whose first process is killed from the host ends with 137', async () => {

@@ -5,6 +5,7 @@ import { type Body, create, exec, inspect, logs, run, runDetached, start, wait }
 import { eventually, sleep } from '../harness/eventually.ts';
 import { cgroupHierarchies } from '../harness/ledger.ts';
 import { testNeeding } from '../harness/needs.ts';
+import { TestDaemon } from '../harness/test-daemon.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
 const fixture = useDaemon();
@@ -338,4 +339,28 @@ test('throttled disks stand in the cgroup', async () => {
   );
   await start(daemon, id);
   expect(cgroupFile(id, 'blkio.throttle.read_bps_device')).toMatch(/^\d+:0 1048576$/);
+});
+
+test('default-pids-limit is for containers that set none', async () => {
+  const daemon = await TestDaemon.start({ args: ['--default-pids-limit', '77'] });
+  try {
+    const shown: unknown[] = [];
+    for (const PidsLimit of [undefined, null, 0, 55, -1]) {
+      const id = await runDetached(daemon, ['sleep', '1000'], host(PidsLimit === undefined ? {} : { PidsLimit }));
+      const { HostConfig } = await inspect(daemon, id);
+      const file = cgroupHierarchies()
+        .map((hierarchy) => `${hierarchy}${daemon.groupOf(id)}/pids.max`)
+        .find((path) => existsSync(path));
+      shown.push([HostConfig.PidsLimit, readFileSync(file ?? '', 'utf8').trim()]);
+    }
+    expect(shown).toEqual([
+      [77, '77'],
+      [77, '77'],
+      [77, '77'],
+      [55, '55'],
+      [null, 'max'],
+    ]);
+  } finally {
+    await daemon.dispose();
+  }
 });

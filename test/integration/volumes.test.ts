@@ -303,3 +303,11 @@ test('df and events tell of volumes', async () => {
   expect(lines.map(({ Action }) => Action)).toEqual(['create', 'mount', 'unmount', 'destroy']);
   expect(lines[1].Actor.Attributes).toMatchObject({ destination: '/v', driver: 'local', 'read/write': 'true' });
 });
+
+test('a device that is made in a volume cannot be opened in any container but a privileged one', async () => {
+  const { daemon } = fixture;
+  const script = 'mknod /v/null c 1 3 2>/dev/null; (: > /v/null) && echo opened';
+  const mounts = (Privileged: boolean) => ({ HostConfig: { Binds: ['with-device:/v'], Privileged } });
+  expect((await run(daemon, script, mounts(false))).stdout).toBe('');
+  expect((await run(daemon, script, mounts(true))).stdout).toBe('opened\n');
+});
