@@ -1,20 +1,8 @@
 // The composition root: locks the roots, opens the state, builds the services, hands them to each other, recovers, and only then listens.
 import { randomUUID } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { binaryDirectory } from '../native-bindings/binaries.ts';
-import { LOCK } from '../native-bindings/constants.ts';
-import { tryFlock } from '../native-bindings/files.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
 import { ApiServer } from './api/api-server.ts';
 import { buildCommit, buildTime } from './build-facts.ts';
@@ -35,6 +23,7 @@ import { openImages } from './images/open-images.ts';
 import { NameServer } from './networks/dns/name-server.ts';
 import { LinuxNetworkKernel } from './networks/kernel/linux-network-kernel.ts';
 import { openNetworks } from './networks/open-networks.ts';
+import { copyState, lockRoot, openRoots } from './open-roots.ts';
 import type { DaemonOptions } from './options.ts';
 import { Launcher } from './runtime/launcher.ts';
 import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './runtime/masked-paths.ts';
@@ -85,12 +74,22 @@ async function build(
   cleanups: Cleanup[],
 ): Promise<EngineContainers> {
   const paths = new EnginePaths(options.dataRoot, options.execRoot);
-  makeRoots(paths);
+  const { isReadOnly } = openRoots(paths);
   cleanups.push(lockRoot(paths.dataRoot), lockRoot(paths.execRoot));
   cleanups.push(writePidfile(options.pidfile));
 
   const tell = (fields: object, message: string) => log.warn(fields, message);
-  const state = openState({ dataRoot: paths.dataRoot, holdings: ['layers', 'containers'], tell });
+  if (isReadOnly)
+    tell(
+      { dataRoot: paths.dataRoot },
+      'the data root is read-only: what is there is served, and nothing of what changes is kept',
+    );
+  const state = openState({
+    directory: isReadOnly ? copyState(paths) : paths.dataRoot,
+    dataRoot: paths.dataRoot,
+    holdings: ['layers', 'containers'],
+    tell,
+  });
   const { database } = state;
   cleanups.push(() => state.close());
   const strays = openStrays(database, state.isDoubtful, tell);
@@ -112,6 +111,7 @@ async function build(
     dataRoot: paths.dataRoot,
     database,
     strays,
+    isReadOnly,
     usersOfImage: (imageId) => containers.usersOfImage(imageId),
     registry: options.registry,
     onEvent: ({ action, id, attributes }) => events.publish('image', action, id, attributes),
@@ -217,33 +217,6 @@ async function build(
   cleanups.push(() => idleMemory[Symbol.dispose]());
   setImmediate(() => host.warmUp());
   return containers;
-}
-
-/** Nobody but root may pass through the data root: images hold programs that are set-uid. Tightened again if someone opened it. */
-function makeRoots(paths: EnginePaths): void {
-  const modes: [string, number][] = [
-    [paths.dataRoot, 0o700],
-    [paths.containers, 0o700],
-    [paths.execRoot, 0o711],
-    [paths.runs, 0o700],
-    [paths.runTrash, 0o700],
-    [paths.staging, 0o700],
-  ];
-  for (const [path, mode] of modes) {
-    mkdirSync(path, { recursive: true, mode });
-    chmodSync(path, mode);
-  }
-}
-
-/** Two daemons on one directory would take each other's containers for dead ones. The kernel drops the lock with the process. */
-function lockRoot(directory: string): Cleanup {
-  const fd = openSync(join(directory, 'lock'), 'a', 0o600);
-  if (tryFlock(fd, LOCK.EX)) return () => closeSync(fd);
-  closeSync(fd);
-  throw new EngineError(
-    'conflict',
-    `lock ${directory}: another tsdockerd uses it: give this one its own --data-root and --exec-root`,
-  );
 }
 
 function writePidfile(path: string): Cleanup {

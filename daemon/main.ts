@@ -79,9 +79,10 @@ main().catch((error: unknown) => {
   const known = error instanceof EngineError;
   const reason = known && error.cause instanceof Error ? error.cause.message : '';
   const cause = reason === '' || (error instanceof Error && error.message.includes(reason)) ? '' : `: ${reason}`;
-  process.stderr.write(
-    `tsdockerd: ${known ? error.message + cause : error instanceof Error ? error.stack : String(error)}\n`,
-  );
+  // What the kernel refused is a sentence already: operation, reason, file. The stack is for what should not be.
+  const isOfKernel = error instanceof Error && 'syscall' in error;
+  const words = known || isOfKernel ? `${error.message}${cause}` : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`tsdockerd: ${words}\n`);
   process.exitCode = 1;
   // What was opened before the failure must not keep the process.
   process.exit();

@@ -19,6 +19,9 @@ export const statusOf: Readonly<Record<ErrorCode, number>> = Object.freeze({
 /** What streams say of a client that left in the middle of its request: nobody's fault, and nobody reads the answer. */
 const clientLeft: ReadonlySet<string> = new Set(['ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE']);
 
+/** What the host's disk says: a sentence that names operation and file, and no fault of the engine's. */
+const ofTheDisk: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
+
 /** Why work is given up that was done for a client that left. */
 export function clientHasLeft(): Error {
   return Object.assign(new Error('the client has left'), { code: 'ECONNRESET' });
@@ -40,6 +43,8 @@ export function errorAnswer(error: unknown, log: ApiLog): ErrorAnswer {
   if (clientLeft.has(String((error as NodeJS.ErrnoException).code))) {
     return { status: 400, message: 'request body was cut off' };
   }
+  if (error instanceof Error && ofTheDisk.has(String((error as NodeJS.ErrnoException).code)))
+    return { status: 500, message: error.message };
   const status = (error as { statusCode?: unknown }).statusCode;
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return { status, message: (error as Error).message };

@@ -78,7 +78,7 @@ export class ContainerLayerStore implements ContainerLayers {
       return;
     }
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      mkdirSync(directory, { mode: 0o700 });
       mkdirSync(join(directory, 'work'), { mode: 0o700 });
       const upper = join(directory, 'upper');
       mkdirSync(upper);

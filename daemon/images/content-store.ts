@@ -44,7 +44,12 @@ export class ContentStore {
     this.#staging = staging;
     mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
     mkdirSync(this.#ingest, { recursive: true, mode: 0o700 });
-    this.dropOldIngests();
+    try {
+      this.dropOldIngests();
+    } catch (error) {
+      // On a disk that cannot be written they stay.
+      if (!isErrno(error, 'EROFS')) throw error;
+    }
     this.#writeOnce('oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));
     this.#writeOnce(
       'index.json',

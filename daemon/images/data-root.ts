@@ -1,6 +1,7 @@
 // Where things lie below the data root.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { isErrno } from '../../native-bindings/errno.ts';
 import { spreadDirectories } from '../../native-bindings/files.ts';
 
 export interface DataRoot {
@@ -27,6 +28,11 @@ export function openDataRoot(path: string): DataRoot {
   for (const directory of Object.values(root)) mkdirSync(directory, { recursive: true, mode: 0o700 });
   // ext4 does not give out an inode again for minutes, and looks at each of them for every file that is made: next to a tree that was just
   // deleted, a file costs a millisecond. So the trees that become layers lie apart.
-  spreadDirectories(root.staging);
+  try {
+    spreadDirectories(root.staging);
+  } catch (error) {
+    // A disk that cannot be written gets no new layers.
+    if (!isErrno(error, 'EROFS')) throw error;
+  }
   return root;
 }

@@ -25,6 +25,8 @@ export interface ImagesOptions {
   database: Database;
   /** What is left alone though no row knows it. */
   strays?: Strays;
+  /** The disk cannot be written: nothing is thrown away. */
+  isReadOnly?: boolean;
   usersOfImage: UsersOfImage;
   onEvent?: (event: ImageEvent) => void;
   /** What went wrong in the background (emptying the trash). */
@@ -48,11 +50,13 @@ export function openImages(options: ImagesOptions): Images {
   const onError = options.onError ?? (() => undefined);
   const root = openDataRoot(options.dataRoot);
   const jail = new Jail(root.staging);
-  const trash = new Trash(root.trash, jail, onError);
+  const trash = new Trash(root.trash, jail, onError, undefined, options.isReadOnly);
   const layers = new LayerStore(root, options.database, trash, options.strays);
   const content = new ContentStore(root.content, root.staging);
   const blobs = new BlobTables(options.database);
-  const tables = new ImageTables(options.database, () => index.writeSoon());
+  const tables = new ImageTables(options.database, () => {
+    if (!options.isReadOnly) index.writeSoon();
+  });
   const archives = new LayerArchives({ layers, content, blobs, jail });
   const index: LayoutIndex = new LayoutIndex(
     { tables, blobs, layers, content, archives },
@@ -78,10 +82,13 @@ export function openImages(options: ImagesOptions): Images {
       options.onEvent?.({ action, id, attributes: { ...store.labelsOf(id), ...attributes } }),
     containerLayers: () => containerLayers,
   });
-  store.collect();
-  index.writeSoon();
-  trash.emptySoon();
+  if (!options.isReadOnly) {
+    store.collect();
+    index.writeSoon();
+    trash.emptySoon();
+  }
   const reclaiming = setInterval(() => {
+    if (options.isReadOnly) return;
     try {
       store.reclaim();
     } catch (error) {

@@ -28,17 +28,28 @@ export class Trash {
   readonly #onError: (error: unknown) => void;
   /** What could not be deleted, by its name in the directory; the empty name stands for all of it, when the job itself failed. */
   readonly #stuck = new Map<string, Stuck>();
+  readonly #isReadOnly: boolean;
   #isClosed = false;
 
-  constructor(path: string, jail: Jail, onError: (error: unknown) => void, retriesMs = defaultRetriesMs) {
+  /** `isReadOnly`: on a disk that cannot be written; nothing is moved or deleted. */
+  constructor(
+    path: string,
+    jail: Jail,
+    onError: (error: unknown) => void,
+    retriesMs = defaultRetriesMs,
+    isReadOnly = false,
+  ) {
     this.#path = path;
     this.#jail = jail;
     this.#onError = onError;
     this.#retriesMs = retriesMs;
+    this.#isReadOnly = isReadOnly;
   }
 
   /** Moves a file or directory away; what is not there is fine. */
   discard(path: string): void {
+    // It is there again after the next start, like all that is changed now.
+    if (this.#isReadOnly) return;
     try {
       renameSync(path, join(this.#path, randomBytes(8).toString('hex')));
     } catch (error) {
@@ -55,6 +66,7 @@ export class Trash {
 
   /** At once when the disk is nearly full: somebody deletes to make room. */
   emptySoon(): void {
+    if (this.#isReadOnly) return;
     if (isNearlyFull(this.#path)) {
       void this.empty();
       return;

@@ -22,6 +22,8 @@ export interface State {
 }
 
 export interface StateOptions {
+  /** Where the database is: the data root, unless that cannot be written. */
+  readonly directory?: string;
   readonly dataRoot: string;
   /** Directories below the data root which hold things of which the database should know. */
   readonly holdings: readonly string[];
@@ -33,12 +35,12 @@ const walFiles = ['', '-wal', '-shm'] as const;
 const reserveBytes = 1536 * 1024;
 
 /** The caller holds the lock of the data root. */
-export function openState({ dataRoot, holdings, tell }: StateOptions): State {
-  const path = join(dataRoot, 'state.db');
-  const reserve = join(dataRoot, 'state.reserve');
+export function openState({ dataRoot, directory = dataRoot, holdings, tell }: StateOptions): State {
+  const path = join(directory, 'state.db');
+  const reserve = join(directory, 'state.reserve');
   // Its place is the log's, while there is one.
   rmSync(reserve, { force: true });
-  const copies = new RowCopies(join(dataRoot, 'rows.log'));
+  const copies = new RowCopies(join(directory, 'rows.log'));
   const found = copies.readAll();
   const opened = openOrRescue(path, found.copies.length, tell);
   const { database } = opened;

@@ -26,10 +26,10 @@ export class VolumeDirectories {
   constructor(root: string, jail: Jail, onError: (error: unknown) => void) {
     this.root = root;
     mkdirSync(root, { recursive: true, mode: 0o701 });
-    chmodSync(root, 0o701);
+    const isReadOnly = !canChange(() => chmodSync(root, 0o701));
     const trash = join(root, '.trash');
     mkdirSync(trash, { recursive: true, mode: 0o700 });
-    this.#trash = new Trash(trash, jail, onError);
+    this.#trash = new Trash(trash, jail, onError, undefined, isReadOnly);
   }
 
   /** What inspect shows as Mountpoint. */
@@ -98,6 +98,8 @@ export class VolumeDirectories {
       return true;
     } catch (error) {
       if (isErrno(error, 'ENOTEMPTY', 'EEXIST', 'EBUSY')) return false;
+      // It goes when the disk can be written.
+      if (isErrno(error, 'EROFS')) return true;
       throw error;
     }
   }
@@ -115,6 +117,17 @@ export class VolumeDirectories {
 
   close(): void {
     this.#trash.close();
+  }
+}
+
+/** False on a disk that cannot be written. */
+function canChange(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'EROFS')) return false;
+    throw error;
   }
 }
 

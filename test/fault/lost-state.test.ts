@@ -235,3 +235,74 @@ function fillUpTo(dir: string, freeKiB: number): void {
   const { bavail, bsize } = statfsSync(`${dir}/data`);
   expect(bavail * bsize).toBe(freeKiB * 1024);
 }
+
+describe('a disk that cannot be written', () => {
+  testNeeding('mkfs.ext4', 'loop devices')(
+    'the daemon starts, says so, shows, reads and stops what is there; all is as it was when it can be written again',
+    async () => {
+      const dir = newDir();
+      execFileSync('truncate', ['-s', '96M', `${dir}/disk.img`]);
+      execFileSync('mkfs.ext4', ['-qF', `${dir}/disk.img`]);
+      mkdirSync(`${dir}/data`);
+      execFileSync('mount', ['-o', 'loop', `${dir}/disk.img`, `${dir}/data`]);
+      cleanups.push(() => void execFileSync('umount', ['-l', `${dir}/data`]));
+      const daemon = await daemonIn(dir);
+      const { api } = daemon;
+      const runner = await runDetached(daemon, 'echo hello; exec sleep 1000', { HostConfig: { Init: true } });
+      const ended = await create(daemon, 'exit 3', {}, 'ended');
+      await start(daemon, ended);
+      await wait(daemon, ended);
+      await api.post('/volumes/create', { Name: 'kept' });
+      await daemon.crash();
+      // What runs has files open for writing, as when a kernel makes a failing disk read-only: so another mount covers this one.
+      execFileSync('mount', ['--bind', `${dir}/data`, `${dir}/data`]);
+      let isCovered = true;
+      const uncover = () => {
+        if (isCovered) execFileSync('umount', ['-l', `${dir}/data`]);
+        isCovered = false;
+      };
+      cleanups.push(uncover);
+      execFileSync('mount', ['-o', 'remount,bind,ro', `${dir}/data`]);
+      await daemon.start();
+      expect(daemon.log()).toContain('the data root is read-only');
+      const all = await api.get<{ Names: string[]; State: string }[]>('/containers/json?all=1');
+      expect(all.map(({ State }) => State).sort()).toEqual(['exited', 'running']);
+      expect((await inspect(daemon, ended)).State).toMatchObject({ ExitCode: 3 });
+      expect((await api.send('GET', `/containers/${runner}/logs?stdout=1`)).text).toContain('hello');
+      expect(await api.get<object[]>('/images/json')).toHaveLength(1);
+      for (const path of ['/system/df', '/volumes', '/networks', '/info'])
+        expect((await api.send('GET', path)).status, path).toBe(200);
+      const made = await api.send('POST', '/containers/create', { body: { Image: 'busybox', Cmd: ['true'] } });
+      expect(made.status).toBe(500);
+      expect(made.text).toMatch(/read-only file system/i);
+      expect((await api.send('POST', `/containers/${runner}/stop?t=1`)).status).toBe(204);
+      expect((await inspect(daemon, runner)).State.Running).toBe(false);
+      expect(await daemon.stop()).toBe(0);
+      expect(daemon.log()).not.toMatch(/"level":50/);
+      uncover();
+      await daemon.start();
+      expect((await inspect(daemon, runner)).State.Running).toBe(false);
+      expect((await inspect(daemon, ended)).State).toMatchObject({ ExitCode: 3 });
+      expect((await run(daemon, 'echo well')).stdout).toBe('well\n');
+    },
+    60_000,
+  );
+
+  testNeeding()('where there is nothing to serve: one sentence', async () => {
+    const dir = newDir();
+    mkdirSync(`${dir}/data`);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tsdt', `${dir}/data`]);
+    cleanups.push(() => void execFileSync('umount', ['-l', `${dir}/data`]));
+    const daemon = new TestDaemon({ dir });
+    cleanups.push(() => daemon.dispose());
+    daemon.spawn();
+    expect(await daemon.ended()).toBe(1);
+    const lines = daemon
+      .log()
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !line.startsWith('{'));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^tsdockerd: .*read-only file system/i);
+  });
+});
