@@ -1,4 +1,4 @@
-// From the request line to what the router sees: no version, and names of images and links with their slashes encoded, because a router's
+// From the request line to what the router sees: no version, and names of images, networks and links with their slashes encoded, because a router's
 // parameter ends at a slash: /v1.43/images/registry/a/b:1/json -> /images/registry%2Fa%2Fb:1/json.
 import { stripVersion } from './api-version.ts';
 
@@ -31,8 +31,20 @@ export function rewriteUrl(method: string, url: string): string {
   if (path.length > pathLimit) return nowhere;
   const plain = stripVersion(path);
   const isOfImage = plain.startsWith('/images/') || plain.startsWith('/distribution/');
-  const routed = isOfImage ? encodeName(method, plain) : encodeLink(method, plain);
+  const routed = isOfImage
+    ? encodeName(method, plain)
+    : plain.startsWith('/networks/')
+      ? encodeNetwork(method, plain)
+      : encodeLink(method, plain);
   return query < 0 ? routed : routed + url.slice(query);
+}
+
+function encodeNetwork(method: string, path: string): string {
+  const [, name = '', verb = ''] = /^\/networks\/(.+?)(\/connect|\/disconnect)?$/.exec(path) ?? [];
+  // What only names a network ends with its name.
+  const whole = method === 'POST' ? name : `${name}${verb}`;
+  if (!whole.includes('/') || (method === 'POST' && verb === '')) return path;
+  return `/networks/${whole.replaceAll('/', '%2F')}${method === 'POST' ? verb : ''}`;
 }
 
 function encodeLink(method: string, path: string): string {

@@ -138,7 +138,10 @@ function checkConnectable(container: Container, name: string): void {
     );
   }
   if (name === 'host') {
-    throw new EngineError('invalid', 'container cannot be disconnected from host network or connected to host network');
+    throw new EngineError(
+      'invalid',
+      'cannot connect container to host network - container must be created in host network mode',
+    );
   }
   const others = container.record.endpoints.filter(({ network }) => network !== name);
   if (others.length > 0 && (name === 'none' || others.some(({ network }) => network === 'none'))) {

@@ -27,7 +27,7 @@ export async function killContainer(services: Services, ref: string, options: { 
     if (!container.isRunning) return;
   }
   if (!container.isRunning) {
-    throw new EngineError('conflict', `Cannot kill container: ${ref}: Container ${container.id} is not running`);
+    throw new EngineError('conflict', `cannot kill container: ${ref}: container ${container.id} is not running`);
   }
   if (ends(container, signo)) markStopped(services, container);
   publishContainerEvent(services, container, 'kill', { signal: String(signo) });

@@ -12,7 +12,7 @@ export async function pauseContainer(services: Services, ref: string): Promise<v
     if (status === 'restarting') {
       throw new EngineError('conflict', `Container ${container.id} is restarting, wait until the container is running`);
     }
-    if (status !== 'running') throw new EngineError('conflict', `Container ${container.id} is not running`);
+    if (status !== 'running') throw new EngineError('conflict', `container ${container.id} is not running`);
     await services.cgroups.freeze(cgroupPathOf(services, container));
     container.health?.pause();
     container.state = { ...container.state, status: 'paused' };

@@ -18,7 +18,7 @@ export function resizeContainer(services: Services, ref: string, size: { height:
   checkSize(size);
   const { monitor } = container;
   if (!container.isRunning || monitor === undefined) {
-    throw new EngineError('conflict', `Container ${container.id} is not running`);
+    throw new EngineError('conflict', `container ${container.id} is not running`);
   }
   monitor.resize(size.height, size.width);
   publishContainerEvent(services, container, 'resize', { height: String(size.height), width: String(size.width) });

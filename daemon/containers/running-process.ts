@@ -17,7 +17,7 @@ export interface RunningProcess {
 }
 
 export function notRunning(container: Container, cause?: unknown): EngineError {
-  return new EngineError('conflict', `Container ${container.id} is not running`, { cause });
+  return new EngineError('conflict', `container ${container.id} is not running`, { cause });
 }
 
 /** Throws 'conflict' when the container has ended. The number may be a stranger's a moment later: see isChildOf. */

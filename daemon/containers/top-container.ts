@@ -13,7 +13,7 @@ const outputLimitBytes = 16 * 1024 * 1024;
 
 export async function topContainer(services: Services, ref: string, psArgs: string): Promise<ContainerTopResponse> {
   const container = services.store.get(ref);
-  if (!container.isRunning) throw new EngineError('conflict', `Container ${container.id} is not running`);
+  if (!container.isRunning) throw new EngineError('conflict', `container ${container.id} is not running`);
   const args = psArgs.split(/\s+/).filter((word) => word !== '');
   if (args.length > argumentLimit) throw new EngineError('invalid', `ps arguments: more than ${argumentLimit}`);
   const pids = new Set(services.cgroups.pids(cgroupPathOf(services, container)).map(String));

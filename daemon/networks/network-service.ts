@@ -97,7 +97,7 @@ export class EngineNetworks implements NetworkService {
       );
       throw new EngineError(
         'forbidden',
-        `error while removing network: network ${record.name} id ${record.id} has active endpoints (${users.join(', ')})`,
+        `error while removing network: network ${record.name} has active endpoints (${users.join(', ')})`,
       );
     }
     await this.#removeUnused(entry);

@@ -26,7 +26,6 @@ export interface Surroundings {
   ofHost: readonly Subnet[];
 }
 
-const namePattern = /^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$/;
 const nameLimit = 255;
 const auxiliaryLimit = 4096;
 
@@ -68,10 +67,11 @@ function checkName(name: string): string {
   if (name === 'default' || predefined.has(name)) {
     throw new EngineError('forbidden', `operation is not permitted on predefined ${name} network`);
   }
-  if (!namePattern.test(name) || name.length > nameLimit || /^[0-9a-f]{64}$/.test(name)) {
+  if (name.trim() === '') throw new EngineError('invalid', 'invalid name: name is empty');
+  if (/\p{Cc}/u.test(name) || name.length > nameLimit || /^[0-9a-f]{64}$/.test(name)) {
     throw new EngineError(
       'invalid',
-      `invalid network name "${name.slice(0, nameLimit)}": only [a-zA-Z0-9_][a-zA-Z0-9_.-]* is allowed, at most ${nameLimit} characters, and nothing that reads like an id`,
+      `invalid name ${JSON.stringify(name.slice(0, nameLimit))}: at most ${nameLimit} characters, none of control, and nothing that reads like an id`,
     );
   }
   return name;
@@ -167,7 +167,7 @@ function planPools(
 
 export function planAskedPool(config: IpamConfig): { pool: NetworkPool; subnet: Subnet } {
   const subnet = parseSubnet(config.Subnet ?? '');
-  const invalid = (what: string) => new EngineError('invalid', `invalid network config: ${what}`);
+  const invalid = (what: string) => new EngineError('invalid', `invalid network config:\n${what}`);
   if (subnet === undefined) throw invalid(`invalid subnet ${config.Subnet ?? ''}: invalid CIDR block notation`);
   const text = formatSubnet(subnet);
   checkUsable(subnet, text);
@@ -176,12 +176,9 @@ export function planAskedPool(config: IpamConfig): { pool: NetworkPool; subnet: 
   if (named.length > auxiliaryLimit) throw invalid(`more than ${auxiliaryLimit} auxiliary addresses`);
   const auxiliary = named.map(([name, value]) => {
     const address = parseAddress(value);
-    if (address === undefined) throw invalid(`invalid auxiliary address ${name}: ${value}`);
+    if (address === undefined) throw invalid(`invalid auxiliary address ${name}: invalid address`);
     if (!contains(subnet, address)) {
-      throw new EngineError(
-        'forbidden',
-        `auxiliary address: (${name}:${value}) must belong to the master pool: ${text}`,
-      );
+      throw invalid(`invalid auxiliary address ${name}: parent subnet ${text} doesn't contain this address`);
     }
     if (gateway?.value === address.value) throw invalid(`auxiliary address ${name}: ${value} is the gateway`);
     return address;
@@ -199,21 +196,23 @@ export function planAskedPool(config: IpamConfig): { pool: NetworkPool; subnet: 
 }
 
 function parseParts(config: IpamConfig, subnet: Subnet): { range?: Subnet; gateway?: IpAddress } {
-  const invalid = (what: string) => new EngineError('invalid', `invalid network config: ${what}`);
+  const invalid = (what: string) => new EngineError('invalid', `invalid network config:\n${what}`);
   const text = formatSubnet(subnet);
   const parts: { range?: Subnet; gateway?: IpAddress } = {};
   if (config.IPRange) {
     const range = parseSubnet(config.IPRange);
     if (range === undefined) throw invalid(`invalid ip-range ${config.IPRange}: invalid CIDR address`);
     if (range.prefix < subnet.prefix || !contains(subnet, { family: range.family, value: range.base })) {
-      throw invalid(`invalid ip-range ${config.IPRange}: it is not a part of the subnet ${text}`);
+      throw invalid(`invalid ip-range ${config.IPRange}: parent subnet ${text} doesn't contain ip-range`);
     }
     parts.range = range;
   }
   if (config.Gateway) {
     const gateway = parseAddress(config.Gateway);
     if (gateway === undefined) throw invalid(`invalid gateway ${config.Gateway}: invalid address`);
-    if (!contains(subnet, gateway)) throw invalid(`invalid gateway ${config.Gateway}: parent subnet is ${text}`);
+    if (!contains(subnet, gateway)) {
+      throw invalid(`invalid gateway ${config.Gateway}: parent subnet ${text} doesn't contain this address`);
+    }
     const isEdge = gateway.value === subnet.base || (gateway.family === 4 && gateway.value === lastOf(subnet));
     if (isEdge) throw invalid(`invalid gateway ${config.Gateway}: no host of ${text} can have it`);
     parts.gateway = gateway;

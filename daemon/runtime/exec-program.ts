@@ -129,7 +129,7 @@ export function openExecProgram(input: ExecProgramInput): OpenProgram {
 }
 
 function openProcess({ id, pid, monitorPid }: ExecProgramInput): number {
-  const notRunning = (cause?: unknown) => new EngineError('conflict', `Container ${id} is not running`, { cause });
+  const notRunning = (cause?: unknown) => new EngineError('conflict', `container ${id} is not running`, { cause });
   let fd: number;
   try {
     fd = pidfdOpen(pid);

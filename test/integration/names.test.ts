@@ -176,6 +176,26 @@ describe('networks', () => {
     ]);
   });
 
+  test.each(['with a space', 'with/a/slash', '-ü'])(
+    'may be called %j, which its containers are found by',
+    async (name) => {
+      const { daemon } = fixture;
+      await makeNetwork(name);
+      const id = await runDetached(daemon, ['sleep', '1000'], { HostConfig: { NetworkMode: name } });
+      await runDetached(daemon, ['sleep', '1000'], { HostConfig: { NetworkMode: name } }, 'neighbour');
+      expect((await exec(daemon, id, 'ping -c 1 neighbour')).stdout).toContain('1 packets received');
+      expect(Object.keys((await networksOf(id)) as object)).toEqual([name]);
+      for (const client of ['tsdocker', 'docker'] as const) {
+        const run = async (...args: string[]) => (await cli(daemon, client, ['network', ...args])).code;
+        expect(await run('inspect', name)).toBe(0);
+        expect(await run('disconnect', name, 'neighbour')).toBe(0);
+        expect(await run('connect', name, 'neighbour')).toBe(0);
+      }
+      await daemon.removeAllContainers();
+      expect((await cli(daemon, 'docker', ['network', 'rm', name])).code).toBe(0);
+    },
+  );
+
   test('a list has Containers, empty since 1.28; inspect tells who is connected', async () => {
     interface Listed {
       Name: string;

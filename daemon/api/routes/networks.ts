@@ -1,5 +1,6 @@
 // Routes of networks.
 import { Type } from '@sinclair/typebox';
+import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, containerParams as params, sendEmpty, sendJson } from '../app.ts';
 import { filters, flag, text } from '../query.ts';
@@ -33,10 +34,15 @@ export function registerNetworks(app: App, { networks, containers }: ApiServices
         summary: 'Inspect',
         tags,
         params,
-        querystring: Type.Object({ verbose: flag('Nothing more is there'), scope: text('local') }),
+        querystring: Type.Object({ verbose: flag('Nothing more is there'), scope: text('Where it is valid: local') }),
       },
     },
-    async (request, reply) => sendJson(reply, networks.inspect(checkName('network', request.params.id))),
+    async (request, reply) => {
+      const { scope = '' } = request.query;
+      const name = checkName('network', request.params.id);
+      if (scope !== '' && scope !== 'local') throw new EngineError('not-found', `network ${name} not found`);
+      return sendJson(reply, networks.inspect(name));
+    },
   );
 
   app.post(

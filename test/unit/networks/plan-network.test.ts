@@ -65,17 +65,23 @@ describe('a network', () => {
     [[{ Subnet: '10.0.0.0/24', Gateway: '10.0.1.1' }], 'invalid gateway 10.0.1.1'],
     [[{ Subnet: '10.0.0.0/24', Gateway: 'x' }], 'invalid gateway x'],
     [[{ Subnet: '10.0.0.0/24', Gateway: '10.0.0.255' }], 'no host of 10.0.0.0/24 can have it'],
-    [[{ Subnet: '10.0.0.0/24', IPRange: '10.0.1.0/25' }], 'not a part of the subnet'],
-    [[{ Subnet: '10.0.0.0/24', IPRange: '10.0.0.0/16' }], 'not a part of the subnet'],
-    [[{ Subnet: '10.0.0.0/24', AuxiliaryAddresses: { a: '10.9.0.1' } }], 'must belong to the master pool'],
+    [[{ Subnet: '10.0.0.0/24', IPRange: '10.0.1.0/25' }], "doesn't contain ip-range"],
+    [[{ Subnet: '10.0.0.0/24', IPRange: '10.0.0.0/16' }], "doesn't contain ip-range"],
+    [
+      [{ Subnet: '10.0.0.0/24', AuxiliaryAddresses: { a: '10.9.0.1' } }],
+      "parent subnet 10.0.0.0/24 doesn't contain this address",
+    ],
     [[{ Subnet: '10.0.0.0/24' }, { Subnet: '10.1.0.0/24' }], 'one subnet of IPv4'],
     [[{ Subnet: '172.17.9.0/24' }], 'Pool overlaps with other one on this address space'],
     [[{ Subnet: 'fd00::/64' }], 'IPv6 is not enabled'],
   ])('refuses %j', (config, message) => {
     expect(() => withPool(...config)).toThrow(message);
   });
-  it.each(['', 'a b', 'a/b', '../x', '-x', 'x\n', 'x'.repeat(256), '0'.repeat(64)])('refuses the name %j', (Name) => {
-    expect(() => plan({ Name })).toThrow(/invalid network name/);
+  it.each(['', ' ', 'x\n', 'x'.repeat(256), '0'.repeat(64)])('refuses the name %j', (Name) => {
+    expect(() => plan({ Name })).toThrow(/invalid name/);
+  });
+  it.each(['a b', 'a/b', '../x', '-x', 'ü'])('takes the name %j', (Name) => {
+    expect(plan({ Name }).name).toBe(Name);
   });
   it.each(['bridge', 'host', 'none', 'default'])('refuses the predefined name %s', (Name) => {
     expect(() => plan({ Name })).toThrow(`operation is not permitted on predefined ${Name} network`);

@@ -310,7 +310,7 @@ describe('networks', () => {
   it('rm: not while used, not a predefined one', async () => {
     const { Id } = await networks.service.create({ Name: 'n' });
     await run('a', [on('n')]);
-    await expect(networks.service.remove('n')).rejects.toThrow(`network n id ${Id} has active endpoints`);
+    await expect(networks.service.remove('n')).rejects.toThrow(`network n has active endpoints`);
     await expect(networks.service.remove('bridge')).rejects.toThrow('bridge is a pre-defined network');
     await expect(networks.service.remove('zz')).rejects.toThrow('network zz not found');
     await networks.sandboxes.end(id('a'), false);
