@@ -92,10 +92,14 @@ const lies: Record<string, () => RegExp> = {
     registry.rules = [when(blob(layer), reply.endless(Buffer.alloc(1 << 16, 'x')))];
     return new RegExp(layer.descriptor.digest);
   },
-  'a layer that is packed once more on the way': () => {
+  'a layer that is packed with something else on the way': () => {
     holdGood();
-    const packed = gzipSync(small.bytes);
-    registry.rules = [when(blob(small), reply.bytes(packed, { 'Content-Encoding': 'gzip' }))];
+    registry.rules = [when(blob(small), reply.bytes(gzipSync(small.bytes), { 'Content-Encoding': 'br' }))];
+    return /encoded as br/;
+  },
+  'a layer that is said to be packed once more, and is not': () => {
+    holdGood();
+    registry.rules = [when(blob(small), reply.bytes(small.bytes, { 'Content-Encoding': 'gzip' }))];
     return new RegExp(small.descriptor.digest);
   },
   'a descriptor with too small a size': () => {

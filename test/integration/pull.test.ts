@@ -24,6 +24,8 @@ class Registry {
   readonly sent = new Map<string, number>();
   readonly held = new Map<string, Held>();
   holdBack: { path: string; bytes: number } | undefined;
+  /** What is answered with a Content-Encoding that nobody asked for. */
+  packs: (path: string) => boolean = () => false;
   readonly #server: Server = createServer((request, response) => this.#answer(request, response));
 
   listen(namespacePath: string): void {
@@ -44,6 +46,7 @@ class Registry {
     this.asked.length = 0;
     this.sent.clear();
     this.holdBack = undefined;
+    this.packs = () => false;
   }
 
   close(): void {
@@ -62,6 +65,11 @@ class Registry {
     }
     const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
     const total = found.bytes.length;
+    if (this.packs(path)) {
+      const packed = gzipSync(found.bytes);
+      response.writeHead(200, { 'Content-Encoding': 'gzip', 'Content-Length': packed.length }).end(packed);
+      return;
+    }
     const headers: Record<string, string | number> = { 'Content-Type': found.type, 'Content-Length': total - from };
     if (from > 0) headers['Content-Range'] = `bytes ${from}-${total - 1}/${total}`;
     response.writeHead(from > 0 ? 206 : 200, headers);
@@ -80,16 +88,26 @@ interface Image {
   layers: { path: string; bytes: Buffer }[];
 }
 
-function makeImage(registry: Registry, name: string, files: Buffer[]): Image {
+interface Oddity {
+  /** Media types, as the manifest says them. */
+  configType?: string;
+  layerType?: string;
+  /** Of the config's JSON. */
+  architecture?: string;
+}
+
+function makeImage(registry: Registry, name: string, files: Buffer[], odd: Oddity = {}): Image {
   const tars = files.map((data, i) => tarOf([{ name: `file-${i}`, data }]));
   const hold = (bytes: Buffer, type: string) => {
     registry.held.set(`${name}/blobs/${sha256(bytes)}`, { bytes, type: 'application/octet-stream' });
-    return { mediaType: `${OCI}.${type}`, digest: sha256(bytes), size: bytes.length };
+    return { mediaType: /[/]|^$/.test(type) ? type : `${OCI}.${type}`, digest: sha256(bytes), size: bytes.length };
   };
   const packed = tars.map((tar) => gzipSync(tar, { level: 1 }));
-  const layers = packed.map((bytes) => hold(bytes, 'layer.v1.tar+gzip'));
+  const urls = odd.layerType === undefined ? {} : { urls: ['http://127.0.0.1:9/elsewhere'] };
+  const layers = packed.map((bytes) => ({ ...hold(bytes, odd.layerType ?? 'layer.v1.tar+gzip'), ...urls }));
   const rootfs = { type: 'layers', diff_ids: tars.map(sha256) };
-  const config = hold(Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs })), 'config.v1+json');
+  const json = JSON.stringify({ architecture: odd.architecture ?? 'amd64', os: 'linux', rootfs });
+  const config = hold(Buffer.from(json), odd.configType ?? 'config.v1+json');
   const manifest = Buffer.from(
     JSON.stringify({ schemaVersion: 2, mediaType: `${OCI}.manifest.v1+json`, config, layers }),
   );
@@ -113,8 +131,8 @@ describe('pull', () => {
     registry.forget();
   });
 
-  const pull = async (name: string, tag: string) => {
-    const query = `fromImage=${encodeURIComponent(`${registry.host}/${name}`)}&tag=${encodeURIComponent(tag)}`;
+  const pull = async (name: string, tag: string, platform = '') => {
+    const query = `fromImage=${encodeURIComponent(`${registry.host}/${name}`)}&tag=${encodeURIComponent(tag)}&platform=${platform}`;
     const answer = await fixture.daemon.api.send('POST', `/images/create?${query}`);
     const lines = answer.text.split('\r\n').filter((line) => line !== '');
     return { status: answer.status, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) };
@@ -168,6 +186,52 @@ describe('pull', () => {
     expect(await listed('false')).toEqual([image.id]);
     const pruned = await fixture.daemon.api.call('POST', '/images/prune');
     expect(JSON.stringify(pruned)).toContain(image.id);
+  });
+
+  test.each(['application/octet-stream', 'application/json', 'text/html', ''])(
+    'a config that the manifest calls %j is one, as for docker',
+    async (configType) => {
+      const image = makeImage(registry, 'config-type', [randomBytes(1000)], { configType });
+      expect(statuses((await pull('config-type', '1')).lines).at(-1)).toMatch(/^Status: Downloaded newer image/);
+      const { Id } = await fixture.daemon.api.call('GET', `/images/${registry.host}/config-type:1/json`);
+      expect(Id).toBe(image.id);
+    },
+  );
+
+  test.each([
+    'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+    'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+  ])('a foreign layer (%s) is taken when the registry has it, and fetched from nowhere else', async (layerType) => {
+    const image = makeImage(registry, 'foreign', [randomBytes(1000)], { layerType });
+    expect(statuses((await pull('foreign', '1')).lines).at(-1)).toMatch(/^Status: Downloaded newer image/);
+    await fixture.daemon.api.call('DELETE', `/images/${image.id}?force=1`);
+    registry.held.delete(image.layers[0]?.path ?? '');
+    const { lines } = await pull('foreign', '1');
+    expect(String(lines.at(-1)?.error)).toMatch(
+      /^layer sha256:.*the registry does not have it, and foreign layers are not/,
+    );
+    // What was begun is kept for another try; the tests behind this one count what is there.
+    await fixture.daemon.api.call('POST', '/images/prune');
+  });
+
+  test('what is packed once more on the way is unpacked again', async () => {
+    makeImage(registry, 'encoded', [randomBytes(300_000), Buffer.alloc(2_000_000, 'x')]);
+    registry.packs = () => true;
+    expect(statuses((await pull('encoded', '1')).lines).at(-1)).toMatch(/^Status: Downloaded newer image/);
+  });
+
+  test('an image for another platform than the one that was asked for is taken, with a warning', async () => {
+    makeImage(registry, 'elsewhere', [randomBytes(1000)], { architecture: 's390x' });
+    const warned = statuses((await pull('elsewhere', '1', 'linux/riscv64')).lines);
+    expect(warned.slice(-2)).toEqual([
+      `Status: Downloaded newer image for ${registry.host}/elsewhere:1`,
+      `WARNING: image with reference ${registry.host}/elsewhere:1 was found but its platform (linux/s390x) does not match the specified platform (linux/riscv64)`,
+    ]);
+    for (const platform of ['', 'linux/s390x']) {
+      expect(statuses((await pull('elsewhere', '1', platform)).lines).at(-1)).toMatch(/^Status: Image is up to date/);
+    }
+    const bad = await pull('elsewhere', '1', 'foo');
+    expect([bad.status, bad.lines[0]?.message]).toEqual([400, expect.stringMatching(/unknown operating system/)]);
   });
 
   test('what is not there is 404 in docker’s words', async () => {

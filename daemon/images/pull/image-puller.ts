@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { ImageParts, LocalImageStore } from '../image-store.ts';
-import { type Platform, parsePlatform } from '../platform.ts';
+import { type Platform, parsePlatform, requirePlatform } from '../platform.ts';
 import { noted } from '../progress.ts';
 import { familiar, familiarName, isValidTag, parseReference, type Reference } from '../reference.ts';
 import { chooseManifest } from '../registry/choose-platform.ts';
@@ -68,6 +68,19 @@ export class ImagePuller {
     }
     const status = isNew ? 'Downloaded newer image for' : 'Image is up to date for';
     options.onProgress({ status: `Status: ${status} ${familiar(reference)}` });
+    if (platform !== undefined && !isAllTags) this.#warnOfPlatform(reference, platform, options);
+  }
+
+  /** What has one platform only is taken, whatever was asked for. */
+  #warnOfPlatform(reference: Reference, asked: Platform, { onProgress }: PullOptions): void {
+    const ref = familiar(reference.digest === undefined ? reference : { ...reference, tag: undefined });
+    const image = this.#store.resolve(ref);
+    try {
+      if (image !== undefined) requirePlatform(ref, image.config, asked);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      onProgress({ status: `WARNING: ${error.message}` });
+    }
   }
 
   /** Resolves when the downloads and unpackers that were given up have let go of their files. */

@@ -10,7 +10,8 @@ import type { ImageParts } from '../image-store.ts';
 import type { Layer, LayerHold, StagedLayer } from '../layer-store.ts';
 import { holdTree } from '../overlay.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
-import { type LayerCompression, layerTypeOf } from '../registry/media-types.ts';
+import { isForeignLayer, type LayerCompression, layerTypeOf } from '../registry/media-types.ts';
+import { RegistryFailure } from '../registry/registry-failure.ts';
 import type { Descriptor } from '../registry/registry-session.ts';
 import { shortDigest } from './blob-download.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
@@ -138,8 +139,18 @@ async function fetchAndUnpack(work: LayerWork, context: FlightContext, isLast: b
       incoming.writer.discard();
       throw new WorthAnother('what came first was not the blob', { cause });
     }
-    throw cause;
+    throw isForeignLayer(work.blob.mediaType) ? foreignError(cause, work.blob) : cause;
   }
+}
+
+/** What is not in the registry is not fetched: its address is the word of whoever made the manifest. */
+function foreignError(cause: unknown, { digest }: Descriptor): unknown {
+  if (!(cause instanceof RegistryFailure) || cause.status !== 404) return cause;
+  return new EngineError(
+    'not-found',
+    `layer ${digest}: the registry does not have it, and foreign layers are not fetched from elsewhere`,
+    { cause },
+  );
 }
 
 /** The unpacker fails first when what comes is no archive: that it is not what was asked for is the better reason, if it is told soon. */

@@ -20,7 +20,7 @@ export interface HopAnswer {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   /** Has to be read or destroyed. An idle connection destroys it with an error. */
-  readonly body: IncomingMessage;
+  readonly body: Readable;
   readonly url: URL;
 }
 

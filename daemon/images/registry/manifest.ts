@@ -4,15 +4,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { parseBoundedJson } from '../bounded-json.ts';
 import { isDigest, MAX_CONFIG_BYTES, MAX_LAYERS } from '../image-config.ts';
 import type { Platform } from '../platform.ts';
-import {
-  DOCKER_CONFIG,
-  indexTypes,
-  isForeignLayer,
-  isSchema1,
-  layerCompression,
-  manifestTypes,
-  OCI_CONFIG,
-} from './media-types.ts';
+import { configTypes, indexTypes, isSchema1, layerCompression, manifestTypes } from './media-types.ts';
 import type { Descriptor } from './registry-session.ts';
 
 export interface ImageManifest {
@@ -55,7 +47,7 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): ImageManife
 function readImage(value: Record<string, unknown>): ImageManifest {
   if (value.manifests !== undefined) throw invalid('it is an image and an index at once');
   const config = readDescriptor('config', value.config, MAX_CONFIG_BYTES);
-  if (config.mediaType !== DOCKER_CONFIG && config.mediaType !== OCI_CONFIG) {
+  if (!configTypes.includes(config.mediaType)) {
     throw new EngineError(
       'invalid',
       `unsupported config media type ${shown(config.mediaType)}: it is no container image`,
@@ -68,12 +60,6 @@ function readImage(value: Record<string, unknown>): ImageManifest {
 
 function readLayer(where: string, value: unknown): Descriptor {
   const layer = readDescriptor(where, value, MAX_LAYER_BYTES);
-  if (isForeignLayer(layer.mediaType) || (isObject(value) && Array.isArray(value.urls) && value.urls.length > 0)) {
-    throw new EngineError(
-      'invalid',
-      `layer ${layer.digest}: foreign layers are not fetched: only what the registry has`,
-    );
-  }
   if (layerCompression(layer.mediaType) === undefined) {
     throw new EngineError('invalid', `layer ${layer.digest}: unsupported media type ${shown(layer.mediaType)}`);
   }

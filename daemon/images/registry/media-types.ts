@@ -18,6 +18,19 @@ export function isSchema1(mediaType: string): boolean {
 export const DOCKER_CONFIG = 'application/vnd.docker.container.image.v1+json';
 export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
 
+/**
+ * As what manifests call their config: old versions of the registry's own software, and tools, say less than they should (Docker takes
+ * the same: distribution/issues/1621).
+ */
+export const configTypes: readonly string[] = [
+  DOCKER_CONFIG,
+  OCI_CONFIG,
+  'application/octet-stream',
+  'application/json',
+  'text/html',
+  '',
+];
+
 const OCI_LAYER = 'application/vnd.oci.image.layer.v1.tar';
 
 export type LayerCompression = 'none' | 'gzip' | 'zstd';
@@ -34,9 +47,10 @@ const layerTypes: ReadonlyMap<string, LayerCompression> = new Map([
 const FOREIGN =
   /^application\/(?:vnd\.docker\.image\.rootfs\.foreign\.diff\.tar(?:\.gzip)?|vnd\.oci\.image\.layer\.nondistributable\.v1\.tar(?:\+gzip|\+zstd)?)$/;
 
-/** undefined: it is no layer that can be unpacked. */
+/** undefined: it is no layer that can be unpacked. Foreign ones are packed like others. */
 export function layerCompression(mediaType: string): LayerCompression | undefined {
-  return layerTypes.get(mediaType);
+  if (!isForeignLayer(mediaType)) return layerTypes.get(mediaType);
+  return /[.+]zstd$/.test(mediaType) ? 'zstd' : /[.+]gzip$/.test(mediaType) ? 'gzip' : 'none';
 }
 
 /** What a layer packed like this is to be called: what it is said to be, unless that is something else. */
@@ -45,7 +59,7 @@ export function layerTypeOf(said: string, packing: LayerCompression): string {
   return packing === 'none' ? OCI_LAYER : `${OCI_LAYER}+${packing}`;
 }
 
-/** Layers that are not in the registry but at URLs of their own. */
+/** Layers that may be at URLs of their own instead of in the registry. */
 export function isForeignLayer(mediaType: string): boolean {
   return FOREIGN.test(mediaType);
 }

@@ -1,5 +1,7 @@
 // Requests to one endpoint: its base URL, redirects, credentials (to that endpoint and nobody else), repeated when the failure may pass.
+import { pipeline } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createGunzip } from 'node:zlib';
 import type { Authorizer } from './authorizer.ts';
 import type { Connections } from './connections.ts';
 import { type HopAnswer, type HopRequest, hop, readWhole } from './http-hop.ts';
@@ -121,7 +123,8 @@ export class RegistryHttp {
         ...(idleMs === undefined ? {} : { idleMs }),
       });
       const isRedirect = [301, 302, 303, 307, 308].includes(answer.status);
-      if (!isRedirect || (method !== 'GET' && method !== 'HEAD')) return refuseEncoded(answer);
+      if (!isRedirect || (method !== 'GET' && method !== 'HEAD'))
+        return method === 'HEAD' ? answer : decodedAnswer(answer);
       answer.body.destroy();
       if (redirects >= MAX_REDIRECTS) throw RegistryFailure.ofAnswer(method, url, 'too many redirects');
       url = this.#redirected(url, answer.headers.location);
@@ -156,10 +159,17 @@ function isReplayable({ body }: RegistryRequest): boolean {
   return body === undefined || body instanceof Uint8Array;
 }
 
-/** It was not asked for: a digest is of the bytes themselves. */
-function refuseEncoded(answer: HopAnswer): HopAnswer {
-  const encoding = answer.headers['content-encoding'];
+/** It was not asked for, but some put gzip around everything: a digest is of what is inside. Part of a packed answer is of no use. */
+function decodedAnswer(answer: HopAnswer): HopAnswer {
+  const { 'content-encoding': encoding, 'content-length': _length, ...headers } = answer.headers;
   if (encoding === undefined || encoding === '' || encoding === 'identity') return answer;
+  if (/^(?:x-)?gzip$/i.test(encoding) && answer.status !== 206) {
+    const body = createGunzip();
+    // Whoever reads it is told; when nobody does any more, it is nobody's concern.
+    body.on('error', () => undefined);
+    pipeline(answer.body, body, () => undefined);
+    return { ...answer, headers, body };
+  }
   answer.body.destroy();
   throw RegistryFailure.ofAnswer(
     'GET',

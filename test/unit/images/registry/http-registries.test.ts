@@ -183,8 +183,8 @@ describe('limits', () => {
     ],
     [
       'bytes encoded unasked',
-      (_, response) => response.writeHead(200, { 'Content-Encoding': 'gzip' }).end('x'),
-      'encoded as gzip',
+      (_, response) => response.writeHead(200, { 'Content-Encoding': 'br' }).end('x'),
+      'encoded as br',
     ],
   ])('%s ends in an error', async (_, answer, message) => {
     const server = await serve(answer);
