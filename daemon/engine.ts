@@ -34,6 +34,9 @@ import { openState } from './state/open-state.ts';
 import { openStrays } from './state/strays.ts';
 import { openVolumes } from './volumes/open-volumes.ts';
 
+/** A container takes some ten of the daemon's while it starts, and three while it runs. */
+const fewFiles = 1024;
+
 export interface Engine {
   /** Ends all containers, when the host itself is going down; otherwise they go on. */
   endWithHost(): Promise<void>;
@@ -100,6 +103,13 @@ async function build(
   const { cgroups, note, close: closeCgroups } = await openDriver(options.cgroupDriver);
   cleanups.push(closeCgroups);
   if (note !== undefined) log.warn({}, note);
+  const files = host.facts.limits.get('nofile')?.soft ?? -1;
+  if (files >= 0 && files < fewFiles) {
+    log.warn(
+      { files },
+      `the limit of open files is low: with ulimit -n or LimitNOFILE below ${fewFiles} starts may fail`,
+    );
+  }
   const cgroupParent = options.cgroupParent ?? cgroups.defaultParent;
   cgroups.checkParent(cgroupParent);
   // The parent group is only for containers: without any it goes with the daemon.

@@ -2,6 +2,7 @@
 // over: a full disk, a damaged note or a network that is gone is told, and the container goes on.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
 import type { AdoptedSandbox } from '../networks/sandboxes.ts';
 import { parentOf } from '../runtime/container-process.ts';
@@ -13,7 +14,7 @@ import type { Container } from './container.ts';
 import { adoptNetwork } from './container-network.ts';
 import type { ContainerState } from './container-record.ts';
 import { Exec } from './exec.ts';
-import { readExecFile } from './exec-file.ts';
+import { readExecFile, unknownExec } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { concludeExec, watchExec } from './exec-run.ts';
 import { watchMonitor } from './finish-run.ts';
@@ -24,6 +25,7 @@ import { begunHealth, probeOf } from './health-rules.ts';
 import type { Services } from './services.ts';
 
 const killSignal = 9;
+const askAgainMs = 1000;
 const idPattern = /^[0-9a-f]{64}$/;
 
 /** What differs between a container's record and its network, for settleNetwork. */
@@ -126,8 +128,15 @@ async function adoptExec(services: Services, execs: ExecRegistry, container: Con
     rmSync(runDir, { recursive: true, force: true });
     rmSync(logDir, { recursive: true, force: true });
   };
-  const record = readExecFile(runDir);
-  const answer = await askMonitor(services, runDir);
+  const found = readExecFile(runDir);
+  if (found === 'damaged')
+    services.log.warn({ container: container.id, exec: id }, 'the note about an exec is damaged');
+  const record = found === 'damaged' || found?.id !== id ? found && unknownExec(container.id, id) : found;
+  let answer = await askMonitor(services, runDir);
+  while (answer === 'silent' && container.isRunning) {
+    await sleep(askAgainMs, undefined, { ref: false });
+    answer = await askMonitor(services, runDir);
+  }
   const monitor = answer === 'silent' ? undefined : answer;
   if (record === undefined || record.isProbe) {
     // It was being started when the daemon went: nobody knows of it. A health check is done again.

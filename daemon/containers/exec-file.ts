@@ -16,12 +16,50 @@ export function writeExecFile(runDir: string, record: ExecRecord): void {
   }
 }
 
-/** undefined when there is none, or none that can be read. */
-export function readExecFile(runDir: string): ExecRecord | undefined {
+/** undefined when there is none: the exec was being started. 'damaged' when what is there cannot be believed. */
+export function readExecFile(runDir: string): ExecRecord | 'damaged' | undefined {
+  let text: string;
   try {
-    const record = JSON.parse(readFileSync(join(runDir, fileName), 'utf8')) as ExecRecord;
-    return typeof record.id === 'string' && Array.isArray(record.options?.args) ? record : undefined;
-  } catch {
-    return undefined;
+    text = readFileSync(join(runDir, fileName), 'utf8');
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'damaged';
   }
+  try {
+    const record: unknown = JSON.parse(text);
+    return isRecord(record) ? record : 'damaged';
+  } catch {
+    return 'damaged';
+  }
+}
+
+/** Of an exec that runs and of which nothing else is known. */
+export function unknownExec(containerId: string, id: string): ExecRecord {
+  return {
+    ...{ id, containerId, user: '', attachStdin: false, attachStdout: false, attachStderr: false },
+    ...{ detachKeys: '', consoleSize: null },
+    options: {
+      ...{ args: ['(unknown)'], env: [], tty: false, openStdin: false, privileged: false, workingDir: '' },
+      user: { uid: 0, gid: 0, additionalGids: [], home: '/' },
+    },
+  };
+}
+
+function isRecord(value: unknown): value is ExecRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, containerId, user, detachKeys, consoleSize, options } = value as Partial<
+    Record<keyof ExecRecord, unknown>
+  >;
+  const isText = (text: unknown) => typeof text === 'string';
+  const areTexts = (list: unknown) => Array.isArray(list) && list.every(isText);
+  if (![id, containerId, user, detachKeys].every(isText)) return false;
+  if (consoleSize !== null && !Array.isArray(consoleSize)) return false;
+  if (typeof options !== 'object' || options === null) return false;
+  const { args, env, workingDir, user: resolved } = options as Record<string, unknown>;
+  return (
+    areTexts(args) &&
+    (args as string[]).length > 0 &&
+    areTexts(env) &&
+    isText(workingDir) &&
+    typeof resolved === 'object'
+  );
 }

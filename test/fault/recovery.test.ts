@@ -4,8 +4,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
+import { parentOf } from '../../daemon/runtime/container-process.ts';
 import { exec, inspect, runDetached } from '../harness/containers.ts';
-import { eventually, sleep } from '../harness/eventually.ts';
+import { eventually, sleep, timeFactor } from '../harness/eventually.ts';
 import { cgroupHierarchies, isAlive } from '../harness/ledger.ts';
 import { testNeeding } from '../harness/needs.ts';
 import type { TestDaemon } from '../harness/test-daemon.ts';
@@ -52,6 +53,24 @@ for (const [what, file, text] of damages) {
     expect((await daemon.api.send('GET', '/containers/json')).status).toBe(200);
   });
 }
+
+test('a damaged note about an exec does not end it', async () => {
+  const { daemon } = fixture;
+  const id = await runDetached(daemon, ['sleep', '1000']);
+  const { Id } = await daemon.api.post<{ Id: string }>(`/containers/${id}/exec`, {
+    Cmd: ['sh', '-c', 'sleep 4; exit 9'],
+  });
+  await daemon.api.post(`/exec/${Id}/start`, { Detach: true });
+  const { Pid } = await daemon.api.get<{ Pid: number }>(`/exec/${Id}/json`);
+  await daemon.crash();
+  writeFileSync(`${daemon.execRoot}/containers/${id}/exec/${Id}/exec.json`, '{"id":7}');
+  await daemon.start();
+  expect(isAlive(Pid)).toBe(true);
+  await eventually('it has ended as it did', async () => {
+    const state = await daemon.api.get<{ Running: boolean; ExitCode: number }>(`/exec/${Id}/json`);
+    return !state.Running && state.ExitCode === 9;
+  });
+});
 
 test('a container whose row is lost with its copy goes on, is told, and keeps its files', async () => {
   const { daemon } = fixture;
@@ -150,7 +169,8 @@ for (const [what, { calls, change }] of Object.entries(changes)) {
       await daemon.api.post('/networks/create', { Name: 'm' });
       let kills = 0;
       try {
-        for (let n = 1; n < 60; n++) {
+        const deadline = Date.now() + 45_000 * timeFactor;
+        for (let n = 1; n < 60 && Date.now() < deadline; n++) {
           const limits = { Memory: 64 << 20, MemorySwap: 64 << 20, NetworkMode: 'm' };
           await runDetached(daemon, ['sleep', '1000'], { Hostname: 'the-host', HostConfig: limits }, 'c');
           await daemon.api.post('/networks/bridge/connect', { Container: 'c' });
@@ -163,9 +183,15 @@ for (const [what, { calls, change }] of Object.entries(changes)) {
           if (!isDone) {
             kills++;
             await daemon.ended();
+            // Every third time its monitor goes with it: then it has ended, and is whole again with the next start.
+            const isMonitorKilled = n % 3 === 0;
+            if (isMonitorKilled) process.kill(parentOf(Pid) ?? 0, 'SIGKILL');
             await daemon.start();
+            if (isMonitorKilled) {
+              expect((await inspect(daemon, 'c')).State, `${what} ${n}`).toMatchObject({ Running: false });
+              await daemon.api.post('/containers/c/start');
+            } else expect((await inspect(daemon, 'c')).State, `${what} ${n}`).toMatchObject({ Running: true, Pid });
           }
-          expect((await inspect(daemon, 'c')).State, `${what} ${n}`).toMatchObject({ Running: true, Pid });
           await agreement(daemon);
           await daemon.api.delete('/containers/c?force=1');
           if (isDone) break;
