@@ -6,7 +6,8 @@ import { splitLines } from '../runtime/log-lines.ts';
 import { openLogReader } from '../runtime/log-reader.ts';
 import { select } from './container-output.ts';
 import type { LogStream, LogsOptions, OutputChunk } from './container-service.ts';
-import { logDetails, parseLogConfig } from './log-options.ts';
+import { logDetails } from './log-details.ts';
+import { parseLogConfig } from './log-options.ts';
 import type { Services } from './services.ts';
 import { formatLogTime } from './timestamps.ts';
 
@@ -20,7 +21,7 @@ export function containerLogs(services: Services, ref: string, options: LogsOpti
     throw new EngineError('not-implemented', 'configured logging driver does not support reading');
   }
   const abort = new AbortController();
-  const details = options.details ? `${logDetails(logOptions, container.record.config)} ` : '';
+  const details = options.details ? `${logDetails(logOptions, container.record)} ` : '';
   const stored = openLogReader(services.paths.logs(container.id), {
     from: 'start',
     signal: abort.signal,

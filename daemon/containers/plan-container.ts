@@ -53,7 +53,7 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
   const hostConfig = resolveReferences(services, normaliseHostConfig(askedHostConfig ?? {}, services.defaults));
 
   checkRestartPolicy(hostConfig);
-  parseLogConfig(hostConfig.LogConfig);
+  const log = parseLogConfig(hostConfig.LogConfig);
   const network = parseNetworkMode(hostConfig.NetworkMode ?? '');
   checkDns(hostConfig.Dns ?? [], hostConfig.DnsSearch ?? [], hostConfig.DnsOptions ?? []);
   for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host);
@@ -82,7 +82,14 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     hostConfig: withGranted(hostConfig, granted),
     mounts,
     endpoints,
-    warnings: [...ofImage.warnings, ...checked.warnings, ...warnings, ...networkWarnings, ...healthWarnings(config)],
+    warnings: [
+      ...ofImage.warnings,
+      ...checked.warnings,
+      ...warnings,
+      ...networkWarnings,
+      ...healthWarnings(config),
+      ...log.warnings,
+    ],
   };
 }
 

@@ -94,6 +94,31 @@ describe('logs', () => {
     expect(stream.stdout).toBe(Array.from({ length: 6000 }, (_, i) => `${i}\n`).join(''));
   });
 
+  test('details: labels and variables by pattern, and the tag', async () => {
+    const { daemon } = fixture;
+    const Config = { tag: '{{.Name}}/{{.ID}}', 'labels-regex': '^com\\.', 'env-regex': 'A$', mode: 'non-blocking' };
+    const HostConfig = { LogConfig: { Type: 'json-file', Config } };
+    const body = { HostConfig, Labels: { 'com.x': 'l', other: 'o' }, Env: ['AA=1', 'AB=2'] };
+    const id = await create(daemon, 'echo line', body, 'tagged');
+    await start(daemon, id);
+    await wait(daemon, id);
+    const { stdout } = await logs(daemon, id, '&details=1');
+    expect(stdout).toBe(`AA=1,com.x=l,tag=tagged%2F${id.slice(0, 12)} line\n`);
+  });
+
+  test('a tiny max-size rotates, and the newest lines are whole', async () => {
+    const { daemon } = fixture;
+    const HostConfig = { LogConfig: { Type: 'json-file', Config: { 'max-size': '1k', 'max-file': '2' } } };
+    const id = await runDetached(daemon, 'i=0; while [ $i -lt 20000 ]; do echo "line $i of them"; i=$((i+1)); done', {
+      HostConfig,
+    });
+    await wait(daemon, id);
+    const lines = (await logs(daemon, id)).stdout.trim().split('\n');
+    expect(lines.at(-1)).toBe('line 19999 of them');
+    expect(lines.length).toBeLessThan(10_000);
+    for (const line of lines) expect(line).toMatch(/^line \d+ of them$/);
+  });
+
   test('rotation keeps max-file files of max-size, the newest', async () => {
     const { daemon } = fixture;
     const id = await runDetached(daemon, 'i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done', {
