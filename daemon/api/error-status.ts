@@ -60,6 +60,14 @@ function fullMessage(error: Error): string {
   return `${error.message}: ${fullMessage(cause)}`;
 }
 
+/** For streams whose status has been sent: what the answer's message would have been. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Of several addresses that refused a connection: clients take an empty message for success.
+  if (error.message === '') return error instanceof AggregateError ? errorText(error.errors[0]) : error.name;
+  return isEngineError(error) && error.code !== 'system' ? error.message : fullMessage(error);
+}
+
 /** The JSON text of an error, with the line end that Docker's encoder writes. */
 export function errorBody(message: string): string {
   return `${JSON.stringify({ message })}\n`;

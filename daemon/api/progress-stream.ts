@@ -2,8 +2,9 @@
 // status of its own, what goes wrong later is the last line.
 import type { FastifyReply } from 'fastify';
 import type { ProgressSink } from '../images/progress.ts';
+import { drained } from './body-stream.ts';
 import { whenClientLeaves } from './client-leaves.ts';
-import { clientHasLeft } from './error-status.ts';
+import { clientHasLeft, errorText } from './error-status.ts';
 import { ResponseStream } from './response-stream.ts';
 import type { ProgressMessage } from './types/progress.ts';
 
@@ -12,10 +13,13 @@ const MAX_WAITING_BYTES = 256 * 1024;
 
 export class ProgressStream {
   readonly #reply: FastifyReply;
+  readonly #alwaysBegins: boolean;
   #stream: ResponseStream | undefined;
 
-  constructor(reply: FastifyReply) {
+  /** `alwaysBegins`: what goes wrong before the first line is a line too, where Docker's clients look for it nowhere else. */
+  constructor(reply: FastifyReply, options: { alwaysBegins?: boolean } = {}) {
     this.#reply = reply;
+    this.#alwaysBegins = options.alwaysBegins ?? false;
   }
 
   /** `signal` tells the work that the client has gone. */
@@ -28,8 +32,9 @@ export class ProgressStream {
     try {
       await work((message) => this.#tell(message), cancel.signal);
     } catch (error) {
-      if (this.#stream === undefined) throw error;
-      const message = error instanceof Error ? error.message : String(error);
+      if (this.#stream === undefined && !this.#alwaysBegins) throw error;
+      if (this.#stream === undefined) await drained(this.#reply.request.raw);
+      const message = errorText(error);
       this.#tell({ errorDetail: { message }, error: message });
     }
     this.#open().end();

@@ -81,3 +81,67 @@ print(client.images.get('busybox').tags, client.version()['ApiVersion'])
   },
   90_000,
 );
+
+testNeeding('python3 docker module')(
+  "restart policies, execs with a terminal, a socket, a network's name, link-local addresses and a load that fails",
+  async () => {
+    const printed = await python(`
+import socket
+from docker.utils.socket import frames_iter
+api = client.api
+def created(**host):
+    id = api.create_container('busybox', ['true'], host_config=api.create_host_config(**host))['Id']
+    policy = api.inspect_container(id)['HostConfig']['RestartPolicy']
+    api.remove_container(id)
+    return policy['Name'], policy['MaximumRetryCount']
+print(created(restart_policy={'Name': 'on-failure', 'MaximumRetryCount': 5}), created(restart_policy={'Name': 'always'}))
+
+c = client.containers.run('busybox', ['sleep', '1000'], detach=True)
+def executed(made_with, **start):
+    return api.exec_start(api.exec_create(c.id, ['sh', '-c', 'echo o'], tty=made_with), **start)
+print(executed(True, tty=True), executed(True), b''.join(executed(True, tty=True, stream=True)), executed(True, tty=True, demux=True))
+
+s = api.exec_start(api.exec_create(c.id, ['cat'], stdin=True), socket=True)
+s._sock.sendall(b'typed')
+s._sock.shutdown(socket.SHUT_WR)
+print(b''.join(data for _, data in frames_iter(s, False)))
+s = api.exec_start(api.exec_create(c.id, ['echo', 'x'], tty=True), tty=True, socket=True)
+print(b''.join(data for _, data in frames_iter(s, True)))
+
+n = client.networks.create('a name with spaces')
+print(client.networks.list(names=['a name with spaces'])[0].name)
+n.connect(c, link_local_ips=['169.254.8.8'])
+c.reload()
+print(c.attrs['NetworkSettings']['Networks'][n.name]['IPAMConfig'])
+c.remove(force=True)
+n.remove()
+
+for archive in (b'abc', b''):
+    try:
+        client.images.load(archive)
+    except docker.errors.ImageLoadError as e:
+        print('ImageLoadError', len(str(e)) > 5)
+c = client.containers.run('busybox', ['sleep', '1000'], detach=True,
+    healthcheck={'test': ['CMD-SHELL', 'exit 1'], 'interval': 100 * 1000000, 'retries': 2})
+import time
+while c.attrs['State'].get('Health', {}).get('Status') in (None, 'starting'):
+    time.sleep(0.02)
+    c.reload()
+print(c.attrs['State']['Health']['Status'])
+c.remove(force=True)
+`);
+    expect(printed.split('\n')).toEqual([
+      "('on-failure', 5) ('always', 0)",
+      "b'o\\r\\n' b'o\\r\\n' b'o\\r\\n' (b'o\\r\\n', None)",
+      "b'typed'",
+      "b'x\\r\\n'",
+      'a name with spaces',
+      "{'LinkLocalIPs': ['169.254.8.8']}",
+      'ImageLoadError True',
+      'ImageLoadError True',
+      'unhealthy',
+      '',
+    ]);
+  },
+  90_000,
+);

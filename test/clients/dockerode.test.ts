@@ -38,6 +38,23 @@ describe.each([undefined, 'v1.41', 'v1.51'])('dockerode with version %s', (versi
     await container.remove();
   });
 
+  test('a health check that fails, waited for, ends as unhealthy', async () => {
+    const container = await docker().createContainer({
+      Image: 'busybox',
+      Cmd: ['sleep', '1000'],
+      Healthcheck: { Test: ['CMD-SHELL', 'exit 1'], Interval: 100e6, Retries: 2 },
+    });
+    const filters = { type: ['container'], container: [container.id], event: ['health_status'] };
+    const events = collected();
+    const stream = await docker().getEvents({ filters: JSON.stringify(filters) });
+    stream.on('data', (chunk: Buffer) => events.stream.write(chunk));
+    await container.start();
+    await eventually('unhealthy', async () => (await container.inspect()).State.Health?.Status === 'unhealthy');
+    await eventually('the event', () => events.text().includes('"health_status: unhealthy"'));
+    (stream as unknown as { destroy(): void }).destroy();
+    await container.remove({ force: true });
+  });
+
   test.each([true, false])('attach with stdin, hijack %s', async (isHijacked) => {
     const container = await docker().createContainer({
       Image: 'busybox',

@@ -9,7 +9,7 @@ declare module 'dockerode' {
     stop(options?: Record<string, unknown>): Promise<unknown>;
     wait(): Promise<{ StatusCode: number }>;
     remove(options?: Record<string, unknown>): Promise<unknown>;
-    inspect(): Promise<{ State: { Running: boolean; ExitCode: number } }>;
+    inspect(): Promise<{ State: { Running: boolean; ExitCode: number; Health?: { Status: string } } }>;
     logs(options: Record<string, unknown>): Promise<Buffer>;
     exec(options: Record<string, unknown>): Promise<{
       start(options: Record<string, unknown>): Promise<Duplex>;

@@ -100,8 +100,10 @@ describe('save and load', () => {
     const { daemon } = fixture;
     const answer = await daemon.api.send('POST', '/images/load', { raw: tarOf([{ name: 'x', data: 'y' }]) });
     expect([answer.status, answer.text]).toEqual([
-      400,
-      expect.stringMatching(/neither manifest\.json nor index\.json/),
+      200,
+      expect.stringMatching(
+        /^\{"errorDetail":\{"message":".*"\},"error":".*neither manifest\.json nor index\.json.*"\}\r\n$/,
+      ),
     ]);
     expect((await daemon.api.send('GET', '/images/nothing/get')).status).toBe(404);
     expect((await daemon.api.send('GET', '/images/get')).status).toBe(400);

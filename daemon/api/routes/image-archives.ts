@@ -59,7 +59,7 @@ export function registerImageArchives(app: App, { images, log }: ApiServices): v
     },
     async (request, reply) => {
       const wanted = readPlatform(request.query.platform);
-      const progress = new ProgressStream(reply);
+      const progress = new ProgressStream(reply, { alwaysBegins: true });
       await progress.run((tell, signal) =>
         images.load(bodyStream(request.raw), {
           ...given({ platform: wanted }),
