@@ -32,6 +32,7 @@ export default defineConfig({
       kind('clients', ['test/clients/**/*.test.ts'], { alone: true, timeoutMs: 60 * seconds }),
       kind('hostile', ['test/hostile/**/*.test.ts'], { alone: true, timeoutMs: 120 * seconds }),
       kind('vm', ['test/vm/**/*.test.ts'], { alone: true, timeoutMs: 120 * seconds }),
+      kind('fresh', ['test/fresh/**/*.test.ts'], { alone: true, timeoutMs: 900 * seconds }),
       kind('fault', ['test/fault/**/*.test.ts'], { alone: true, timeoutMs: 180 * seconds }),
     ],
   },

@@ -5,7 +5,7 @@ import { printSummary, readReport } from './test-reports.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
 const reports = `${root}build/reports`;
-const kinds = ['unit', 'integration', 'clients', 'hostile', 'fault', 'vm'];
+const kinds = ['unit', 'integration', 'clients', 'hostile', 'fault', 'fresh', 'vm'];
 const isStrict = process.env.STRICT === '1';
 
 const total = { passed: 0, failed: 0 };
@@ -141,11 +141,15 @@ async function main() {
     } else skip('clang with libFuzzer', 'fuzz the launcher’s decoder');
     await sanitizedLauncher();
   }
-  const limits = { unit: 480, integration: 900, clients: 480, hostile: 900, fault: 900 };
+  const limits = { unit: 480, integration: 900, clients: 480, hostile: 900, fault: 900, fresh: 1800 };
   for (const kind of kinds) {
     if (!wants(kind)) continue;
     if (!isBuilt && kind !== 'unit') count(`tests: ${kind}: not run, the build failed`, false);
-    else if (kind === 'vm' && isWhole && process.env.TSD_VM !== 'yes') {
+    else if (kind === 'fresh' && isWhole && process.env.TSD_FRESH !== 'yes') {
+      console.log(
+        '\n== tests: fresh: left out, as where CI is not set: `scripts/test fresh` runs them, TSD_FRESH=yes with all others',
+      );
+    } else if (kind === 'vm' && isWhole && process.env.TSD_VM !== 'yes') {
       console.log(
         '\n== tests: vm: left out, as where CI is not set: `scripts/test vm` runs them, TSD_VM=yes with all others',
       );

@@ -1,6 +1,6 @@
 // What a test needs of the host. A missing one skips the test and says which; with STRICT=1 it fails instead.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'vitest';
 import { hasCommit } from './older-engine.ts';
@@ -40,6 +40,13 @@ const checks = {
   debootstrap: () => findCommand('debootstrap') !== undefined,
   'a Debian mirror': () => spawnSync(`${projectRoot}scripts/debian-mirror`, ['check']).status === 0,
   'the history of the repository': () => hasCommit('f4cae9a'),
+  'npm’s registry': () => spawnSync('npm', ['ping'], { timeout: 20_000 }).status === 0,
+  'overlay mounts': () => readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n'),
+  clang: () => findCommand('clang') !== undefined,
+  'an x86-64 machine': () => process.arch === 'x64',
+  'cross compilers': () =>
+    findCommand('x86_64-linux-gnu-g++') !== undefined && findCommand('aarch64-linux-gnu-g++') !== undefined,
+  'qemu-aarch64-static': () => findCommand('qemu-aarch64-static') !== undefined,
   'two processors': () => existsSync('/sys/devices/system/cpu/cpu1'),
 } satisfies Record<string, () => boolean>;
 

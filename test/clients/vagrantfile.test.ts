@@ -1,9 +1,9 @@
 // The Vagrantfile is one that Vagrant takes, with Debian's libvirt plugin and without any, and does nothing but call scripts/provision.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { testNeeding } from '../../harness/needs.ts';
-import { projectRoot } from '../../harness/paths.ts';
-import { runCommand } from '../../harness/run-command.ts';
+import { testNeeding } from '../harness/needs.ts';
+import { projectRoot } from '../harness/paths.ts';
+import { runCommand } from '../harness/run-command.ts';
 
 let home = '';
 beforeAll(() => {
