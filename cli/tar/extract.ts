@@ -5,6 +5,7 @@ import { chmod, lchown, link, lstat, lutimes, mkdir, open, readlink, rm, symlink
 import { join } from 'node:path';
 import { CliError } from '../errors.ts';
 import { systemReason } from '../options/variables.ts';
+import { fsPath, nameOf, shownName } from './byte-names.ts';
 import { type CopyPlan, renameEntry } from './copy-plan.ts';
 import type { ReadEntry } from './reader.ts';
 
@@ -15,22 +16,24 @@ export interface ExtractOptions {
 }
 
 export async function extract(entries: AsyncIterable<ReadEntry>, options: ExtractOptions): Promise<void> {
-  const { directory, rename } = options.plan;
+  const directory = nameOf(options.plan.directory);
+  const rename = renameInBytes(options.plan.rename);
   const directories: { path: string; entry: ReadEntry }[] = [];
   for await (const entry of entries) {
     const parts = safeParts(renameEntry(entry.name, rename), entry.name);
-    const path = join(directory, ...parts);
+    const path = [directory, ...parts].join('/');
     try {
       await requireDirectories(directory, parts.slice(0, -1));
       if (entry.type === 'directory') {
         await makeDirectory(path, parts.length === 0);
         if (parts.length > 0) directories.push({ path, entry });
       } else {
-        if (parts.length === 0) throw new CliError(`invalid name in archive: ${JSON.stringify(entry.name)}`);
-        await makeNode(path, entry, options);
+        if (parts.length === 0) throw new CliError(`invalid name in archive: ${JSON.stringify(shownName(entry.name))}`);
+        await makeNode(path, entry, directory, rename);
+        if (entry.type === 'file' || entry.type === 'symlink') await setMetadata(path, entry, options);
       }
     } catch (error) {
-      throw error instanceof CliError ? error : new CliError(`${path}: ${systemReason(error)}`);
+      throw error instanceof CliError ? error : new CliError(`${shownName(path)}: ${systemReason(error)}`);
     }
   }
   // Times and modes of directories last: what is made inside changes the one and may be forbidden by the other.
@@ -40,7 +43,7 @@ export async function extract(entries: AsyncIterable<ReadEntry>, options: Extrac
 function safeParts(name: string, original: string): string[] {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..') || name.includes('\0')) {
-    throw new CliError(`invalid name in archive: ${JSON.stringify(original)}`);
+    throw new CliError(`invalid name in archive: ${JSON.stringify(shownName(original))}`);
   }
   return parts;
 }
@@ -49,50 +52,52 @@ function safeParts(name: string, original: string): string[] {
 async function requireDirectories(root: string, parts: readonly string[]): Promise<void> {
   let path = root;
   for (const part of parts) {
-    path = join(path, part);
-    const stats = await lstat(path).catch(() => undefined);
-    if (!stats) await mkdir(path, 0o755);
-    else if (!stats.isDirectory()) throw new CliError(`${path}: not a directory`);
+    path = `${path}/${part}`;
+    const stats = await lstat(fsPath(path)).catch(() => undefined);
+    if (!stats) await mkdir(fsPath(path), 0o755);
+    else if (!stats.isDirectory()) throw new CliError(`${shownName(path)}: not a directory`);
   }
 }
 
 async function makeDirectory(path: string, isRoot: boolean): Promise<void> {
-  const stats = await lstat(path).catch(() => undefined);
+  const stats = await lstat(fsPath(path)).catch(() => undefined);
   if (stats?.isDirectory() || (isRoot && stats)) return;
-  if (stats) throw new CliError(`cannot overwrite non-directory "${path}" with directory`);
-  await mkdir(path, 0o700);
+  if (stats) throw new CliError(`cannot overwrite non-directory "${shownName(path)}" with directory`);
+  await mkdir(fsPath(path), 0o700);
 }
 
-async function makeNode(path: string, entry: ReadEntry, options: ExtractOptions): Promise<void> {
-  const stats = await lstat(path).catch(() => undefined);
-  if (stats?.isDirectory()) throw new CliError(`cannot overwrite directory "${path}" with non-directory "${path}"`);
-  if (stats) await unlink(path);
+/** What it is and what it holds; of what kind nothing is made here, nothing is. */
+async function makeNode(path: string, entry: ReadEntry, directory: string, rename: CopyPlan['rename']): Promise<void> {
+  const stats = await lstat(fsPath(path)).catch(() => undefined);
+  const shown = shownName(path);
+  if (stats?.isDirectory()) throw new CliError(`cannot overwrite directory "${shown}" with non-directory "${shown}"`);
+  if (stats) await unlink(fsPath(path));
   switch (entry.type) {
     case 'file':
       await writeFile(path, entry);
       break;
     case 'symlink':
-      await symlink(entry.linkName, path);
+      await symlink(fsPath(entry.linkName), fsPath(path));
       break;
     case 'link': {
-      const parts = safeParts(renameEntry(entry.linkName, options.plan.rename), entry.linkName);
-      await requireDirectories(options.plan.directory, parts.slice(0, -1));
-      await link(join(options.plan.directory, ...parts), path);
-      return;
+      const parts = safeParts(renameEntry(entry.linkName, rename), entry.linkName);
+      await requireDirectories(directory, parts.slice(0, -1));
+      await link(fsPath([directory, ...parts].join('/')), fsPath(path));
     }
-    default:
-      return;
   }
-  await setMetadata(path, entry, options);
+}
+
+function renameInBytes(rename: CopyPlan['rename']): CopyPlan['rename'] {
+  return rename && { from: nameOf(rename.from), to: nameOf(rename.to) };
 }
 
 async function writeFile(path: string, entry: ReadEntry): Promise<void> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const file = await open(path, flags, 0o600);
+  const file = await open(fsPath(path), flags, 0o600);
   try {
     for await (const chunk of entry.body) await file.write(chunk);
   } catch (error) {
-    await rm(path, { force: true });
+    await rm(fsPath(path), { force: true });
     throw error;
   } finally {
     await file.close();
@@ -100,9 +105,12 @@ async function writeFile(path: string, entry: ReadEntry): Promise<void> {
 }
 
 async function setMetadata(path: string, entry: ReadEntry, options: ExtractOptions): Promise<void> {
-  if (options.keepOwners) await lchown(path, entry.uid, entry.gid);
-  if (entry.type !== 'symlink') await chmod(path, entry.mode);
-  await lutimes(path, entry.mtime, entry.mtime);
+  const at = fsPath(path);
+  if (options.keepOwners) await lchown(at, entry.uid, entry.gid);
+  if (entry.type !== 'symlink') await chmod(at, entry.mode);
+  // node:fs takes a negative number for "now".
+  const time = entry.mtime < 0 ? new Date(Math.floor(entry.mtime * 1000)) : entry.mtime;
+  await lutimes(at, time, time);
 }
 
 /** Follows a destination that is a link, as far as the last component goes. */

@@ -1,10 +1,11 @@
 // Tar headers: POSIX ustar with pax records, reading GNU's long names too. Source: POSIX pax, GNU tar's manual.
 import { CliError } from '../errors.ts';
+import { fsPath } from './byte-names.ts';
 
 export type EntryType = 'file' | 'link' | 'symlink' | 'character' | 'block' | 'directory' | 'fifo';
 
 export interface TarEntry {
-  /** Relative, with forward slashes; a directory's may end with one. */
+  /** Relative, with forward slashes; a directory's may end with one. Bytes: see byte-names.ts. */
   name: string;
   type: EntryType;
   /** Permission bits with set-id and sticky. */
@@ -14,6 +15,7 @@ export interface TarEntry {
   size: number;
   /** Seconds since 1970, with a fraction. */
   mtime: number;
+  /** Bytes, as the name. */
   linkName: string;
   deviceMajor: number;
   deviceMinor: number;
@@ -38,24 +40,25 @@ export function roundUp(size: number): number {
 
 /** Header blocks of an entry, a pax header before it where ustar cannot say it all. */
 export function encodeHeader(entry: TarEntry): Buffer {
-  const name = Buffer.from(entry.name);
-  const link = Buffer.from(entry.linkName);
+  const name = fsPath(entry.name);
+  const link = fsPath(entry.linkName);
   const records: [string, string][] = [];
   if (name.length > 100) records.push(['path', entry.name]);
   if (link.length > 100) records.push(['linkpath', entry.linkName]);
   if (entry.size > 0o77777777777) records.push(['size', String(entry.size)]);
+  if (entry.mtime < 0) records.push(['mtime', String(Math.floor(entry.mtime))]);
   if (entry.uid > 0o7777777) records.push(['uid', String(entry.uid)]);
   if (entry.gid > 0o7777777) records.push(['gid', String(entry.gid)]);
   const header = ustar(entry, name.subarray(0, 100), link.subarray(0, 100), typeFlags[entry.type]);
   if (records.length === 0) return header;
-  const body = Buffer.from(records.map(([key, value]) => paxRecord(key, value)).join(''));
+  const body = Buffer.from(records.map(([key, value]) => paxRecord(key, value)).join(''), 'latin1');
   const paxEntry: TarEntry = { ...entry, type: 'file', mode: 0o644, size: body.length, linkName: '' };
   const paxHeader = ustar(paxEntry, Buffer.from('PaxHeaders/entry'), Buffer.alloc(0), 'x');
   return Buffer.concat([paxHeader, body, Buffer.alloc(roundUp(body.length) - body.length), header]);
 }
 
 function paxRecord(key: string, value: string): string {
-  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+  const rest = ` ${key}=${value}\n`.length;
   let length = rest + String(rest).length;
   if (String(length).length > String(rest).length) length = rest + String(length).length;
   return `${length} ${key}=${value}\n`;
@@ -124,7 +127,7 @@ export function decodeHeader(block: Buffer): RawHeader | undefined {
 function textField(block: Buffer, offset: number, width: number): string {
   const field = block.subarray(offset, offset + width);
   const end = field.indexOf(0);
-  return field.toString('utf8', 0, end < 0 ? width : end);
+  return field.toString('latin1', 0, end < 0 ? width : end);
 }
 
 function octalField(block: Buffer, offset: number, width: number): number {
@@ -151,7 +154,7 @@ export function applyPaxRecords(entry: TarEntry, body: Buffer): void {
     if (blank < 0 || !Number.isInteger(length) || length <= 0 || offset + length > body.length) {
       throw new CliError('tar: invalid pax record');
     }
-    const record = body.toString('utf8', blank + 1, offset + length - 1);
+    const record = body.toString('latin1', blank + 1, offset + length - 1);
     const equals = record.indexOf('=');
     applyRecord(entry, record.slice(0, equals), record.slice(equals + 1));
     offset += length;

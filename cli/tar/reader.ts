@@ -23,8 +23,8 @@ export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
     if (flag === 'x' || flag === 'g' || flag === 'L' || flag === 'K') {
       const body = await metadata(source, entry.size);
       if (flag === 'x') pax.push(body);
-      else if (flag === 'L') longName = body.toString('utf8').replace(/\0.*$/s, '');
-      else if (flag === 'K') longLink = body.toString('utf8').replace(/\0.*$/s, '');
+      else if (flag === 'L') longName = body.toString('latin1').replace(/\0.*$/s, '');
+      else if (flag === 'K') longLink = body.toString('latin1').replace(/\0.*$/s, '');
       continue;
     }
     if (longName !== undefined) entry.name = longName;

@@ -1,7 +1,7 @@
 // Makes a tar stream of a local file or directory tree.
-import { constants, type Dirent, type Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { fsPath, nameOf } from './byte-names.ts';
 import { type EntryType, encodeHeader, roundUp, type TarEntry } from './header.ts';
 
 const readBytes = 1 << 20;
@@ -10,12 +10,12 @@ const endOfArchive = Buffer.alloc(1024);
 /** Entries of `path` under `name`; sockets are left out, files with several names become links. */
 export async function* writeTar(path: string, name: string): AsyncGenerator<Buffer> {
   const names = new Map<string, string>();
-  yield* tree(path, name, names);
+  yield* tree(nameOf(path), nameOf(name), names);
   yield endOfArchive;
 }
 
 async function* tree(path: string, name: string, names: Map<string, string>): AsyncGenerator<Buffer> {
-  const stats = await lstat(path);
+  const stats = await lstat(fsPath(path));
   const type = entryType(stats);
   if (type === undefined) return;
   const key = `${stats.dev}:${stats.ino}`;
@@ -29,20 +29,16 @@ async function* tree(path: string, name: string, names: Map<string, string>): As
     yield* file(path, name);
     return;
   }
-  const linkName = type === 'symlink' ? await readlink(path) : '';
+  const linkName = type === 'symlink' ? await readlink(fsPath(path), 'latin1') : '';
   yield encodeHeader({ ...entry(stats, type === 'directory' ? `${name}/` : name, type), linkName });
   if (type !== 'directory') return;
-  const children = await readdir(path, { withFileTypes: true });
-  for (const child of children.sort(byName)) yield* tree(join(path, child.name), `${name}/${child.name}`, names);
-}
-
-function byName(a: Dirent, b: Dirent): number {
-  return a.name < b.name ? -1 : 1;
+  const children = await readdir(fsPath(path), { encoding: 'latin1' });
+  for (const child of children.sort()) yield* tree(`${path}/${child}`, `${name}/${child}`, names);
 }
 
 /** A file that changes while it is read still makes a valid archive of the size it had. */
 async function* file(path: string, name: string): AsyncGenerator<Buffer> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const handle = await open(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const stats = await handle.stat();
     yield encodeHeader({ ...entry(stats, name, 'file'), size: stats.size });

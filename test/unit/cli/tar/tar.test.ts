@@ -45,6 +45,33 @@ const unpack = (bytes: Buffer) =>
   extract(readTar(pieces(bytes)), { plan: { directory: root, rename: undefined }, keepOwners: false });
 
 describe('tar archives', () => {
+  it('keep names that are no text, links to them, and times before 1970, whichever way they go', async () => {
+    const bytes = (name: string) => Buffer.from(name, 'latin1');
+    const source = `${root}/s\xc3\xa9`;
+    const names = ['a\xff', 'a\xfe', 'plain', 'd\x80/in\xff'];
+    fs.mkdirSync(bytes(`${source}/d\x80`), { recursive: true });
+    for (const name of names) fs.writeFileSync(bytes(`${source}/${name}`), `content of ${name}`);
+    fs.symlinkSync(bytes('a\xff'), bytes(`${source}/to\xff`));
+    fs.linkSync(bytes(`${source}/a\xff`), bytes(`${source}/second\xff`));
+    const old = new Date('1960-05-06T07:08:09Z');
+    fs.utimesSync(bytes(`${source}/plain`), old, old);
+    fs.mkdirSync(join(root, 'out'));
+    const target = { path: join(root, 'out', 'ü'), exists: false, isDirectory: false };
+    const plan = planCopy({ path: join(root, 'sé'), isDirectory: true, rebaseName: '' }, target);
+    const ours = await collect(writeTar(join(root, 'sé'), 'sé'));
+    await extract(readTar(pieces(ours, 333)), { plan, keepOwners: false });
+    for (const name of names) {
+      expect(fs.readFileSync(bytes(`${root}/out/\xc3\xbc/${name}`), 'utf8')).toBe(`content of ${name}`);
+    }
+    const out = bytes(`${root}/out/\xc3\xbc`);
+    expect(fs.readdirSync(out, 'latin1').sort()).toEqual(fs.readdirSync(bytes(source), 'latin1').sort());
+    expect(fs.readlinkSync(bytes(`${root}/out/\xc3\xbc/to\xff`), 'latin1')).toBe('a\xff');
+    expect(fs.statSync(bytes(`${root}/out/\xc3\xbc/second\xff`)).nlink).toBe(2);
+    expect(fs.statSync(bytes(`${root}/out/\xc3\xbc/plain`)).mtime).toEqual(old);
+    execFileSync('tar', ['-xf', '-', '-C', root, '--one-top-level=gnu'], { input: ours });
+    expect(execFileSync('diff', ['-r', `${root}/sé`, `${root}/gnu/sé`]).toString()).toBe('');
+  });
+
   it("are read by GNU tar, and GNU tar's are read here", async () => {
     const source = join(root, 'source');
     const long = 'n'.repeat(120);
