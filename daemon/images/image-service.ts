@@ -119,6 +119,8 @@ export interface ImageStore {
   prune(filters: Filters): Promise<ImagePruneResponse>;
   /** Makes an image of one tar (plain, gzip or zstd). Resolves to its id. When it fails the stream is left as it is, for the caller to end. */
   importTar(tar: Readable, options: ImportOptions): Promise<string>;
+  /** The same of a tar that the daemon fetches. Tells where from when it begins to come. */
+  importFrom(url: string, options: ImportOptions, tell: ProgressSink): Promise<string>;
   /** A docker-archive with an OCI layout in it. Throws before there is a stream when an image is not there. */
   save(refs: readonly string[], options: SaveOptions): Promise<Readable>;
   /** Of an archive that `save`, Docker or an OCI tool made. All of its images, or none. The stream is left as it is when it fails. */

@@ -31,7 +31,7 @@ import type {
   UsersOfImage,
 } from './image-service.ts';
 import type { ImageRow, ImageTables } from './image-tables.ts';
-import { importImage } from './import-image.ts';
+import { importFromUrl, importImage } from './import-image.ts';
 import { inspectImage } from './inspect-image.ts';
 import type { Jail } from './jail.ts';
 import type { LayerArchives } from './layer-archives.ts';
@@ -39,6 +39,7 @@ import type { LayerStore } from './layer-store.ts';
 import { listImages } from './list-images.ts';
 import { loadImages } from './load-images.ts';
 import { type Platform, requirePlatform } from './platform.ts';
+import type { ProgressSink } from './progress.ts';
 import { pruneImages } from './prune-images.ts';
 import { familiar, isValidTag, parseReference, refuseAlgorithm } from './reference.ts';
 import type { Descriptor } from './registry/registry-session.ts';
@@ -246,6 +247,10 @@ export class LocalImageStore implements ImageStore {
 
   importTar(tar: Readable, options: ImportOptions): Promise<string> {
     return importImage(this, tar, options);
+  }
+
+  importFrom(url: string, options: ImportOptions, tell: ProgressSink): Promise<string> {
+    return importFromUrl(this, url, options, tell);
   }
 
   commit(options: CommitImageOptions): Promise<string> {

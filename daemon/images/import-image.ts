@@ -1,5 +1,5 @@
-// POST /images/create?fromSrc=-: an image of one layer out of a tar.
-import type { Readable } from 'node:stream';
+// POST /images/create?fromSrc: an image of one layer out of a tar, in the request or fetched.
+import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 import { applyChanges } from './config-changes.ts';
 import { decompressed } from './decompress.ts';
@@ -7,13 +7,14 @@ import type { ImageConfig } from './image-config.ts';
 import type { ImportOptions } from './image-service.ts';
 import { type LocalImageStore, parseTarget } from './image-store.ts';
 import { holdTree } from './overlay.ts';
-import { hostPlatform, parsePlatform } from './platform.ts';
+import { hostPlatform, type Platform, parsePlatform } from './platform.ts';
+import { counted, type ProgressSink } from './progress.ts';
+import { importUrl, openRemoteTar } from './remote-tar.ts';
+
+const TELL_MS = 200;
 
 export async function importImage(store: LocalImageStore, tar: Readable, options: ImportOptions): Promise<string> {
-  // Everything that can be refused is, before a byte is read.
-  if (options.repo !== '') parseTarget(options.repo, options.tag);
-  const platform = options.platform === '' ? hostPlatform() : parsePlatform(options.platform);
-  applyChanges({}, options.changes);
+  const platform = checkOptions(options);
   const { layers, jail, onEvent } = store.parts;
   using hold = await layers.make(undefined, async (directory) => {
     const input = await decompressed(tar);
@@ -41,4 +42,54 @@ export async function importImage(store: LocalImageStore, tar: Readable, options
   const id = store.add(config, { topLayer: hold.layer.number, name: { repo, tag } });
   onEvent({ action: 'import', id, attributes: { name: id } });
   return id;
+}
+
+/** Everything that can be refused is, before a byte is read. The platform of the image. */
+function checkOptions(options: ImportOptions): Platform {
+  if (options.repo !== '') parseTarget(options.repo, options.tag);
+  applyChanges({}, options.changes);
+  return options.platform === '' ? hostPlatform() : parsePlatform(options.platform);
+}
+
+export async function importFromUrl(
+  store: LocalImageStore,
+  text: string,
+  options: ImportOptions,
+  tell: ProgressSink,
+): Promise<string> {
+  checkOptions(options);
+  const { url, stream, sizeBytes } = await openRemoteTar(importUrl(text), options.signal);
+  tell({ status: `Downloading from ${url}` });
+  try {
+    const tar = new ByteCount(sizeBytes, tell);
+    pipeline(stream, tar, () => undefined);
+    return await importImage(store, tar, options);
+  } finally {
+    stream.destroy();
+  }
+}
+
+/** Tells how much has come, a few times a second. A stream that breaks off is no end. */
+class ByteCount extends Transform {
+  readonly #total: number | undefined;
+  readonly #tell: ProgressSink;
+  #bytes = 0;
+  #toldAt = 0;
+
+  constructor(total: number | undefined, tell: ProgressSink) {
+    super();
+    this.#total = total;
+    this.#tell = tell;
+  }
+
+  override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
+    this.#bytes += chunk.length;
+    const now = Date.now();
+    if (now - this.#toldAt >= TELL_MS) {
+      this.#toldAt = now;
+      const { id: _id, ...line } = counted('Importing', '', this.#bytes, this.#total ?? 0);
+      this.#tell(line);
+    }
+    done(null, chunk);
+  }
 }

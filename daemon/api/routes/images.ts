@@ -7,6 +7,7 @@ import { bodyStream } from '../body-stream.ts';
 import { whenClientLeaves } from '../client-leaves.ts';
 import { clientHasLeft } from '../error-status.ts';
 import { adaptImageInspect, adaptImageSummary } from '../image-wire.ts';
+import { ProgressStream } from '../progress-stream.ts';
 import { filters, flag, list, text } from '../query.ts';
 import { readPlatform } from '../read-platform.ts';
 import { ResponseStream } from '../response-stream.ts';
@@ -128,11 +129,11 @@ export function registerImages(app: App, services: ApiServices): void {
     {
       config: { body: 'stream' },
       schema: {
-        summary: 'Pull an image (fromImage), or make one of a tar (fromSrc=-)',
+        summary: 'Pull an image (fromImage), or make one of a tar (fromSrc)',
         tags,
         querystring: Type.Object({
           fromImage: text('Pull this; credentials are in X-Registry-Auth'),
-          fromSrc: text('- for the body'),
+          fromSrc: text('- for the body; else the URL of a tar'),
           repo: text('Name of the image'),
           tag: text('Its tag; of fromImage also a digest, all tags when absent'),
           message: text('Message of the history'),
@@ -150,19 +151,21 @@ export function registerImages(app: App, services: ApiServices): void {
           platform: asked,
         });
       if (!fromSrc) throw new EngineError('invalid', 'images/create: fromImage or fromSrc is needed');
-      if (fromSrc !== '-')
-        throw new EngineError('not-implemented', `import ${fromSrc}: only a tar in the request is supported`);
+      const message = given || `Imported from ${fromSrc}`;
+      const lines = changes.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '');
+      const options = { repo, tag, message, changes: lines, platform: asked };
+      if (fromSrc !== '-') {
+        request.raw.resume();
+        return new ProgressStream(reply).run(async (tell, signal) =>
+          tell({ status: await images.importFrom(fromSrc, { ...options, signal }, tell) }),
+        );
+      }
       const cancel = new AbortController();
       whenClientLeaves(reply.raw, () => {
         if (!reply.raw.writableEnded) cancel.abort(clientHasLeft());
       });
       const tar = bodyStream(request.raw);
-      const message = given || `Imported from ${fromSrc}`;
-      const lines = changes.flatMap((text) => text.split('\n')).filter((line) => line.trim() !== '');
-      const id = await images.importTar(tar, {
-        ...{ repo, tag, message, changes: lines, platform: asked },
-        signal: cancel.signal,
-      });
+      const id = await images.importTar(tar, { ...options, signal: cancel.signal });
       new ResponseStream(reply, 'application/json').end(`${JSON.stringify({ status: id })}\r\n`);
     },
   );
