@@ -6,6 +6,7 @@ import {
   closeSync,
   constants,
   fdatasyncSync,
+  fsyncSync,
   ftruncateSync,
   openSync,
   readFileSync,
@@ -13,6 +14,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { type CopiedTable, copiedTables } from './copied-tables.ts';
 
@@ -47,6 +49,7 @@ export class RowCopies {
   #fd: number;
   #end = 0;
   #liveBytes = 0;
+  #rewriteFrom = 0;
   readonly #places = new Map<string, Place>();
 
   /** Opens or makes the file. Its lines are not known before `readAll`. */
@@ -120,7 +123,7 @@ export class RowCopies {
 
   /** Whether `rewrite` is worth it. */
   get isWasteful(): boolean {
-    return this.#end - this.#liveBytes > Math.max(slackBytes, this.#liveBytes);
+    return this.#end > this.#rewriteFrom && this.#end - this.#liveBytes > Math.max(slackBytes, this.#liveBytes);
   }
 
   /** A file of these alone takes the place of this one. */
@@ -135,8 +138,12 @@ export class RowCopies {
     } catch (error) {
       next.close();
       rmSync(aside, { force: true });
+      // A full disk: not at every change.
+      this.#rewriteFrom = this.#end + slackBytes;
       throw error;
     }
+    // With the old file a power cut would bring back what is dropped from now on.
+    syncDirectory(dirname(this.#path));
     closeSync(this.#fd);
     this.#fd = next.#fd;
     this.#end = next.#end;
@@ -218,6 +225,15 @@ function decode(line: string): Decoded | undefined {
   const content = JSON.parse(text) as Content & { version: number };
   const table = copiedTables.find(({ name }) => name === content.table);
   return table === undefined || content.version !== version ? undefined : { ...content, table };
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function sumOf(text: string): string {
