@@ -34,11 +34,13 @@ export async function launchProgram(
   open: { process: OciProcess; program: Program; fds: readonly number[] },
   options: Omit<LaunchOptions, 'program' | 'fds'>,
   kind: 'create' | 'exec',
+  platformHint?: string,
 ): Promise<MonitorClient> {
   try {
     return await launcher.launch({ ...options, program: open.program, fds: open.fds });
   } catch (error) {
-    if (error instanceof LaunchError) throw new FailedLaunch(describeStartFailure(error, open, kind), error);
+    if (error instanceof LaunchError)
+      throw new FailedLaunch(describeStartFailure(error, open, kind, platformHint), error);
     throw error;
   }
 }

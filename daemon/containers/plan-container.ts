@@ -14,6 +14,7 @@ import { resolveDevices } from '../runtime/devices.ts';
 import { parseNamespaceModes } from '../runtime/namespaces.ts';
 import { validateHostConfig } from '../runtime/validate-host-config.ts';
 import type { ContainerRecord } from './container-record.ts';
+import { foreignPlatform } from './foreign-platform.ts';
 import { withGranted } from './granted-limits.ts';
 import { healthWarnings } from './health-rules.ts';
 import { resolveLinks } from './links.ts';
@@ -84,6 +85,7 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
     endpoints,
     warnings: [
       ...ofImage.warnings,
+      ...platformWarnings(image, platform),
       ...checked.warnings,
       ...warnings,
       ...networkWarnings,
@@ -96,6 +98,11 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
 /** An image that is mounted is this one from now on, whatever its name comes to mean. Throws 'not-found'. */
 function withImage({ images }: Services, mount: ResolvedMount): ResolvedMount {
   return mount.type === 'image' ? { ...mount, source: images.get(mount.source).id } : mount;
+}
+
+function platformWarnings({ config }: ImageRecord, platform: string | undefined): string[] {
+  const foreign = platform ? undefined : foreignPlatform(config);
+  return foreign === undefined ? [] : [foreign.warning];
 }
 
 /** container:NAME becomes container:ID, so that a rename does not break it. */

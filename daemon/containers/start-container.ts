@@ -17,6 +17,7 @@ import { publishContainerEvent, publishNetworkEvent } from './container-events.t
 import { endNetwork, reserveNetwork } from './container-network.ts';
 import type { ContainerState } from './container-record.ts';
 import { watchMonitor } from './finish-run.ts';
+import { platformHint } from './foreign-platform.ts';
 import { beginHealth } from './health.ts';
 import { begunHealth, probeOf } from './health-rules.ts';
 import { planNamespaces, takeHostname } from './join-namespaces.ts';
@@ -158,7 +159,13 @@ async function launch(
     });
     const hold = container.hasStartListeners ? { holdLogFrom: logStart.seq } : {};
     const size = config.Tty ? terminalSize(hostConfig.ConsoleSize) : {};
-    const launching = launchProgram(services.launcher, open, { id, runDir, ...hold, ...size }, 'create');
+    const launching = launchProgram(
+      services.launcher,
+      open,
+      { id, runDir, ...hold, ...size },
+      'create',
+      platformHint(services.images, container.record.imageId),
+    );
     // Written while the launcher works. The pid is not needed: recovery asks the monitor.
     await saveWhile(launching, () => services.store.saveState(container, { ...container.state, ...run, pid: 0 }));
     return await launching;

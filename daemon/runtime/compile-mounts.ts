@@ -88,7 +88,7 @@ export function compileMount(
     const source = sources.binds.get(destination);
     if (source === undefined) return;
     const make = source.isDirectory ? MOVE.DIRECTORY : MOVE.FILE;
-    builder.add('move_mount', [source.fd, destination, make | (flags & MOVE.NO_SYMLINKS)]);
+    builder.addBind([source.fd, destination, make | (flags & MOVE.NO_SYMLINKS)], mount.source);
     return;
   }
   const { attributes, data } = mountWords(mount.options);

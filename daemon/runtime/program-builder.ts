@@ -17,6 +17,12 @@ export class ProgramBuilder {
     return this;
   }
 
+  /** The attachment of a bind mount. */
+  addBind(args: readonly OpArgument[], from: string): this {
+    this.#ops.push({ op: 'move_mount', args, from });
+    return this;
+  }
+
   /** As add; ENOENT and ENOTDIR are no errors. */
   addOptional(op: OpName, args: readonly OpArgument[], why?: string): this {
     this.#ops.push({ op, args, ignoreMissing: true, ...(why === undefined ? {} : { why }) });

@@ -54,6 +54,6 @@ function isMonitors(op: OpName): op is MonitorsOp {
 }
 
 /** What is missing is passed over: then the calls after its lookup are not made. */
-function noteOf({ why, ignoreMissing }: Op): string {
-  return [why, ignoreMissing ? 'if it exists' : undefined].filter((text) => text !== undefined).join(', ');
+function noteOf({ why, ignoreMissing, from }: Op): string {
+  return [why, from, ignoreMissing ? 'if it exists' : undefined].filter((text) => text !== undefined).join(', ');
 }

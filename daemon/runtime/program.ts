@@ -12,6 +12,8 @@ export interface Op {
   readonly args: readonly OpArgument[];
   /** ENOENT and ENOTDIR of this operation are not errors. */
   readonly ignoreMissing?: true;
+  /** Of an operation that attaches a bind mount: where it comes from. Not part of the bytes. */
+  readonly from?: string;
   /** A few words for `tsdocker explain`; not part of the bytes. */
   readonly why?: string;
 }

@@ -12,11 +12,12 @@ export interface StartFailure {
   exitCode: 126 | 127 | 128;
 }
 
-/** `started` is the OpenProgram that was launched. */
+/** `started` is the OpenProgram that was launched; `platformHint` what may be wrong with an image's programs. */
 export function describeStartFailure(
   failure: Pick<LaunchError, 'opIndex' | 'errno' | 'errnoName' | 'detail'>,
   started: { process: OciProcess; program: Program },
   kind: 'create' | 'exec',
+  platformHint?: string,
 ): StartFailure {
   const { process, program } = started;
   const command = process.args[0] ?? '';
@@ -41,11 +42,22 @@ export function describeStartFailure(
     }
     if (errnoName === 'EACCES') return result(`exec: ${quoted}: permission denied`, 126, 'invalid');
     if (errnoName === 'EISDIR') return result(`exec: ${quoted}: is a directory`, 126, 'invalid');
-    if (errnoName === 'ENOEXEC') return result(`exec ${detail || command}: exec format error`, 126, 'invalid');
+    if (errnoName === 'ENOEXEC') {
+      const hint = platformHint === undefined ? '' : `: ${platformHint}`;
+      return result(`exec ${detail || command}: exec format error${hint}`, 126, 'invalid');
+    }
+    if (errnoName === 'ELIBACC') {
+      const [path = '', interpreter = ''] = detail.split('\n');
+      const what =
+        interpreter === '' ? 'its interpreter or dynamic loader' : `its interpreter ${JSON.stringify(interpreter)}`;
+      return result(`exec ${path}: no such file or directory: ${what} is not in the container`, 127, 'invalid');
+    }
     return result(`exec ${detail || command}: ${words}`, 126, 'invalid');
   }
   if (op?.op === 'chdir') {
-    return result(`chdir to cwd (${JSON.stringify(process.cwd)}) set in config.json failed: ${words}`, 126, 'invalid');
+    const exitCode = errnoName === 'ENOENT' || errnoName === 'ENOTDIR' ? 127 : 126;
+    const where = JSON.stringify(process.cwd);
+    return result(`chdir to cwd (${where}) set in config.json failed: ${words}`, exitCode, 'invalid');
   }
   if (op?.op === 'setrlimit') {
     return result(
@@ -56,6 +68,16 @@ export function describeStartFailure(
   }
   if (op?.op === 'dup_stdio' && detail === '/dev/null') {
     return result(`invalid /dev/null of the container: it is not the null device (${errnoName})`, 128, 'invalid');
+  }
+  // The kernel attaches only like to like. EINVAL has other reasons too, but none that a bind of the user's could have.
+  if (op?.op === 'move_mount' && op.from !== undefined && ['EINVAL', 'ENOTDIR'].includes(errnoName)) {
+    const [from, to] = [op.from, op.args[1]].map((path) => JSON.stringify(path));
+    return result(
+      `error mounting ${from} to rootfs at ${to}: not a directory: Are you trying to mount a directory onto a file (or vice-versa)? ` +
+        'Check if the specified host path exists and is the expected type',
+      127,
+      'invalid',
+    );
   }
   if (op?.op === 'move_mount' && errnoName === 'ENOTSUP') {
     const where = JSON.stringify(op.args[1]);

@@ -3,6 +3,7 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -108,11 +109,44 @@ static const char **pointers(const struct argument *list)
 	return all;
 }
 
+enum { INTERPRETER_MAX = 255 }; /* BINPRM_BUF_SIZE: the kernel reads no more either */
+
+/*
+ * ENOENT of a file that is there is about its interpreter. Into `detail`: the path, and behind a newline what "#!" names, if that is what
+ * it begins with. False: the file is not there, or a filter does not let us see.
+ */
+static bool lacks_interpreter(const char *path, char *detail, size_t room)
+{
+	char head[INTERPRETER_MAX + 1];
+	size_t begin, length;
+	ssize_t count;
+	int fd;
+
+	if (access(path, F_OK) < 0)
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	count = fd < 0 ? 0 : read(fd, head, INTERPRETER_MAX);
+	if (fd >= 0)
+		close(fd);
+	head[count > 0 ? count : 0] = 0;
+	begin = strncmp(head, "#!", 2) == 0 ? 2 + strspn(head + 2, " \t") : strlen(head);
+	length = strcspn(head + begin, " \t\n");
+	if (strlen(path) + 1 + length >= room)
+		return false;
+	memcpy(detail, path, strlen(path));
+	detail += strlen(path);
+	*detail++ = '\n';
+	memcpy(detail, head + begin, length);
+	detail[length] = 0;
+	return true;
+}
+
 /* As execvp does with PATH: what is missing is passed over, what may not be run is remembered, anything else is final. */
 int op_execve(struct child *child, const struct operation *op)
 {
 	const char **candidates = pointers(&op->arg[0]), **argv = pointers(&op->arg[1]), **envp = pointers(&op->arg[2]);
 	const char *forbidden = NULL;
+	static char broken[STATUS_DETAIL_MAX];
 
 	if (!candidates || !argv || !envp || !argv[0]) {
 		errno = candidates && argv && envp ? EINVAL : ENOMEM;
@@ -135,7 +169,16 @@ int op_execve(struct child *child, const struct operation *op)
 	if (forbidden) {
 		child->detail = forbidden;
 		errno = EACCES;
+		return -1;
 	}
+	for (uint32_t i = 0; i < op->arg[0].count; i++) {
+		if (lacks_interpreter(candidates[i], broken, sizeof(broken))) {
+			child->detail = broken;
+			errno = ELIBACC;
+			return -1;
+		}
+	}
+	errno = ENOENT;
 	return -1;
 }
 

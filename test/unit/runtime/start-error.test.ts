@@ -28,10 +28,40 @@ describe('a command that cannot be run', () => {
   });
 });
 
-test('a working directory says which', () => {
-  const { error, exitCode } = describeFailure({ op: 'chdir', args: ['/w', 0] }, 40, 'ELOOP');
-  expect(error.message).toContain('chdir to cwd ("/w") set in config.json failed: too many levels of symbolic links');
-  expect(exitCode).toBe(126);
+test.each([
+  [40, 'ELOOP', 'too many levels of symbolic links', 126],
+  [2, 'ENOENT', 'no such file or directory', 127],
+  [20, 'ENOTDIR', 'not a directory', 127],
+])('a working directory says which: %d %s', (errno, name, words, status) => {
+  const { error, exitCode } = describeFailure({ op: 'chdir', args: ['/w', 0] }, errno, name);
+  expect(error.message).toContain(`chdir to cwd ("/w") set in config.json failed: ${words}`);
+  expect(exitCode).toBe(status);
+});
+
+test.each([
+  ['/s\n/no/interp', 'exec /s: no such file or directory: its interpreter "/no/interp" is not in the container'],
+  ['/s\n', 'exec /s: no such file or directory: its interpreter or dynamic loader is not in the container'],
+])('a program whose interpreter is missing says which: %j', (detail, words) => {
+  const { error, exitCode } = describeFailure(execve, 79, 'ELIBACC', detail, ['/s']);
+  expect(error.message).toContain(words);
+  expect(exitCode).toBe(127);
+});
+
+test('a file on a directory says where it comes from', () => {
+  const op: Op = { op: 'move_mount', args: [7, '/tmp', 2], from: '/a/file' };
+  const { error, exitCode } = describeFailure(op, 22, 'EINVAL', '/tmp');
+  expect(error.message).toContain(
+    'error mounting "/a/file" to rootfs at "/tmp": not a directory: Are you trying to mount',
+  );
+  expect(error.code).toBe('invalid');
+  expect(exitCode).toBe(127);
+});
+
+test('a program of another kind of machine says of which', () => {
+  const started = { process, program: { ops: [execve] } };
+  const failure = { opIndex: 0, errno: 8, errnoName: 'ENOEXEC', detail: '/x' };
+  const { error } = describeStartFailure(failure, started, 'create', 'the image is for linux/arm64');
+  expect(error.message).toContain('exec /x: exec format error: the image is for linux/arm64: unknown');
 });
 
 test('a link at /proc is explained', () => {
