@@ -32,6 +32,8 @@ export function explain(input: ExplainInput): string {
   const { outside, inside } = childCalls(program, names, input.facts);
   const all = [...outside, ...inside];
   const total = all.reduce((sum, { times }) => sum + times, 0);
+  const tried = all.filter(({ text }) => text.startsWith('execve(')).length;
+  const atMost = tried > 1 ? ' (fewer when the command is in an earlier place)' : '';
   const sections: [string, readonly string[]][] = [
     [`The OCI runtime spec (${input.spec.ociVersion})`, specLines(input.spec)],
     ['Layers of the root file system, lowest first', input.layers],
@@ -45,7 +47,7 @@ export function explain(input: ExplainInput): string {
     ],
     ["The child, with the host's mounts in view", callLines(outside)],
     ["The child, in the container's root", callLines(inside)],
-    ['', [`${total} system calls from clone3 to execve, in ${all.length} rows`]],
+    ['', [`${total} system calls from clone3 to execve, in ${all.length} rows${atMost}`]],
     ['Warnings', input.warnings],
   ];
   const text = [input.title];

@@ -19,7 +19,7 @@ export async function traced(
       await eventually('strace is attached', () => isTraced(pid));
       await run();
       // The last calls are still on their way into the files when the engine has answered.
-      await eventually('the trace is whole', () => isWhole(read(directory)));
+      await eventually('the trace is whole', () => isWhole(read(directory)), { timeoutMs: 40_000 });
     } finally {
       tracer.kill('SIGINT');
       await ended;
