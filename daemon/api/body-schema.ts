@@ -73,8 +73,10 @@ function memberNormaliser(member: TSchema): ((value: object) => void) | undefine
   const zero = zeroOf(member);
   if (inner === undefined && zero === undefined) return undefined;
   return (value) => {
-    for (const [key, one] of Object.entries(value)) {
-      if (one === null && zero !== undefined) (value as Record<string, unknown>)[key] = zero();
+    const members = value as Record<string, unknown>;
+    for (const key in members) {
+      const one = members[key];
+      if (one === null && zero !== undefined) members[key] = zero();
       else inner?.(one);
     }
   };
@@ -104,7 +106,7 @@ function objectNormaliser(schema: TObject): Normalise {
   }
   return (value) => {
     if (!isObject(value) || Array.isArray(value)) return;
-    for (const key of Object.keys(value)) {
+    for (const key in value) {
       let name = key;
       if (!known.has(key)) {
         const meant = byLowerCase.get(key.toLowerCase());

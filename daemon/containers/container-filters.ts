@@ -38,7 +38,7 @@ const statuses: ReadonlySet<string> = new Set<ContainerStatus>([
   'exited',
   'dead',
 ]);
-const healths: ReadonlySet<string> = new Set(['starting', 'healthy', 'unhealthy', 'none']);
+const healths: ReadonlySet<string> = new Set(['none', 'starting', 'healthy', 'unhealthy']);
 
 export interface FilterContext {
   store: ContainerStore;
@@ -67,7 +67,7 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   matching('id', (pattern, { id }) => pattern.test(id));
   matching('name', (pattern, { record }) => pattern.test(record.name) || pattern.test(`/${record.name}`));
   any('status', (value) => {
-    if (!statuses.has(value)) throw new EngineError('invalid', `invalid filter 'status=${value}'`);
+    if (!statuses.has(value)) throw notOneOf('status', 'state', value, statuses);
     return (container) => container.state.status === value;
   });
   any('exited', (value) => {
@@ -76,7 +76,7 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
       !container.isRunning && container.state.status !== 'created' && container.state.exitCode === Number(value);
   });
   any('health', (value) => {
-    if (!healths.has(value)) throw new EngineError('invalid', `invalid filter 'health=${value}'`);
+    if (!healths.has(value)) throw notOneOf('health', 'health', value, healths);
     return (container) => (container.state.health?.status ?? 'none') === value;
   });
   any('ancestor', (value) => {
@@ -115,6 +115,13 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   }
   if (filters.has('label')) tests.push(({ record }) => matchLabels(filters, record.config.Labels));
   return (container) => tests.every((test) => test(container));
+}
+
+function notOneOf(key: string, what: string, value: string, known: ReadonlySet<string>): EngineError {
+  return new EngineError(
+    'invalid',
+    `invalid filter '${key}=${value}': invalid value for ${what} (${value}): must be one of ${[...known].join(', ')}`,
+  );
 }
 
 /** The one filter that shows stopped containers without --all. */

@@ -7,7 +7,7 @@ import { publishContainerEvent } from './container-events.ts';
 import { concludeRun } from './finish-run.ts';
 import { forgoRestart } from './schedule-restart.ts';
 import type { Services } from './services.ts';
-import { parseSignal } from './signals.ts';
+import { parseSignal, parseSignalFor } from './signals.ts';
 import { endMonitors, wakeMonitors } from './stopped-monitors.ts';
 
 const { SIGKILL, SIGTERM } = constants.signals;
@@ -20,7 +20,7 @@ const longestTimerMs = 2 ** 31 - 1;
 
 export async function killContainer(services: Services, ref: string, options: { signal?: string }): Promise<void> {
   const container = services.store.get(ref);
-  const signo = options.signal ? parseSignal(options.signal) : SIGKILL;
+  const signo = options.signal ? parseSignalFor('kill', ref, options.signal) : SIGKILL;
   if (container.state.status === 'restarting' && ends(container, signo)) {
     await forgoRestart(services, container);
     // The restart may have been under way: then it runs by now.

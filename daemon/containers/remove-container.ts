@@ -20,7 +20,7 @@ export async function removeContainer(
   if (container.isRemoving) {
     throw new EngineError('conflict', `removal of container ${ref} is already in progress`);
   }
-  checkRemovable(container, options.force);
+  checkRemovable(container, ref, options.force);
   container.isRemoving = true;
   try {
     if (container.isRunning) {
@@ -43,14 +43,14 @@ export async function removeContainer(
 
 class StillRunning extends Error {}
 
-function checkRemovable(container: Container, force: boolean): void {
+function checkRemovable(container: Container, ref: string, force: boolean): void {
   const { status } = container.state;
   if (force || !(container.isRunning || status === 'restarting')) return;
   const advice =
     status === 'paused' ? 'and must be unpaused first' : ': stop the container before removing or force remove';
   throw new EngineError(
     'conflict',
-    `cannot remove container "/${container.record.name}": container is ${status}${status === 'paused' ? ' ' : ''}${advice}`,
+    `cannot remove container "${ref}": container is ${status}${status === 'paused' ? ' ' : ''}${advice}`,
   );
 }
 

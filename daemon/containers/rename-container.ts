@@ -1,5 +1,5 @@
 // POST /containers/{id}/rename.
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError, isEngineError } from '../errors/engine-error.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { checkName } from './create-container.ts';
 import type { Services } from './services.ts';
@@ -7,15 +7,25 @@ import type { Services } from './services.ts';
 export async function renameContainer(services: Services, ref: string, newName: string): Promise<void> {
   if (ref === '' || newName === '') throw new EngineError('invalid', 'Neither old nor new names may be empty');
   const container = services.store.get(ref);
-  const name = checkName(newName);
+  const name = allocating(() => checkName(newName));
   const oldName = container.record.name;
   if (name === oldName) {
     throw new EngineError('invalid', 'Renaming a container with the same name as its current name');
   }
   await container.lock.run(() => {
     if (container.isRemoved) throw new EngineError('not-found', `No such container: ${ref}`);
-    services.store.rename(container, name);
+    allocating(() => services.store.rename(container, name));
     services.networks.sandboxes.rename(container.id, name);
   });
   publishContainerEvent(services, container, 'rename', { oldName: `/${oldName}` });
+}
+
+/** In docker's words, which say what the name was for. */
+function allocating<T>(take: () => T): T {
+  try {
+    return take();
+  } catch (error) {
+    if (!isEngineError(error)) throw error;
+    throw new EngineError(error.code, `Error when allocating new name: ${error.message}`, { cause: error });
+  }
 }

@@ -59,9 +59,13 @@ function isEmpty(list: readonly string[] | null): boolean {
 }
 
 function union(image: EmptyMap | null | undefined, asked: EmptyMap | null | undefined): EmptyMap | null {
-  const keys = [...Object.keys(image ?? {}), ...Object.keys(asked ?? {})];
-  if (keys.length === 0) return null;
-  return Object.fromEntries(keys.map((key) => [key, {}]));
+  const ofImage = Object.keys(image ?? {});
+  const ofAsked = Object.keys(asked ?? {});
+  if (ofImage.length + ofAsked.length === 0) return null;
+  // One of them is nearly always empty, and the other may name each of 65,535 ports.
+  if (ofImage.length === 0) return asked ?? null;
+  if (ofAsked.length === 0) return image ?? null;
+  return Object.fromEntries([...ofImage, ...ofAsked].map((key) => [key, {}]));
 }
 
 /** The image's variables first, those that are set anew left out; then the asked ones. `K` without `=` takes K away at start. */

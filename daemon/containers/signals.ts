@@ -29,6 +29,15 @@ export function parseSignal(text: string): number {
   throw invalid(text);
 }
 
+/** As parseSignal, saying what was to be done, as docker does: "cannot kill container: web: invalid signal: FOO". */
+export function parseSignalFor(what: 'kill' | 'stop', ref: string, text: string): number {
+  try {
+    return parseSignal(text);
+  } catch (error) {
+    throw new EngineError('invalid', `cannot ${what} container: ${ref}: ${(error as Error).message}`);
+  }
+}
+
 function invalid(text: string): EngineError {
   return new EngineError('invalid', `invalid signal: ${text}`);
 }

@@ -46,7 +46,8 @@ export function parseRepository(name: string): string {
   let path = isDomain ? name.slice(slash + 1) : name;
   if (domain === 'index.docker.io') domain = DEFAULT_DOMAIN;
   if (path.toLowerCase() !== path) {
-    throw bad('repository name must be lowercase');
+    const shown = domain === DEFAULT_DOMAIN && !path.includes('/') ? OFFICIAL + path : path;
+    throw bad(`repository name (${shown}) must be lowercase`);
   }
   if (!isValidDomain(domain) || !isValidPath(path)) throw bad();
   if (domain === DEFAULT_DOMAIN && !path.includes('/')) path = OFFICIAL + path;

@@ -9,6 +9,8 @@ export interface PortWishes {
   publishAll: boolean;
 }
 
+/** Nearly all of them. */
+const plainPort = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/;
 const protocols: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
 /** All of both protocols of one address; more would be a mistake, and an image's ranges are few bytes for many ports. */
 const portsLimit = 131_072;
@@ -26,24 +28,40 @@ export function portRequests({ exposed, bindings, publishAll }: PortWishes): Por
       requests.push({ ...port, hostIp: checkHostIp(HostIp), ...(hostPorts === undefined ? {} : { hostPorts }) });
     }
   }
-  for (const port of exposedPorts(exposed)) {
-    if (publishAll && !bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
-  }
+  if (publishAll) {
+    for (const port of exposedPorts(exposed)) if (!bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
+  } else exposedRanges(exposed);
   if (requests.length > portsLimit) throw new EngineError('invalid', `more than ${portsLimit} published ports`);
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
 }
 
 /** Of Config.ExposedPorts, each once. Throws 'invalid' in docker's words, and for ranges that are more ports together than there can be. */
 export function exposedPorts(exposed: PortWishes['exposed']): { containerPort: number; protocol: PortProtocol }[] {
-  const ports = new Map<string, { containerPort: number; protocol: PortProtocol }>();
-  let left = portsLimit;
-  for (const key of Object.keys(exposed ?? {})) {
-    const { first, last, protocol } = parseRange(key);
-    left -= last - first + 1;
-    if (left < 0) throw new EngineError('invalid', `more than ${portsLimit} exposed ports`);
-    for (const port of portsOf(first, last, protocol)) ports.set(portKey(port), port);
+  const ports = new Map<number, { containerPort: number; protocol: PortProtocol }>();
+  for (const { first, last, protocol } of exposedRanges(exposed)) {
+    const place = protocol === 'tcp' ? 0 : protocol === 'udp' ? 1 : 2;
+    for (let port = first; port <= last; port++) ports.set(port * 4 + place, { containerPort: port, protocol });
   }
   return [...ports.values()];
+}
+
+/** As they are written; an image may name each of 65,535, and everybody waits meanwhile. Throws as exposedPorts. */
+function exposedRanges(exposed: PortWishes['exposed']): PortRange[] {
+  const ranges: PortRange[] = [];
+  let left = portsLimit;
+  for (const key in exposed ?? {}) {
+    const range = parseRange(key);
+    left -= range.last - range.first + 1;
+    if (left < 0) throw new EngineError('invalid', `more than ${portsLimit} exposed ports`);
+    ranges.push(range);
+  }
+  return ranges;
+}
+
+interface PortRange {
+  first: number;
+  last: number;
+  protocol: PortProtocol;
 }
 
 function portKey({ containerPort, protocol }: Pick<PortRequest, 'containerPort' | 'protocol'>): string {
@@ -58,7 +76,12 @@ export function parsePort(key: string): { containerPort: number; protocol: PortP
 }
 
 /** "80", "80/udp", "8000-8010/tcp": what EXPOSE may say. */
-function parseRange(key: string): { first: number; last: number; protocol: PortProtocol } {
+function parseRange(key: string): PortRange {
+  const plain = plainPort.exec(key);
+  const port = Number(plain?.[1]);
+  if (plain !== null && port >= 1 && port <= 65535) {
+    return { first: port, last: port, protocol: (plain[2] ?? 'tcp') as PortProtocol };
+  }
   const [text = '', protocol = 'tcp', ...rest] = key.split('/');
   if (!protocols.has(protocol.toLowerCase()) || rest.length > 0) {
     throw new EngineError('invalid', `invalid proto: ${key.slice(key.indexOf('/') + 1)}`);
@@ -66,10 +89,6 @@ function parseRange(key: string): { first: number; last: number; protocol: PortP
   const { first, last } = parseNumbers(text);
   if (first < 1) throw invalidPort(text);
   return { first, last, protocol: protocol.toLowerCase() as PortProtocol };
-}
-
-function portsOf(first: number, last: number, protocol: PortProtocol) {
-  return Array.from({ length: last - first + 1 }, (_, i) => ({ containerPort: first + i, protocol }));
 }
 
 /** undefined: the kernel chooses. */

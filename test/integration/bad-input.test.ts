@@ -197,3 +197,53 @@ test.each([
   expect(answer.status, answer.text).toBe(status);
   expect(answer.text).toContain(words);
 });
+
+test('words that scripts match are docker’s', async () => {
+  const { daemon } = fixture;
+  const id = await create(daemon, ['sleep', '1000'], {}, 'one');
+  await create(daemon, 'true', {}, 'two');
+  await daemon.api.post('/containers/one/start');
+  const query = (filters: object) => `filters=${encodeURIComponent(JSON.stringify(filters))}`;
+  for (const [method, path, status, message] of [
+    ['POST', '/containers/one/kill?signal=FOO', 400, 'cannot kill container: one: invalid signal: FOO'],
+    ['POST', '/containers/two/kill', 409, /^cannot kill container: two: container [0-9a-f]{64} is not running$/],
+    [
+      'POST',
+      '/containers/one/rename?name=two',
+      409,
+      /^Error when allocating new name: Conflict\. The container name "\/two" is already in use by container "[0-9a-f]{64}"\. You have to remove \(or rename\)/,
+    ],
+    [
+      'DELETE',
+      `/containers/${id.slice(0, 12)}`,
+      409,
+      `cannot remove container "${id.slice(0, 12)}": container is running: stop the container before removing or force remove`,
+    ],
+    [
+      'GET',
+      `/containers/json?${query({ status: ['bad'] })}`,
+      400,
+      "invalid filter 'status=bad': invalid value for state (bad): must be one of created, running, paused, restarting, removing, exited, dead",
+    ],
+    [
+      'GET',
+      `/containers/json?${query({ health: ['bad'] })}`,
+      400,
+      "invalid filter 'health=bad': invalid value for health (bad): must be one of none, starting, healthy, unhealthy",
+    ],
+    [
+      'POST',
+      '/images/busybox/tag?repo=UP&tag=b',
+      400,
+      'invalid reference format: repository name (library/UP) must be lowercase',
+    ],
+    ['GET', `/containers/json?${query({ 'is-task': ['x'] })}`, 400, "invalid filter 'is-task=[x]'"],
+  ] as const) {
+    const answer = await daemon.api.send(method, path);
+    const said = (answer.json as { message: string }).message;
+    expect([answer.status, said]).toEqual([
+      status,
+      typeof message === 'string' ? message : expect.stringMatching(message),
+    ]);
+  }
+});

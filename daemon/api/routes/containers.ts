@@ -1,4 +1,5 @@
 // Routes that make containers and tell about them.
+import { setImmediate } from 'node:timers/promises';
 import { Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
@@ -24,6 +25,8 @@ export function registerContainers(app: App, { containers }: ApiServices): void 
     async (request, reply) => {
       const { name, platform } = request.query;
       const { body } = request;
+      // Checking a large body has taken its time: others first.
+      await setImmediate();
       // Older clients send a console size that was never meant.
       if (body.HostConfig && requestedVersion(request.originalUrl) < 1042) delete body.HostConfig.ConsoleSize;
       const created = await containers.create(body, {

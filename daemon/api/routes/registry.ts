@@ -1,6 +1,7 @@
 // Routes that ask a registry and change nothing here: log in, look at what is there.
 import { Type } from '@sinclair/typebox';
 import { type App, checkName, given, nameParams as params, sendJson } from '../app.ts';
+import { bodyNeeded } from '../body-schema.ts';
 import { ProgressStream } from '../progress-stream.ts';
 import { filters, integer, text } from '../query.ts';
 import { readPlatform } from '../read-platform.ts';
@@ -9,15 +10,18 @@ import type { ApiServices } from '../services.ts';
 import type { AuthResponse } from '../types/image.ts';
 
 const field = Type.Optional(Type.Union([Type.String(), Type.Null()]));
-const Credentials = Type.Object({
-  username: field,
-  password: field,
-  auth: field,
-  email: field,
-  serveraddress: field,
-  identitytoken: field,
-  registrytoken: field,
-});
+const Credentials = Type.Object(
+  {
+    username: field,
+    password: field,
+    auth: field,
+    email: field,
+    serveraddress: field,
+    identitytoken: field,
+    registrytoken: field,
+  },
+  { [bodyNeeded]: true },
+);
 
 export function registerRegistry(app: App, { registry }: ApiServices): void {
   app.post(

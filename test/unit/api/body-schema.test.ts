@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { compileBody } from '../../../daemon/api/body-schema.ts';
 import { CommitBody, CreateBody, ExecBody, UpdateBody } from '../../../daemon/api/schemas.ts';
+import { exposedPorts } from '../../../daemon/networks/port-requests.ts';
 
 const decode = compileBody(CreateBody);
 const json = (text: string) => decode(JSON.parse(text));
@@ -49,4 +50,15 @@ test('a body that is absent or null is an empty one, except where nothing can be
 test('wrong types stay wrong', () => {
   expect(() => json('{"Labels":{"a":1}}')).toThrow('invalid JSON at Labels.a: expected string');
   expect(() => json('{"Env":"a=b"}')).toThrow('invalid JSON at Env: expected array');
+});
+
+test('a body that names each of 65,535 ports is no long work: everybody waits meanwhile', () => {
+  const ports = Object.fromEntries(Array.from({ length: 65_535 }, (_, at) => [`${at + 1}/tcp`, {}]));
+  const text = JSON.stringify({ Image: 'i', ExposedPorts: ports });
+  json('{"Image":"i"}');
+  const before = process.cpuUsage();
+  const { ExposedPorts } = json(text) as { ExposedPorts: Record<string, object> };
+  expect(exposedPorts(ExposedPorts)).toHaveLength(65_535);
+  // Of the processor's time, since a busy machine gives little of it.
+  expect(process.cpuUsage(before).user / 1000).toBeLessThan(700);
 });
