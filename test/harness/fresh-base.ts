@@ -26,15 +26,41 @@ export async function debianBase(suite: Suite, packages: readonly string[]): Pro
   if (existsSync(base)) return base;
   const debs = aptCache(suite);
   for (const old of readdirSync(freshDir)) if (old.startsWith(`base-${suite}-`)) remove(`${freshDir}/${old}`);
-  const include = packages.length === 0 ? [] : [`--include=${packages.join(',')}`];
-  const args = ['--variant=minbase', `--cache-dir=${debs}`, ...include, suite, `${base}.new`, debianMirror()];
+  remove(`${base}.new`);
+  const args = ['--variant=minbase', `--cache-dir=${debs}`, suite, `${base}.new`, debianMirror()];
   await mustRun('debootstrap', args, { timeoutMs: bootstrapLimitMs });
   // A system that lives for minutes need not survive a power cut; and what it downloads is kept.
   writeFileSync(`${base}.new/etc/dpkg/dpkg.cfg.d/fresh`, 'force-unsafe-io\n');
   writeFileSync(`${base}.new/etc/apt/apt.conf.d/fresh`, 'Binary::apt::APT::Keep-Downloaded-Packages "true";\n');
+  if (packages.length > 0) {
+    // By apt: debootstrap cannot put packages in order that depend on each other as npm's do.
+    const install = [
+      '--mount',
+      '--propagation',
+      'private',
+      'sh',
+      '-c',
+      installScript,
+      'sh',
+      `${base}.new`,
+      debs,
+      ...packages,
+    ];
+    await mustRun('unshare', install, { timeoutMs: bootstrapLimitMs });
+  }
   renameSync(`${base}.new`, base);
   return base;
 }
+
+/** SYSTEM CACHE PACKAGE… */
+const installScript = `set -e
+fs=$1
+mount --bind "$2" "$fs/var/cache/apt/archives"
+mount -t proc proc "$fs/proc"
+cp /etc/resolv.conf "$fs/etc/resolv.conf"
+shift 2
+chroot "$fs" sh -c 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"' sh "$@"
+rm "$fs/etc/resolv.conf"`;
 
 /** Where a suite's packages are kept that were downloaded once. */
 export function aptCache(suite: Suite): string {
