@@ -142,13 +142,18 @@ export function overlayCalls(dirs: OverlayDirs): string[] {
     'close(context)',
   ];
   const question = `fsconfig(context, FSCONFIG_SET_FD, "fd", NULL, ${NO_FILE})`;
-  if (takesLowerParts()) {
-    const lower = dirs.lower.map((path) => set(['lowerdir+', path]));
-    return [...begin, `${question} = -1 EBADF  # layers can be given one by one`, ...lower, ...end];
-  }
+  const parts = dirs.lower.map((path) => set(['lowerdir+', path]));
+  const way = wayOfLayers();
+  if (way === 'in parts')
+    return [...begin, `${question} = -1 EBADF  # layers can be given one by one`, ...parts, ...end];
   const { base, names, isLong } = lowerNames(dirs);
   const enter = [`fchdir(${JSON.stringify(base)})`];
-  const refused = [...begin, `${question} = -1 EOPNOTSUPP  # layers have to be given all at once`, 'close(context)'];
+  const allAtOnce = '# layers have to be given all at once';
+  const refusal =
+    way === 'as one text'
+      ? [`${question} = -1 EOPNOTSUPP  ${allAtOnce}`]
+      : [`${question} = -1 EBADF`, `${parts[0]} = -1 EINVAL  ${allAtOnce}`];
+  const refused = [...begin, ...refusal, 'close(context)'];
   if (!isLong) return [...refused, ...enter, ...begin, set(['lowerdir', names]), ...end, 'fchdir("/")'];
   return [
     ...refused,
@@ -162,10 +167,16 @@ export function overlayCalls(dirs: OverlayDirs): string[] {
   ];
 }
 
-function takesLowerParts(): boolean {
+/** How this kernel takes layers: the three of addLowerParts. Nothing is mounted. */
+function wayOfLayers(): 'in parts' | 'all at once' | 'as one text' {
   const context = fsopen('overlay');
   try {
-    return !isLegacyContext(context);
+    if (isLegacyContext(context)) return 'as one text';
+    fsconfigString(context, 'lowerdir+', '/');
+    return 'in parts';
+  } catch (error) {
+    if (isErrno(error, 'EINVAL')) return 'all at once';
+    throw error;
   } finally {
     closeFd(context);
   }
