@@ -41,6 +41,7 @@ export async function adoptContainer(
 ): Promise<void> {
   const { store, paths, log } = services;
   const runDir = paths.run(container.id);
+  const stored = container.state;
   // First of all, so that nothing takes it for one that nobody watches.
   container.state = {
     ...container.state,
@@ -55,7 +56,7 @@ export async function adoptContainer(
         const started = readStarted(services, runDir) ?? mendStarted(container, monitor, runDir);
         if (started !== undefined) container.state = { ...container.state, startedNs: started.startedNs.toString() };
         container.state = { ...container.state, ...healthOf(services, container) };
-        store.saveState(container);
+        if (!isStored(container.state, stored)) store.saveState(container);
       },
     ],
     ['take over its network', () => noteNetwork(services, container, networks)],
@@ -75,6 +76,12 @@ export async function adoptContainer(
     }
   }
   log.info({ container: container.id, pid: monitor.pid }, 'took over a running container');
+}
+
+/** What the next daemon learns from the monitor and its records again is no reason for a write, which is synced, one for each container. */
+function isStored(now: ContainerState, stored: ContainerState): boolean {
+  const { pid, startedNs } = stored;
+  return JSON.stringify({ ...now, pid, startedNs }) === JSON.stringify(stored);
 }
 
 /** Whoever enters the container asks the record who its monitor is: the parent of a process that cannot have been reaped meanwhile. */
