@@ -113,7 +113,7 @@ const refusedNetwork = async (request: object, status: number) => {
 const subnet = { Subnet: '10.97.0.0/24' };
 const ipam = (config: object) => ({ IPAM: { Config: [{ ...subnet, ...config }] } });
 const networks: Proofs = {
-  Name: () => refusedNetwork({ Name: 'a/b' }, 400),
+  Name: () => refusedNetwork({ Name: 'a\nb' }, 400),
   Driver: () => refusedNetwork({ Driver: 'nosuch' }, 404),
   Scope: () => refusedNetwork({ Scope: 'swarm' }, 403),
   EnableIPv4: async () =>
