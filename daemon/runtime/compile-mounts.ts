@@ -91,7 +91,7 @@ export function compileMount(
     builder.addBind([source.fd, destination, make | (flags & MOVE.NO_SYMLINKS)], mount.source);
     return;
   }
-  const { attributes, data } = mountWords(mount.options);
+  const { attributes, propagation, data } = mountWords(mount.options);
   if (type === 'cgroup' && mount.source === 'cgroup') {
     compileCgroupTree(builder, destination, attributes, sources, handles.cgroup);
     return;
@@ -104,6 +104,8 @@ export function compileMount(
   const first = fillsLater ? attributes & ~MOUNT_ATTR.RDONLY : attributes;
   builder.add('fsmount', [fd, fileSystem, first, [`source=${mount.source}`, ...data]], destination);
   builder.add('move_mount', [fd, destination, flags]);
+  // `--tmpfs /x:shared`: among the container's own mounts, for its namespace has no peer outside.
+  if (type === 'tmpfs' && propagation !== 0) builder.add('mount_setattr', [fd, 0, 0, 0, propagation]);
   if (type === 'devpts' && destination === '/dev/pts') sources.ptsFd = fd;
 }
 

@@ -146,3 +146,16 @@ describe('mounts', () => {
     expect(stdout).toContain('ptmx pts/ptmx');
   });
 });
+
+test('a tmpfs is shared when it is asked to be, and keeps its other options', async () => {
+  const mountOf = async (options: string) => {
+    const HostConfig = { Tmpfs: { '/x': options } };
+    return (await run(fixture.daemon, 'grep " /x " /proc/self/mountinfo', { HostConfig })).stdout;
+  };
+  expect(await mountOf('shared')).toMatch(/ \/x rw,nosuid,nodev,noexec,relatime shared:\d+ - tmpfs /);
+  expect(await mountOf('size=1m,rshared,ro')).toMatch(
+    / \/x ro,nosuid,nodev,noexec,relatime shared:\d+ - tmpfs .*size=1024k/,
+  );
+  for (const options of ['', 'private', 'rslave'])
+    expect(await mountOf(options)).toMatch(/ relatime - tmpfs |relatime - tmpfs /);
+});
