@@ -27,6 +27,8 @@ const alwaysThere: readonly MountPointSpec[] = [
 ];
 const MAX_MOUNT_POINTS = 10_000;
 const MAX_KNOWN_DIRECTORIES = 1000;
+/** The kernel's, without the NUL (PATH_MAX). */
+const MAX_PATH_BYTES = 4095;
 
 export class ContainerLayerStore implements ContainerLayers {
   readonly #root: DataRoot;
@@ -92,6 +94,8 @@ export class ContainerLayerStore implements ContainerLayers {
   }
 
   async makeDirectory(id: string, imageId: string, path: string): Promise<void> {
+    if (Buffer.byteLength(path) > MAX_PATH_BYTES)
+      throw new EngineError('invalid', `Cannot mkdir: ${path.slice(0, 100)}…: file name too long`);
     const key = `${imageId} ${path}`;
     if (this.#directories.has(key)) return;
     if (await this.#isInImage(imageId, path)) {
