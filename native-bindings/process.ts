@@ -23,6 +23,11 @@ export function pidfdGetfd(pidfd: number, targetFd: number): number {
   return syscall('pidfd_getfd', [pidfd, targetFd, 0], () => ({ args: { pidfd, targetFd }, operand: `fd ${targetFd}` }));
 }
 
+/** setpriority(2) of the calling thread alone, as Linux has it: 0 to 19, the higher the more it gives way to others. Inherited by what it starts. */
+export function setThreadNice(nice: number): void {
+  syscall('setpriority', [0, 0, nice], () => ({ args: { nice }, operand: 'of this thread' }));
+}
+
 /** kill(2): false when there is no such process. A pid may have been reused: prefer pidfdSendSignal. */
 export function kill(pid: number, signal: number): boolean {
   const result = trySyscall('kill', pid, signal);

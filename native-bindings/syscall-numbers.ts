@@ -29,6 +29,7 @@ const NUMBERS = {
   capset: [126, 91],
   statfs: [137, 43],
   fstatfs: [138, 44],
+  setpriority: [141, 140],
   pivot_root: [155, 41],
   prctl: [157, 167],
   chroot: [161, 51],

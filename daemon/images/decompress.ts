@@ -5,12 +5,16 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
 import { programDecoder } from './program-decoder.ts';
 import { ZstdFrames } from './zstd-frames.ts';
+import { MAX_WINDOW_LOG, ZSTD_HEADER_BYTES, zstdOptions, zstdWindowLog } from './zstd-window.ts';
 
 const compressions = ['none', 'gzip', 'zstd', 'bzip2', 'xz'] as const;
 export type Compression = (typeof compressions)[number];
 
 const CHUNK_BYTES = 256 * 1024;
-const MAGIC_BYTES = 6;
+/** Enough for a frame's header. */
+const START_BYTES = ZSTD_HEADER_BYTES;
+/** What a decoder takes, apart from a window: its buffers, and those before and behind it. */
+const DECODER_BYTES = 2 * 1024 * 1024;
 
 export function compressionOf(start: Uint8Array): Compression {
   const begins = (...bytes: number[]): boolean =>
@@ -26,13 +30,18 @@ export function compressionOf(start: Uint8Array): Compression {
 
 /** Bytes to read. Who reads them calls `release` once, whether they were read to the end or not. */
 export interface ByteSource {
+  /** Asked for when its reader listens: from then on it takes memory, and tells its errors. */
   readonly stream: Readable;
+  /** How much it then takes. */
+  readonly memoryBytes: number;
+  /** Aborts when its bytes cannot come any more. */
+  readonly signal?: AbortSignal;
   release(): void;
 }
 
 /** A stream that goes with its reader. */
 export function ownedSource(stream: Readable): ByteSource {
-  return { stream, release: () => stream.destroy() };
+  return { stream, memoryBytes: 0, release: () => stream.destroy() };
 }
 
 /**
@@ -48,19 +57,61 @@ export async function decompressed(
   if (!known.includes(compression)) {
     throw new EngineError('invalid', `read archive: it is packed with ${compression}: expected ${known.join(', ')}`);
   }
-  if (source.readableEnded) return { ...ownedSource(decoded(Readable.from([start]), compression)), compression };
-  if (start.length > 0) source.unshift(start);
-  if (compression === 'none') return { stream: source, release: () => source.pause(), compression };
-  const stream = decoded(source, compression);
-  return {
-    stream,
-    compression,
-    release: () => {
-      source.unpipe();
-      source.pause();
-      stream.destroy();
-    },
-  };
+  return new PlainBytes(source, start, compression);
+}
+
+/** Makes the decoder when somebody reads: a client that waits for its turn costs no memory, and may go meanwhile. */
+class PlainBytes implements ByteSource {
+  readonly compression: Compression;
+  readonly memoryBytes: number;
+  readonly #source: Readable;
+  readonly #start: Buffer;
+  readonly #broken = new AbortController();
+  #stream: Readable | undefined;
+
+  constructor(source: Readable, start: Buffer, compression: Compression) {
+    this.compression = compression;
+    this.memoryBytes = compression === 'zstd' ? DECODER_BYTES + 2 ** zstdWindowLog(start) : DECODER_BYTES;
+    this.#start = start;
+    this.#source = source;
+    // What happens to it while nobody reads is told to the reader.
+    source.on('error', (error) => this.#broken.abort(error));
+    if (!source.readableEnded && start.length > 0) source.unshift(start);
+  }
+
+  get signal(): AbortSignal {
+    return this.#broken.signal;
+  }
+
+  get stream(): Readable {
+    this.#stream ??= this.#open();
+    return this.#stream;
+  }
+
+  release(): void {
+    if (this.#stream !== this.#source) {
+      this.#source.unpipe();
+      this.#stream?.destroy();
+    }
+    this.#source.pause();
+  }
+
+  #open(): Readable {
+    if (this.#source.readableEnded) return decoded(Readable.from([this.#start]), this.compression, this.#start);
+    if (this.#source.destroyed) return broken(this.#source);
+    return decoded(this.#source, this.compression, this.#start);
+  }
+}
+
+function closed(): EngineError {
+  return new EngineError('invalid', 'read archive: the stream was closed');
+}
+
+/** Fails as soon as its reader listens. */
+function broken(source: Readable): Readable {
+  const stream = new PassThrough().destroy(source.errored ?? closed());
+  stream.on('error', () => undefined);
+  return stream;
 }
 
 /** The bytes that tell the compression, or all there are. The stream is paused afterwards. */
@@ -77,32 +128,37 @@ function firstBytes(source: Readable): Promise<Buffer> {
     const onData = (chunk: Buffer): void => {
       chunks.push(Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk));
       bytes += chunk.length;
-      if (bytes >= MAGIC_BYTES) finish();
+      if (bytes >= START_BYTES) finish();
     };
     const onEnd = (): void => finish();
-    const onClose = (): void => finish(new EngineError('invalid', 'read archive: the stream was closed'));
+    const onClose = (): void => finish(source.errored ?? closed());
+    if (source.destroyed) {
+      reject(source.errored ?? closed());
+      return;
+    }
     source.on('data', onData).once('end', onEnd).once('error', finish).once('close', onClose);
   });
 }
 
-/** The plain bytes of a stream whose compression is known. The stream itself stays the caller's. */
-export function decoded(source: Readable, compression: Compression): Readable {
+/** The plain bytes of a stream whose compression is known, `start` when it may ask for much memory. The stream itself stays the caller's. */
+export function decoded(source: Readable, compression: Compression, start?: Buffer): Readable {
   if (compression === 'none') return source;
   const options = { chunkSize: CHUNK_BYTES };
+  const windowLog = start === undefined ? MAX_WINDOW_LOG : zstdWindowLog(start);
   const decoder: Duplex =
     compression === 'gzip'
       ? createGunzip(options)
       : compression === 'zstd'
-        ? createZstdDecompress(options)
+        ? createZstdDecompress({ ...options, ...zstdOptions(windowLog) })
         : programDecoder(compression);
   const cut = compression === 'zstd' ? new ZstdFrames() : undefined;
   const first = cut ?? decoder;
   const plain = new PassThrough({ highWaterMark: CHUNK_BYTES });
+  plain.on('error', () => undefined);
   const fail = (error: Error): void => {
     plain.destroy(error);
   };
-  const failSource = (error?: Error): void =>
-    fail(error ?? new EngineError('invalid', 'read archive: the stream was closed'));
+  const failSource = (error?: Error): void => fail(error ?? closed());
   const onClose = (): void => {
     if (!source.readableEnded) failSource();
   };

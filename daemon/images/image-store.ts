@@ -41,6 +41,7 @@ import { loadImages } from './load-images.ts';
 import { type Platform, requirePlatform } from './platform.ts';
 import type { ProgressSink } from './progress.ts';
 import { pruneImages } from './prune-images.ts';
+import type { Slots } from './pull/slots.ts';
 import { familiar, isValidTag, parseReference, refuseAlgorithm } from './reference.ts';
 import type { Descriptor } from './registry/registry-session.ts';
 import { removeImage } from './remove-image.ts';
@@ -61,6 +62,8 @@ export interface ImageParts {
   readonly blobs: BlobTables;
   readonly archives: LayerArchives;
   readonly jail: Jail;
+  /** Archives of images that are received at the same time. */
+  readonly loads: Slots;
   /** For what is being made; on the same file system as the content. */
   readonly staging: string;
   readonly usersOf: UsersOfImage;

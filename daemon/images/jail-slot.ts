@@ -6,7 +6,8 @@ import { Worker } from 'node:worker_threads';
 import '../../native-bindings/load.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { type CancelFlag, newCancelFlag, setCancelFlag } from './jail/cancellation.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './jail/messages.ts';
+import type { FromWorker, Job, ToWorker, WorkerStart } from './jail/messages.ts';
+import { giveLostTurn, type TurnCounter } from './jail/turns.ts';
 import { openScratchFile } from './scratch-file.ts';
 
 const workerUrl = new URL(import.meta.url.endsWith('.mjs') ? './jail-worker.mjs' : './jail-worker.ts', import.meta.url);
@@ -20,6 +21,8 @@ export interface Slot {
   worker: Worker;
   cancelFlag: CancelFlag;
   running: Running | undefined;
+  /** The last job that it was given. */
+  doing: Job['do'] | undefined;
   idleTimer: NodeJS.Timeout | undefined;
 }
 
@@ -28,14 +31,23 @@ export const noJob: Running = { settle: () => undefined, fail: () => undefined }
 
 const SCRATCH_FILES = 2;
 
-/** Resolves when the thread is in its enclosure. `onLost` is called when it ends, however it does. Its scratch files lie in `scratchDirectory`. */
-export async function startSlot(scratchDirectory: string, onLost: (slot: Slot) => void): Promise<Slot> {
+/** What all workers of a jail have in common. */
+export interface SlotShares {
+  readonly scratchDirectory: string;
+  readonly turnCounter: TurnCounter;
+}
+
+/** Resolves when the thread is in its enclosure. `onLost` is called when it ends, however it does. */
+export async function startSlot(
+  { scratchDirectory, turnCounter }: SlotShares,
+  onLost: (slot: Slot) => void,
+): Promise<Slot> {
   // libuv's pool must have its threads before any thread is jailed: they take their root from the thread that makes them.
   await access('/');
   const cancelFlag = newCancelFlag();
   const scratchFds = Array.from({ length: SCRATCH_FILES }, () => openScratchFile(scratchDirectory));
   const worker = new Worker(workerUrl, {
-    workerData: { cancelFlag, scratchFds } satisfies WorkerStart,
+    workerData: { cancelFlag, scratchFds, turnCounter } satisfies WorkerStart,
     name: 'jail',
     env: {},
     execArgv: [],
@@ -44,7 +56,7 @@ export async function startSlot(scratchDirectory: string, onLost: (slot: Slot) =
     resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 },
   });
   // Whoever had it made takes it: it is never idle before.
-  const slot: Slot = { worker, cancelFlag, running: noJob, idleTimer: undefined };
+  const slot: Slot = { worker, cancelFlag, running: noJob, doing: undefined, idleTimer: undefined };
   return new Promise((resolve, reject) => {
     const lost = (error: Error): void => {
       clearTimeout(slot.idleTimer);
@@ -57,11 +69,16 @@ export async function startSlot(scratchDirectory: string, onLost: (slot: Slot) =
       else slot.running?.settle(message);
     });
     worker.on('error', (error: Error) => {
-      lost(new EngineError('system', `a jail worker failed: ${error.message}`, { cause: error }));
+      giveLostTurn(turnCounter);
+      lost(
+        new EngineError('system', `the jail worker that did '${slot.doing}' failed: ${error.message}`, {
+          cause: error,
+        }),
+      );
     });
     worker.on('exit', () => {
       for (const fd of scratchFds) if (fd !== undefined) closeSync(fd);
-      lost(new EngineError('system', 'a jail worker ended in the middle of a job'));
+      lost(new EngineError('system', `the jail worker that did '${slot.doing}' ended in the middle of it`));
     });
   });
 }

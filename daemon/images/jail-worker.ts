@@ -2,22 +2,27 @@
 // What untrusted images and containers hold is only ever touched here.
 import { createHash } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { setThreadNice } from '../../native-bindings/process.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { cancelled, watchCancelFlag } from './jail/cancellation.ts';
 import { Enclosure } from './jail/enclosure.ts';
 import { forbidLoading } from './jail/guard.ts';
-import { runJob } from './jail/jobs.ts';
+import { type JobPorts, runJob } from './jail/jobs.ts';
 import type { FromWorker, PlainError, ToWorker, WorkerStart } from './jail/messages.ts';
 import { Scratch, type Scratches } from './jail/scratch.ts';
+import { Turns } from './jail/turns.ts';
 
 const port = parentPort as MessagePort;
 if (port === null) throw new Error('jail-worker.ts runs as a worker thread only');
 
 // Node loads the digest's implementation at its first use.
 createHash('sha256').update('').digest();
-const { cancelFlag, scratchFds } = workerData as WorkerStart;
-watchCancelFlag(cancelFlag);
+const { cancelFlag, scratchFds, turnCounter } = workerData as WorkerStart;
+const turns = new Turns(turnCounter);
+watchCancelFlag(cancelFlag, () => turns.pass());
 const scratches: Scratches = { names: new Scratch(scratchFds[0]), notes: new Scratch(scratchFds[1]) };
+// Their work may be without end, and the thread that answers everybody is one.
+setThreadNice(5);
 const enclosure = new Enclosure();
 forbidLoading();
 /** Of the job that waits for its ports. */
@@ -40,7 +45,11 @@ async function serve({ job, input, output }: ToWorker & { kind: 'job' }): Promis
   try {
     enclosure.enter(job.place);
     tell({ kind: 'entered' });
-    return await runJob(job, {
+    // What waits for another host may wait long.
+    const isRemote = job.do === 'mount' || job.do === 'clone-mount';
+    const inTurn: JobPorts['inTurn'] = (work) => (isRemote ? work() : turns.run(work));
+    const ports: JobPorts = {
+      inTurn,
       input,
       output,
       head: (value) => tell({ kind: 'head', value }),
@@ -49,7 +58,8 @@ async function serve({ job, input, output }: ToWorker & { kind: 'job' }): Promis
       onCancel: (stop) => {
         stopWaiting = stop;
       },
-    });
+    };
+    return await inTurn(() => runJob(job, ports));
   } finally {
     stopWaiting = undefined;
     enclosure.leave();

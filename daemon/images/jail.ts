@@ -1,6 +1,6 @@
 // The main thread's side of the jail: a pool of worker threads (jail-worker.ts) that each take one job at a time. Workers are made when
 // needed and end when idle. A job that is cancelled is told so, and its worker takes the next one.
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import type { Readable } from 'node:stream';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { closeFd } from '../../native-bindings/files.ts';
@@ -10,15 +10,22 @@ import type { ByteSource } from './decompress.ts';
 import type { PathStat } from './image-service.ts';
 import { cancelled, setCancelFlag } from './jail/cancellation.ts';
 import type { Job, JobResults, PlainError, ToWorker } from './jail/messages.ts';
-import { askToStop, endSlot, noJob, type Slot, startSlot } from './jail-slot.ts';
+import { newTurnCounter } from './jail/turns.ts';
+import { askToStop, endSlot, noJob, type Slot, type SlotShares, startSlot } from './jail-slot.ts';
 import { feedFrom, readableOf } from './jail-streams.ts';
+import { MemoryBudget } from './memory-budget.ts';
 
 /** Streams may stand still as long as their clients do, so there have to be many; each costs about 10 MB while it lives. */
-const MAX_WORKERS = 16;
+const MAX_WORKERS = 8;
 /** Of which streams leave some to jobs that end by themselves. */
-const MAX_STREAMS = 12;
+const MAX_STREAMS = 6;
 const IDLE_MS = 5_000;
 const WAIT_MS = 60_000;
+
+/** What a job that reads an archive takes beside its decoder: chunks on the way to it. */
+const INPUT_BYTES = 2 * 1024 * 1024;
+/** Of all that unpack at the same time. A window of 128 MB has it for itself. */
+const defaultMemoryBytes = 64 * 1024 * 1024;
 
 export type JobOf<K extends Job['do']> = Extract<Job, { do: K }>;
 
@@ -44,13 +51,16 @@ export class Jail {
   readonly #waiting: Waiting[] = [];
   /** Workers on their way. */
   readonly #starting = new Set<Promise<Slot>>();
-  readonly #scratchDirectory: string;
+  readonly #shares: SlotShares;
+  /** For what feeds jobs. Taken before a worker, and never by who has one: so nobody waits for who waits. */
+  readonly memory: MemoryBudget;
   #streams = 0;
   #isClosed = false;
 
   /** Where jobs put, in files without names, what does not fit into memory: a place on the disk. */
-  constructor(scratchDirectory = tmpdir()) {
-    this.#scratchDirectory = scratchDirectory;
+  constructor(scratchDirectory = tmpdir(), memory = new MemoryBudget(defaultMemoryBytes)) {
+    this.#shares = { scratchDirectory, turnCounter: newTurnCounter(availableParallelism()) };
+    this.memory = memory;
   }
 
   /** Runs a job to its end. `fds` are closed as soon as the job stands in its place (or has failed). */
@@ -62,15 +72,20 @@ export class Jail {
     const release = closeOnce(fds);
     // Reading from another job is not waiting for a client: were it counted, jobs in pairs could wait for each other for ever.
     const isStream = options.input !== undefined || options.outputPort !== undefined;
+    // Whoever waits for a turn may hold a container: when its client has gone it is for nothing.
+    const waitSignal = anyOf(options.signal, options.input?.signal);
+    let memory: Disposable | undefined;
     try {
-      options.signal?.throwIfAborted();
-      const slot = await this.#take(isStream);
-      if (options.signal?.aborted) {
-        // While it waited for a worker: nobody would tell the job to end.
+      waitSignal?.throwIfAborted();
+      if (options.input !== undefined)
+        memory = await this.memory.take(INPUT_BYTES + options.input.memoryBytes, waitSignal);
+      const slot = await this.#take(isStream, waitSignal);
+      if (waitSignal?.aborted) {
+        // While a worker was made for it: nobody would tell the job to end.
         slot.running = undefined;
         if (isStream) this.#streams--;
         this.#giveBack(slot);
-        options.signal.throwIfAborted();
+        waitSignal.throwIfAborted();
       }
       const value = await this.#perform(slot, isStream, job, release, options, () => undefined);
       return value as JobResults[K];
@@ -78,6 +93,7 @@ export class Jail {
       options.input?.release();
       throw error;
     } finally {
+      memory?.[Symbol.dispose]();
       release();
     }
   }
@@ -196,12 +212,13 @@ export class Jail {
       if (input !== undefined) message.input = input;
       if (options.outputPort !== undefined) message.output = options.outputPort;
       const transfer = [input, options.outputPort].filter((port) => port !== undefined);
+      slot.doing = job.do;
       slot.worker.ref();
       slot.worker.postMessage(message, transfer);
     });
   }
 
-  async #take(isStream: boolean): Promise<Slot> {
+  async #take(isStream: boolean, signal?: AbortSignal): Promise<Slot> {
     if (this.#isClosed) throw stopping();
     if (!isStream || this.#streams < MAX_STREAMS) {
       const slot = this.#idle();
@@ -211,18 +228,24 @@ export class Jail {
       if (slot !== undefined) return this.#reserve(slot);
       if (mayStart) return this.#reserve(await this.#startFor(isStream));
     }
-    return new Promise((resolve, reject) => {
-      const waiting: Waiting = {
-        isStream,
-        give: (slot) => resolve(this.#reserve(slot)),
-        refuse: reject,
-        timer: setTimeout(() => {
-          this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-          reject(new EngineError('unavailable', 'too many archive operations at once: try again'));
-        }, WAIT_MS),
-      };
-      this.#waiting.push(waiting);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<Slot>();
+    const leave = (reason: unknown): void => {
+      const index = this.#waiting.indexOf(waiting);
+      if (index < 0) return;
+      this.#waiting.splice(index, 1);
+      clearTimeout(waiting.timer);
+      reject(reason);
+    };
+    const waiting: Waiting = {
+      isStream,
+      give: (slot) => resolve(this.#reserve(slot)),
+      refuse: reject,
+      timer: setTimeout(() => leave(tooMany()), WAIT_MS),
+    };
+    this.#waiting.push(waiting);
+    const abort = (): void => leave(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    return promise.finally(() => signal?.removeEventListener('abort', abort));
   }
 
   #idle(): Slot | undefined {
@@ -278,7 +301,7 @@ export class Jail {
   }
 
   async #start(): Promise<Slot> {
-    const starting = startSlot(this.#scratchDirectory, (lost) => this.#slots.delete(lost));
+    const starting = startSlot(this.#shares, (lost) => this.#slots.delete(lost));
     this.#starting.add(starting);
     try {
       const slot = await starting;
@@ -295,6 +318,14 @@ export class Jail {
     await endSlot(slot);
     if (this.#slots.size === 0 && this.#starting.size === 0) returnFreeMemory();
   }
+}
+
+function tooMany(): EngineError {
+  return new EngineError('unavailable', 'too many archive operations at once: try again');
+}
+
+function anyOf(first: AbortSignal | undefined, second: AbortSignal | undefined): AbortSignal | undefined {
+  return first !== undefined && second !== undefined ? AbortSignal.any([first, second]) : (first ?? second);
 }
 
 function stopping(): EngineError {

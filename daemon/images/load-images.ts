@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 import { ArchiveSpool, type SpooledFile } from './archive-spool.ts';
 import { type Damage, findDamage, repairLayer } from './damaged-layers.ts';
-import { decompressed } from './decompress.ts';
+import { type ByteSource, decompressed } from './decompress.ts';
 import type { LoadOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { LayerStaging } from './layer-staging.ts';
@@ -23,10 +23,11 @@ interface WantedLayer {
 
 export async function loadImages(store: LocalImageStore, archive: Readable, options: LoadOptions): Promise<void> {
   const { parts } = store;
+  using _slot = await parts.loads.take(options.signal);
   const source = await decompressed(archive);
   await using spool = await ArchiveSpool.open(parts.staging);
   await using staging = new LayerStaging(parts, spool, options.signal);
-  await spool.read(source, (file) => staging.guess(file), options.signal);
+  await receive(store, spool, staging, source, options.signal);
   const images = await planLoad(spool, options.platform);
   using holds = new DisposableStack();
   const damage = await findDamage(parts, knownLayers(store, images, holds), { reads: true });
@@ -45,6 +46,18 @@ export async function loadImages(store: LocalImageStore, archive: Readable, opti
   if (wanted.size > 0) await syncStore(store);
   await publishAll(store, wanted, loaded, damage, holds);
   record(store, images, options);
+}
+
+/** The decoder's memory is free again when all is there: what unpacks it needs some as well. */
+async function receive(
+  { parts }: LocalImageStore,
+  spool: ArchiveSpool,
+  staging: LayerStaging,
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  using _memory = await parts.jail.memory.take(source.memoryBytes, signal);
+  await spool.read(source, (file) => staging.guess(file), signal);
 }
 
 /** Once for all layers: their files are on the disk before a row names them. */

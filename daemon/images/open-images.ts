@@ -16,6 +16,7 @@ import { LayerArchives } from './layer-archives.ts';
 import { LayerStore } from './layer-store.ts';
 import { LayoutIndex } from './layout-index.ts';
 import { openRegistry, type RegistrySide, type RegistrySideOptions } from './open-registry.ts';
+import { Slots } from './pull/slots.ts';
 import { Trash } from './trash.ts';
 
 export interface ImagesOptions {
@@ -45,6 +46,8 @@ export interface Images {
 
 /** How often it is looked for what failed pulls and pushes have left. */
 const RECLAIM_MS = 3600_000;
+/** Each has buffers of some megabytes, and they share the disk. */
+const LOADS = 4;
 
 export function openImages(options: ImagesOptions): Images {
   const onError = options.onError ?? (() => undefined);
@@ -77,6 +80,7 @@ export function openImages(options: ImagesOptions): Images {
     staging: root.staging,
     archives,
     jail,
+    loads: new Slots(LOADS),
     usersOf: options.usersOfImage,
     onEvent: ({ action, id, attributes }) =>
       options.onEvent?.({ action, id, attributes: { ...store.labelsOf(id), ...attributes } }),

@@ -119,7 +119,7 @@ export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<
 }
 
 /** How long the main threads of the daemon and of this process have waited for a processor (schedstat): that is the machine's doing. */
-function processorWaitMs(pid: number): number {
+export function processorWaitMs(pid: number): number {
   return [pid, process.pid]
     .map((of) => Number(readFileSync(`/proc/${of}/task/${of}/schedstat`, 'latin1').split(' ')[1]) / 1e6)
     .reduce((sum, ms) => sum + ms, 0);

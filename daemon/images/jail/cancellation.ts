@@ -5,6 +5,7 @@
 export type CancelFlag = SharedArrayBuffer;
 
 let flag = new Int32Array(new SharedArrayBuffer(4));
+let onLook = (): void => undefined;
 
 export function newCancelFlag(): CancelFlag {
   return new SharedArrayBuffer(4);
@@ -15,13 +16,15 @@ export function setCancelFlag(shared: CancelFlag, isSet: boolean): void {
   Atomics.store(new Int32Array(shared), 0, isSet ? 1 : 0);
 }
 
-/** In the worker, once: what throwIfCancelled looks at. */
-export function watchCancelFlag(shared: CancelFlag): void {
+/** In the worker, once: what throwIfCancelled looks at, and what else it does. */
+export function watchCancelFlag(shared: CancelFlag, look: () => void): void {
   flag = new Int32Array(shared);
+  onLook = look;
 }
 
-/** For loops that go on for as long as a stranger's files do. */
+/** For loops that go on for as long as a stranger's files do: they also let others have their turn here. */
 export function throwIfCancelled(): void {
+  onLook();
   if (Atomics.load(flag, 0) !== 0) throw cancelled();
 }
 

@@ -3,7 +3,7 @@
 import { fromBytes } from '../tar/tar-entry.ts';
 import type { Scratch } from './scratch.ts';
 
-const MAX_HELD = 10_000;
+const MAX_HELD = 2000;
 const MAX_HELD_BYTES = 2 * 1024 * 1024;
 /** The time; whether it is a Date; the length of the path. */
 const RECORD_BYTES = 8 + 1 + 4;

@@ -29,6 +29,8 @@ export interface JobPorts {
   /** Called with what ends the job while it waits for a port. */
   onCancel(stop: (reason: Error) => void): void;
   readonly scratches: Scratches;
+  /** What a job does when it is called is done in turns with other workers' jobs; so is what it does when its ports wake it. */
+  inTurn<T>(work: () => T): T;
 }
 
 /** Runs a job whose place was entered. Resolves to its result. */
@@ -136,7 +138,7 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
     const guarded = (work: () => void): void => {
       if (isOver) return;
       try {
-        work();
+        ports.inTurn(work);
       } catch (error) {
         stop(error);
       }
@@ -299,7 +301,9 @@ function send(
       cancel: () => finish(),
       credit: () => {
         try {
-          while (!isOver && sender.hasCredit) sendNext();
+          ports.inTurn(() => {
+            while (!isOver && sender.hasCredit) sendNext();
+          });
         } catch (error) {
           finish(error);
         }

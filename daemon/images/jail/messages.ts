@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { PathStat } from '../image-service.ts';
 import type { CancelFlag } from './cancellation.ts';
 import type { Place } from './enclosure.ts';
+import type { TurnCounter } from './turns.ts';
 import type { UnpackOptions } from './unpack.ts';
 
 export interface MountPointSpec {
@@ -114,6 +115,7 @@ export interface WorkerStart {
   cancelFlag: CancelFlag;
   /** Files without names, for what jobs cannot keep in memory; none where the disk has no room for them. */
   scratchFds: readonly (number | undefined)[];
+  turnCounter: TurnCounter;
 }
 
 export type FromWorker =

@@ -13,8 +13,8 @@ export class Slots {
   }
 
   /** Rejects with the signal's reason when it aborts while waiting. */
-  async take(signal: AbortSignal): Promise<Disposable> {
-    signal.throwIfAborted();
+  async take(signal?: AbortSignal): Promise<Disposable> {
+    signal?.throwIfAborted();
     if (this.#free > 0) this.#free--;
     else await this.#wait(signal);
     let isTaken = true;
@@ -29,17 +29,17 @@ export class Slots {
     };
   }
 
-  #wait(signal: AbortSignal): Promise<void> {
+  #wait(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const go = (): void => {
-        signal.removeEventListener('abort', abort);
+        signal?.removeEventListener('abort', abort);
         resolve();
       };
       const abort = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(go), 1);
-        reject(signal.reason);
+        reject(signal?.reason);
       };
-      signal.addEventListener('abort', abort, { once: true });
+      signal?.addEventListener('abort', abort, { once: true });
       this.#waiting.push(go);
     });
   }
