@@ -39,7 +39,7 @@ const checks = {
   openssl: () => findCommand('openssl') !== undefined,
   debootstrap: () => findCommand('debootstrap') !== undefined,
   'a Debian mirror': () => spawnSync(`${projectRoot}scripts/debian-mirror`, ['check']).status === 0,
-  'the history of the repository': () => hasCommit('f4cae9a'),
+  'the history of the repository': () => ['f4cae9a', 'dd459a2', 'ff1020f', '8da8e1f'].every(hasCommit),
   'npm’s registry': () => spawnSync('npm', ['ping'], { timeout: 20_000 }).status === 0,
   'overlay mounts': () => readFileSync('/proc/filesystems', 'utf8').includes('\toverlay\n'),
   clang: () => findCommand('clang') !== undefined,
