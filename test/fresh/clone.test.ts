@@ -66,7 +66,7 @@ describe('Debian 12, with its own Node 18 and npm 9', () => {
     await system.must('cd /opt/tsdocker && CI=1 make -s -B -C native-bindings/launcher LAUNCHER=/tmp/launcher');
   });
 
-  // What was compiled stays: no Node or npm has a part in it.
+  // Each brings the sources of the FFI anew, which are compiled again then.
   for (const [node, npm] of [
     ['18.20.8', '9.9.4'],
     ['20.20.2', '10.9.9'],
