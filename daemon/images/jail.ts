@@ -16,16 +16,16 @@ import { feedFrom, readableOf } from './jail-streams.ts';
 import { MemoryBudget } from './memory-budget.ts';
 
 /** Streams may stand still as long as their clients do, so there have to be many; each costs about 10 MB while it lives. */
-const MAX_WORKERS = 8;
+const MAX_WORKERS = 6;
 /** Of which streams leave some to jobs that end by themselves. */
-const MAX_STREAMS = 6;
+const MAX_STREAMS = 4;
 const IDLE_MS = 5_000;
 const WAIT_MS = 60_000;
 
 /** What a job that reads an archive takes beside its decoder: chunks on the way to it. */
 const INPUT_BYTES = 2 * 1024 * 1024;
 /** Of all that unpack at the same time. A window of 128 MB has it for itself. */
-const defaultMemoryBytes = 64 * 1024 * 1024;
+const defaultMemoryBytes = 48 * 1024 * 1024;
 
 export type JobOf<K extends Job['do']> = Extract<Job, { do: K }>;
 

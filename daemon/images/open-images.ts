@@ -47,7 +47,7 @@ export interface Images {
 /** How often it is looked for what failed pulls and pushes have left. */
 const RECLAIM_MS = 3600_000;
 /** Each has buffers of some megabytes, and they share the disk. */
-const LOADS = 4;
+const LOADS = 2;
 
 export function openImages(options: ImagesOptions): Images {
   const onError = options.onError ?? (() => undefined);
