@@ -125,7 +125,8 @@ export function normaliseHostConfig(asked: HostConfig, defaults: HostDefaults): 
 function bindingsOf(asked: HostConfig['PortBindings']): NonNullable<HostConfig['PortBindings']> | null {
   if (!asked) return null;
   const complete = Object.entries(asked).map(
-    ([port, list]) => [port, list && list.map(({ HostIp = '', HostPort = '' }) => ({ HostIp, HostPort }))] as const,
+    ([port, list]) =>
+      [port, list ? list.map(({ HostIp = '', HostPort = '' }) => ({ HostIp, HostPort })) : list] as const,
   );
   return Object.fromEntries(complete);
 }
