@@ -71,6 +71,7 @@ test("events of an image have the image's labels", async () => {
   await api.delete('/images/labelled:2');
   const found = await events(`until=0&${query({ type: ['image'], label: ['tier=front'] })}`);
   expect(found.map(({ Action, Actor }) => [Action, Actor.ID])).toEqual([
+    ['create', Id],
     ['tag', Id],
     ['tag', Id],
     ['untag', Id],
