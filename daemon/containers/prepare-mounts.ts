@@ -3,6 +3,7 @@ import { fstatSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
 import type { MountPoint } from '../images/image-service.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
+import { isInDev, resolveDevices } from '../runtime/devices.ts';
 import { mountPoints } from '../runtime/mounts.ts';
 import type { VolumeClaim } from '../volumes/volume-service.ts';
 import { openSource } from './open-sources.ts';
@@ -34,7 +35,11 @@ export async function prepareMounts(
   for (const mount of mounts) {
     if (mount.subpath !== undefined && (await isFile(services, mount))) files.add(mount.target);
   }
-  const points = mountPoints(mounts, {}, files).filter(({ path }) => !alwaysThere.has(path));
+  const outerDevices = resolveDevices(plan.hostConfig).filter(({ path }) => !isInDev(path));
+  const points = [
+    ...mountPoints(mounts, {}, files).filter(({ path }) => !alwaysThere.has(path)),
+    ...outerDevices.map(({ path }): MountPoint => ({ path, kind: 'file' })),
+  ];
   return { mounts, points };
 }
 

@@ -4,6 +4,7 @@ import { AT, CLONE, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../native-b
 import { compileConsole, compileDev } from './compile-dev.ts';
 import { compileMasks, prepareMasks, takeNullOf } from './compile-masks.ts';
 import { compileFilled, compileMount, prepareMounts } from './compile-mounts.ts';
+import { attachOuterDevices, prepareOuterDevices } from './compile-outer-devices.ts';
 import { CHDIR_MAKE, compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
 import { compileSysctls, compileSysctlsApart } from './compile-sysctls.ts';
 import { mountWords } from './mount-words.ts';
@@ -41,6 +42,7 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
   builder.add('mount', ['', '/', '', MS.REC | MS.PRIVATE, ''], 'nothing done here reaches the host');
   const sources = prepareMounts(builder, spec, handles, shmFd);
   const masks = prepareMasks(builder, spec, handles);
+  const outerDevices = prepareOuterDevices(builder, spec, handles.stagingDir);
   builder.add('move_mount', [handles.rootFd, handles.stagingDir, 0], "the container's root");
   builder.add('pivot_root', [handles.rootFd], 'the host is gone');
   if (handles.joined.pid !== undefined) {
@@ -63,6 +65,7 @@ export function compileProgram(spec: OciSpec, handles: ContainerHandles): Progra
     }
   }
   compileFilled(builder, sources);
+  attachOuterDevices(builder, outerDevices);
   if (spec.process.terminal) slaveFd = compileConsole(builder, sources);
   compileMasks(builder, spec, masks, sources.procFd);
   if (sources.devFd !== undefined && hasReadonlyDev(spec)) {

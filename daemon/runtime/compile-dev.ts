@@ -3,7 +3,7 @@
 import { AT, MOUNT_ATTR, OPEN_TREE, S_IF } from '../../native-bindings/constants.ts';
 import type { MountSources } from './compile-mounts.ts';
 import { MOVE } from './compile-mounts.ts';
-import { deviceNumber } from './devices.ts';
+import { deviceNumber, isInDev } from './devices.ts';
 import { mountWords } from './mount-words.ts';
 import type { OciDevice, OciMount, OciSpec } from './oci-spec.ts';
 import type { ProgramBuilder } from './program-builder.ts';
@@ -43,7 +43,7 @@ export function compileDev(builder: ProgramBuilder, spec: OciSpec, mount: OciMou
 }
 
 function compileDevice(builder: ProgramBuilder, devFd: number, device: OciDevice, made: Set<string>): void {
-  if (!device.path.startsWith('/dev/')) return;
+  if (!isInDev(device.path)) return;
   const name = device.path.slice('/dev/'.length);
   const parts = name.split('/');
   for (let count = 1; count < parts.length; count++) {
@@ -53,9 +53,13 @@ function compileDevice(builder: ProgramBuilder, devFd: number, device: OciDevice
     builder.add('mkdirat', [devFd, parent, 0o755]);
   }
   made.add(name);
-  builder.add('mknodat', [devFd, name, nodeMode(device), deviceNumber(device.major, device.minor)]);
+  compileNode(builder, devFd, name, device);
+}
+
+export function compileNode(builder: ProgramBuilder, directoryFd: number, name: string, device: OciDevice): void {
+  builder.add('mknodat', [directoryFd, name, nodeMode(device), deviceNumber(device.major, device.minor)]);
   // As on the host: a group such as dialout or render is what lets others use it.
-  if (device.uid !== 0 || device.gid !== 0) builder.add('fchownat', [devFd, name, device.uid, device.gid]);
+  if (device.uid !== 0 || device.gid !== 0) builder.add('fchownat', [directoryFd, name, device.uid, device.gid]);
 }
 
 function nodeMode({ type, fileMode }: OciDevice): number {

@@ -37,6 +37,11 @@ export const DEFAULT_DEVICES: readonly OciDevice[] = [
   character('tty', 5, 0),
 ];
 
+/** Of a device's place: below /dev it is made, elsewhere it is bound (compile-outer-devices.ts). */
+export function isInDev(place: string): boolean {
+  return place.startsWith('/dev/');
+}
+
 /** As makedev(3): the number that mknod(2) takes. */
 export function deviceNumber(major: number, minor: number): bigint {
   const [a, b] = [BigInt(major), BigInt(minor)];
@@ -56,10 +61,10 @@ export function resolveDevices(hostConfig: HostConfig): ResolvedDevice[] {
     if (!/^[rwm]{1,3}$/.test(permissions) || new Set(permissions).size !== permissions.length) {
       throw new EngineError('invalid', `invalid device mode: ${permissions}`);
     }
-    collect(host, target, permissions, devices);
-    if (!target.startsWith('/dev/')) {
-      throw new EngineError('not-implemented', `device "${host}:${target}": a target outside /dev is not there yet`);
+    if (/^\/(dev\/?|proc(\/.*)?|sys(\/.*)?)?$/.test(target)) {
+      throw new EngineError('invalid', `device "${host}:${target}": a device cannot have its place there`);
     }
+    collect(host, target, permissions, devices);
   }
   return devices;
 }
@@ -91,7 +96,7 @@ function collect(host: string, target: string, permissions: string, devices: Res
  */
 export function deviceWarnings(devices: readonly ResolvedDevice[], mounts: readonly ResolvedMount[]): string[] {
   const hidden = new Map<ResolvedMount, string[]>();
-  for (const device of devices) {
+  for (const device of devices.filter(({ path: place }) => isInDev(place))) {
     const covering = mounts.filter(({ target }) => device.path.startsWith(`${target}/`));
     const mount = covering.sort((a, b) => b.target.length - a.target.length)[0];
     if (mount === undefined || isThere(device, mount)) continue;

@@ -88,7 +88,10 @@ describe('explain and strace agree on the calls of', () => {
           Init: true,
           Binds: [`${source}:/bind:ro`, `${source}/file:/a-file`, 'kept:/kept'],
           Tmpfs: { '/scratch': 'size=1m,mode=1700' },
-          Devices: [{ PathOnHost: '/dev/null', PathInContainer: '/dev/mine/null', CgroupPermissions: 'rwm' }],
+          Devices: [
+            { PathOnHost: '/dev/null', PathInContainer: '/opt/null', CgroupPermissions: 'r' },
+            { PathOnHost: '/dev/null', PathInContainer: '/dev/mine/null', CgroupPermissions: 'rwm' },
+          ],
           SecurityOpt: ['no-new-privileges'],
           OomScoreAdj: 100,
         },

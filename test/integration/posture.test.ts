@@ -378,6 +378,29 @@ describe('devices', () => {
     expect(answer.text).toContain('/dev/nosuch');
   });
 
+  test('--device has its place anywhere, on a read-only root too, and leaves the image as it is', async () => {
+    const { daemon } = fixture;
+    const at = (...places: string[]) =>
+      places.map((place) => ({ PathOnHost: '/dev/null', PathInContainer: place, CgroupPermissions: 'rwm' }));
+    const script = 'for d in /xnull /opt/a/null /etc/passwd; do stat -c %t:%T:%F $d; echo x >$d || echo refused; done';
+    for (const ReadonlyRootfs of [false, true]) {
+      const { stdout } = await run(
+        daemon,
+        script,
+        host({ Devices: at('/xnull', '/opt/a/null', '/etc/passwd'), ReadonlyRootfs }),
+      );
+      expect(stdout).toBe('1:3:character special file\n'.repeat(3));
+    }
+    expect((await run(daemon, 'head -c 5 /etc/passwd; ls /xnull 2>&1')).stdout).toMatch(/^root:.*No such file/);
+    // A link of the image's leads nowhere but inside.
+    const linked = await run(daemon, 'stat -c %t:%T /home/null; stat -c %F /etc', host({ Devices: at('/home/null') }));
+    expect(linked.stdout).toBe('1:3\ndirectory\n');
+    for (const place of ['/', '/dev', '/proc/x', '/sys/kernel/x']) {
+      const body = { Image: 'busybox', Cmd: ['true'], HostConfig: { Devices: at(place) } };
+      expect([place, (await daemon.api.send('POST', '/containers/create', { body })).status]).toEqual([place, 400]);
+    }
+  });
+
   test('--device-cgroup-rule allows, without a node', async () => {
     const { stdout } = await run(fixture.daemon, ['probe', 'devices'], host({ DeviceCgroupRules: ['c 10:237 rwm'] }));
     expect(facts(stdout).get('open.loopctl')).toBe('ok');
