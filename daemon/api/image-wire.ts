@@ -44,11 +44,9 @@ const emptyOlderConfig: ContainerConfig = {
 export function adaptImageInspect(image: ImageInspect, version: number): ImageInspect {
   const { Container, ContainerConfig, ...rest } = image;
   const Config = version < 1050 ? { ...emptyOlderConfig, ...image.Config } : ofImage(image.Config ?? {});
-  const adapted: ImageInspect = { ...rest, Config };
-  if (version < 1045) {
-    if (Container) adapted.Container = Container;
-    adapted.ContainerConfig = { ...emptyOlderConfig, ...ContainerConfig };
-  }
+  // Docker has no ContainerConfig from 1.45 on, and since then docker-compose 1 cannot recreate a container: it looks volumes up there.
+  const adapted: ImageInspect = { ...rest, Config, ContainerConfig: { ...emptyOlderConfig, ...ContainerConfig } };
+  if (version < 1045 && Container) adapted.Container = Container;
   return version >= 1044 ? adapted : { ...adapted, VirtualSize: image.Size };
 }
 

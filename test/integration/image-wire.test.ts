@@ -105,9 +105,9 @@ describe('what an image is configured with', () => {
     ['1.24', ofContainers, ['Container', 'ContainerConfig', 'VirtualSize']],
     ['1.43', ofContainers, ['Container', 'ContainerConfig', 'VirtualSize']],
     ['1.44', ofContainers, ['Container', 'ContainerConfig']],
-    ['1.45', ofContainers, []],
-    ['1.49', ofContainers, []],
-    ['1.50', [], []],
+    ['1.45', ofContainers, ['ContainerConfig']],
+    ['1.49', ofContainers, ['ContainerConfig']],
+    ['1.50', [], ['ContainerConfig']],
   ])('in %s has every field that clients index, null or empty', async (version, more, beside) => {
     type Inspect = Record<string, unknown> & { Config: Record<string, unknown> };
     const found = await fixture.daemon.api.get<Inspect>(`/v${version}/images/bare:1/json`);

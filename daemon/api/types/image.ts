@@ -30,7 +30,7 @@ export interface ImageInspect {
   Comment: string;
   Created: string;
   Container?: string;
-  /** Only for clients before 1.45. */
+  /** Docker has it before 1.45 only; docker-compose 1 needs it. */
   ContainerConfig?: ContainerConfig;
   DockerVersion: string;
   Author: string;
