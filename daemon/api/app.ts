@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyTypeProvider } from 'fastify';
 import { EngineError } from '../errors/engine-error.ts';
+import { mapInTurns } from '../state/map-in-turns.ts';
 
 interface TypeBoxTypes extends FastifyTypeProvider {
   validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown;
@@ -34,6 +35,16 @@ const asIs = (text: unknown): string => text as string;
 export function sendJson(reply: FastifyReply, value: unknown, status = 200): FastifyReply {
   const text = `${JSON.stringify(value)}\n`;
   return reply.code(status).header('Content-Type', 'application/json').serializer(asIs).send(text);
+}
+
+/** A list of any length: others are served while it is written. */
+export async function sendJsonList(reply: FastifyReply, values: readonly unknown[]): Promise<FastifyReply> {
+  const texts = await mapInTurns(values, (value) => JSON.stringify(value));
+  return reply
+    .code(200)
+    .header('Content-Type', 'application/json')
+    .serializer(asIs)
+    .send(`[${texts.join(',')}]\n`);
 }
 
 export function sendEmpty(reply: FastifyReply, status: 200 | 201 | 204): FastifyReply {

@@ -77,16 +77,13 @@ function donorId(services: Services, container: Container): string | undefined {
   }
 }
 
-export async function sizesOf(
-  services: Services,
-  container: Container,
-): Promise<{ SizeRw: number; SizeRootFs: number }> {
-  // Its files may have gone meanwhile, or be lost: a list is not refused because of one.
+async function sizesOf(services: Services, container: Container): Promise<{ SizeRw: number; SizeRootFs: number }> {
+  // Its files may have gone meanwhile, or be lost.
   const written = await services.layers.sizeBytes(container.id).catch(() => 0);
   return { SizeRw: written, SizeRootFs: imageBytes(services, container.record.imageId) + written };
 }
 
-function imageBytes({ images }: Services, id: string): number {
+export function imageBytes({ images }: Services, id: string): number {
   try {
     return images.byId(id)?.sizeBytes ?? 0;
   } catch {

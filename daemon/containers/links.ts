@@ -131,7 +131,10 @@ export function linkNames(store: ContainerStore): Map<string, string[]> {
     for (const text of container.record.hostConfig.Links ?? []) {
       const { target, alias } = parseLink(text);
       const id = store.find(target)?.id;
-      if (id !== undefined) names.set(id, [...(names.get(id) ?? []), `/${container.record.name}/${alias}`]);
+      if (id === undefined) continue;
+      const further = names.get(id) ?? [];
+      further.push(`/${container.record.name}/${alias}`);
+      names.set(id, further);
     }
   }
   return names;

@@ -2,10 +2,11 @@
 import type { ContainerSummary } from '../api/types/container.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { wallClockNs } from '../state/event-log.ts';
+import { mapInTurns } from '../state/map-in-turns.ts';
 import type { Container } from './container.ts';
 import { containerFilter, filterImpliesAll } from './container-filters.ts';
 import type { ListOptions } from './container-service.ts';
-import { mountPoints, sizesOf } from './inspect-container.ts';
+import { imageBytes, mountPoints } from './inspect-container.ts';
 import { linkNames } from './links.ts';
 import { listedNetworks, networkIdsOf, publishedPorts, summaryPorts } from './network-settings.ts';
 import type { Services } from './services.ts';
@@ -25,14 +26,38 @@ export async function listContainers(services: Services, options: ListOptions): 
     )
     .sort((a, b) => compareNs(b.record.createdNs, a.record.createdNs));
   const shown = options.limit > 0 ? found.slice(0, options.limit) : found;
-  const nowNs = wallClockNs();
-  const links = linkNames(services.store);
-  return Promise.all(
-    shown.map(async (container) => ({
-      ...summarise(services, container, nowNs, links.get(container.id) ?? []),
-      ...(options.size ? withoutZero(await sizesOf(services, container)) : {}),
-    })),
-  );
+  const list: ListContext = {
+    nowNs: wallClockNs(),
+    links: linkNames(services.store),
+    imageIdOf: remember((typed) => imageIdOf(services, typed)),
+  };
+  const summaries = await mapInTurns(shown, (container) => summarise(services, container, list));
+  if (!options.size) return summaries;
+  const ids = shown.map(({ id }) => id);
+  const written = await services.layers.sizesOf(ids, 'size');
+  const bytesOfImage = remember((id) => imageBytes(services, id));
+  return summaries.map((summary, n) => {
+    // Its files may have gone meanwhile, or be lost: a list is not refused because of one.
+    const bytes = written.get(summary.Id) ?? 0;
+    const imageId = (shown[n] as Container).record.imageId;
+    return { ...summary, ...withoutZero({ SizeRw: bytes, SizeRootFs: bytesOfImage(imageId) + bytes }) };
+  });
+}
+
+/** What a whole list needs once. */
+interface ListContext {
+  readonly nowNs: bigint;
+  readonly links: ReadonlyMap<string, readonly string[]>;
+  readonly imageIdOf: (typed: string) => string | undefined;
+}
+
+/** Many containers have few images, and each question about one reads the database. */
+function remember<T>(ask: (key: string) => T): (key: string) => T {
+  const answers = new Map<string, T>();
+  return (key) => {
+    if (!answers.has(key)) answers.set(key, ask(key));
+    return answers.get(key) as T;
+  };
 }
 
 /** Docker's lists leave a size of nothing out; inspect has it. */
@@ -45,14 +70,9 @@ function compareNs(a: string, b: string): number {
 }
 
 /** Whatever is wrong with one: the others are shown, and it is, with what is certain. */
-function summarise(
-  services: Services,
-  container: Container,
-  nowNs: bigint,
-  links: readonly string[],
-): ContainerSummary {
+function summarise(services: Services, container: Container, list: ListContext): ContainerSummary {
   try {
-    return summaryOf(services, container, nowNs, links);
+    return summaryOf(services, container, list);
   } catch (error) {
     services.log.warn({ err: error, container: container.id }, 'list a container: its record is damaged');
     const { id, record, state } = container;
@@ -74,25 +94,21 @@ function summarise(
   }
 }
 
-function summaryOf(
-  services: Services,
-  container: Container,
-  nowNs: bigint,
-  links: readonly string[],
-): ContainerSummary {
+function summaryOf(services: Services, container: Container, list: ListContext): ContainerSummary {
   const { record, state } = container;
   const annotations = record.hostConfig.Annotations;
   return {
     Id: container.id,
-    Names: [...links, `/${record.name}`],
-    Image: imageText(services, container),
+    Names: [...(list.links.get(container.id) ?? []), `/${record.name}`],
+    // As typed, unless the name now means another image: then the id.
+    Image: list.imageIdOf(record.config.Image) === record.imageId ? record.config.Image : record.imageId,
     ImageID: record.imageId,
     Command: commandText([...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])]),
     Created: Number(BigInt(record.createdNs) / 1_000_000_000n),
     Ports: summaryPorts(services, container),
     Labels: record.config.Labels,
     State: container.isRemoving && !container.isRunning ? 'removing' : state.status,
-    Status: statusText(container, nowNs),
+    Status: statusText(container, list.nowNs),
     HostConfig: {
       NetworkMode: record.hostConfig.NetworkMode ?? '',
       ...(annotations ? { Annotations: annotations } : {}),
@@ -102,13 +118,12 @@ function summaryOf(
   };
 }
 
-/** As typed, unless the name now means another image: then the id. */
-function imageText(services: Services, container: Container): string {
-  const typed = container.record.config.Image;
+/** undefined: no image has this name, or none that can be read. */
+function imageIdOf({ images }: Services, typed: string): string | undefined {
   try {
-    return services.images.resolve(typed)?.id === container.record.imageId ? typed : container.record.imageId;
+    return images.resolve(typed)?.id;
   } catch {
-    return container.record.imageId;
+    return undefined;
   }
 }
 
@@ -127,10 +142,11 @@ function imagesWithAncestor(services: Services, ref: string): ReadonlySet<string
   }
   if (!image) return new Set();
   const ids = new Set([image.id]);
-  for (const container of services.store.all()) {
-    for (let at = services.images.byId(container.record.imageId); at !== undefined; ) {
+  const used = new Set([...services.store.all()].map(({ record }) => record.imageId));
+  for (const imageId of used) {
+    for (let at = services.images.byId(imageId); at !== undefined; ) {
       if (ids.has(at.id)) {
-        ids.add(container.record.imageId);
+        ids.add(imageId);
         break;
       }
       at = at.parentId === undefined ? undefined : services.images.byId(at.parentId);

@@ -42,12 +42,12 @@ export class SystemInformation implements SystemService {
   /** A container's size is what it takes of the disk here, with its logs. */
   async containerUsage(): Promise<ContainerSummary[]> {
     const all = await listContainers(this.#services, { all: true, limit: 0, size: true, filters: noFilters });
+    const ids = all.map(({ Id }) => Id);
+    const used = await this.#services.layers.sizesOf(ids, 'usage');
     for (const container of all) {
-      try {
-        container.SizeRw = await this.#services.layers.usageBytes(container.Id);
-      } catch {
-        // It was removed meanwhile.
-      }
+      // None of one that was removed meanwhile.
+      const bytes = used.get(container.Id);
+      if (bytes !== undefined) container.SizeRw = bytes;
     }
     return all;
   }

@@ -2,7 +2,7 @@
 // the record: it is written with the directories, so that there is nothing that could disagree.
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
@@ -27,6 +27,10 @@ const alwaysThere: readonly MountPointSpec[] = [
 ];
 const MAX_MOUNT_POINTS = 10_000;
 const MAX_KNOWN_DIRECTORIES = 1000;
+/** Containers whose files one job counts: handing a job over takes longer than the count of a small container. */
+const SIZES_PER_JOB = 32;
+/** Jobs that one request for many sizes has at a time: others' archives must not wait until all is counted. */
+const SIZE_JOBS = 2;
 /** The kernel's, without the NUL (PATH_MAX). */
 const MAX_PATH_BYTES = 4095;
 
@@ -185,6 +189,30 @@ export class ContainerLayerStore implements ContainerLayers {
     this.#init(id);
     const fd = holdTree(join(this.#root.containers, id));
     return this.#jail.run<'usage'>({ do: 'usage', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+  }
+
+  async sizesOf(ids: readonly string[], count: 'size' | 'usage'): Promise<Map<string, number>> {
+    const sizes = new Map<string, number>();
+    const known = ids.filter((id) => this.#inits.has(id));
+    const parts = Array.from({ length: Math.ceil(known.length / SIZES_PER_JOB) }, (_, n) =>
+      known.slice(n * SIZES_PER_JOB, (n + 1) * SIZES_PER_JOB),
+    ).values();
+    const countParts = async (): Promise<void> => {
+      for (const part of parts) {
+        const directories = part.map((id) =>
+          relative(this.#root.containers, count === 'size' ? this.upperDir(id) : join(this.#root.containers, id)),
+        );
+        const fd = holdTree(this.#root.containers);
+        const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
+        const counted = await this.#jail.run<'sizes'>({ do: 'sizes', place, count, directories }, [fd]);
+        for (const [n, id] of part.entries()) {
+          const bytes = counted[n];
+          if (typeof bytes === 'number') sizes.set(id, bytes);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: SIZE_JOBS }, countParts));
+    return sizes;
   }
 
   remove(id: string, { isSealed } = { isSealed: false }): void {

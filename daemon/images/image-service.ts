@@ -171,6 +171,8 @@ export interface ContainerLayers {
   usageBytes(id: string): Promise<number>;
   /** Bytes of the files that the container wrote. */
   sizeBytes(id: string): Promise<number>;
+  /** The one ('usage') or the other ('size') of many, by id. Those that are gone or cannot be read are left out. */
+  sizesOf(ids: readonly string[], count: 'size' | 'usage'): Promise<Map<string, number>>;
   /**
    * Forgets the layer and takes the container's whole directory away, with all that others put there. Idempotent. `isSealed`: nobody can
    * hold a descriptor of its files any more, so that its directories may serve another container.

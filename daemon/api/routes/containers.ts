@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
-import { type App, checkName, given, containerParams as params, sendJson } from '../app.ts';
+import { type App, checkName, given, containerParams as params, sendJson, sendJsonList } from '../app.ts';
 import { filters, flag, integer, list, text } from '../query.ts';
 import { CommitBody, CreateBody, UpdateBody } from '../schemas.ts';
 import type { ApiServices } from '../services.ts';
@@ -57,7 +57,7 @@ export function registerContainers(app: App, { containers }: ApiServices): void 
       const merged = new Map(request.query.filters);
       if (since) merged.set('since', [since]);
       if (before) merged.set('before', [before]);
-      return sendJson(reply, await containers.list({ all, limit: limit ?? 0, size, filters: merged }));
+      return sendJsonList(reply, await containers.list({ all, limit: limit ?? 0, size, filters: merged }));
     },
   );
 

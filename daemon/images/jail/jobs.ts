@@ -14,6 +14,7 @@ import type { FileRange, Job, PackResult, UnpackResult } from './messages.ts';
 import { makeMountPoints } from './mount-points.ts';
 import { CHUNK_BYTES, Packer } from './pack.ts';
 import { type HeldPath, holdPath, holdTarget, statHeld, statPath } from './path-stat.ts';
+import { holdDirectory } from './path-walk.ts';
 import { removeBelow } from './remove-tree.ts';
 import type { Scratches } from './scratch.ts';
 import { jsonChunks, openHere, openRoot, treeChanges } from './tree-changes.ts';
@@ -44,6 +45,8 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
       return withRoot(treeSize);
     case 'usage':
       return withRoot(treeUsage);
+    case 'sizes':
+      return job.directories.map((path) => sizeBelow(path, job.count === 'size' ? treeSize : treeUsage));
     case 'make-mount-points':
       makeMountPoints(job.points);
       return undefined;
@@ -78,6 +81,24 @@ function withRoot<T>(work: (fd: number) => T): T {
     return work(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** What is wrong with one directory is not the others' matter. */
+function sizeBelow(path: string, sizeOf: (fd: number) => number): number | null {
+  throwIfCancelled();
+  try {
+    using directory = holdDirectory(path);
+    directory.enter();
+    const fd = openHere();
+    try {
+      return sizeOf(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    throwIfCancelled();
+    return null;
   }
 }
 

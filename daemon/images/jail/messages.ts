@@ -47,6 +47,8 @@ export type Job =
   | { do: 'size'; place: Place }
   /** Bytes on the disk. */
   | { do: 'usage'; place: Place }
+  /** One of the two for each of many directories (paths from the place on, which only the engine writes). */
+  | { do: 'sizes'; place: Place; count: 'size' | 'usage'; directories: readonly string[] }
   | { do: 'make-mount-points'; place: Place; points: MountPointSpec[] }
   /** Mounts a file system that is another host's: whoever waits for that host is not the daemon. */
   | { do: 'mount'; place: Place; type: string; device: string; options: readonly string[]; attributes: number }
@@ -95,6 +97,8 @@ export interface JobResults {
   changes: undefined;
   size: number;
   usage: number;
+  /** null: it is not there, or cannot be read. */
+  sizes: (number | null)[];
   'make-mount-points': undefined;
   /** The mount's fd: fds are the process's, and this one is the caller's. */
   mount: number;

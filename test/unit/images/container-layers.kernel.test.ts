@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Jail } from '../../../daemon/images/jail.ts';
 import { setxattr } from '../../../native-bindings/xattrs.ts';
 import { dir, file, symlink } from './raw-tar.ts';
 import { put, StoreFixture } from './store-fixture.ts';
@@ -123,6 +124,20 @@ describe('changes', () => {
       { Path: '/link', Kind: 2 },
     ]);
     expect(await fixture.containers.sizeBytes(box)).toBe(1 + 7 + 2 + 1 + 1);
+  });
+
+  test('of many are counted together, a few jobs for all, and one whose files are lost is left out', async () => {
+    const boxes = await Promise.all(Array.from({ length: 80 }, () => imported.then((id) => fixture.create(id))));
+    for (const [n, box] of boxes.entries()) fixture.inRoot(box, () => put('data/n', 'x'.repeat(n)));
+    const [lost] = boxes as [string];
+    rmSync(fixture.containers.upperDir(lost), { recursive: true });
+    const jobs = vi.spyOn(Jail.prototype, 'run');
+    const sizes = await fixture.containers.sizesOf([...boxes, 'f'.repeat(64)], 'size');
+    expect(jobs.mock.calls.length).toBeLessThanOrEqual(80 / 20);
+    jobs.mockRestore();
+    expect(sizes).toEqual(new Map(boxes.slice(1).map((box, n) => [box, n + 1])));
+    const usage = await fixture.containers.sizesOf(boxes, 'usage');
+    for (const box of boxes.slice(0, 3)) expect(usage.get(box)).toBe(await fixture.containers.usageBytes(box));
   });
 
   test('tell a directory that was replaced', async () => {

@@ -1,0 +1,58 @@
+// A list of many containers: what it asks of the images and the layers does not grow with their number.
+import { expect, test, vi } from 'vitest';
+import { Container } from '../../../daemon/containers/container.ts';
+import { type ContainerRecord, newState } from '../../../daemon/containers/container-record.ts';
+import { listContainers } from '../../../daemon/containers/list-containers.ts';
+import type { Services } from '../../../daemon/containers/services.ts';
+
+const imageIds: Record<string, string> = { one: 'sha256:1', two: 'sha256:2' };
+
+function manyContainers(count: number) {
+  const containers = Array.from({ length: count }, (_, n) => {
+    const image = n % 2 === 0 ? 'one' : 'two';
+    const record = {
+      ...{ id: n.toString(16).padStart(64, '0'), name: `c${n}`, imageId: imageIds[image] },
+      ...{ createdNs: `${1_000_000_000_000 + n}`, mounts: [], endpoints: [] },
+      config: { Image: n === 3 ? 'gone' : image, Env: [], Labels: {} },
+      hostConfig: { Links: n < 50 ? [`${'0'.repeat(64)}:a${n}`] : null },
+    };
+    return new Container(record as unknown as ContainerRecord, newState());
+  });
+  const byId = new Map(containers.map((container) => [container.id, container]));
+  const images = {
+    resolve: vi.fn((ref: string) => (ref in imageIds ? { id: imageIds[ref] } : undefined)),
+    byId: vi.fn((id: string) => ({ id, sizeBytes: 1000 })),
+  };
+  const layers = { sizesOf: vi.fn(async (ids: readonly string[]) => new Map(ids.map((id, n) => [id, n]))) };
+  const services = {
+    ...{ images, layers, networks: { sandboxes: { of: () => undefined } }, volumes: {}, log: { warn: vi.fn() } },
+    store: { all: () => byId.values(), find: (ref: string) => byId.get(ref) },
+  } as unknown as Services;
+  return { services, images, layers };
+}
+
+const options = (filters: Record<string, string[]> = {}) => ({
+  ...{ all: true, limit: 0, filters: new Map(Object.entries(filters)) },
+});
+
+test.each([10, 1000])('a list of %i asks once for each image, and once for all sizes', async (count) => {
+  const { services, images, layers } = manyContainers(count);
+  const found = await listContainers(services, { ...options(), size: true });
+  expect(found).toHaveLength(count);
+  expect(images.resolve).toHaveBeenCalledTimes(3);
+  expect(images.byId).toHaveBeenCalledTimes(2);
+  expect(layers.sizesOf).toHaveBeenCalledTimes(1);
+  expect(found.at(-1)).toMatchObject({ Image: 'one', SizeRw: count - 1, SizeRootFs: 1000 + count - 1 });
+  expect(found.at(-1)?.Names.slice(0, 2)).toEqual(['/c0/a0', '/c1/a1']);
+  // Its name means nothing any more.
+  expect(found.at(-4)).toMatchObject({ Image: 'sha256:2' });
+  expect(found[0]).not.toHaveProperty('SizeRw');
+  expect(services.log.warn).not.toHaveBeenCalled();
+});
+
+test('the filter ancestor looks at each image once', async () => {
+  const { services, images } = manyContainers(1000);
+  const found = await listContainers(services, { ...options({ ancestor: ['one'] }), size: false });
+  expect(found).toHaveLength(500);
+  expect(images.byId.mock.calls.length).toBeLessThanOrEqual(3);
+});
