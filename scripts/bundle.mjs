@@ -75,6 +75,21 @@ const shared = {
   logLevel: 'warning',
 };
 
+/**
+ * The command line's FFI stays out of its bundle: it is beside the daemon's, where it finds what is compiled (native-bindings/binaries.ts),
+ * and loaded by the commands that use it.
+ * @type {import('esbuild').Plugin}
+ */
+const nativeBindingsApart = {
+  name: 'native-bindings-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/native-bindings\/xattrs\.ts$/ }, () => ({ path: '../xattrs.mjs', external: true }));
+    onResolve({ filter: /\/native-bindings\// }, ({ path }) => ({
+      errors: [{ text: `${path} would be in the command line's bundle` }],
+    }));
+  },
+};
+
 async function bundle() {
   mkdirSync(aside, { recursive: true });
   const results = await Promise.all([
@@ -87,6 +102,7 @@ async function bundle() {
       keepNames: false,
     }),
     build({ ...shared, entryPoints: { tsdockerd: 'daemon/boot.ts' }, outdir: aside }),
+    build({ ...shared, entryPoints: { xattrs: 'native-bindings/xattrs.ts' }, outdir: aside, minify: true }),
     // CommonJS, one file: it starts faster than modules, and its compiled code can be kept (code-cache.mjs).
     build({
       ...shared,
@@ -95,6 +111,9 @@ async function bundle() {
       entryPoints: { main: 'cli/boot.ts', client: 'cli/main.ts' },
       outdir: `${aside}/cli`,
       minify: true,
+      plugins: [nativeBindingsApart],
+      // As code of a script and not of a module, it has `require` alone (which takes modules too).
+      supported: { 'dynamic-import': false },
     }),
   ]);
   const inputs = results.flatMap(({ metafile }) => Object.keys(metafile?.inputs ?? {}));

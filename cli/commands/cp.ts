@@ -18,7 +18,7 @@ import {
   renameEntry,
   splitPath,
 } from '../tar/copy-plan.ts';
-import { extract, resolveDestination } from '../tar/extract.ts';
+import { extract, type LostCapability, resolveDestination } from '../tar/extract.ts';
 import { readTar } from '../tar/reader.ts';
 import { writeTar } from '../tar/writer.ts';
 
@@ -129,11 +129,13 @@ async function copyOut(cli: Cli, options: CopyOptions): Promise<void> {
   };
   const plan = planCopy(copySource, await resolveDestination(destination));
   const progress = new Progress(cli, 'Copying from container', options.quiet);
+  let lost: LostCapability[] = [];
   try {
-    await extract(readTar(progress.count(response.body)), { plan, keepOwners: options.archive });
+    lost = await extract(readTar(progress.count(response.body)), { plan, keepOwners: options.archive });
   } finally {
     progress.end(destination);
   }
+  for (const { path, reason } of lost) cli.err.line(`WARNING: capabilities of ${path} are lost: ${reason}`);
 }
 
 /** The directory that the copy goes into must be there. */

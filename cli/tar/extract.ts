@@ -1,21 +1,45 @@
 // Unpacks what comes out of a container onto this machine. The names in the archive are a container's words: nothing is ever
 // written through a symbolic link or outside the destination. Device nodes are left out, as docker's client does for users.
 import { constants } from 'node:fs';
-import { chmod, lchown, link, lstat, lutimes, mkdir, open, readlink, rm, symlink, unlink } from 'node:fs/promises';
+import {
+  chmod,
+  type FileHandle,
+  lchown,
+  link,
+  lstat,
+  lutimes,
+  mkdir,
+  open,
+  readlink,
+  rm,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { CliError } from '../errors.ts';
 import { systemReason } from '../options/variables.ts';
 import { fsPath, nameOf, shownName } from './byte-names.ts';
 import { type CopyPlan, renameEntry } from './copy-plan.ts';
+import { type FileCapabilities, loadFileCapabilities } from './file-capabilities.ts';
 import type { ReadEntry } from './reader.ts';
 
 export interface ExtractOptions {
   plan: CopyPlan;
   /** Keep the owners of the archive (needs root). */
   keepOwners: boolean;
+  /** Called when the first file with capabilities comes; in no other copy. */
+  loadCapabilities?: () => Promise<FileCapabilities | undefined>;
 }
 
-export async function extract(entries: AsyncIterable<ReadEntry>, options: ExtractOptions): Promise<void> {
+/** A file that did not get the capabilities it has in the archive. */
+export interface LostCapability {
+  path: string;
+  reason: string;
+}
+
+/** Returns what could not be kept, because of this machine, its file system or the user's rights. */
+export async function extract(entries: AsyncIterable<ReadEntry>, options: ExtractOptions): Promise<LostCapability[]> {
+  const lost: LostCapability[] = [];
   const directory = nameOf(options.plan.directory);
   const rename = renameInBytes(options.plan.rename);
   const directories: { path: string; entry: ReadEntry }[] = [];
@@ -29,8 +53,12 @@ export async function extract(entries: AsyncIterable<ReadEntry>, options: Extrac
         if (parts.length > 0) directories.push({ path, entry });
       } else {
         if (parts.length === 0) throw new CliError(`invalid name in archive: ${JSON.stringify(shownName(entry.name))}`);
-        await makeNode(path, entry, directory, rename);
-        if (entry.type === 'file' || entry.type === 'symlink') await setMetadata(path, entry, options);
+        await clearWay(path);
+        if (entry.type === 'file') {
+          const reason = await writeFile(path, entry, options);
+          if (reason !== undefined) lost.push({ path: shownName(path), reason });
+        } else await makeLink(path, entry, directory, rename);
+        if (entry.type === 'symlink') await setMetadata(path, entry, options);
       }
     } catch (error) {
       throw error instanceof CliError ? error : new CliError(`${shownName(path)}: ${systemReason(error)}`);
@@ -38,6 +66,7 @@ export async function extract(entries: AsyncIterable<ReadEntry>, options: Extrac
   }
   // Times and modes of directories last: what is made inside changes the one and may be forbidden by the other.
   for (const { path, entry } of directories.reverse()) await setMetadata(path, entry, options);
+  return lost;
 }
 
 function safeParts(name: string, original: string): string[] {
@@ -66,36 +95,40 @@ async function makeDirectory(path: string, isRoot: boolean): Promise<void> {
   await mkdir(fsPath(path), 0o700);
 }
 
-/** What it is and what it holds; of what kind nothing is made here, nothing is. */
-async function makeNode(path: string, entry: ReadEntry, directory: string, rename: CopyPlan['rename']): Promise<void> {
+/** What is there is replaced, unless it is a directory. */
+async function clearWay(path: string): Promise<void> {
   const stats = await lstat(fsPath(path)).catch(() => undefined);
   const shown = shownName(path);
   if (stats?.isDirectory()) throw new CliError(`cannot overwrite directory "${shown}" with non-directory "${shown}"`);
   if (stats) await unlink(fsPath(path));
-  switch (entry.type) {
-    case 'file':
-      await writeFile(path, entry);
-      break;
-    case 'symlink':
-      await symlink(fsPath(entry.linkName), fsPath(path));
-      break;
-    case 'link': {
-      const parts = safeParts(renameEntry(entry.linkName, rename), entry.linkName);
-      await requireDirectories(directory, parts.slice(0, -1));
-      await link(fsPath([directory, ...parts].join('/')), fsPath(path));
-    }
-  }
+}
+
+/** A link of either kind; of what kind nothing is made here, nothing is. */
+async function makeLink(path: string, entry: ReadEntry, directory: string, rename: CopyPlan['rename']): Promise<void> {
+  if (entry.type === 'symlink') await symlink(fsPath(entry.linkName), fsPath(path));
+  if (entry.type !== 'link') return;
+  const parts = safeParts(renameEntry(entry.linkName, rename), entry.linkName);
+  await requireDirectories(directory, parts.slice(0, -1));
+  await link(fsPath([directory, ...parts].join('/')), fsPath(path));
 }
 
 function renameInBytes(rename: CopyPlan['rename']): CopyPlan['rename'] {
   return rename && { from: nameOf(rename.from), to: nameOf(rename.to) };
 }
 
-async function writeFile(path: string, entry: ReadEntry): Promise<void> {
+/** Why its capabilities are lost; undefined when they are not. */
+async function writeFile(path: string, entry: ReadEntry, options: ExtractOptions): Promise<string | undefined> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const file = await open(fsPath(path), flags, 0o600);
   try {
     for await (const chunk of entry.body) await file.write(chunk);
+    // The kernel drops capabilities when a file is written or its owner changes: they come after both.
+    if (options.keepOwners) await file.chown(entry.uid, entry.gid);
+    const reason = entry.capability && (await setCapability(file, entry.capability, options));
+    await file.chmod(entry.mode);
+    const time = timeOf(entry);
+    await file.utimes(time, time);
+    return reason;
   } catch (error) {
     await rm(fsPath(path), { force: true });
     throw error;
@@ -104,13 +137,26 @@ async function writeFile(path: string, entry: ReadEntry): Promise<void> {
   }
 }
 
+async function setCapability(
+  file: FileHandle,
+  value: Buffer,
+  { loadCapabilities = loadFileCapabilities }: ExtractOptions,
+): Promise<string | undefined> {
+  const capabilities = await loadCapabilities();
+  return capabilities ? capabilities.write(file.fd, value) : 'what reads and sets them is not installed';
+}
+
 async function setMetadata(path: string, entry: ReadEntry, options: ExtractOptions): Promise<void> {
   const at = fsPath(path);
   if (options.keepOwners) await lchown(at, entry.uid, entry.gid);
   if (entry.type !== 'symlink') await chmod(at, entry.mode);
-  // node:fs takes a negative number for "now".
-  const time = entry.mtime < 0 ? new Date(Math.floor(entry.mtime * 1000)) : entry.mtime;
+  const time = timeOf(entry);
   await lutimes(at, time, time);
+}
+
+/** As node:fs takes it, which takes a negative number for "now". */
+function timeOf({ mtime }: ReadEntry): number | Date {
+  return mtime < 0 ? new Date(Math.floor(mtime * 1000)) : mtime;
 }
 
 /** Follows a destination that is a link, as far as the last component goes. */

@@ -19,9 +19,13 @@ export interface TarEntry {
   linkName: string;
   deviceMajor: number;
   deviceMinor: number;
+  /** The attribute security.capability, as the kernel takes it (capabilities(7)). */
+  capability?: Buffer | undefined;
 }
 
 export const blockBytes = 512;
+/** The record of an extended attribute that star, GNU tar and docker share; its value is bytes. */
+const capabilityRecord = 'SCHILY.xattr.security.capability';
 
 const typeFlags: Record<EntryType, string> = {
   file: '0',
@@ -49,6 +53,7 @@ export function encodeHeader(entry: TarEntry): Buffer {
   if (entry.mtime < 0) records.push(['mtime', String(Math.floor(entry.mtime))]);
   if (entry.uid > 0o7777777) records.push(['uid', String(entry.uid)]);
   if (entry.gid > 0o7777777) records.push(['gid', String(entry.gid)]);
+  if (entry.capability) records.push([capabilityRecord, entry.capability.toString('latin1')]);
   const header = ustar(entry, name.subarray(0, 100), link.subarray(0, 100), typeFlags[entry.type]);
   if (records.length === 0) return header;
   const body = Buffer.from(records.map(([key, value]) => paxRecord(key, value)).join(''), 'latin1');
@@ -164,6 +169,7 @@ export function applyPaxRecords(entry: TarEntry, body: Buffer): void {
 function applyRecord(entry: TarEntry, key: string, value: string): void {
   if (key === 'path') entry.name = value;
   else if (key === 'linkpath') entry.linkName = value;
+  else if (key === capabilityRecord) entry.capability = Buffer.from(value, 'latin1');
   else if (key === 'size' || key === 'uid' || key === 'gid' || key === 'mtime') {
     const number = Number(value);
     if (!Number.isFinite(number) || (key !== 'mtime' && number < 0)) throw new CliError(`tar: invalid pax ${key}`);

@@ -57,7 +57,14 @@ describe('Debian 12, with its own Node 18 and npm 9', () => {
     const list = await system.must(
       'cd /opt/tsdocker && npm pack --silent && tar tzf tsdocker-*.tgz && rm tsdocker-*.tgz',
     );
-    const files = ['bin/tsdocker', 'bin/exec-node', 'dist/daemon.mjs', 'dist/jail-worker.mjs', 'dist/cli/client.cjs'];
+    const files = [
+      'bin/tsdocker',
+      'bin/exec-node',
+      'dist/daemon.mjs',
+      'dist/jail-worker.mjs',
+      'dist/xattrs.mjs',
+      'dist/cli/client.cjs',
+    ];
     for (const file of [...files, `dist/linux-${process.arch}/ffi.node`]) expect(list).toContain(`package/${file}\n`);
     expect(list).not.toMatch(/\.map$|client\.cache|node_modules/m);
   });

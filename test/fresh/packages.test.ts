@@ -80,6 +80,7 @@ describe('the packages', () => {
     const licences = readFileSync(`${unpacked}/tsdocker/dist/LICENCES.txt`, 'utf8');
     for (const name of ['fastify', 'pino', 'libffi', '@2060.io/ref-napi'])
       expect(licences).toMatch(new RegExp(`${name}$`, 'm'));
+    expect(readdirSync(`${unpacked}/tsdocker/dist`)).toContain('xattrs.mjs');
     expect(readdirSync(`${unpacked}/tsdocker/dist`)).not.toContain('linux-x64');
     return Promise.resolve();
   });
