@@ -1,5 +1,6 @@
 // The types of this API's routes, and the few things every route uses: how a JSON answer is written, what a name in a path may be.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyTypeProvider } from 'fastify';
 import { EngineError } from '../errors/engine-error.ts';
@@ -37,7 +38,7 @@ export function sendJson(reply: FastifyReply, value: unknown, status = 200): Fas
   return reply.code(status).header('Content-Type', 'application/json').serializer(asIs).send(text);
 }
 
-/** A list of any length: others are served while it is written. */
+/** As sendJson, for a list of any length: others are served while it is written. */
 export async function sendJsonList(reply: FastifyReply, values: readonly unknown[]): Promise<FastifyReply> {
   const texts = await mapInTurns(values, (value) => JSON.stringify(value));
   return reply
@@ -45,6 +46,19 @@ export async function sendJsonList(reply: FastifyReply, values: readonly unknown
     .header('Content-Type', 'application/json')
     .serializer(asIs)
     .send(`[${texts.join(',')}]\n`);
+}
+
+/** As sendJson, for an object of which single fields may be long. */
+export async function sendJsonFields(reply: FastifyReply, value: object): Promise<FastifyReply> {
+  // Making them may have taken its time: others first.
+  await setImmediate();
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  const texts = await mapInTurns(fields, ([name, field]) => `${JSON.stringify(name)}:${JSON.stringify(field)}`);
+  return reply
+    .code(200)
+    .header('Content-Type', 'application/json')
+    .serializer(asIs)
+    .send(`{${texts.join(',')}}\n`);
 }
 
 export function sendEmpty(reply: FastifyReply, status: 200 | 201 | 204): FastifyReply {

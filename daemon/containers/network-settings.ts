@@ -152,15 +152,18 @@ function portMap(container: Container, published: readonly PublishedPort[]): Por
   const ports = new Map<string, { HostIp: string; HostPort: string }[]>();
   for (const { containerPort, protocol, hostIp, hostPort } of published) {
     const key = `${containerPort}/${protocol}`;
-    ports.set(key, [...(ports.get(key) ?? []), { HostIp: hostIp, HostPort: String(hostPort) }]);
+    const bindings = ports.get(key) ?? [];
+    bindings.push({ HostIp: hostIp, HostPort: String(hostPort) });
+    ports.set(key, bindings);
   }
-  const onlyExposed = exposedPorts(container.record.config.ExposedPorts).map(
-    ({ containerPort, protocol }) => `${containerPort}/${protocol}`,
-  );
-  return {
-    ...Object.fromEntries(onlyExposed.filter((key) => !ports.has(key)).map((key) => [key, null])),
-    ...Object.fromEntries(ports),
-  };
+  // There may be 65,535 of them, and everybody waits: one pass.
+  const map: PortMap = {};
+  for (const { containerPort, protocol } of exposedPorts(container.record.config.ExposedPorts)) {
+    const key = `${containerPort}/${protocol}`;
+    if (!ports.has(key)) map[key] = null;
+  }
+  for (const [key, bindings] of ports) map[key] = bindings;
+  return map;
 }
 
 /** As in the list: a line for each published port, and one for what is only exposed. */
@@ -168,15 +171,15 @@ export function summaryPorts(services: Services, container: Container): Port[] {
   if (!container.isRunning) return [];
   const published = services.networks.sandboxes.of(container.id)?.ports ?? [];
   const isPublished = new Set(published.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));
-  return [
-    ...published.map(({ hostIp, hostPort, containerPort, protocol }) => ({
-      IP: hostIp,
-      PrivatePort: containerPort,
-      PublicPort: hostPort,
-      Type: protocol,
-    })),
-    ...exposedPorts(container.record.config.ExposedPorts)
-      .filter(({ containerPort, protocol }) => !isPublished.has(`${containerPort}/${protocol}`))
-      .map(({ containerPort, protocol }) => ({ PrivatePort: containerPort, Type: protocol })),
-  ];
+  const ports: Port[] = published.map(({ hostIp, hostPort, containerPort, protocol }) => ({
+    IP: hostIp,
+    PrivatePort: containerPort,
+    PublicPort: hostPort,
+    Type: protocol,
+  }));
+  for (const { containerPort, protocol } of exposedPorts(container.record.config.ExposedPorts)) {
+    if (isPublished.size > 0 && isPublished.has(`${containerPort}/${protocol}`)) continue;
+    ports.push({ PrivatePort: containerPort, Type: protocol });
+  }
+  return ports;
 }

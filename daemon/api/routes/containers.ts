@@ -3,7 +3,15 @@ import { setImmediate } from 'node:timers/promises';
 import { Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
-import { type App, checkName, given, containerParams as params, sendJson, sendJsonList } from '../app.ts';
+import {
+  type App,
+  checkName,
+  given,
+  containerParams as params,
+  sendJson,
+  sendJsonFields,
+  sendJsonList,
+} from '../app.ts';
 import { filters, flag, integer, list, text } from '../query.ts';
 import { CommitBody, CreateBody, UpdateBody } from '../schemas.ts';
 import type { ApiServices } from '../services.ts';
@@ -73,7 +81,7 @@ export function registerContainers(app: App, { containers }: ApiServices): void 
     },
     async (request, reply) => {
       const id = checkName('container', request.params.id);
-      return sendJson(reply, await containers.inspect(id, { size: request.query.size }));
+      return sendJsonFields(reply, await containers.inspect(id, { size: request.query.size }));
     },
   );
 
