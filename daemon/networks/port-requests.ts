@@ -9,8 +9,6 @@ export interface PortWishes {
   publishAll: boolean;
 }
 
-/** Nearly all of them. */
-const plainPort = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/;
 const protocols: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
 /** All of both protocols of one address; more would be a mistake, and an image's ranges are few bytes for many ports. */
 const portsLimit = 131_072;
@@ -30,32 +28,65 @@ export function portRequests({ exposed, bindings, publishAll }: PortWishes): Por
   }
   if (publishAll) {
     for (const port of exposedPorts(exposed)) if (!bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
-  } else exposedRanges(exposed);
+  } else eachExposed(exposed, () => undefined);
   if (requests.length > portsLimit) throw new EngineError('invalid', `more than ${portsLimit} published ports`);
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
 }
 
 /** Of Config.ExposedPorts, each once. Throws 'invalid' in docker's words, and for ranges that are more ports together than there can be. */
 export function exposedPorts(exposed: PortWishes['exposed']): { containerPort: number; protocol: PortProtocol }[] {
-  const ports = new Map<number, { containerPort: number; protocol: PortProtocol }>();
-  for (const { first, last, protocol } of exposedRanges(exposed)) {
+  const ports: { containerPort: number; protocol: PortProtocol }[] = [];
+  const seen = new Set<number>();
+  eachExposed(exposed, (first, last, protocol) => {
     const place = protocol === 'tcp' ? 0 : protocol === 'udp' ? 1 : 2;
-    for (let port = first; port <= last; port++) ports.set(port * 4 + place, { containerPort: port, protocol });
-  }
-  return [...ports.values()];
+    for (let port = first; port <= last; port++) {
+      const key = port * 4 + place;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      ports.push({ containerPort: port, protocol });
+    }
+  });
+  return ports;
 }
 
 /** As they are written; an image may name each of 65,535, and everybody waits meanwhile. Throws as exposedPorts. */
-function exposedRanges(exposed: PortWishes['exposed']): PortRange[] {
-  const ranges: PortRange[] = [];
+function eachExposed(
+  exposed: PortWishes['exposed'],
+  see: (first: number, last: number, protocol: PortProtocol) => void,
+): void {
   let left = portsLimit;
   for (const key in exposed ?? {}) {
-    const range = parseRange(key);
-    left -= range.last - range.first + 1;
+    const end = endOfPort(key);
+    const protocol = end === 0 ? undefined : protocolAt(key, end);
+    const port = protocol === undefined ? 0 : Number(key.slice(0, end));
+    // Nearly all of them are plain.
+    if (protocol !== undefined && port >= 1 && port <= 65535) {
+      left--;
+      if (left >= 0) see(port, port, protocol);
+    } else {
+      const range = parseRange(key);
+      left -= range.last - range.first + 1;
+      if (left >= 0) see(range.first, range.last, range.protocol);
+    }
     if (left < 0) throw new EngineError('invalid', `more than ${portsLimit} exposed ports`);
-    ranges.push(range);
   }
-  return ranges;
+}
+
+/** Where up to five digits at the beginning end. */
+function endOfPort(key: string): number {
+  let at = 0;
+  for (; at < 5; at++) {
+    const code = key.charCodeAt(at);
+    if (!(code >= 48 && code <= 57)) break;
+  }
+  return at;
+}
+
+/** "" is tcp. undefined: something else stands there. */
+function protocolAt(key: string, at: number): PortProtocol | undefined {
+  if (key.length === at) return 'tcp';
+  if (key.length === at + 4) return key.endsWith('/tcp') ? 'tcp' : key.endsWith('/udp') ? 'udp' : undefined;
+  return key.length === at + 5 && key.endsWith('/sctp') ? 'sctp' : undefined;
 }
 
 interface PortRange {
@@ -77,11 +108,6 @@ export function parsePort(key: string): { containerPort: number; protocol: PortP
 
 /** "80", "80/udp", "8000-8010/tcp": what EXPOSE may say. */
 function parseRange(key: string): PortRange {
-  const plain = plainPort.exec(key);
-  const port = Number(plain?.[1]);
-  if (plain !== null && port >= 1 && port <= 65535) {
-    return { first: port, last: port, protocol: (plain[2] ?? 'tcp') as PortProtocol };
-  }
   const [text = '', protocol = 'tcp', ...rest] = key.split('/');
   if (!protocols.has(protocol.toLowerCase()) || rest.length > 0) {
     throw new EngineError('invalid', `invalid proto: ${key.slice(key.indexOf('/') + 1)}`);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { portRequests } from '../../../daemon/networks/port-requests.ts';
+import { exposedPorts, portRequests } from '../../../daemon/networks/port-requests.ts';
 
 const bindings = (asked: Record<string, { HostIp?: string; HostPort?: string }[] | null>) =>
   portRequests({ exposed: null, bindings: asked, publishAll: false });
@@ -61,5 +61,44 @@ describe('published ports', () => {
     [{ '80/tcp': [{ HostIp: 'fe80::1%eth0' }] }, 'invalid IP address'],
   ])('refuses %j', (asked, message) => {
     expect(() => bindings(asked)).toThrow(message);
+  });
+});
+
+describe('exposed ports', () => {
+  it('are each there once, in the order in which they are named first', () => {
+    const exposed = {
+      '00080': {},
+      '80/tcp': {},
+      '80/TCP': {},
+      '53/udp': {},
+      '9/sctp': {},
+      '79-81/tcp': {},
+      '65535/tcp': {},
+    };
+    expect(exposedPorts(exposed).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`)).toEqual([
+      ...['80/tcp', '53/udp', '9/sctp', '79/tcp', '81/tcp', '65535/tcp'],
+    ]);
+  });
+
+  it.each([
+    '',
+    '/tcp',
+    '0',
+    '65536/tcp',
+    '123456',
+    '000080/tcp',
+    '80x/tcp',
+    '80/',
+    '80/tcpx',
+    '80/stcp',
+    '80 /tcp',
+    '81-80',
+  ])('refuses "%s"', (port) => {
+    expect(() => exposedPorts({ [port]: {} })).toThrow(/^invalid (port specification|proto)/);
+  });
+
+  it('are no more than there can be', () => {
+    const exposed = { '1-65535/tcp': {}, '1-65535/udp': {}, '1/sctp': {}, '2/sctp': {}, '3/sctp': {} };
+    expect(() => exposedPorts(exposed)).toThrow('more than 131072 exposed ports');
   });
 });
