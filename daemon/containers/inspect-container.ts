@@ -59,7 +59,7 @@ export async function inspectContainer(
     GraphDriver: { Name: 'overlay2', Data: graphData(services, id) },
     ...sizes,
     Mounts: mountPoints(services, record.mounts),
-    Config: { ...record.config, Env: record.config.Env.length === 0 ? null : record.config.Env },
+    Config: { ...record.config, Env: record.config.Env?.length > 0 ? record.config.Env : null },
     NetworkSettings: networkSettings(services, container),
   };
 }
