@@ -1,10 +1,10 @@
 // What grows with the number of things: how much of it, and how others fare. Ratios within one daemon, for machines differ.
 import { expect, test } from 'vitest';
-import { create, inspect, start } from '../harness/containers.ts';
+import { create, inspect, runDetached, start } from '../harness/containers.ts';
 import { timeFactor } from '../harness/eventually.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
-const fixture = useDaemon();
+const fixture = useDaemon({ args: ['--default-address-pool', 'base=10.0.0.0/8,size=24'] });
 const allPorts = Object.fromEntries(Array.from({ length: 65_535 }, (_, n) => [`${n + 1}/tcp`, {}]));
 
 interface Listed {
@@ -13,9 +13,9 @@ interface Listed {
   SizeRw?: number;
 }
 
-async function leastMs(work: () => Promise<unknown>): Promise<number> {
+async function leastMs(work: () => Promise<unknown>, rounds = 5): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < rounds; round++) {
     const begun = performance.now();
     await work();
     least = Math.min(least, performance.now() - begun);
@@ -65,3 +65,31 @@ test('a container that exposes every port is shown whole, running and not', asyn
   ]);
   expect(new Set(listed?.Ports.map(({ PrivatePort }) => PrivatePort)).size).toBe(65_535);
 });
+
+test(
+  'a container on forty networks makes the starts of others no slower',
+  async () => {
+    const { daemon } = fixture;
+    const names = Array.from({ length: 40 }, (_, n) => `growth-${n}`);
+    const startMs = async (): Promise<number> => {
+      const ids = await Promise.all(Array.from({ length: 8 }, () => create(daemon, ['sleep', '1000'])));
+      return leastMs(() => start(daemon, ids.pop() ?? ''), 8);
+    };
+    await startMs();
+    await daemon.removeAllContainers();
+    const alone = await startMs();
+    await daemon.removeAllContainers();
+    const many = await runDetached(daemon, ['sleep', '1000']);
+    for (const Name of names) {
+      await daemon.api.post('/networks/create', { Name });
+      await daemon.api.post(`/networks/${Name}/connect`, { Container: many });
+    }
+    const { NetworkSettings } = await inspect(daemon, many);
+    expect(Object.keys(NetworkSettings.Networks as object)).toHaveLength(41);
+    const beside = await startMs();
+    expect(beside / alone).toBeLessThan(2.5);
+    await daemon.removeAllContainers();
+    await daemon.api.post('/networks/prune');
+  },
+  60_000 * timeFactor,
+);
