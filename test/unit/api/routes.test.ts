@@ -243,9 +243,11 @@ test('the config of an image has what clients index, whether it is set or not', 
     ...{ AttachStderr: false, AttachStdin: false, AttachStdout: false, Domainname: '', Hostname: '' },
     ...{ Image: '', OpenStdin: false, StdinOnce: false, Tty: false },
   };
-  expect(await inspected('1.51')).toEqual({ Id: 'i', Size: 5, Config: { ...config, ...empty } });
-  expect(await inspected('1.50')).toEqual({ Id: 'i', Size: 5, Config: { ...config, ...empty } });
-  expect(await inspected('1.49')).toEqual({ Id: 'i', Size: 5, Config: { ...config, ...empty, ...older } });
+  // In all versions, for docker-compose 1.
+  const beside = { Id: 'i', Size: 5, ContainerConfig: { Cmd: null, ...empty, ...older } };
+  expect(await inspected('1.51')).toEqual({ ...beside, Config: { ...config, ...empty } });
+  expect(await inspected('1.50')).toEqual({ ...beside, Config: { ...config, ...empty } });
+  expect(await inspected('1.49')).toEqual({ ...beside, Config: { ...config, ...empty, ...older } });
   expect(await inspected('1.44')).toMatchObject({ ContainerConfig: { Cmd: null, ...empty, ...older } });
   expect(await inspected('1.43')).toMatchObject({ VirtualSize: 5 });
 });
