@@ -109,7 +109,9 @@ export class TestDaemon implements EnginePlace {
       ...(this.options.cgroupDriver === 'systemd'
         ? ['--cgroup-parent', this.cgroupParent.replace(/.*\//, ''), '--exec-opt', 'native.cgroupdriver=systemd']
         : ['--cgroup-parent', this.cgroupParent]),
-      ...(this.options.cgroupDriver === undefined ? ['--exec-opt', 'native.cgroupdriver=cgroupfs'] : []),
+      ...((this.options.cgroupDriver ?? 'cgroupfs') === 'cgroupfs'
+        ? ['--exec-opt', 'native.cgroupdriver=cgroupfs']
+        : []),
       ...(this.options.args ?? []),
     ];
   }
