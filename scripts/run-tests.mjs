@@ -99,7 +99,7 @@ async function virtualMachine() {
   console.log(`\n== ${name}`);
   const results = `${root}build/vm/reports`;
   rmSync(results, { recursive: true, force: true });
-  const status = await run('scripts/vm', ['test'], 3000 * 1000);
+  const status = await run('scripts/vm', ['test'], 3300 * 1000);
   const files = existsSync(results) ? readdirSync(results).filter((file) => file.endsWith('.json')) : [];
   let failedHere = 0;
   for (const file of files) failedHere += countReport(`${results}/${file}`, '/opt/tsdocker/');
