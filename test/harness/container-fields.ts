@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Body } from './containers.ts';
 
 const isV1 = existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes');
+export const CGROUP_PARENT = '/tsdt-fields';
 /** A disk that the kernel has, for limits of devices. */
 export const disk = ['/dev/vda', '/dev/sda', '/dev/nvme0n1'].find((path) => existsSync(path));
 
@@ -146,7 +147,7 @@ export const rows: Record<string, Row> = {
   'HostConfig.CpuShares': { body: host({ CpuShares: 512 }), shows: /\+ cpu\.(shares 512|weight 20)/ },
   'HostConfig.Memory': { body: host({ Memory: 64 << 20 }), shows: /\+ memory\.(limit_in_bytes|max) 67108864/ },
   'HostConfig.NanoCpus': { body: host({ NanoCpus: 5e8 }), shows: /\+ cpu\.(cfs_quota_us 50000|max 50000 100000)/ },
-  'HostConfig.CgroupParent': { body: host({ CgroupParent: '/tsdt-fields' }), shows: /\+ group \/tsdt-fields\/ID/ },
+  'HostConfig.CgroupParent': { body: host({ CgroupParent: CGROUP_PARENT }), shows: /\+ group \/tsdt-fields\/ID/ },
   'HostConfig.BlkioWeight': { body: host({ BlkioWeight: 300 }), shows: /\+ (blkio|io)\..*weight/, warns: /weight/ },
   'HostConfig.BlkioWeightDevice[].Path': {
     body: host({ BlkioWeightDevice: [{ Path: '/nosuch', Weight: 300 }] }),

@@ -1,17 +1,26 @@
 // Every field that a request's body may have does something, is refused, or stands in the list of what does nothing, as in docker. A field
 // that is only copied to inspect fails here, and so does a new one without a row.
-import { describe, expect, test } from 'vitest';
+import { existsSync, rmdirSync } from 'node:fs';
+import { afterAll, describe, expect, test } from 'vitest';
 import { CreateBody } from '../../daemon/api/schemas.ts';
-import { elsewhere, host, type Row, rows, volume, without } from '../harness/container-fields.ts';
+import { CGROUP_PARENT, elsewhere, host, type Row, rows, volume, without } from '../harness/container-fields.ts';
 import { changed, merged, traitsOf } from '../harness/container-traits.ts';
 import { type Body, create, inspect, logs, remove, runDetached, wait } from '../harness/containers.ts';
 import { eventually, timeFactor } from '../harness/eventually.ts';
+import { cgroupHierarchies } from '../harness/ledger.ts';
 import { hijack } from '../harness/raw-stream.ts';
 import { fieldsOf } from '../harness/schema-fields.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
 const fixture = useDaemon();
 const api = () => fixture.daemon.api;
+
+// A parent that a container asks for stays when the container goes, as with docker.
+afterAll(() => {
+  for (const hierarchy of cgroupHierarchies()) {
+    if (existsSync(hierarchy + CGROUP_PARENT)) rmdirSync(hierarchy + CGROUP_PARENT);
+  }
+});
 
 /** Fields whose effect is what happens later. */
 const later: Record<string, () => Promise<void>> = {
