@@ -12,7 +12,7 @@ import { useDaemon } from '../harness/use-daemon.ts';
 
 const CLIENTS = 50;
 const SOAK_MS = 10_000;
-const MEMORY_BYTES = 250e6;
+const MEMORY_BYTES = 250 * (1 << 20);
 const PING_MS = 100;
 
 const dir = mkdtempSync('/tmp/tsdt-soak-');
