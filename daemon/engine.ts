@@ -4,7 +4,6 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join } from 'node:path';
 import { binaryDirectory } from '../native-bindings/binaries.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
-import { ApiServer } from './api/api-server.ts';
 import { buildCommit, buildTime } from './build-facts.ts';
 import { openDriver } from './cgroups/open-driver.ts';
 import { publishNetworkChange } from './containers/container-events.ts';
@@ -17,6 +16,7 @@ import { RunDirectories } from './containers/run-directory.ts';
 import type { Log, Services } from './containers/services.ts';
 import { SystemInformation } from './containers/system-info.ts';
 import { volumeUsers } from './containers/volume-users.ts';
+import { ApiServer } from './docker-api/api-server.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { watchIdleMemory } from './idle-memory.ts';
 import { openImages } from './images/open-images.ts';

@@ -1,5 +1,5 @@
 // A container's exit status, asked for before the container is started so that no end is missed.
-import type { ContainerWaitResponse } from '../../daemon/api/types/container-actions.ts';
+import type { ContainerWaitResponse } from '../../daemon/docker-types/container-actions.ts';
 import { segment } from '../client/api-client.ts';
 import type { Body } from '../client/body.ts';
 import type { Cli } from '../context.ts';

@@ -1,4 +1,4 @@
-import type { IdResponse } from '../../daemon/api/types/container-actions.ts';
+import type { IdResponse } from '../../daemon/docker-types/container-actions.ts';
 import { between, defineCommand } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';

@@ -1,7 +1,7 @@
 // `cp`: between a container and this machine, in either direction, as tar streams.
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
-import type { ContainerPathStat } from '../../daemon/api/types/container-actions.ts';
+import type { ContainerPathStat } from '../../daemon/docker-types/container-actions.ts';
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
 import type { Cli } from '../context.ts';

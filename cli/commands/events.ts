@@ -1,4 +1,4 @@
-import type { EventMessage } from '../../daemon/api/types/system.ts';
+import type { EventMessage } from '../../daemon/docker-types/system.ts';
 import { defineCommand, none } from '../command.ts';
 import { CliError, messageOf } from '../errors.ts';
 import { listFlag, stringFlag } from '../flags/flag.ts';

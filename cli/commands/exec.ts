@@ -1,5 +1,5 @@
-import type { IdResponse } from '../../daemon/api/types/container-actions.ts';
-import type { ExecConfig, ExecInspectResponse } from '../../daemon/api/types/exec.ts';
+import type { IdResponse } from '../../daemon/docker-types/container-actions.ts';
+import type { ExecConfig, ExecInspectResponse } from '../../daemon/docker-types/exec.ts';
 import { connectStreams } from '../attach/streams.ts';
 import { followTerminalSize } from '../attach/terminal-size.ts';
 import { segment } from '../client/api-client.ts';

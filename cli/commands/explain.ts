@@ -1,5 +1,5 @@
 // `explain`: what a container is made of, as a dry run or for one that exists. The daemon writes the text.
-import type { ExplainResponse } from '../../daemon/api/types/container-actions.ts';
+import type { ExplainResponse } from '../../daemon/docker-types/container-actions.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';

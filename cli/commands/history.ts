@@ -1,4 +1,4 @@
-import type { HistoryResponseItem } from '../../daemon/api/types/image.ts';
+import type { HistoryResponseItem } from '../../daemon/docker-types/image.ts';
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
 import { boolFlag, stringFlag } from '../flags/flag.ts';

@@ -1,4 +1,4 @@
-import type { ImageSummary } from '../../daemon/api/types/image.ts';
+import type { ImageSummary } from '../../daemon/docker-types/image.ts';
 import { between, defineCommand } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';

@@ -1,4 +1,4 @@
-import type { SystemInfo } from '../../daemon/api/types/system.ts';
+import type { SystemInfo } from '../../daemon/docker-types/system.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';

@@ -1,5 +1,5 @@
 // `login`: the daemon tries the credentials at the registry, then they are kept for pull and push. Words and exit statuses are docker's.
-import type { AuthConfig, AuthResponse } from '../../daemon/api/types/system.ts';
+import type { AuthConfig, AuthResponse } from '../../daemon/docker-types/system.ts';
 import { between, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { type Credentials, hostOfServer, hubServer, noCredentials } from '../credentials/credentials.ts';

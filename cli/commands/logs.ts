@@ -1,4 +1,4 @@
-import type { ContainerInspectResponse } from '../../daemon/api/types/container.ts';
+import type { ContainerInspectResponse } from '../../daemon/docker-types/container.ts';
 import { segment } from '../client/api-client.ts';
 import type { WireResponse } from '../client/exchange.ts';
 import { Demultiplexer } from '../client/multiplexed-stream.ts';

@@ -1,4 +1,4 @@
-import type { NetworkCreateResponse } from '../../daemon/api/types/network.ts';
+import type { NetworkCreateResponse } from '../../daemon/docker-types/network.ts';
 import { defineCommand, exactly } from '../command.ts';
 import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { ipamConfig, keyValueMap, validateKeyValue } from '../options/ipam.ts';

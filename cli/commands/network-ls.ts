@@ -1,4 +1,4 @@
-import type { Network } from '../../daemon/api/types/network.ts';
+import type { Network } from '../../daemon/docker-types/network.ts';
 import { defineCommand, none } from '../command.ts';
 import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';

@@ -1,6 +1,6 @@
 // `container prune`, `image prune`, `system prune`.
-import type { ContainerPruneResponse } from '../../daemon/api/types/container-actions.ts';
-import type { ImagePruneResponse } from '../../daemon/api/types/image.ts';
+import type { ContainerPruneResponse } from '../../daemon/docker-types/container-actions.ts';
+import type { ImagePruneResponse } from '../../daemon/docker-types/image.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { boolFlag, listFlag } from '../flags/flag.ts';

@@ -1,4 +1,4 @@
-import type { ContainerSummary } from '../../daemon/api/types/container.ts';
+import type { ContainerSummary } from '../../daemon/docker-types/container.ts';
 import { defineCommand, none } from '../command.ts';
 import { boolFlag, integerFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';

@@ -1,4 +1,4 @@
-import type { ImageDeleteResponseItem } from '../../daemon/api/types/image.ts';
+import type { ImageDeleteResponseItem } from '../../daemon/docker-types/image.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { ApiError, CliError, messageOf } from '../errors.ts';

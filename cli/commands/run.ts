@@ -1,4 +1,4 @@
-import type { ContainerCreateRequest } from '../../daemon/api/types/container-actions.ts';
+import type { ContainerCreateRequest } from '../../daemon/docker-types/container-actions.ts';
 import { proxySignals } from '../attach/signals.ts';
 import { type AttachedStreams, connectStreams } from '../attach/streams.ts';
 import { followTerminalSize } from '../attach/terminal-size.ts';

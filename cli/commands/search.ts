@@ -1,4 +1,4 @@
-import type { SearchResult } from '../../daemon/api/types/image.ts';
+import type { SearchResult } from '../../daemon/docker-types/image.ts';
 import { defineCommand, exactly } from '../command.ts';
 import { registryHeaders } from '../credentials/open-store.ts';
 import { boolFlag, integerFlag, listFlag, stringFlag } from '../flags/flag.ts';

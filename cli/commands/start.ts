@@ -1,4 +1,4 @@
-import type { ContainerInspectResponse } from '../../daemon/api/types/container.ts';
+import type { ContainerInspectResponse } from '../../daemon/docker-types/container.ts';
 import { proxySignals } from '../attach/signals.ts';
 import { connectStreams } from '../attach/streams.ts';
 import { followTerminalSize } from '../attach/terminal-size.ts';

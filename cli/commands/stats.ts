@@ -1,6 +1,6 @@
-import type { ContainerSummary } from '../../daemon/api/types/container.ts';
-import type { ContainerStatsResponse } from '../../daemon/api/types/stats.ts';
-import type { EventMessage } from '../../daemon/api/types/system.ts';
+import type { ContainerSummary } from '../../daemon/docker-types/container.ts';
+import type { ContainerStatsResponse } from '../../daemon/docker-types/stats.ts';
+import type { EventMessage } from '../../daemon/docker-types/system.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';

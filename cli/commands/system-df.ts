@@ -1,7 +1,7 @@
-import type { ContainerSummary } from '../../daemon/api/types/container.ts';
-import type { ImageSummary } from '../../daemon/api/types/image.ts';
-import type { BuildCache, DiskUsage } from '../../daemon/api/types/system.ts';
-import type { Volume } from '../../daemon/api/types/volume.ts';
+import type { ContainerSummary } from '../../daemon/docker-types/container.ts';
+import type { ImageSummary } from '../../daemon/docker-types/image.ts';
+import type { BuildCache, DiskUsage } from '../../daemon/docker-types/system.ts';
+import type { Volume } from '../../daemon/docker-types/volume.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { boolFlag, stringFlag } from '../flags/flag.ts';

@@ -1,4 +1,4 @@
-import type { ContainerTopResponse } from '../../daemon/api/types/container-actions.ts';
+import type { ContainerTopResponse } from '../../daemon/docker-types/container-actions.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { alignTable } from '../formats/table-writer.ts';

@@ -1,4 +1,4 @@
-import type { ContainerUpdateResponse } from '../../daemon/api/types/container-actions.ts';
+import type { ContainerUpdateResponse } from '../../daemon/docker-types/container-actions.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { CliError, joinErrors } from '../errors.ts';

@@ -1,4 +1,4 @@
-import type { SystemVersion } from '../../daemon/api/types/system.ts';
+import type { SystemVersion } from '../../daemon/docker-types/system.ts';
 import { clientApiVersion } from '../client/api-client.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';

@@ -1,5 +1,5 @@
 // `volume create`, `volume ls`, `volume rm`, `volume prune`. `volume inspect` is with the other inspects.
-import type { Volume, VolumeListResponse, VolumePruneResponse } from '../../daemon/api/types/volume.ts';
+import type { Volume, VolumeListResponse, VolumePruneResponse } from '../../daemon/docker-types/volume.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, between, defineCommand, none } from '../command.ts';
 import { ApiError, CliError } from '../errors.ts';

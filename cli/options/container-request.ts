@@ -1,8 +1,8 @@
 // Turns the flags of `run` and `create` into the body of POST /containers/create. Docker's shape, field by field, so that no
 // flag is lost: what the daemon does not have yet, it says.
-import type { ContainerCreateRequest } from '../../daemon/api/types/container-actions.ts';
-import type { HealthConfig } from '../../daemon/api/types/container-config.ts';
-import type { HostConfig } from '../../daemon/api/types/host-config.ts';
+import type { ContainerCreateRequest } from '../../daemon/docker-types/container-actions.ts';
+import type { HealthConfig } from '../../daemon/docker-types/container-config.ts';
+import type { HostConfig } from '../../daemon/docker-types/host-config.ts';
 import { CliError } from '../errors.ts';
 import type { FlagValues } from '../flags/flag.ts';
 import type { containerFlags } from './container-flags.ts';

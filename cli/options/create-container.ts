@@ -1,6 +1,6 @@
 // POST /containers/create with what docker's client does around it: pulling a missing image, the id file, warnings.
 import { closeSync, existsSync, openSync, unlinkSync, writeSync } from 'node:fs';
-import type { ContainerCreateRequest, ContainerCreateResponse } from '../../daemon/api/types/container-actions.ts';
+import type { ContainerCreateRequest, ContainerCreateResponse } from '../../daemon/docker-types/container-actions.ts';
 import type { Cli } from '../context.ts';
 import { ApiError, CliError, messageOf } from '../errors.ts';
 import { windowSize } from '../terminal/window-size.ts';

@@ -1,6 +1,6 @@
 // `--mount`, `-v` and `--tmpfs`.
 import { resolve } from 'node:path';
-import type { HostConfig, Mount } from '../../daemon/api/types/host-config.ts';
+import type { HostConfig, Mount } from '../../daemon/docker-types/host-config.ts';
 import { CliError } from '../errors.ts';
 import { parseBool } from '../flags/go-numbers.ts';
 import { parseSizeBytes } from '../flags/size.ts';

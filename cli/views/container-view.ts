@@ -1,5 +1,5 @@
 // A container in a list: what `ps` and `system df` show of it and what a template can name.
-import type { ContainerSummary, Port } from '../../daemon/api/types/container.ts';
+import type { ContainerSummary, Port } from '../../daemon/docker-types/container.ts';
 import { ellipsis } from '../formats/display-width.ts';
 import { goQuote, goTime } from '../formats/go-text.ts';
 import { humanSize, timeAgo } from '../formats/units.ts';

@@ -1,5 +1,5 @@
 // An image in a list: what `images` and `system df` show of it.
-import type { ImageSummary } from '../../daemon/api/types/image.ts';
+import type { ImageSummary } from '../../daemon/docker-types/image.ts';
 import { goTime } from '../formats/go-text.ts';
 import { humanSize, timeAgo } from '../formats/units.ts';
 import { parseReference } from '../options/reference.ts';

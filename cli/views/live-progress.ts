@@ -1,5 +1,5 @@
 // Progress on a terminal: rows drawn over in place, a few times a second, that survive narrow windows, many layers and a change of size.
-import type { JsonMessage } from '../../daemon/api/types/image.ts';
+import type { JsonMessage } from '../../daemon/docker-types/image.ts';
 import { displayWidth } from '../formats/display-width.ts';
 import type { Output } from '../terminal/output.ts';
 import { windowSize } from '../terminal/window-size.ts';

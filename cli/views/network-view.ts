@@ -1,5 +1,5 @@
 // A network in a list.
-import type { Network } from '../../daemon/api/types/network.ts';
+import type { Network } from '../../daemon/docker-types/network.ts';
 import { Struct } from '../template/values.ts';
 import { shortId } from './container-view.ts';
 

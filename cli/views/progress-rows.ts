@@ -1,5 +1,5 @@
 // What a transfer looks like on a terminal of a given size: one row per layer, as text. No terminal is touched here.
-import type { JsonMessage } from '../../daemon/api/types/image.ts';
+import type { JsonMessage } from '../../daemon/docker-types/image.ts';
 import { displayWidth, ellipsis } from '../formats/display-width.ts';
 import { humanSize } from '../formats/units.ts';
 

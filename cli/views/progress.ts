@@ -1,5 +1,5 @@
 // Shows a stream of progress messages (pull, push, load, import) and turns the error in it into this program's error.
-import type { JsonMessage } from '../../daemon/api/types/image.ts';
+import type { JsonMessage } from '../../daemon/docker-types/image.ts';
 import type { Cli } from '../context.ts';
 import { CliError } from '../errors.ts';
 import type { Output } from '../terminal/output.ts';

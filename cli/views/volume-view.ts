@@ -1,5 +1,5 @@
 // A volume in a list: what `volume ls` and `system df -v` show of it.
-import type { Volume } from '../../daemon/api/types/volume.ts';
+import type { Volume } from '../../daemon/docker-types/volume.ts';
 import { humanSize } from '../formats/units.ts';
 import { Struct } from '../template/values.ts';
 

@@ -1,5 +1,5 @@
 // Pressure stall information of a group (cgroup v2): how much of the time its processes waited for processor, memory or disk.
-import type { Pressure, PressureShares, PressureStats } from '../api/types/stats.ts';
+import type { Pressure, PressureShares, PressureStats } from '../docker-types/stats.ts';
 
 const resources = ['cpu', 'memory', 'io'] as const;
 

@@ -1,5 +1,5 @@
 // Reads the stats of a group, each part from the version of cgroups that has the controller.
-import type { BlkioStatEntry, BlkioStats, CpuStats, MemoryStats } from '../api/types/stats.ts';
+import type { BlkioStatEntry, BlkioStats, CpuStats, MemoryStats } from '../docker-types/stats.ts';
 import type { GroupFiles } from './group-files.ts';
 import { type Hierarchies, type V1Controller, v1Hierarchy, v2With } from './hierarchies.ts';
 import { parseCounter, parseKeyed, parseLines } from './number-file.ts';

@@ -1,6 +1,6 @@
 // The parts of Docker's stats that come from control groups, for both versions of them. Counters that mean "no limit" are left out: they do
 // not fit a JavaScript number.
-import type { ContainerStatsResponse, CpuStats } from '../api/types/stats.ts';
+import type { ContainerStatsResponse, CpuStats } from '../docker-types/stats.ts';
 
 export interface CgroupStats
   extends Pick<ContainerStatsResponse, 'memory_stats' | 'blkio_stats' | 'pids_stats' | 'pressure_stats'> {

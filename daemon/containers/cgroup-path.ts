@@ -1,5 +1,5 @@
 // A container's place in the cgroup hierarchies.
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import type { Container } from './container.ts';
 import type { Services } from './services.ts';
 

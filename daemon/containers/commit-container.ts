@@ -1,6 +1,6 @@
 // POST /commit: what a container changed becomes a layer, and with its config an image. A running container is paused for it by default,
 // so that the layer is of one moment.
-import type { ContainerConfig } from '../api/types/container-config.ts';
+import type { ContainerConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import { publishContainerEvent } from './container-events.ts';

@@ -1,6 +1,6 @@
 // POST /networks/{id}/connect and disconnect: for a container that does not run a change of its record, for a running one of its network
 // as well. A daemon that is killed in between leaves less in the record than in the kernel, never more: see recover.ts.
-import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../api/types/network.ts';
+import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkAgainstNetwork, type EndpointConfig, parseEndpoint } from '../networks/endpoint-config.ts';
 import type { NetworkEntry } from '../networks/network-entry.ts';

@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { isErrno } from '../../native-bindings/errno.ts';
-import type { ContainerPathStat } from '../api/types/container-actions.ts';
+import type { ContainerPathStat } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { RootView } from '../images/image-service.ts';
 import { cleanPath } from '../runtime/mount-target.ts';

@@ -1,8 +1,8 @@
 // What is kept of a container in the database: two JSON texts, one that only create, rename and update change, one for the state.
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
 import { crc32 } from 'node:zlib';
-import type { ResolvedConfig } from '../api/types/container-config.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
 import { networkOfMode, parseNetworkMode } from '../networks/network-mode.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';

@@ -1,7 +1,7 @@
 // What the API may ask of containers: plain data in Docker's wire form in, wire form out. Implemented by engine-containers.ts out of
 // the use cases beside this file. Every method throws EngineError with Docker's message; `ref` is an id, a name or a unique id prefix.
 import type { Readable } from 'node:stream';
-import type { ContainerInspectResponse, ContainerSummary } from '../api/types/container.ts';
+import type { ContainerInspectResponse, ContainerSummary } from '../docker-types/container.ts';
 import type {
   ContainerCreateRequest,
   ContainerCreateResponse,
@@ -10,12 +10,12 @@ import type {
   ContainerTopResponse,
   ContainerUpdateResponse,
   IdResponse,
-} from '../api/types/container-actions.ts';
-import type { ContainerConfig } from '../api/types/container-config.ts';
-import type { ExecConfig, ExecInspectResponse } from '../api/types/exec.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
-import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../api/types/network.ts';
-import type { ContainerStatsResponse } from '../api/types/stats.ts';
+} from '../docker-types/container-actions.ts';
+import type { ContainerConfig } from '../docker-types/container-config.ts';
+import type { ExecConfig, ExecInspectResponse } from '../docker-types/exec.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
+import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
+import type { ContainerStatsResponse } from '../docker-types/stats.ts';
 import type { Filters } from '../state/filters.ts';
 
 export interface ListOptions {

@@ -1,6 +1,6 @@
 // GET /containers/{id}/stats: the counters of the cgroup, in Docker's form, once or every second.
 import { readFileSync } from 'node:fs';
-import type { ContainerStatsResponse, CpuStats, NetworkStats } from '../api/types/stats.ts';
+import type { ContainerStatsResponse, CpuStats, NetworkStats } from '../docker-types/stats.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { networkModeOf } from '../networks/network-mode.ts';
 import { wallClockNs } from '../state/event-log.ts';

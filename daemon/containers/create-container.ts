@@ -1,7 +1,7 @@
 // POST /containers/create: everything is checked first, then the layer is made, and the row last: what has no row does not exist, and is
 // cleaned away at the next start.
 import { randomBytes } from 'node:crypto';
-import type { ContainerCreateRequest, ContainerCreateResponse } from '../api/types/container-actions.ts';
+import type { ContainerCreateRequest, ContainerCreateResponse } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { publishContainerEvent } from './container-events.ts';

@@ -1,9 +1,9 @@
 // The container service: hands each request to its use case. Nothing is decided here.
 import type { Readable } from 'node:stream';
-import type { ContainerCreateRequest } from '../api/types/container-actions.ts';
-import type { ExecConfig } from '../api/types/exec.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
-import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../api/types/network.ts';
+import type { ContainerCreateRequest } from '../docker-types/container-actions.ts';
+import type { ExecConfig } from '../docker-types/exec.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
+import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import type { Filters } from '../state/filters.ts';
 import { attachContainer } from './attach-container.ts';
 import { commitContainer } from './commit-container.ts';

@@ -1,7 +1,7 @@
 // POST /containers/{id}/exec and /exec/{id}/start, resize, inspect: a process more in a running container, with a monitor of its own.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
-import type { ExecConfig, ExecInspectResponse } from '../api/types/exec.ts';
+import type { ExecConfig, ExecInspectResponse } from '../docker-types/exec.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { openExecProgram } from '../runtime/exec-program.ts';
 import { readExitRecord } from '../runtime/exit-record.ts';

@@ -1,5 +1,5 @@
 // One exec of a container: what is to be run, and what became of it. While it runs, a monitor of its own holds its streams.
-import type { ExecInspectResponse } from '../api/types/exec.ts';
+import type { ExecInspectResponse } from '../docker-types/exec.ts';
 import type { ExecOptions } from '../runtime/container-input.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 

@@ -2,10 +2,10 @@
 // would look up is looked up.
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ContainerCreateRequest } from '../api/types/container-actions.ts';
-import type { ResolvedConfig } from '../api/types/container-config.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
+import type { ContainerCreateRequest } from '../docker-types/container-actions.ts';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import type { ResolvedMount, ResolvedUser } from '../runtime/container-input.ts';
 import { planContainerProgram } from '../runtime/container-program.ts';

@@ -1,6 +1,6 @@
 // The network's part of `tsdocker explain`: what is done outside the container before its first process, as lines.
-import type { ResolvedConfig } from '../api/types/container-config.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import { networkModeOf } from '../networks/network-mode.ts';
 import { type NetworkRecord, poolOf, prefixOf } from '../networks/network-record.ts';

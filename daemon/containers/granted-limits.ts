@@ -1,7 +1,8 @@
 // What inspect says of limits is what the kernel has: a limit that the host cannot grant is not kept in the record, and one that an update
 // takes away is lifted.
-import type { HostConfig } from '../api/types/host-config.ts';
+
 import type { BlockDeviceLimit, CgroupResources, ResourceRequest } from '../cgroups/resources.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 
 const zeroWithout = [
   'Memory',

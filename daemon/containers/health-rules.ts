@@ -1,5 +1,5 @@
 // What health checks are and what their results mean, as docker has it: when the next one is due, and when a container counts as healthy. Pure.
-import type { HealthConfig, ResolvedConfig } from '../api/types/container-config.ts';
+import type { HealthConfig, ResolvedConfig } from '../docker-types/container-config.ts';
 
 export type HealthStatus = 'starting' | 'healthy' | 'unhealthy';
 

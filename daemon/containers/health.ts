@@ -1,7 +1,7 @@
 // The health checks of one running container: a timer, one check at a time, and what follows from its result. A container without a check has
 // no monitor. INVARIANT: results are taken in under the container's lock, and only while its run lasts and it is not paused.
 import { performance } from 'node:perf_hooks';
-import type { Health } from '../api/types/container.ts';
+import type { Health } from '../docker-types/container.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';

@@ -1,5 +1,5 @@
 // GET /containers/{id}/json: a container as Docker shows it.
-import type { ContainerInspectResponse, MountPoint } from '../api/types/container.ts';
+import type { ContainerInspectResponse, MountPoint } from '../docker-types/container.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';

@@ -1,6 +1,6 @@
 // --link: on the default bridge, names in the hosts file and variables about the other container, as docker has always had them; on user
 // networks, one more name that only this container sees.
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { type EndpointConfig, parseLink } from '../networks/endpoint-config.ts';
 import type { HostLine } from '../networks/managed-files.ts';

@@ -1,5 +1,5 @@
 // GET /containers/json: newest first, filtered, with the human status that docker's daemon writes.
-import type { ContainerSummary } from '../api/types/container.ts';
+import type { ContainerSummary } from '../docker-types/container.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { mapInTurns } from '../state/map-in-turns.ts';

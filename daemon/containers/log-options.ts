@@ -1,7 +1,7 @@
 // HostConfig.LogConfig: which drivers and options there are. Everything is kept by the monitor in one format of its own, rotated by
 // size; the driver's name decides only whether `logs` may read it. What is shown of labels and variables: log-details.ts.
 import { RE2JS } from 're2js';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkTag } from './log-details.ts';
 

@@ -1,5 +1,5 @@
 // What inspect and ps show of a container's network.
-import type { EndpointSettings, NetworkSettings, Port } from '../api/types/container.ts';
+import type { EndpointSettings, NetworkSettings, Port } from '../docker-types/container.ts';
 import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
 import type { Connection } from '../networks/gateways.ts';
 import type { PublishedPort } from '../networks/kernel/published-port.ts';

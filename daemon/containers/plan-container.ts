@@ -1,9 +1,10 @@
 // What a create request comes to, with nothing made yet: image found, config merged, host config complete and checked, mounts known.
 // create and explain share it.
-import type { ContainerCreateRequest } from '../api/types/container-actions.ts';
-import type { ResolvedConfig } from '../api/types/container-config.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
+
 import { resourcesFromHostConfig } from '../cgroups/resources.ts';
+import type { ContainerCreateRequest } from '../docker-types/container-actions.ts';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ImageRecord } from '../images/image-service.ts';
 import { parsePlatform, requirePlatform } from '../images/platform.ts';

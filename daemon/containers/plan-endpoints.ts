@@ -1,8 +1,8 @@
 // Which networks a create request wants, and what does not go together with which: docker's rules, in its words. Pure but for looking
 // networks up.
-import type { ContainerConfig, ResolvedConfig } from '../api/types/container-config.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
-import type { EndpointRequest } from '../api/types/network.ts';
+import type { ContainerConfig, ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
+import type { EndpointRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import {
   checkAgainstNetwork,

@@ -1,5 +1,5 @@
 // POST /containers/prune: removes what does not run, one after the other; only one prune at a time.
-import type { ContainerPruneResponse } from '../api/types/container-actions.ts';
+import type { ContainerPruneResponse } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
 import { parseTimeFilter } from '../state/time-filter.ts';

@@ -1,5 +1,5 @@
 // When a container that ended is started again, and how long that waits. Pure.
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { restartsUnhealthy } from './restarts-unhealthy.ts';
 

@@ -1,8 +1,8 @@
 // GET /info and its kin: what the host is, what the engine holds, and what the host lacks.
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
-import type { ContainerSummary } from '../api/types/container.ts';
-import type { SystemInfo } from '../api/types/system.ts';
+import type { ContainerSummary } from '../docker-types/container.ts';
+import type { SystemInfo } from '../docker-types/system.ts';
 import type { RegistryFacts } from '../images/registry/registry-session.ts';
 import type { EventLog } from '../state/event-log.ts';
 import { noFilters } from '../state/filters.ts';

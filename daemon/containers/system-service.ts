@@ -1,6 +1,6 @@
 // What the API may ask about the host and the engine as a whole.
-import type { ContainerSummary } from '../api/types/container.ts';
-import type { SystemInfo } from '../api/types/system.ts';
+import type { ContainerSummary } from '../docker-types/container.ts';
+import type { SystemInfo } from '../docker-types/system.ts';
 import type { EventLog } from '../state/event-log.ts';
 
 export interface SystemService {

@@ -1,7 +1,7 @@
 // GET /containers/{id}/top: the host's ps, narrowed to the container's processes. Nothing of the container is executed or read.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { ContainerTopResponse } from '../api/types/container-actions.ts';
+import type { ContainerTopResponse } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import { publishContainerEvent } from './container-events.ts';

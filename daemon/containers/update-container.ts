@@ -1,7 +1,8 @@
 // POST /containers/{id}/update: limits and restart policy, live when it runs. Only what the request names changes.
-import type { ContainerUpdateResponse } from '../api/types/container-actions.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
+
 import { type CgroupResources, resourcesFromHostConfig } from '../cgroups/resources.ts';
+import type { ContainerUpdateResponse } from '../docker-types/container-actions.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { validateHostConfig } from '../runtime/validate-host-config.ts';
 import { cgroupPathOf } from './cgroup-path.ts';

@@ -1,6 +1,6 @@
 // What of an image's config can be used. An image is somebody else's: a value that is no signal, port or check is passed over with a warning,
 // where the same value in a request is an error.
-import type { ContainerConfig, HealthConfig } from '../api/types/container-config.ts';
+import type { ContainerConfig, HealthConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkHealth } from './resolve-config.ts';
 import { parseSignal } from './signals.ts';

@@ -1,5 +1,5 @@
 // --volumes-from: the mounts of other containers, for one that is being made.
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ResolvedMount } from '../runtime/container-input.ts';
 import { parseVolumesFrom } from '../runtime/parse-bind.ts';

@@ -1,4 +1,4 @@
-// The closed set of errors that the engine's services throw. They are mapped to HTTP statuses at one place, daemon/api/error-status.ts,
+// The closed set of errors that the engine's services throw. They are mapped to HTTP statuses at one place, daemon/docker-api/error-status.ts,
 // and match Docker's meaning of each status. System call failures arrive as `SystemError` (native-bindings/errno.ts) in `cause`.
 
 export type ErrorCode =

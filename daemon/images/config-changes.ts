@@ -1,5 +1,5 @@
 // `docker commit -c` and `docker import -c`: Dockerfile instructions that change an image's config and nothing else.
-import type { ContainerConfig, HealthConfig } from '../api/types/container-config.ts';
+import type { ContainerConfig, HealthConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { expandWord, splitWords, type Variables } from './change-words.ts';
 

@@ -1,6 +1,6 @@
 // The image config: the JSON whose digest is the image's id (OCI image-spec "config.md", with the keys that Docker adds). Reading one
 // means checking it: an image is data from a stranger.
-import type { ContainerConfig } from '../api/types/container-config.ts';
+import type { ContainerConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { parseBoundedJson } from './bounded-json.ts';
 import { hostPlatform } from './platform.ts';

@@ -1,5 +1,5 @@
 // GET /images/{name}/history: the config's history with the sizes of its layers, newest first.
-import type { HistoryResponseItem } from '../api/types/image.ts';
+import type { HistoryResponseItem } from '../docker-types/image.ts';
 import type { ImageRecord } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { createdSeconds, repoTags } from './list-images.ts';

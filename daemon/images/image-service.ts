@@ -1,14 +1,14 @@
 // What the rest of the engine may ask of images: plain data in, Docker's wire form out. Implemented by the files beside this one and put
 // together by open-images.ts. Every method throws EngineError with Docker's message. Paths and bytes inside images are never trusted.
 import type { Readable } from 'node:stream';
-import type { ContainerConfig, ResolvedConfig } from '../api/types/container-config.ts';
+import type { ContainerConfig, ResolvedConfig } from '../docker-types/container-config.ts';
 import type {
   HistoryResponseItem,
   ImageDeleteResponseItem,
   ImageInspect,
   ImagePruneResponse,
   ImageSummary,
-} from '../api/types/image.ts';
+} from '../docker-types/image.ts';
 import type { Filters } from '../state/filters.ts';
 import type { ImageConfig } from './image-config.ts';
 import type { Platform } from './platform.ts';

@@ -7,7 +7,7 @@ import type {
   ImageInspect,
   ImagePruneResponse,
   ImageSummary,
-} from '../api/types/image.ts';
+} from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
 import type { BlobTables } from './blob-tables.ts';

@@ -1,5 +1,5 @@
 // GET /images/{name}/json.
-import type { ImageInspect } from '../api/types/image.ts';
+import type { ImageInspect } from '../docker-types/image.ts';
 import type { ImageRecord } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { repoDigests, repoTags } from './list-images.ts';

@@ -1,5 +1,5 @@
 // GET /images/json with its filters, and the images' part of GET /system/df.
-import type { ImageSummary } from '../api/types/image.ts';
+import type { ImageSummary } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
 import { type Glob, parseGlobs } from './glob.ts';

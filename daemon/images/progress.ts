@@ -1,5 +1,5 @@
 // Progress as Docker words it: lines with a bar, and not more of them than somebody can read.
-import type { ProgressMessage } from '../api/types/progress.ts';
+import type { ProgressMessage } from '../docker-types/progress.ts';
 
 /** Where an operation tells how far it is. Never throws, never waits: who cannot keep up loses the lines in between. */
 export type ProgressSink = (message: ProgressMessage) => void;

@@ -1,5 +1,5 @@
 // POST /images/prune: images without a tag (or, with dangling=false, without a container) that nobody needs.
-import type { ImageDeleteResponseItem, ImagePruneResponse } from '../api/types/image.ts';
+import type { ImageDeleteResponseItem, ImagePruneResponse } from '../docker-types/image.ts';
 import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
 import type { LocalImageStore } from './image-store.ts';
 import type { ImageName } from './image-tables.ts';

@@ -1,5 +1,5 @@
 // What the API may ask about registries, beside what it may ask about images: pulling, checking a login, looking at what a registry has.
-import type { DistributionInspect, SearchResult } from '../api/types/image.ts';
+import type { DistributionInspect, SearchResult } from '../docker-types/image.ts';
 import type { PushOptions } from './image-service.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Credentials, RegistryFacts } from './registry/registry-session.ts';

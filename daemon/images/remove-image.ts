@@ -1,6 +1,6 @@
 // DELETE /images/{name}: untagging or deleting, with Docker's rules and its words for what stands in the way. Names and rows go in one
 // transaction: a daemon that is killed in the middle leaves all of them or none.
-import type { ImageDeleteResponseItem } from '../api/types/image.ts';
+import type { ImageDeleteResponseItem } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ImageEvent, LocalImageStore } from './image-store.ts';
 import { shownReference } from './image-store.ts';

@@ -1,6 +1,6 @@
 // How a container shall be connected to one network: what a client asked, checked. Kept in the container's record; what came of it while
 // the container runs is an Endpoint.
-import type { EndpointRequest } from '../api/types/network.ts';
+import type { EndpointRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkInterfaceName } from './bridge-options.ts';
 import { contains, formatAddress, parseAddress, parseSubnet } from './ip-address.ts';

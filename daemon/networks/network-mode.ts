@@ -1,5 +1,5 @@
 // HostConfig.NetworkMode: what it can say.
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 
 export type NetworkMode =

@@ -4,7 +4,7 @@ import type {
   NetworkCreateRequest,
   NetworkCreateResponse,
   NetworkPruneResponse,
-} from '../api/types/network.ts';
+} from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
 import { parseTimeFilter } from '../state/time-filter.ts';

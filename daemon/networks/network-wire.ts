@@ -1,5 +1,5 @@
 // Docker's Network object of a network, and the filters of `network ls` and `network prune`.
-import type { Network, NetworkContainer } from '../api/types/network.ts';
+import type { Network, NetworkContainer } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { booleanFilter, checkFilterKeys, type Filters, filterPatterns, matchLabels } from '../state/filters.ts';
 import type { Endpoint } from './endpoint.ts';

@@ -1,6 +1,6 @@
 // What a request for a network comes to: everything checked, subnets chosen. Pure: what is taken comes in, a record comes out.
 import { randomBytes } from 'node:crypto';
-import type { NetworkCreateRequest } from '../api/types/network.ts';
+import type { NetworkCreateRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { type AddressPool, chooseSubnet } from './address-pools.ts';
 import { checkIpv6Mtu, parseBridgeOptions } from './bridge-options.ts';

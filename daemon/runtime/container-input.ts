@@ -1,7 +1,7 @@
 // What is known about a container when its spec is made: the input of buildSpec, openContainerProgram and openExecProgram.
 // Everything is plain data or an open descriptor that belongs to the caller.
-import type { ResolvedConfig } from '../api/types/container-config.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { RuntimeHost } from './runtime-host.ts';
 

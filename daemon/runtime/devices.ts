@@ -2,7 +2,7 @@
 // the cgroup's device filter lets through is daemon/cgroups' part; it is told of the same devices.
 import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ResolvedMount } from './container-input.ts';
 import type { OciDevice } from './oci-spec.ts';

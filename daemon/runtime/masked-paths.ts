@@ -1,7 +1,7 @@
 // Paths of /proc and /sys that a container must not see or write: Docker's lists, and what each one is on this kernel. A masked file
 // is covered by a null device of the container's own, a masked directory by an empty read-only tmpfs.
 import { readdirSync, statSync } from 'node:fs';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { securityOptions } from './security-options.ts';
 
 export const DEFAULT_MASKED_PATHS: readonly string[] = [

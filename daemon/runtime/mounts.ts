@@ -1,8 +1,8 @@
 // All mounts of a container as one list: those of --volumes-from, of -v, --mount and --tmpfs, and the image's VOLUMEs. What mounts a
 // container needs is decided here; the kernel's part is in compile-mounts.ts.
 import { mkdirSync } from 'node:fs';
-import type { ResolvedConfig } from '../api/types/container-config.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ManagedFiles, ResolvedMount } from './container-input.ts';
 import { checkTarget } from './mount-target.ts';

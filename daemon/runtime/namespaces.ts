@@ -1,5 +1,5 @@
 // The namespace words of HostConfig (--pid, --ipc, --uts, --cgroupns, --userns) and the spec's list of namespaces.
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { NamespaceChoice, NamespacePlan } from './container-input.ts';
 import type { OciNamespace, OciNamespaceType } from './oci-spec.ts';

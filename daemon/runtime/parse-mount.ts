@@ -1,6 +1,6 @@
 // One `--mount`, as the API's Mount object: which fields go with which type, and docker's words for those that do not.
 import { type Stats, statSync } from 'node:fs';
-import type { Mount } from '../api/types/host-config.ts';
+import type { Mount } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ResolvedMount } from './container-input.ts';
 import { isPropagation } from './mount-modes.ts';

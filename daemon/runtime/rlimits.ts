@@ -1,7 +1,7 @@
 // --ulimit: names and rules as Docker has them. Limits are what the process asks for; an engine without CAP_SYS_RESOURCE cannot raise
 // its own hard limits, so it gives what it may and says so.
 import { RLIMIT, type RlimitName } from '../../native-bindings/capabilities.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { OciRlimit } from './oci-spec.ts';

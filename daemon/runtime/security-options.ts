@@ -1,5 +1,5 @@
 // HostConfig.SecurityOpt: a list of words, each `name`, `name=value` or (older clients) `name:value`.
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { parseSeccompProfile } from './seccomp-parse.ts';
 import type { SeccompProfile } from './seccomp-profile.ts';

@@ -1,6 +1,6 @@
 // --sysctl: only what belongs to a namespace of the container's own, so that no container can turn a knob of the host. The path below
 // /proc/sys is checked here and resolved by the launcher on a procfs of its own, without following links.
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 
 const IPC_KEYS: ReadonlySet<string> = new Set(

@@ -1,7 +1,7 @@
 // Every field of HostConfig that shapes what a container is: wrong values are refused with Docker's words when the container is made,
 // and what this engine does not have is refused by name instead of being passed over. Limits of control groups: daemon/cgroups.
-import type { ResolvedConfig } from '../api/types/container-config.ts';
-import type { HostConfig } from '../api/types/host-config.ts';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { effectiveCapabilities } from './capabilities.ts';
 import type { ResolvedMount } from './container-input.ts';

@@ -1,6 +1,6 @@
 // The volumes of the `local` driver: rows, directories, and who uses what. A volume goes row first ('removing'), then its directory by a rename,
 // then the row: a daemon that is killed in between finishes at its next start.
-import type { Volume, VolumeCreateRequest } from '../api/types/volume.ts';
+import type { Volume, VolumeCreateRequest } from '../docker-types/volume.ts';
 import { EngineError, isEngineError } from '../errors/engine-error.ts';
 import type { Jail } from '../images/jail.ts';
 import { holdTree } from '../images/overlay.ts';

@@ -1,6 +1,6 @@
 // What the rest of the engine may ask of volumes. The first part is the API's, in docker's wire form; the second is for containers.
 // Every method throws EngineError with docker's message.
-import type { Volume, VolumeCreateRequest } from '../api/types/volume.ts';
+import type { Volume, VolumeCreateRequest } from '../docker-types/volume.ts';
 import type { Filters } from '../state/filters.ts';
 import type { CopySource } from './copy-up.ts';
 import type { HeldMount } from './held-mount.ts';

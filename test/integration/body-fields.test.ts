@@ -2,7 +2,7 @@
 // that is only copied to inspect fails here, and so does a new one without a row.
 import { existsSync, rmdirSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { CreateBody } from '../../daemon/api/schemas.ts';
+import { CreateBody } from '../../daemon/docker-api/schemas.ts';
 import { CGROUP_PARENT, elsewhere, host, type Row, rows, volume, without } from '../harness/container-fields.ts';
 import { changed, merged, traitsOf } from '../harness/container-traits.ts';
 import { type Body, create, inspect, logs, remove, runDetached, wait } from '../harness/containers.ts';

@@ -1,13 +1,13 @@
 // The fields of the smaller bodies (exec, networks, connections, volumes): each does something that is seen without asking the engine what it
 // was told, or is refused, or stands in the list of what does nothing. A new field without a proof fails.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ExecBody, ExecStartBody, UpdateBody } from '../../daemon/api/schemas.ts';
+import { ExecBody, ExecStartBody, UpdateBody } from '../../daemon/docker-api/schemas.ts';
 import {
   NetworkConnectRequest,
   NetworkCreateRequest,
   NetworkDisconnectRequest,
-} from '../../daemon/api/types/network.ts';
-import { VolumeCreateRequest } from '../../daemon/api/types/volume.ts';
+} from '../../daemon/docker-types/network.ts';
+import { VolumeCreateRequest } from '../../daemon/docker-types/volume.ts';
 import { disk } from '../harness/container-fields.ts';
 import { changed, traitsOf } from '../harness/container-traits.ts';
 import { create, exec, inspect, run, runDetached } from '../harness/containers.ts';

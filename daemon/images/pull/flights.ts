@@ -1,6 +1,6 @@
 // Work that several clients want at once and that is done once: it goes on while one of them is there, and its result is let go of with
 // the last. Everybody sees its progress; who comes late begins with the newest line of each layer.
-import type { ProgressMessage } from '../../api/types/progress.ts';
+import type { ProgressMessage } from '../../docker-types/progress.ts';
 import type { ProgressSink } from '../progress.ts';
 
 export interface FlightContext {

@@ -1,5 +1,5 @@
 // GET /distribution/{name}/json: what a registry has under a name, without pulling it.
-import type { DistributionInspect } from '../../api/types/image.ts';
+import type { DistributionInspect } from '../../docker-types/image.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { MAX_CONFIG_BYTES, parseImageConfig } from '../image-config.ts';
 import { parseReference } from '../reference.ts';

@@ -1,5 +1,5 @@
 // GET /images/search: the search of registries' first protocol (GET /v1/search), which Docker Hub still has and most registries do not.
-import type { SearchResult } from '../../api/types/image.ts';
+import type { SearchResult } from '../../docker-types/image.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { booleanFilter, checkFilterKeys, type Filters } from '../../state/filters.ts';
 import { readWhole } from './http-hop.ts';

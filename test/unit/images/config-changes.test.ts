@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ContainerConfig } from '../../../daemon/api/types/container-config.ts';
+import type { ContainerConfig } from '../../../daemon/docker-types/container-config.ts';
 import { applyChanges } from '../../../daemon/images/config-changes.ts';
 
 const base: ContainerConfig = { Env: ['PATH=/bin', 'A=1'], Cmd: ['old'], WorkingDir: '/srv', Labels: { x: 'y' } };

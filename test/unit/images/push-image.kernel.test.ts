@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import type { ProgressMessage } from '../../../daemon/api/types/progress.ts';
+import type { ProgressMessage } from '../../../daemon/docker-types/progress.ts';
 import { pushImages } from '../../../daemon/images/push-image.ts';
 import {
   noCredentials,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { ProgressMessage } from '../../../daemon/api/types/progress.ts';
+import type { ProgressMessage } from '../../../daemon/docker-types/progress.ts';
 import { recordedManifest } from '../../../daemon/images/image-manifest.ts';
 import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
 import { dir, file, hardlink, type RawEntry, rawTar, symlink } from './raw-tar.ts';

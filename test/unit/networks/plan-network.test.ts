@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { NetworkCreateRequest } from '../../../daemon/api/types/network.ts';
+import type { NetworkCreateRequest } from '../../../daemon/docker-types/network.ts';
 import { addressPools } from '../../../daemon/networks/address-pools.ts';
 import { hostSubnets } from '../../../daemon/networks/host-subnets.ts';
 import { parseSubnet, type Subnet } from '../../../daemon/networks/ip-address.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { EndpointRequest } from '../../../daemon/api/types/network.ts';
+import type { EndpointRequest } from '../../../daemon/docker-types/network.ts';
 import { parseEndpoint } from '../../../daemon/networks/endpoint-config.ts';
 import type { PortRequest } from '../../../daemon/networks/kernel/published-port.ts';
 import type { NameDirectory, Resolvers } from '../../../daemon/networks/name-directory.ts';

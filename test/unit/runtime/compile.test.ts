@@ -1,8 +1,8 @@
 // Programs as text: what a container is made of, call by call. A change here is a change of what containers are: read it twice.
 // `vitest -u` writes the golden files anew.
 import { describe, expect, test } from 'vitest';
-import type { ResolvedConfig } from '../../../daemon/api/types/container-config.ts';
-import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
+import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import { buildSpec } from '../../../daemon/runtime/build-spec.ts';
 import { compileProgram } from '../../../daemon/runtime/compile-container.ts';
 import type { NamespacePlan, ResolvedMount, SpecInput } from '../../../daemon/runtime/container-input.ts';

@@ -1,7 +1,7 @@
 // What HostConfig may say and what comes of it: capabilities, ulimits, sysctls, namespaces, security options, everything else.
 import { describe, expect, test } from 'vitest';
-import type { ResolvedConfig } from '../../../daemon/api/types/container-config.ts';
-import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
+import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import { capabilityMask, DEFAULT_CAPABILITIES, effectiveCapabilities } from '../../../daemon/runtime/capabilities.ts';
 import { deviceNumber, resolveDevices } from '../../../daemon/runtime/devices.ts';
 import { type HostFacts, parseLimits } from '../../../daemon/runtime/host-facts.ts';

@@ -15,8 +15,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { ResolvedConfig } from '../../../daemon/api/types/container-config.ts';
-import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
+import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import type { CgroupPlacement, ContainerProgramInput, ExecOptions } from '../../../daemon/runtime/container-input.ts';
 import { openContainerProgram } from '../../../daemon/runtime/container-program.ts';
 import { openExecProgram } from '../../../daemon/runtime/exec-program.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import { KernelContainer } from './kernel-container.ts';
 
 async function run(script: string, hostConfig: HostConfig): Promise<string> {

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ResolvedConfig } from '../../../daemon/api/types/container-config.ts';
-import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
+import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import type { ResolvedMount } from '../../../daemon/runtime/container-input.ts';
 import { createMissingSources, mountPoints, parseMounts } from '../../../daemon/runtime/mounts.ts';
 import { parseVolumesFrom } from '../../../daemon/runtime/parse-bind.ts';

@@ -4,7 +4,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { HostConfig } from '../../../daemon/api/types/host-config.ts';
+import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import { KernelContainer } from './kernel-container.ts';
 
 const { EPERM, ENOSYS, EBADF, EINVAL, ESRCH } = constants.errno;

@@ -3,9 +3,9 @@ import { containerHeaders, containerTable, containerView } from '../../../../cli
 import { imageRows } from '../../../../cli/views/image-view.ts';
 import { parseListFormat, renderList } from '../../../../cli/views/list.ts';
 import { statsEntry, statsView } from '../../../../cli/views/stats-view.ts';
-import type { ContainerSummary, Port } from '../../../../daemon/api/types/container.ts';
-import type { ImageSummary } from '../../../../daemon/api/types/image.ts';
-import type { ContainerStatsResponse } from '../../../../daemon/api/types/stats.ts';
+import type { ContainerSummary, Port } from '../../../../daemon/docker-types/container.ts';
+import type { ImageSummary } from '../../../../daemon/docker-types/image.ts';
+import type { ContainerStatsResponse } from '../../../../daemon/docker-types/stats.ts';
 
 const container = (more: Partial<ContainerSummary> = {}): ContainerSummary => ({
   Id: 'b78be6f15321'.padEnd(64, '0'),

@@ -1,5 +1,6 @@
 // Routes of processes that are started in a running container.
 import { Type } from '@sinclair/typebox';
+import type { ExecStartConfig } from '../../docker-types/exec.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, checkName, containerParams, execParams, given, sendEmpty, sendJson } from '../app.ts';
 import { compileBody } from '../body-schema.ts';
@@ -8,7 +9,6 @@ import { type HijackTarget, notHandedOver, type Opened } from '../hijack.ts';
 import { integer } from '../query.ts';
 import { ExecBody, ExecStartBody } from '../schemas.ts';
 import type { ApiServices } from '../services.ts';
-import type { ExecStartConfig } from '../types/exec.ts';
 import { terminalSize } from './container-lifecycle.ts';
 
 const tags = ['Exec'];

@@ -1,8 +1,9 @@
 // What only this engine has: what a container is, and the system calls that make it, without making it.
+
+import type { ExplainResponse } from '../../docker-types/container-actions.ts';
 import { type App, checkName, containerParams as params, sendJson } from '../app.ts';
 import { CreateBody } from '../schemas.ts';
 import type { ApiServices } from '../services.ts';
-import type { ExplainResponse } from '../types/container-actions.ts';
 
 const tags = ['Explain'];
 

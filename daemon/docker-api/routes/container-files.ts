@@ -3,13 +3,13 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream';
 import { Type } from '@sinclair/typebox';
+import type { ContainerPathStat } from '../../docker-types/container-actions.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, checkName, containerParams as params, sendEmpty } from '../app.ts';
 import { bodyStream } from '../body-stream.ts';
 import { flag, text } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
-import type { ContainerPathStat } from '../types/container-actions.ts';
 
 const tags = ['Container'];
 const pathStatHeader = 'X-Docker-Container-Path-Stat';

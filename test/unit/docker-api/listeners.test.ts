@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ApiServer } from '../../../daemon/api/api-server.ts';
-import { refusal } from '../../../daemon/api/tcp-guard.ts';
+import { ApiServer } from '../../../daemon/docker-api/api-server.ts';
+import { refusal } from '../../../daemon/docker-api/tcp-guard.ts';
 import { fakeServices } from './fake-services.ts';
 
 let directory: string;

@@ -1,5 +1,6 @@
 // Routes that ask a registry and change nothing here: log in, look at what is there.
 import { Type } from '@sinclair/typebox';
+import type { AuthResponse } from '../../docker-types/image.ts';
 import { type App, checkName, given, nameParams as params, sendJson } from '../app.ts';
 import { bodyNeeded } from '../body-schema.ts';
 import { ProgressStream } from '../progress-stream.ts';
@@ -7,7 +8,6 @@ import { filters, integer, text } from '../query.ts';
 import { readPlatform } from '../read-platform.ts';
 import { credentialsOf, registryAuth } from '../registry-auth.ts';
 import type { ApiServices } from '../services.ts';
-import type { AuthResponse } from '../types/image.ts';
 
 const field = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const Credentials = Type.Object(

@@ -1,5 +1,6 @@
 // Routes about the engine as a whole: liveness, versions, facts, disk usage, events.
 import { Type } from '@sinclair/typebox';
+import type { DiskUsage, SystemVersion } from '../../docker-types/system.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { eventFilterKeys } from '../../state/event-log.ts';
 import { checkFilterKeys } from '../../state/filters.ts';
@@ -9,7 +10,6 @@ import { adaptImageSummary } from '../image-wire.ts';
 import { filters, list, timestamp } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
-import type { DiskUsage, SystemVersion } from '../types/system.ts';
 
 const eventListenerLimit = 512;
 const pingHeaders = {

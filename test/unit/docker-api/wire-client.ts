@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ApiServer } from '../../../daemon/api/api-server.ts';
+import { ApiServer } from '../../../daemon/docker-api/api-server.ts';
 import { type FakeServices, fakeServices } from './fake-services.ts';
 
 export interface WireServer extends FakeServices, AsyncDisposable {

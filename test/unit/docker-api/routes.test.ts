@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createApp, registerRoutes } from '../../../daemon/api/api-server.ts';
-import type { App } from '../../../daemon/api/app.ts';
+import { createApp, registerRoutes } from '../../../daemon/docker-api/api-server.ts';
+import type { App } from '../../../daemon/docker-api/app.ts';
 import { EngineError, type ErrorCode } from '../../../daemon/errors/engine-error.ts';
 import { type FakeServices, fakeServices } from './fake-services.ts';
 

@@ -1,7 +1,7 @@
 // Services for tests of the API: every method records its call and answers what the test sets, so that only the wire is under test.
 import { PassThrough, Readable } from 'node:stream';
-import type { ApiServices } from '../../../daemon/api/services.ts';
 import type { Attachment, OutputChunk, Waiter } from '../../../daemon/containers/container-service.ts';
+import type { ApiServices } from '../../../daemon/docker-api/services.ts';
 import { EngineError } from '../../../daemon/errors/engine-error.ts';
 import { EventLog } from '../../../daemon/state/event-log.ts';
 

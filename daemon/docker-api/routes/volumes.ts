@@ -1,10 +1,10 @@
 // Routes of volumes.
 import { Type } from '@sinclair/typebox';
+import { VolumeCreateBody, type VolumeListResponse } from '../../docker-types/volume.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, nameParams as params, sendEmpty, sendJson } from '../app.ts';
 import { filters, flag } from '../query.ts';
 import type { ApiServices } from '../services.ts';
-import { VolumeCreateBody, type VolumeListResponse } from '../types/volume.ts';
 
 const tags = ['Volume'];
 /** From this version on prune spares what has a name of the user's. */

@@ -1,9 +1,9 @@
 // The request bodies of this API that are not a type of their own in types/.
 import { Type } from '@sinclair/typebox';
+import { ContainerConfig, ContainerConfigProperties } from '../docker-types/container-config.ts';
+import { HostConfig } from '../docker-types/host-config.ts';
+import { EndpointRequest } from '../docker-types/network.ts';
 import { bodyNeeded } from './body-schema.ts';
-import { ContainerConfig, ContainerConfigProperties } from './types/container-config.ts';
-import { HostConfig } from './types/host-config.ts';
-import { EndpointRequest } from './types/network.ts';
 
 const optional = Type.Optional;
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);

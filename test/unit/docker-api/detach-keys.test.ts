@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DetachScanner, parseDetachKeys } from '../../../daemon/api/detach-keys.ts';
+import { DetachScanner, parseDetachKeys } from '../../../daemon/docker-api/detach-keys.ts';
 
 test.each([
   [undefined, [16, 17]],

@@ -1,8 +1,13 @@
 import { PassThrough, Writable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { lineFrames } from '../../../daemon/api/line-frames.ts';
-import { type Framing, mergesLogFrames, pumpOutput, streamContentType } from '../../../daemon/api/stream-framing.ts';
 import type { OutputChunk } from '../../../daemon/containers/container-service.ts';
+import { lineFrames } from '../../../daemon/docker-api/line-frames.ts';
+import {
+  type Framing,
+  mergesLogFrames,
+  pumpOutput,
+  streamContentType,
+} from '../../../daemon/docker-api/stream-framing.ts';
 
 type Item = OutputChunk | readonly OutputChunk[];
 

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ApiServer } from '../../../daemon/api/api-server.ts';
+import { ApiServer } from '../../../daemon/docker-api/api-server.ts';
 import { fakeServices } from './fake-services.ts';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;

@@ -1,12 +1,12 @@
 // An answer of progress lines (JSON objects ended by CR LF). It begins with the first line: what goes wrong before that is an answer with a
 // status of its own, what goes wrong later is the last line.
 import type { FastifyReply } from 'fastify';
+import type { ProgressMessage } from '../docker-types/progress.ts';
 import type { ProgressSink } from '../images/progress.ts';
 import { drained } from './body-stream.ts';
 import { whenClientLeaves } from './client-leaves.ts';
 import { clientHasLeft, errorText } from './error-status.ts';
 import { ResponseStream } from './response-stream.ts';
-import type { ProgressMessage } from './types/progress.ts';
 
 /** Lines that only count bytes are left out while this much waits for the client. */
 const MAX_WAITING_BYTES = 256 * 1024;

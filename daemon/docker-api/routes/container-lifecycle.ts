@@ -1,13 +1,13 @@
 // Routes that change a container's state: most answer 204 without a body, 304 when it is in that state already.
 import { Type } from '@sinclair/typebox';
 import type { WaitCondition } from '../../containers/container-service.ts';
+import type { ContainerWaitResponse } from '../../docker-types/container-actions.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, given, containerParams as params, sendEmpty } from '../app.ts';
 import { flag, integer, text } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
-import type { ContainerWaitResponse } from '../types/container-actions.ts';
 
 const tags = ['Container'];
 /** Older clients sent a host config when starting; some newer ones an empty object. */

@@ -1,11 +1,11 @@
 // Routes of networks.
 import { Type } from '@sinclair/typebox';
+import { NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest } from '../../docker-types/network.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, containerParams as params, sendEmpty, sendJson } from '../app.ts';
 import { filters, flag, text } from '../query.ts';
 import type { ApiServices } from '../services.ts';
-import { NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest } from '../types/network.ts';
 
 const tags = ['Network'];
 /** From this version on a list does not tell who is connected. */
