@@ -1,7 +1,8 @@
 // POST /containers/{id}/attach: the output from now on (or from the first byte, when it has not started yet), and the input.
 import { EngineError } from '../errors/engine-error.ts';
-import { type LogReaderOptions, openLogReader } from '../runtime/log-reader.ts';
-import type { LogHold, MonitorClient } from '../runtime/monitor-client.ts';
+import { type LogReaderOptions, openLogReader } from '../logs/reader/log-reader.ts';
+import type { LogHold } from '../logs/reader/log-writer.ts';
+import type { MonitorClient } from '../runtime/monitor-client.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { followOutput, lazyStdin, type Streams, select } from './container-output.ts';

@@ -1,9 +1,9 @@
 // GET /containers/{id}/logs: what is in the log, and what comes while it runs. A slow reader loses what rotation deletes before it gets
 // there; it never holds up the container.
 import { EngineError } from '../errors/engine-error.ts';
-import { withGaps } from '../runtime/log-gaps.ts';
-import { splitLines } from '../runtime/log-lines.ts';
-import { openLogReader } from '../runtime/log-reader.ts';
+import { withGaps } from '../logs/reader/log-gaps.ts';
+import { splitLines } from '../logs/reader/log-lines.ts';
+import { openLogReader } from '../logs/reader/log-reader.ts';
 import { select } from './container-output.ts';
 import type { LogStream, LogsOptions, OutputChunk } from './container-service.ts';
 import { logDetails } from './log-details.ts';

@@ -1,7 +1,8 @@
 // What a process writes, read from its log while it is written: the shape that attach and exec hand to the API.
 
-import { type LogReaderOptions, openLogReader } from '../runtime/log-reader.ts';
-import type { LogHold, MonitorClient } from '../runtime/monitor-client.ts';
+import { type LogReaderOptions, openLogReader } from '../logs/reader/log-reader.ts';
+import type { LogHold } from '../logs/reader/log-writer.ts';
+import type { MonitorClient } from '../runtime/monitor-client.ts';
 import type { OutputChunk, StdinSink } from './container-service.ts';
 
 export interface Streams {

@@ -1,11 +1,12 @@
 // One container in memory: its record, its lock, its monitor while it runs, and those who wait for it. No use case lives here.
 // INVARIANT: `state` changes only inside `lock` (or in recovery, before the API listens), and is stored before anyone is told.
+
+import type { LogPlace } from '../logs/format/log-directory.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 import type { ContainerRecord, ContainerState } from './container-record.ts';
 import type { WaitCondition } from './container-service.ts';
 import type { Exec } from './exec.ts';
 import type { HealthMonitor } from './health.ts';
-import type { LogStart } from './log-files.ts';
 import { Mutex } from './mutex.ts';
 
 export interface ExitResult {
@@ -25,7 +26,7 @@ export class Container {
   readonly execs = new Map<string, Exec>();
   monitor: MonitorClient | undefined;
   /** Where the log of the last run that this daemon started begins. */
-  runLogStart: LogStart = { seq: 0, offset: 0 };
+  runLogStart: LogPlace = { seq: 0, offset: 0 };
   health: HealthMonitor | undefined;
   /** Resolves when the exit of the present (or last) run is recorded. Never rejects. */
   exited: Promise<void> = Promise.resolve();

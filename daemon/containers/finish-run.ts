@@ -1,5 +1,7 @@
 // The end of a run, however it came: the monitor's connection closes. Reads the exit record, stores the state, tells those who wait, clears
 // away what the run used, and decides what follows: removal, a restart, or nothing.
+
+import { beginNewFile } from '../logs/format/log-directory.ts';
 import { type ExitRecord, readExitRecord } from '../runtime/exit-record.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 import { wallClockNs } from '../state/event-log.ts';
@@ -9,7 +11,6 @@ import { publishContainerEvent } from './container-events.ts';
 import { endNetwork } from './container-network.ts';
 import { healthResult } from './health.ts';
 import { endedHealth } from './health-rules.ts';
-import { beginNewFile } from './log-files.ts';
 import { removeLocked } from './remove-container.ts';
 import { planRestart } from './restart-policy.ts';
 import { scheduleRestart } from './schedule-restart.ts';

@@ -2,10 +2,10 @@
 // signals, stdin, and the end, which is the end of the connection. The files that a monitor writes are read elsewhere.
 import type { Socket } from 'node:net';
 import { EngineError } from '../errors/engine-error.ts';
+import type { LogHold, LogPosition, LogWriter } from '../logs/reader/log-writer.ts';
 import {
   awaitStart,
   connectToMonitor,
-  type LogPosition,
   MAX_PAYLOAD_BYTES,
   type MemoryShortage,
   type MonitorConnection,
@@ -13,12 +13,6 @@ import {
   resizeMessage,
 } from './monitor-connection.ts';
 import type { Program } from './program.ts';
-
-/** Keeps log files from the given one on from being deleted by rotation; the container waits rather than lose them. */
-export interface LogHold {
-  moveTo(seq: number): void;
-  release(): void;
-}
 
 export interface StdinStream {
   /** Resolves when the monitor can take more: its pace is the container's. Rejects when the monitor is gone. */
@@ -29,7 +23,7 @@ export interface StdinStream {
 
 const NO_HOLD = 0xffffffff;
 
-export class MonitorClient {
+export class MonitorClient implements LogWriter {
   /** The container's first process, in the daemon's pid namespace. Reading it is safe while `ended` is pending. */
   readonly pid: number;
   /** Resolves when the monitor is gone: the exit record is then in place, unless the monitor was killed. */

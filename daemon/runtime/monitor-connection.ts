@@ -4,14 +4,9 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { EngineError } from '../errors/engine-error.ts';
+import type { LogPosition } from '../logs/reader/log-writer.ts';
 import { LaunchError } from './launch-error.ts';
 import type { Program } from './program.ts';
-
-export interface LogPosition {
-  readonly seq: number;
-  /** Bytes in that file. */
-  readonly size: number;
-}
 
 /** Of the control group, counted from the start of the run. */
 export interface MemoryShortage {

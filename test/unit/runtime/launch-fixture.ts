@@ -17,9 +17,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { openLogReader } from '../../../daemon/logs/reader/log-reader.ts';
 import { type ExitRecord, readExitRecord } from '../../../daemon/runtime/exit-record.ts';
 import { Launcher } from '../../../daemon/runtime/launcher.ts';
-import { openLogReader } from '../../../daemon/runtime/log-reader.ts';
 import type { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
 import type { Op } from '../../../daemon/runtime/program.ts';
 import { AT, CLONE, MS, OPEN_TREE } from '../../../native-bindings/constants.ts';

@@ -3,8 +3,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type LogReaderOptions, openLogReader } from '../../../daemon/logs/reader/log-reader.ts';
 import { readExitRecord } from '../../../daemon/runtime/exit-record.ts';
-import { type LogReaderOptions, openLogReader } from '../../../daemon/runtime/log-reader.ts';
 import { collect } from './collect.ts';
 import { LaunchFixture } from './launch-fixture.ts';
 

@@ -52,7 +52,7 @@ describe('stdin', () => {
     stdin.close({ endOfInput: true });
     await client.ended;
     const chunks: Buffer[] = [];
-    const { openLogReader } = await import('../../../daemon/runtime/log-reader.ts');
+    const { openLogReader } = await import('../../../daemon/logs/reader/log-reader.ts');
     for await (const { data } of openLogReader(fixture.logDir, {
       from: 'start',
       signal: new AbortController().signal,

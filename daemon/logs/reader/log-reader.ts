@@ -1,10 +1,10 @@
 // Reads a container's log at its own pace: from the start, the end or a place, by time, the last lines, and on while it grows.
 // However slow its consumer is, it holds one block in memory and the container goes on, unless `lossless` asks otherwise.
-import { LogBlocks, type LogPlace } from './log-blocks.ts';
-import { logEnd, logSequences } from './log-directory.ts';
-import type { LogChunk, LogRecord } from './log-record.ts';
+import { LogBlocks } from '../format/log-blocks.ts';
+import { type LogPlace, logEnd, logSequences } from '../format/log-directory.ts';
+import type { LogChunk, LogRecord } from '../format/log-record.ts';
 import { findTail } from './log-tail.ts';
-import type { LogHold, MonitorClient } from './monitor-client.ts';
+import type { LogHold, LogWriter } from './log-writer.ts';
 
 export interface LogReaderOptions {
   readonly from: 'start' | 'end' | LogPlace;
@@ -12,8 +12,8 @@ export interface LogReaderOptions {
   readonly tail?: number;
   readonly sinceNs?: bigint;
   readonly untilNs?: bigint;
-  /** Go on until this monitor ends. */
-  readonly follow?: MonitorClient;
+  /** Go on until this writer ends. */
+  readonly follow?: LogWriter;
   /** The container waits rather than have rotation delete what this reader has not read. Needs `follow`. */
   readonly lossless?: boolean;
   readonly signal: AbortSignal;

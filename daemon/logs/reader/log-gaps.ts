@@ -1,6 +1,7 @@
 // Where output was lost because the disk was full, a line says so: for readers of a log who are people. Chunks without bytes are only marks.
+
+import type { LogChunk } from '../format/log-record.ts';
 import type { LogReader } from './log-reader.ts';
-import type { LogChunk } from './log-record.ts';
 
 const gapLine = '[tsdocker: output is missing here: the disk was full]';
 const NEWLINE = 10;

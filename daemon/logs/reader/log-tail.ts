@@ -1,7 +1,7 @@
 // Where the last lines of a log begin. Reads from the newest file back, each one forwards: records have no way backwards.
 
-import { LogBlocks, type LogPlace } from './log-blocks.ts';
-import { logSequences } from './log-directory.ts';
+import { LogBlocks } from '../format/log-blocks.ts';
+import { type LogPlace, logSequences } from '../format/log-directory.ts';
 
 const NEWLINE = 10;
 

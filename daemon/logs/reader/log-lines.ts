@@ -1,7 +1,7 @@
 // Lines out of chunks: for timestamps and prefixes. A chunk is whatever was read at once; a line may span several of one stream.
 
+import type { LogChunk } from '../format/log-record.ts';
 import type { LogReader } from './log-reader.ts';
-import type { LogChunk } from './log-record.ts';
 
 export interface LogLine {
   readonly stream: 1 | 2;

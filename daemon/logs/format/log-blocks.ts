@@ -1,7 +1,7 @@
 // Walks the files of a log in order and reads them in large blocks of whole records. Knows rotation, not time, lines or streams.
 import { closeSync, fstatSync, read } from 'node:fs';
 import { promisify } from 'node:util';
-import { logSequences, openLogFile } from './log-directory.ts';
+import { type LogPlace, logSequences, openLogFile } from './log-directory.ts';
 import { decodeRecords, type LogRecord } from './log-record.ts';
 
 const readFd = promisify(read);
@@ -10,11 +10,6 @@ const readFd = promisify(read);
 const BLOCK_BYTES = 256 * 1024;
 /** A reader of an idle container needs no more. */
 const SMALL_BLOCK_BYTES = 4 * 1024;
-
-export interface LogPlace {
-  readonly seq: number;
-  readonly offset: number;
-}
 
 /** Valid until the next is asked for: its memory is used again. */
 export interface LogBlock {

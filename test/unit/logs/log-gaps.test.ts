@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { withGaps } from '../../../daemon/runtime/log-gaps.ts';
-import type { LogReader } from '../../../daemon/runtime/log-reader.ts';
-import type { LogChunk } from '../../../daemon/runtime/log-record.ts';
+import type { LogChunk } from '../../../daemon/logs/format/log-record.ts';
+import { withGaps } from '../../../daemon/logs/reader/log-gaps.ts';
+import type { LogReader } from '../../../daemon/logs/reader/log-reader.ts';
 
 const gap = '[tsdocker: output is missing here: the disk was full]';
 

@@ -2,10 +2,10 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { splitLines } from '../../../daemon/runtime/log-lines.ts';
-import { type LogReaderOptions, openLogReader } from '../../../daemon/runtime/log-reader.ts';
-import { decodeRecords } from '../../../daemon/runtime/log-record.ts';
-import { collect } from './collect.ts';
+import { decodeRecords } from '../../../daemon/logs/format/log-record.ts';
+import { splitLines } from '../../../daemon/logs/reader/log-lines.ts';
+import { type LogReaderOptions, openLogReader } from '../../../daemon/logs/reader/log-reader.ts';
+import { collect } from '../runtime/collect.ts';
 
 let dir: string;
 
