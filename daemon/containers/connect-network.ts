@@ -4,7 +4,7 @@ import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-
 import { EngineError } from '../errors/engine-error.ts';
 import { checkAgainstNetwork, type EndpointConfig, parseEndpoint } from '../networks/endpoint-config.ts';
 import type { NetworkEntry } from '../networks/network-entry.ts';
-import { networkModeOf } from '../networks/network-mode.ts';
+import { networkModeOf } from '../spec/network-mode.ts';
 import type { Container } from './container.ts';
 import { publishNetworkEvent } from './container-events.ts';
 import { linkRequests } from './links.ts';

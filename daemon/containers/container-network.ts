@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
 import { hostResolvers } from '../networks/managed-files.ts';
-import { networkModeOf } from '../networks/network-mode.ts';
-import { portRequests } from '../networks/port-requests.ts';
 import type { Attachment, Sandbox, SandboxOwner } from '../networks/sandbox.ts';
 import type { AdoptedSandbox } from '../networks/sandboxes.ts';
+import { networkModeOf } from '../spec/network-mode.ts';
+import { portRequests } from '../spec/port-requests.ts';
 import type { Container } from './container.ts';
 import { publishNetworkEvent } from './container-events.ts';
 import { linkRequests } from './links.ts';

@@ -4,8 +4,8 @@ import { crc32 } from 'node:zlib';
 import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import type { HostConfig } from '../docker-types/host-config.ts';
 import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
-import { networkOfMode, parseNetworkMode } from '../networks/network-mode.ts';
-import type { ResolvedMount } from '../runtime/container-input.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
+import { networkOfMode, parseNetworkMode } from '../spec/network-mode.ts';
 import type { HealthState } from './health-rules.ts';
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';

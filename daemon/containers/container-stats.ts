@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { ContainerStatsResponse, CpuStats, NetworkStats } from '../docker-types/stats.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { networkModeOf } from '../networks/network-mode.ts';
+import { networkModeOf } from '../spec/network-mode.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';

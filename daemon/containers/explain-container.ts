@@ -7,11 +7,12 @@ import type { ContainerCreateRequest } from '../docker-types/container-actions.t
 import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import type { HostConfig } from '../docker-types/host-config.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
-import type { ResolvedMount, ResolvedUser } from '../runtime/container-input.ts';
+import type { ResolvedUser } from '../runtime/container-input.ts';
 import { planContainerProgram } from '../runtime/container-program.ts';
 import { resolveDevices } from '../runtime/devices.ts';
 import { explain } from '../runtime/explain.ts';
 import { resolveUser } from '../runtime/user-database.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
 import { plannedCgroupPath } from './cgroup-path.ts';
 import { explainNetwork } from './explain-network.ts';
 import { networkDonor, planNamespaces, sharedNames } from './join-namespaces.ts';

@@ -2,9 +2,9 @@
 import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import type { HostConfig } from '../docker-types/host-config.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
-import { networkModeOf } from '../networks/network-mode.ts';
 import { type NetworkRecord, poolOf, prefixOf } from '../networks/network-record.ts';
-import { portRequests } from '../networks/port-requests.ts';
+import { networkModeOf } from '../spec/network-mode.ts';
+import { portRequests } from '../spec/port-requests.ts';
 import { findNetwork } from './plan-endpoints.ts';
 import type { Services } from './services.ts';
 

@@ -1,6 +1,6 @@
 // GET /containers/{id}/json: a container as Docker shows it.
 import type { ContainerInspectResponse, MountPoint } from '../docker-types/container.ts';
-import type { ResolvedMount } from '../runtime/container-input.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
 import { wireHealth } from './health.ts';

@@ -1,8 +1,8 @@
 // Which namespaces a container gets of its own and which it shares, with whom: HostConfig's modes, resolved at the time of the start.
 import { EngineError } from '../errors/engine-error.ts';
-import { networkModeOf } from '../networks/network-mode.ts';
 import type { NamespacePlan } from '../runtime/container-input.ts';
 import { type NamespaceMode, parseNamespaceModes } from '../runtime/namespaces.ts';
+import { networkModeOf } from '../spec/network-mode.ts';
 import type { Container } from './container.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { ContainerStore } from './container-store.ts';

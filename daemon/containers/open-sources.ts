@@ -1,7 +1,7 @@
 // The mounts of a container that are the engine's own things, volumes and images, as detached mounts for a start or a look inside.
 import { AT, MOUNT_ATTR } from '../../native-bindings/constants.ts';
 import { mountSetattr } from '../../native-bindings/mount-api.ts';
-import type { ResolvedMount } from '../runtime/container-input.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
 import { HeldMount } from '../volumes/held-mount.ts';
 import type { Services } from './services.ts';
 

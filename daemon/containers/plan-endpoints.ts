@@ -12,9 +12,9 @@ import {
   parseMac,
 } from '../networks/endpoint-config.ts';
 import type { NetworkEntry } from '../networks/network-entry.ts';
-import { type NetworkMode, networkOfMode, parseNetworkMode } from '../networks/network-mode.ts';
 import type { NetworkRegistry } from '../networks/network-registry.ts';
-import { portRequests } from '../networks/port-requests.ts';
+import { type NetworkMode, networkOfMode, parseNetworkMode } from '../spec/network-mode.ts';
+import { portRequests } from '../spec/port-requests.ts';
 
 /** A container is on so many networks at the most; each has an interface. */
 const networksLimit = 128;

@@ -2,9 +2,9 @@
 import { fstatSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
 import type { MountPoint } from '../images/image-service.ts';
-import type { ResolvedMount } from '../runtime/container-input.ts';
 import { isInDev, resolveDevices } from '../runtime/devices.ts';
 import { mountPoints } from '../runtime/mounts.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
 import type { VolumeClaim } from '../volumes/volume-service.ts';
 import { openSource } from './open-sources.ts';
 import type { PlannedContainer } from './plan-container.ts';

@@ -1,8 +1,8 @@
 // --volumes-from: the mounts of other containers, for one that is being made.
 import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from '../runtime/container-input.ts';
-import { parseVolumesFrom } from '../runtime/parse-bind.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
+import { parseVolumesFrom } from '../spec/parse-bind.ts';
 import type { ContainerStore } from './container-store.ts';
 
 /**

@@ -1,8 +1,10 @@
 // What one running container has of the network, in memory. Changed only by Sandboxes, inside the container's lock.
+
+import type { PortRequest } from '../spec/ports.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { interfaceNameOf } from './endpoint-config.ts';
 import { type Connection, portConnection } from './gateways.ts';
-import type { PortRequest, PublishedPort } from './kernel/published-port.ts';
+import type { PublishedPort } from './kernel/published-port.ts';
 import type { ResolverSettings } from './name-directory.ts';
 import type { EndpointOwner, NetworkEntry } from './network-entry.ts';
 import { isPredefined } from './network-record.ts';

@@ -1,6 +1,7 @@
 // From a container's record to its OCI runtime spec: what the container is, in plain JSON. Pure, except that --device and --privileged
 // read the host's /dev. Nothing here decides in which order or with which calls it is made.
 import { EngineError } from '../errors/engine-error.ts';
+import { securityOptions } from '../spec/security-options.ts';
 import { capabilitySets, effectiveCapabilities } from './capabilities.ts';
 import type { SpecInput } from './container-input.ts';
 import { DEFAULT_DEVICES, hostDevices, resolveDevices } from './devices.ts';
@@ -10,7 +11,6 @@ import { specNamespaces } from './namespaces.ts';
 import type { OciDevice, OciProcess, OciSeccomp, OciSpec } from './oci-spec.ts';
 import { resolveUlimits } from './rlimits.ts';
 import { DEFAULT_PROFILE, resolveProfile } from './seccomp-profile.ts';
-import { securityOptions } from './security-options.ts';
 import { specMounts } from './spec-mounts.ts';
 import { resolveSysctls } from './sysctls.ts';
 

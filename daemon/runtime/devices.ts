@@ -4,7 +4,7 @@ import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import path from 'node:path';
 import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from './container-input.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
 import type { OciDevice } from './oci-spec.ts';
 
 /** A device of --device, with what the filter allows: some of r, w and m. */

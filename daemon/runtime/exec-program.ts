@@ -5,6 +5,7 @@ import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { pidfdOpen } from '../../native-bindings/process.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { securityOptions } from '../spec/security-options.ts';
 import { specSeccomp } from './build-spec.ts';
 import { capabilityNames, capabilitySets, effectiveCapabilities } from './capabilities.ts';
 import { compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
@@ -17,7 +18,6 @@ import type { Program } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
 import type { ProcessHandles } from './program-handles.ts';
 import { resolveUlimits } from './rlimits.ts';
-import { securityOptions } from './security-options.ts';
 
 export interface ExecHandles extends ProcessHandles {
   /** Of the container's first process. */

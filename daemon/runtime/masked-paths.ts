@@ -2,7 +2,7 @@
 // is covered by a null device of the container's own, a masked directory by an empty read-only tmpfs.
 import { readdirSync, statSync } from 'node:fs';
 import type { HostConfig } from '../docker-types/host-config.ts';
-import { securityOptions } from './security-options.ts';
+import { securityOptions } from '../spec/security-options.ts';
 
 export const DEFAULT_MASKED_PATHS: readonly string[] = [
   '/proc/acpi',

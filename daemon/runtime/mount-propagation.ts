@@ -1,7 +1,7 @@
 // `shared` and `slave` only mean something below a mount of the host that is shared: /proc/self/mountinfo says which are.
 import { readFileSync, realpathSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from './container-input.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
 
 /** Throws Docker's 'not a shared mount' when the source's mount does not pass events on. */
 export function checkPropagation(mount: ResolvedMount): void {

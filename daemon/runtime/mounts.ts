@@ -4,11 +4,12 @@ import { mkdirSync } from 'node:fs';
 import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ManagedFiles, ResolvedMount } from './container-input.ts';
-import { checkTarget } from './mount-target.ts';
-import { tmpfsMount, volumeMount } from './new-mount.ts';
-import { parseBind } from './parse-bind.ts';
-import { parseMount, statOf } from './parse-mount.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
+import { checkTarget } from '../spec/mount-target.ts';
+import { tmpfsMount, volumeMount } from '../spec/new-mount.ts';
+import { parseBind } from '../spec/parse-bind.ts';
+import { parseMount, statOf } from '../spec/parse-mount.ts';
+import type { ManagedFiles } from './container-input.ts';
 
 const MAX_MOUNTS = 400;
 

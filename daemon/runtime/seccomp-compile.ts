@@ -9,8 +9,8 @@ import {
   SeccompFilter,
 } from '../../native-bindings/seccomp.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { SECCOMP_FLAGS } from '../spec/seccomp-parse.ts';
 import type { OciSeccomp, OciSeccompRule } from './oci-spec.ts';
-import { SECCOMP_FLAGS } from './seccomp-parse.ts';
 import { type LateCall, RECENT_SYSCALLS, seccompPrologue, URETPROBE } from './seccomp-prologue.ts';
 
 const EPERM = 1;

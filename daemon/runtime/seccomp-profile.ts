@@ -1,33 +1,7 @@
 // Docker's default seccomp profile as data, in the form that `--security-opt seccomp=FILE` also has, and its resolution for one
 // container: which rules apply depends on its capabilities, the architecture and the kernel. Pure; compiling is seccomp-compile.ts.
+import type { ProfileCondition, ProfileRule, SeccompProfile } from '../spec/seccomp-rules.ts';
 import type { OciSeccomp, OciSeccompArg, OciSeccompRule } from './oci-spec.ts';
-
-export interface ProfileCondition {
-  /** CAP_ names: includes need all of them, excludes any of them. */
-  caps?: readonly string[] | null;
-  /** Docker's names: amd64, x86, x32, arm, arm64 … */
-  arches?: readonly string[] | null;
-  /** "4.8" */
-  minKernel?: string | null;
-}
-
-export interface ProfileRule {
-  names: readonly string[];
-  action: string;
-  errnoRet?: number;
-  args?: readonly OciSeccompArg[];
-  includes?: ProfileCondition;
-  excludes?: ProfileCondition;
-}
-
-export interface SeccompProfile {
-  defaultAction: string;
-  defaultErrnoRet?: number;
-  /** Each architecture with those that its processors run as well (SCMP_ARCH_ names). */
-  architectures: readonly { architecture: string; subArchitectures: readonly string[] }[];
-  flags?: readonly string[];
-  syscalls: readonly ProfileRule[];
-}
 
 export interface ProfileContext {
   /** CAP_ names that the container holds. */

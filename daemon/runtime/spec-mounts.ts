@@ -1,9 +1,10 @@
 // The spec's list of mounts, in the order in which they are made: the standard ones, then the engine's files and the user's, parents first, so
 // that a volume on /etc has the engine's files on it. A mount of the user's replaces one of ours of the same target, and on /dev, /proc and
 // /sys all that would lie below it.
-import type { ResolvedMount, SpecInput } from './container-input.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
+import { securityOptions } from '../spec/security-options.ts';
+import type { SpecInput } from './container-input.ts';
 import type { OciMount } from './oci-spec.ts';
-import { securityOptions } from './security-options.ts';
 
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 /** Stay writable on a read-only root. */

@@ -3,14 +3,14 @@
 import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { ResolvedMount } from '../spec/mount.ts';
+import { securityOptions } from '../spec/security-options.ts';
 import { effectiveCapabilities } from './capabilities.ts';
-import type { ResolvedMount } from './container-input.ts';
 import { deviceWarnings, type ResolvedDevice, resolveDevices } from './devices.ts';
 import type { HostFacts } from './host-facts.ts';
 import { parseMounts } from './mounts.ts';
 import { type NamespaceModes, parseNamespaceModes } from './namespaces.ts';
 import { resolveUlimits } from './rlimits.ts';
-import { securityOptions } from './security-options.ts';
 import { resolveSysctls } from './sysctls.ts';
 
 export interface ValidatedHostConfig {

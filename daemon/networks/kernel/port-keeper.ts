@@ -16,8 +16,9 @@ import {
 } from '../../../native-bindings/sockets.ts';
 import { socketPair } from '../../../native-bindings/spawn.ts';
 import { EngineError } from '../../errors/engine-error.ts';
+import type { PortProtocol } from '../../spec/ports.ts';
 import { addressText, familyOf } from './address-messages.ts';
-import type { PortProtocol, PublishedPort } from './published-port.ts';
+import type { PublishedPort } from './published-port.ts';
 import type { StartMode } from './start-mode.ts';
 import { endUnreachableKeepers } from './unreachable-keepers.ts';
 

@@ -14,9 +14,10 @@ import {
   SOL,
   setSocketOption,
 } from '../../../native-bindings/sockets.ts';
+import type { PortProtocol, PortRequest } from '../../spec/ports.ts';
 import { familyOf } from './address-messages.ts';
 import { addressAndPort, isSamePort, type PortTarget, portTargets, programmingError } from './plan-ports.ts';
-import type { PortProtocol, PortRequest, PublishedPort, PublishRequest } from './published-port.ts';
+import type { PublishedPort, PublishRequest } from './published-port.ts';
 
 export interface BoundPort extends Disposable {
   port: PublishedPort;

@@ -1,15 +1,5 @@
 // A host port that leads to a container's port: what is asked, and what is bound.
-
-export type PortProtocol = 'tcp' | 'udp' | 'sctp';
-
-export interface PortRequest {
-  protocol: PortProtocol;
-  containerPort: number;
-  /** "" is all addresses of the host: 0.0.0.0 and [::]. */
-  hostIp: string;
-  /** First and last that may be taken, both the same for one port; undefined is any port of the kernel's choice. */
-  hostPorts?: { first: number; last: number };
-}
+import type { PortProtocol, PortRequest } from '../../spec/ports.ts';
 
 export interface PublishRequest {
   containerId: string;

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { compileBody } from '../../../daemon/docker-api/body-schema.ts';
 import { CommitBody, CreateBody, ExecBody, UpdateBody } from '../../../daemon/docker-api/schemas.ts';
-import { exposedPorts } from '../../../daemon/networks/port-requests.ts';
+import { exposedPorts } from '../../../daemon/spec/port-requests.ts';
 
 const decode = compileBody(CreateBody);
 const json = (text: string) => decode(JSON.parse(text));

@@ -7,7 +7,7 @@ import {
   parseExtraHost,
   resolvConf,
 } from '../../../daemon/networks/managed-files.ts';
-import { parseNetworkMode } from '../../../daemon/networks/network-mode.ts';
+import { parseNetworkMode } from '../../../daemon/spec/network-mode.ts';
 
 const none = { servers: [], search: [], options: [] };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exposedPorts, portRequests } from '../../../daemon/networks/port-requests.ts';
+import { exposedPorts, portRequests } from '../../../daemon/spec/port-requests.ts';
 
 const bindings = (asked: Record<string, { HostIp?: string; HostPort?: string }[] | null>) =>
   portRequests({ exposed: null, bindings: asked, publishAll: false });

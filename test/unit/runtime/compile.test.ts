@@ -5,13 +5,14 @@ import type { ResolvedConfig } from '../../../daemon/docker-types/container-conf
 import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import { buildSpec } from '../../../daemon/runtime/build-spec.ts';
 import { compileProgram } from '../../../daemon/runtime/compile-container.ts';
-import type { NamespacePlan, ResolvedMount, SpecInput } from '../../../daemon/runtime/container-input.ts';
+import type { NamespacePlan, SpecInput } from '../../../daemon/runtime/container-input.ts';
 import { compileExec } from '../../../daemon/runtime/exec-program.ts';
 import type { HostFacts } from '../../../daemon/runtime/host-facts.ts';
 import { parseMounts } from '../../../daemon/runtime/mounts.ts';
 import type { OciSpec } from '../../../daemon/runtime/oci-spec.ts';
 import { encodeProgram, type Program } from '../../../daemon/runtime/program.ts';
 import type { ContainerHandles } from '../../../daemon/runtime/program-handles.ts';
+import type { ResolvedMount } from '../../../daemon/spec/mount.ts';
 import { disassemble } from './disassemble.ts';
 
 const CAPABILITIES = (1n << 41n) - 1n;

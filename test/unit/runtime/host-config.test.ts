@@ -8,9 +8,9 @@ import { type HostFacts, parseLimits } from '../../../daemon/runtime/host-facts.
 import { systemPaths } from '../../../daemon/runtime/masked-paths.ts';
 import { parseNamespaceModes } from '../../../daemon/runtime/namespaces.ts';
 import { resolveUlimits } from '../../../daemon/runtime/rlimits.ts';
-import { securityOptions } from '../../../daemon/runtime/security-options.ts';
 import { resolveSysctls, sysctlPath } from '../../../daemon/runtime/sysctls.ts';
 import { validateHostConfig } from '../../../daemon/runtime/validate-host-config.ts';
+import { securityOptions } from '../../../daemon/spec/security-options.ts';
 
 const ALL = (1n << 41n) - 1n;
 const RESOURCE = 1n << 24n;

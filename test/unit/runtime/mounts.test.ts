@@ -4,9 +4,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
 import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
-import type { ResolvedMount } from '../../../daemon/runtime/container-input.ts';
 import { createMissingSources, mountPoints, parseMounts } from '../../../daemon/runtime/mounts.ts';
-import { parseVolumesFrom } from '../../../daemon/runtime/parse-bind.ts';
+import type { ResolvedMount } from '../../../daemon/spec/mount.ts';
+import { parseVolumesFrom } from '../../../daemon/spec/parse-bind.ts';
 
 let dir = '';
 beforeAll(() => {

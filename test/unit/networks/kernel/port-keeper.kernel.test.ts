@@ -12,9 +12,9 @@ import { pipeline } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PortKeeper } from '../../../../daemon/networks/kernel/port-keeper.ts';
 import { type BoundPort, bindAgain } from '../../../../daemon/networks/kernel/port-sockets.ts';
-import type { PortProtocol } from '../../../../daemon/networks/kernel/published-port.ts';
 import type { StartMode } from '../../../../daemon/networks/kernel/start-mode.ts';
 import { Launcher } from '../../../../daemon/runtime/launcher.ts';
+import type { PortProtocol } from '../../../../daemon/spec/ports.ts';
 import { setrlimit } from '../../../../native-bindings/process.ts';
 
 const isRoot = process.getuid?.() === 0;

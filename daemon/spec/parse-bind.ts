@@ -1,6 +1,6 @@
 // `SOURCE:TARGET[:MODE]` of -v: a host path, or the name of a volume.
 import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from './container-input.ts';
+import type { ResolvedMount } from './mount.ts';
 import { parseBindMode } from './mount-modes.ts';
 import { checkTarget } from './mount-target.ts';
 import { bindMount, volumeMount } from './new-mount.ts';

@@ -3,7 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ProfileRule, SeccompProfile } from './seccomp-profile.ts';
+import type { ProfileRule, SeccompProfile } from './seccomp-rules.ts';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;
 const MAX_RULES = 4096;

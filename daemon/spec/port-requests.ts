@@ -1,7 +1,7 @@
 // Published ports out of what a container says: HostConfig.PortBindings, PublishAllPorts, ExposedPorts.
+import { isIP } from 'node:net';
 import { EngineError } from '../errors/engine-error.ts';
-import { parseAddress } from './ip-address.ts';
-import type { PortProtocol, PortRequest } from './kernel/published-port.ts';
+import type { PortProtocol, PortRequest } from './ports.ts';
 
 export interface PortWishes {
   exposed: Readonly<Record<string, unknown>> | null | undefined;
@@ -134,9 +134,10 @@ function parseNumbers(text: string): { first: number; last: number } {
 
 function checkHostIp(text: string): string {
   if (text === '') return '';
-  const address = parseAddress(text.replace(/^\[(.*)\]$/, '$1'));
-  if (address === undefined) throw new EngineError('invalid', `invalid IP address: ${text}`);
-  return text.replace(/^\[(.*)\]$/, '$1');
+  const address = text.replace(/^\[(.*)\]$/, '$1');
+  // A zone is not the host's to give to everybody.
+  if (isIP(address) === 0 || address.includes('%')) throw new EngineError('invalid', `invalid IP address: ${text}`);
+  return address;
 }
 
 function invalidPort(text: string): EngineError {

@@ -1,5 +1,5 @@
 // ResolvedMount of each type, with what is the same for all of one type.
-import type { Propagation, ResolvedMount, VolumeSource } from './container-input.ts';
+import type { Propagation, ResolvedMount, VolumeSource } from './mount.ts';
 import { tmpfsOptions } from './mount-modes.ts';
 import { checkLength, cleanPath } from './mount-target.ts';
 

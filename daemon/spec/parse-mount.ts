@@ -2,7 +2,7 @@
 import { type Stats, statSync } from 'node:fs';
 import type { Mount } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from './container-input.ts';
+import type { ResolvedMount } from './mount.ts';
 import { isPropagation } from './mount-modes.ts';
 import { checkTarget, isLocalPath } from './mount-target.ts';
 import { bindMount, imageMount, tmpfsMount, volumeMount } from './new-mount.ts';

@@ -2,7 +2,7 @@
 import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { parseSeccompProfile } from './seccomp-parse.ts';
-import type { SeccompProfile } from './seccomp-profile.ts';
+import type { SeccompProfile } from './seccomp-rules.ts';
 
 export interface SecurityOptions {
   noNewPrivileges: boolean;

@@ -1,0 +1,37 @@
+// A seccomp profile in Docker's form: rules with conditions, which are resolved for one container at its start. Types only.
+
+/** A comparison with one argument of a system call, as libseccomp has it. */
+export interface SeccompArgument {
+  index: number;
+  value: number;
+  valueTwo?: number;
+  /** SCMP_CMP_… */
+  op: string;
+}
+
+export interface ProfileCondition {
+  /** CAP_ names: includes need all of them, excludes any of them. */
+  caps?: readonly string[] | null;
+  /** Docker's names: amd64, x86, x32, arm, arm64 … */
+  arches?: readonly string[] | null;
+  /** "4.8" */
+  minKernel?: string | null;
+}
+
+export interface ProfileRule {
+  names: readonly string[];
+  action: string;
+  errnoRet?: number;
+  args?: readonly SeccompArgument[];
+  includes?: ProfileCondition;
+  excludes?: ProfileCondition;
+}
+
+export interface SeccompProfile {
+  defaultAction: string;
+  defaultErrnoRet?: number;
+  /** Each architecture with those that its processors run as well (SCMP_ARCH_ names). */
+  architectures: readonly { architecture: string; subArchitectures: readonly string[] }[];
+  flags?: readonly string[];
+  syscalls: readonly ProfileRule[];
+}
