@@ -1,9 +1,10 @@
 // Sockets that node cannot make: netlink, sockets of another network namespace (made inside `inNetworkNamespace`), and listening sockets that
 // are handed to another process. Every fd that is returned is close-on-exec and belongs to the caller.
 import { isIP } from 'node:net';
-import { addressOf, keepAlive } from './call.ts';
+import { addressOf, keepAlive, nativeFunction } from './call.ts';
 import { ERRNO } from './errno.ts';
 import { syscall, systemError, trySyscall } from './libc.ts';
+import { openLibrary } from './load.ts';
 
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
 export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, SEQPACKET: 5, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
@@ -14,6 +15,7 @@ export const IPV6_V6ONLY = 26;
 export const NETLINK = { ROUTE: 0, NETFILTER: 12, CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 } as const;
 export const MSG = { PEEK: 2, TRUNC: 0x20, DONTWAIT: 0x40, NOSIGNAL: 0x4000 } as const;
 
+const inetPton = nativeFunction(openLibrary(null), 'inet_pton');
 const SCM_RIGHTS = 1;
 const SIOCGIFINDEX = 0x8933;
 const SIOCOUTQ = 0x5411;
@@ -192,34 +194,15 @@ function encodeUnixAddress(path: string): Buffer {
 function encodeSocketAddress({ address, port }: SocketAddress): Buffer {
   const [text = '', scope = ''] = address.split('%');
   const family = isIP(text);
-  const bytes = addressBytes(text);
   const sockaddr = Buffer.alloc(family === 6 ? SOCKADDR_BYTES : 16);
   sockaddr.writeUInt16LE(family === 6 ? AF.INET6 : AF.INET, 0);
   sockaddr.writeUInt16BE(port, 2);
-  bytes.copy(sockaddr, family === 6 ? 8 : 4);
+  const into = sockaddr.subarray(family === 6 ? 8 : 4);
+  if ((inetPton([sockaddr.readUInt16LE(0), text, into]) | 0) !== 1) {
+    throw new TypeError(`${JSON.stringify(text)} is no IP address`);
+  }
   if (family === 6 && scope !== '') sockaddr.writeUInt32LE(Number(scope), 24);
   return sockaddr;
-}
-
-/** The 4 or 16 bytes of an address, in network order. Throws TypeError when the text is none. */
-export function addressBytes(text: string): Buffer {
-  const family = isIP(text);
-  if (family === 4) return Buffer.from(text.split('.').map(Number));
-  if (family !== 6 || text.includes('%')) throw new TypeError(`${JSON.stringify(text)} is no IP address`);
-  const [head = '', tail] = text.split('::');
-  const front = groupsOf(head);
-  const back = tail === undefined ? [] : groupsOf(tail);
-  const middle = new Array<number>(16 - front.length - back.length).fill(0);
-  return Buffer.from([...front, ...middle, ...back]);
-}
-
-function groupsOf(text: string): number[] {
-  if (text === '') return [];
-  return text.split(':').flatMap((group) => {
-    if (group.includes('.')) return group.split('.').map(Number);
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
 }
 
 /** Of a unix socket: more than 0 while the peer has not read all that was written to it (unix(7), SIOCOUTQ). */

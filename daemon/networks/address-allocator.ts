@@ -1,6 +1,6 @@
 // Which addresses of one subnet are taken: the first free one of the range, or the one that is asked for. In memory; what is stored is
 // stored by whoever holds an address, and claimed again at the daemon's start.
-import { contains, type IpAddress, lastOf, type Subnet } from './ip-address.ts';
+import { contains, type IpAddress, lastOf, type Subnet } from '../protocols/addresses/ip-address.ts';
 
 export class AddressAllocator {
   readonly subnet: Subnet;

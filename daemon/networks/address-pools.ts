@@ -2,7 +2,7 @@
 // addresses (RFC 4193) for IPv6. A subnet that the host has a route to is passed over.
 import { createHash } from 'node:crypto';
 import { EngineError } from '../errors/engine-error.ts';
-import { overlaps, parseSubnet, type Subnet, sizeOf, subnetOf } from './ip-address.ts';
+import { overlaps, parseSubnet, type Subnet, sizeOf, subnetOf } from '../protocols/addresses/ip-address.ts';
 
 export interface AddressPool {
   base: Subnet;

@@ -1,8 +1,9 @@
 // Who sees which names: answers out of the networks' own tables, so that every change is seen at once. Only user-defined networks have
 // names.
+
+import { contains, formatAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Connection } from './gateways.ts';
-import { contains, formatAddress, parseAddress, parseSubnet } from './ip-address.ts';
 import type { NameAddresses, NameDirectory } from './name-directory.ts';
 import type { NetworkEntry } from './network-entry.ts';
 import { isPredefined } from './network-record.ts';

@@ -2,8 +2,8 @@
 // the container runs is an Endpoint.
 import type { EndpointRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { contains, formatAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
 import { checkInterfaceName } from './bridge-options.ts';
-import { contains, formatAddress, parseAddress, parseSubnet } from './ip-address.ts';
 import { isPredefined, type NetworkRecord, poolOf } from './network-record.ts';
 
 export interface EndpointConfig {

@@ -1,6 +1,6 @@
 // The connection of a running container to one network: the interface and addresses that it has.
 import { randomBytes } from 'node:crypto';
-import { type IpAddress, parseAddress } from './ip-address.ts';
+import { type IpAddress, parseAddress } from '../protocols/addresses/ip-address.ts';
 
 /** Plain data, stored while the container runs. */
 export interface EndpointState {

@@ -1,8 +1,8 @@
 // The networks that are always there: host, none, and the default bridge as the daemon's options shape it.
 import { EngineError } from '../errors/engine-error.ts';
+import { formatAddress, overlaps, parseAddress, parseSubnet, subnetOf } from '../protocols/addresses/ip-address.ts';
 import { chooseSubnet } from './address-pools.ts';
 import { checkInterfaceName, checkIpv6Mtu } from './bridge-options.ts';
-import { formatAddress, overlaps, parseAddress, parseSubnet, subnetOf } from './ip-address.ts';
 import type { BridgeSettings, IpamConfig, NetworkPool, NetworkRecord } from './network-record.ts';
 import { planAskedPool, type Surroundings } from './plan-network.ts';
 

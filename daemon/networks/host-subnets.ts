@@ -1,5 +1,5 @@
 // The host's routes as subnets that pools stay clear of.
-import { parseSubnet, type Subnet } from './ip-address.ts';
+import { parseSubnet, type Subnet } from '../protocols/addresses/ip-address.ts';
 import type { HostRoute } from './kernel/network-kernel.ts';
 
 /** Routes over `own` interfaces are the engine's; half the address space is a default route in disguise (VPNs make such). */

@@ -2,10 +2,10 @@
 // before anything is asked of the kernel, so that two starts at the same time cannot get one address.
 import { randomBytes } from 'node:crypto';
 import { EngineError } from '../errors/engine-error.ts';
+import { formatAddress, type IpAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
 import { AddressAllocator } from './address-allocator.ts';
 import { dnsNames, type Endpoint, type EndpointState, makeMac } from './endpoint.ts';
 import { checkAgainstNetwork, type EndpointConfig, endpointSysctls, parseLink } from './endpoint-config.ts';
-import { formatAddress, type IpAddress, parseAddress, parseSubnet } from './ip-address.ts';
 import { type NetworkPool, type NetworkRecord, poolOf } from './network-record.ts';
 
 /** Who connects. */

@@ -2,8 +2,8 @@
 // networks of one name impossible; memory follows it.
 import { createHash } from 'node:crypto';
 import { EngineError } from '../errors/engine-error.ts';
+import { parseSubnet, type Subnet } from '../protocols/addresses/ip-address.ts';
 import { type Database, isUniqueViolation } from '../state/database.ts';
-import { parseSubnet, type Subnet } from './ip-address.ts';
 import { NetworkEntry } from './network-entry.ts';
 import type { NetworkRecord } from './network-record.ts';
 

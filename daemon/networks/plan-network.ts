@@ -2,8 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import type { NetworkCreateRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { type AddressPool, chooseSubnet } from './address-pools.ts';
-import { checkIpv6Mtu, parseBridgeOptions } from './bridge-options.ts';
 import {
   contains,
   formatAddress,
@@ -14,7 +12,9 @@ import {
   parseAddress,
   parseSubnet,
   type Subnet,
-} from './ip-address.ts';
+} from '../protocols/addresses/ip-address.ts';
+import { type AddressPool, chooseSubnet } from './address-pools.ts';
+import { checkIpv6Mtu, parseBridgeOptions } from './bridge-options.ts';
 import { type IpamConfig, type NetworkPool, type NetworkRecord, predefined } from './network-record.ts';
 
 /** What is there already. */

@@ -4,8 +4,8 @@ import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dg
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { createServer, type Server, type Socket as TcpSocket } from 'node:net';
+import { fitDatagram, type Query, RCODE, readQuery, writeReply } from '../../protocols/dns/message.ts';
 import { firstMessage, type Transport, withLength } from './exchange.ts';
-import { fitDatagram, type Query, RCODE, readQuery, writeReply } from './message.ts';
 import type { ResolverSockets } from './resolver-sockets.ts';
 
 /** A query is a question and an OPT record: more is no query. */

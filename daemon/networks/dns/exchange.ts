@@ -2,7 +2,7 @@
 // from elsewhere has to guess both, and the question. Sockets come from the caller: they belong to the host's or a container's namespace.
 import type { Socket as UdpSocket } from 'node:dgram';
 import type { Socket as TcpSocket } from 'node:net';
-import { answersQuery } from './message.ts';
+import { answersQuery } from '../../protocols/dns/message.ts';
 
 export type Transport = 'udp' | 'tcp';
 

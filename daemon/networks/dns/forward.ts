@@ -1,6 +1,7 @@
 // Questions that the engine has no answer to: they go to the resolvers outside in their order, as the bytes that the client sent.
+
+import { asUpstreamQuery, forClient, type Query, RCODE, responseCode } from '../../protocols/dns/message.ts';
 import { type Asked, askOverTcp, askOverUdp, DNS_PORT, type Transport } from './exchange.ts';
-import { asUpstreamQuery, forClient, type Query, RCODE, responseCode } from './message.ts';
 import type { OutsideSockets } from './outside-sockets.ts';
 
 /** resolv.conf(5) knows three as well. */

@@ -1,11 +1,11 @@
 // Resolvers for all containers: begins and ends them, and bounds what they cost together.
 import { randomInt } from 'node:crypto';
 import { closeSync, fstatSync, openSync } from 'node:fs';
+import type { Query } from '../../protocols/dns/message.ts';
 import type { NameDirectory, ResolverSettings, Resolvers, SandboxNamespace } from '../name-directory.ts';
 import { ContainerResolver, noAnswer } from './container-resolver.ts';
 import type { Transport } from './exchange.ts';
 import { forwardQuery } from './forward.ts';
-import type { Query } from './message.ts';
 import { hostSockets, socketsIn } from './outside-sockets.ts';
 import { resolveQuery } from './resolve-query.ts';
 import { openResolverSockets, RESOLVER_ADDRESS } from './resolver-sockets.ts';

@@ -1,9 +1,9 @@
 // The rules in a container's namespace that make 127.0.0.11:53 reach the engine's sockets, which are on ports that the kernel chose: so port
 // 53 stays free for a name server in the container. Ports are rewritten packet by packet; tracking connections, as a redirection by NAT
 // does, would cost all traffic of the container. Pure.
-import { be16, NLM_F, numberMessage } from '../kernel/netlink-message.ts';
-import * as nft from '../kernel/nft-expressions.ts';
-import { deleteTable, HOOK, newChain, newRule, newTable, transaction } from '../kernel/nft-messages.ts';
+import { be16, NLM_F, numberMessage } from '../../protocols/netlink/netlink-message.ts';
+import * as nft from '../../protocols/nftables/nft-expressions.ts';
+import { deleteTable, HOOK, newChain, newRule, newTable, transaction } from '../../protocols/nftables/nft-messages.ts';
 
 const TABLE = 'tsdocker-dns';
 const PROTOCOL = { udp: { number: 17, checksumAt: 6 }, tcp: { number: 6, checksumAt: 16 } } as const;

@@ -1,8 +1,9 @@
 // What the engine itself knows of a question, decided without sockets: names and addresses of a container's neighbours. The rest goes to
 // resolvers outside. A known name is answered whatever is asked of it: names of containers are nobody's business outside.
+
+import { type Answer, type Query, RCODE, TYPE, writeReply } from '../../protocols/dns/message.ts';
+import { addressOfReverseName } from '../../protocols/dns/names.ts';
 import type { NameDirectory } from '../name-directory.ts';
-import { type Answer, type Query, RCODE, TYPE, writeReply } from './message.ts';
-import { addressOfReverseName } from './names.ts';
 
 /** As Docker's server says. Names change at any time; clients that cache for ten minutes do so with Docker, too. */
 const TTL_SECONDS = 600;

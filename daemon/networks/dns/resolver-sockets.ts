@@ -5,7 +5,6 @@ import { isErrno } from '../../../native-bindings/errno.ts';
 import { inNetworkNamespace } from '../../../native-bindings/namespaces.ts';
 import {
   AF,
-  addressBytes,
   bindSocket,
   boundPort,
   IPPROTO,
@@ -14,6 +13,7 @@ import {
   SOCK,
   setSocketOption,
 } from '../../../native-bindings/sockets.ts';
+import { addressBytes } from '../../protocols/addresses/address-bytes.ts';
 import { NetlinkSocket } from '../kernel/netlink-socket.ts';
 import { DNS_PORT } from './exchange.ts';
 import { type RedirectRequest, redirectTransaction } from './redirect-rules.ts';

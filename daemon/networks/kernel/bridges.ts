@@ -2,9 +2,17 @@
 
 import { isErrno } from '../../../native-bindings/errno.ts';
 import { EngineError } from '../../errors/engine-error.ts';
-import { addAddress, listAddresses, parseAddress, removeAddress } from './address-messages.ts';
+import { addAddress, listAddresses, parseAddress, removeAddress } from '../../protocols/netlink/address-messages.ts';
+import {
+  changeLink,
+  getLink,
+  type Link,
+  listLinks,
+  newBridge,
+  parseLink,
+  removeLink,
+} from '../../protocols/netlink/link-messages.ts';
 import { prepareBridge } from './host-sysctls.ts';
-import { changeLink, getLink, type Link, listLinks, newBridge, parseLink, removeLink } from './link-messages.ts';
 import { bridgeMac, type EngineNames } from './names.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import type { BridgeRequest } from './network-kernel.ts';

@@ -14,9 +14,17 @@ import {
   removeDefaultRoute,
   removeNeighbour,
   setDefaultRoute,
-} from './address-messages.ts';
+} from '../../protocols/netlink/address-messages.ts';
+import {
+  changeLink,
+  getLink,
+  type Link,
+  newVeth,
+  parseLink,
+  removeLink,
+  silencePort,
+} from '../../protocols/netlink/link-messages.ts';
 import { isBridgeFiltered, prepareInterface, speaksIpv6 } from './host-sysctls.ts';
-import { changeLink, getLink, type Link, newVeth, parseLink, removeLink, silencePort } from './link-messages.ts';
 import type { EngineNames } from './names.ts';
 import { openNamespaceOf } from './namespace.ts';
 import { NetlinkSocket } from './netlink-socket.ts';

@@ -1,9 +1,9 @@
 // What a bridge and a published port are in the firewall: elements of its sets and maps. Pure.
-import { addressBytes, IPPROTO } from '../../../native-bindings/sockets.ts';
-import { familyOf } from './address-messages.ts';
+import { IPPROTO } from '../../../native-bindings/sockets.ts';
+import { addressBytes, familyOf } from '../../protocols/addresses/address-bytes.ts';
+import { type Element, interfaceKey } from '../../protocols/nftables/nft-messages.ts';
 import type { SetName } from './firewall-ruleset.ts';
 import type { BridgeRequest } from './network-kernel.ts';
-import { type Element, interfaceKey } from './nft-messages.ts';
 import type { PublishedPort } from './published-port.ts';
 
 export interface SetElement extends Element {

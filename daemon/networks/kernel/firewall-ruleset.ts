@@ -15,7 +15,7 @@ import {
   payload,
   toChain,
   verdict,
-} from './nft-expressions.ts';
+} from '../../protocols/nftables/nft-expressions.ts';
 import {
   deleteTable,
   type FieldType,
@@ -25,7 +25,7 @@ import {
   newSet,
   newTable,
   type SetShape,
-} from './nft-messages.ts';
+} from '../../protocols/nftables/nft-messages.ts';
 
 const pair = (field: FieldType) => [field, field] as const;
 

@@ -6,10 +6,7 @@
 
 import { isErrno } from '../../../native-bindings/errno.ts';
 import { NETLINK } from '../../../native-bindings/sockets.ts';
-import type { SetElement } from './firewall-elements.ts';
-import { ruleCount, rulesetMessages, SETS, type SetName } from './firewall-ruleset.ts';
-import { attributeList, parseAttributes } from './netlink-message.ts';
-import { NetlinkSocket } from './netlink-socket.ts';
+import { attributeList, parseAttributes } from '../../protocols/netlink/netlink-message.ts';
 import {
   addElements,
   deleteElements,
@@ -21,7 +18,10 @@ import {
   newTable,
   parseGeneration,
   transaction,
-} from './nft-messages.ts';
+} from '../../protocols/nftables/nft-messages.ts';
+import type { SetElement } from './firewall-elements.ts';
+import { ruleCount, rulesetMessages, SETS, type SetName } from './firewall-ruleset.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
 
 /** Somebody else may change rules all the time; each attempt loses only against a change within its own millisecond. */
 const ATTEMPTS = 20;

@@ -9,9 +9,8 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { isErrno } from '../../../native-bindings/errno.ts';
 import { NETLINK } from '../../../native-bindings/sockets.ts';
-import { parseAttributes } from './netlink-message.ts';
-import { NetlinkSocket } from './netlink-socket.ts';
-import { equal, meta, verdict } from './nft-expressions.ts';
+import { parseAttributes } from '../../protocols/netlink/netlink-message.ts';
+import { equal, meta, verdict } from '../../protocols/nftables/nft-expressions.ts';
 import {
   deleteRule,
   FAMILY,
@@ -23,7 +22,8 @@ import {
   parseRule,
   type Rule,
   transaction,
-} from './nft-messages.ts';
+} from '../../protocols/nftables/nft-messages.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
 
 const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 10_000;

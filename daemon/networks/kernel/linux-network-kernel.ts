@@ -3,14 +3,14 @@
 import { SystemError } from '../../../native-bindings/errno.ts';
 import { NETLINK } from '../../../native-bindings/sockets.ts';
 import { EngineError } from '../../errors/engine-error.ts';
-import { isNetworkRoute, listRoutes, parseRoute } from './address-messages.ts';
+import { isNetworkRoute, listRoutes, parseRoute } from '../../protocols/netlink/address-messages.ts';
+import { changeLink } from '../../protocols/netlink/link-messages.ts';
 import { Bridges } from './bridges.ts';
 import { Endpoints, setGateways } from './endpoints.ts';
 import { Firewall } from './firewall.ts';
 import { bridgeElements } from './firewall-elements.ts';
 import { ForwardPolicy } from './forward-policy.ts';
 import { ensureForwarding, hostForwarding } from './host-sysctls.ts';
-import { changeLink } from './link-messages.ts';
 import { type EngineNames, engineNames } from './names.ts';
 import { openNamespaceOf } from './namespace.ts';
 import { NamespacePool } from './namespace-pool.ts';

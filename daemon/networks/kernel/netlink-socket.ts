@@ -25,7 +25,7 @@ import {
   numberMessage,
   parseAcknowledgement,
   parseMessages,
-} from './netlink-message.ts';
+} from '../../protocols/netlink/netlink-message.ts';
 
 const writeAside = promisify(write);
 /** Room for the acknowledgements of a large batch: without it the kernel drops them. */

@@ -1,8 +1,8 @@
 // Which sockets a request for published ports stands for, and docker's words for what is taken. Pure.
 import { isIP } from 'node:net';
 import { EngineError } from '../../errors/engine-error.ts';
+import { familyOf } from '../../protocols/addresses/address-bytes.ts';
 import type { PortRequest } from '../../spec/ports.ts';
-import { familyOf } from './address-messages.ts';
 import type { PublishedPort, PublishRequest } from './published-port.ts';
 
 /** Where a request is bound: all of these have the same host port. */

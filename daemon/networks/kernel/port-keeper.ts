@@ -5,7 +5,6 @@ import { Socket } from 'node:net';
 import { isErrno, SystemError } from '../../../native-bindings/errno.ts';
 import {
   AF,
-  addressBytes,
   bindUnixSocket,
   connectUnixSocket,
   IPPROTO,
@@ -16,8 +15,8 @@ import {
 } from '../../../native-bindings/sockets.ts';
 import { socketPair } from '../../../native-bindings/spawn.ts';
 import { EngineError } from '../../errors/engine-error.ts';
+import { addressBytes, addressText, familyOf } from '../../protocols/addresses/address-bytes.ts';
 import type { PortProtocol } from '../../spec/ports.ts';
-import { addressText, familyOf } from './address-messages.ts';
 import type { PublishedPort } from './published-port.ts';
 import type { StartMode } from './start-mode.ts';
 import { endUnreachableKeepers } from './unreachable-keepers.ts';

@@ -14,8 +14,8 @@ import {
   SOL,
   setSocketOption,
 } from '../../../native-bindings/sockets.ts';
+import { familyOf } from '../../protocols/addresses/address-bytes.ts';
 import type { PortProtocol, PortRequest } from '../../spec/ports.ts';
-import { familyOf } from './address-messages.ts';
 import { addressAndPort, isSamePort, type PortTarget, portTargets, programmingError } from './plan-ports.ts';
 import type { PublishedPort, PublishRequest } from './published-port.ts';
 

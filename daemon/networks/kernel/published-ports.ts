@@ -1,5 +1,5 @@
 // Ports that are published: bound, held by the port keeper, and elements of the firewall, all three or none.
-import { familyOf } from './address-messages.ts';
+import { familyOf } from '../../protocols/addresses/address-bytes.ts';
 import type { Firewall } from './firewall.ts';
 import { portElements } from './firewall-elements.ts';
 import type { HealReport } from './network-kernel.ts';

@@ -9,7 +9,7 @@ import {
   parseAddress,
   parseSubnet,
   type Subnet,
-} from '../../../daemon/networks/ip-address.ts';
+} from '../../../daemon/protocols/addresses/ip-address.ts';
 
 const subnet = (text: string): Subnet => {
   const parsed = parseSubnet(text);

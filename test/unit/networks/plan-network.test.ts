@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { NetworkCreateRequest } from '../../../daemon/docker-types/network.ts';
 import { addressPools } from '../../../daemon/networks/address-pools.ts';
 import { hostSubnets } from '../../../daemon/networks/host-subnets.ts';
-import { parseSubnet, type Subnet } from '../../../daemon/networks/ip-address.ts';
 import { networkWire } from '../../../daemon/networks/network-wire.ts';
 import { planNetwork } from '../../../daemon/networks/plan-network.ts';
+import { parseSubnet, type Subnet } from '../../../daemon/protocols/addresses/ip-address.ts';
 
 const subnets = (...texts: string[]): Subnet[] => texts.map((text) => parseSubnet(text)).filter((s) => s !== undefined);
 const plan = (request: NetworkCreateRequest, ofNetworks: string[] = ['172.17.0.0/16'], ofHost: string[] = []) =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { readQuery, responseCode, TYPE } from '../../../../daemon/networks/dns/message.ts';
 import { resolveQuery, type Viewer } from '../../../../daemon/networks/dns/resolve-query.ts';
 import type { NameDirectory } from '../../../../daemon/networks/name-directory.ts';
+import { readQuery, responseCode, TYPE } from '../../../../daemon/protocols/dns/message.ts';
 import { question } from '../../../harness/dns-messages.ts';
 
 const directory: NameDirectory = {

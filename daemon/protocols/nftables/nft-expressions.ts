@@ -1,6 +1,6 @@
 // The expressions that nf_tables rules are made of, each the netlink form of a few words of nft(8). Pure. Registers are counted in words
 // of 4 bytes, 0 to 15; a compound key is loaded into words that follow each other.
-import { attribute, nested, text, u32Be } from './netlink-message.ts';
+import { attribute, nested, text, u32Be } from '../netlink/netlink-message.ts';
 
 const FIRST_WORD = 8;
 const VERDICT_REGISTER = 0;

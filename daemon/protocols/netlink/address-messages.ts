@@ -1,6 +1,5 @@
 // rtnetlink(7) messages about addresses, routes and neighbours, and what the kernel says of them. Pure.
-import { isIP, SocketAddress } from 'node:net';
-import { AF, addressBytes } from '../../../native-bindings/sockets.ts';
+import { addressBytes, addressText, FAMILY } from '../addresses/address-bytes.ts';
 import { RTM } from './link-messages.ts';
 import { attribute, message, type NetlinkMessage, NLM_F, parseAttributes, u32 } from './netlink-message.ts';
 
@@ -86,13 +85,13 @@ export function removeDefaultRoute(family: 4 | 6): Buffer {
 
 export function listRoutes(family: 4 | 6): Buffer {
   const header = Buffer.alloc(12);
-  header.writeUInt8(family === 4 ? AF.INET : AF.INET6, 0);
+  header.writeUInt8(family === 4 ? FAMILY.INET : FAMILY.INET6, 0);
   return message(RTM.GETROUTE, 0, header);
 }
 
 export function parseRoute({ payload }: NetlinkMessage): Route {
   const attributes = parseAttributes(payload.subarray(12));
-  const length = payload.readUInt8(0) === AF.INET ? 4 : 16;
+  const length = payload.readUInt8(0) === FAMILY.INET ? 4 : 16;
   const table = attributes.get(15)?.readUInt32LE(0) ?? payload.readUInt8(4);
   return {
     destination: addressText(attributes.get(RTA.DST) ?? Buffer.alloc(length)),
@@ -124,26 +123,15 @@ export function isInside(address: string, { destination, prefix }: Pick<Route, '
 export function removeNeighbour(index: number, address: string): Buffer {
   const bytes = addressBytes(address);
   const header = Buffer.alloc(12);
-  header.writeUInt8(bytes.length === 4 ? AF.INET : AF.INET6, 0);
+  header.writeUInt8(bytes.length === 4 ? FAMILY.INET : FAMILY.INET6, 0);
   header.writeInt32LE(index, 4);
   return message(RTM.DELNEIGH, 0, header, attribute(NDA_DST, bytes));
-}
-
-/** In the shortest form. */
-export function addressText(bytes: Buffer): string {
-  if (bytes.length === 4) return bytes.join('.');
-  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
-  return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
-}
-
-export function familyOf(address: string): 4 | 6 {
-  return isIP(address) === 6 ? 6 : 4;
 }
 
 /** struct ifaddrmsg. */
 function addressHeader(bytes: Buffer, index: number, prefix: number): Buffer {
   const header = Buffer.alloc(8);
-  header.writeUInt8(bytes.length === 4 ? AF.INET : AF.INET6, 0);
+  header.writeUInt8(bytes.length === 4 ? FAMILY.INET : FAMILY.INET6, 0);
   header.writeUInt8(prefix, 1);
   header.writeUInt32LE(index, 4);
   return header;
@@ -152,7 +140,7 @@ function addressHeader(bytes: Buffer, index: number, prefix: number): Buffer {
 /** struct rtmsg. */
 function routeHeader(bytes: Buffer, prefix = 0, scope = 0): Buffer {
   const header = Buffer.alloc(12);
-  header.writeUInt8(bytes.length === 4 ? AF.INET : AF.INET6, 0);
+  header.writeUInt8(bytes.length === 4 ? FAMILY.INET : FAMILY.INET6, 0);
   header.writeUInt8(prefix, 1);
   header.writeUInt8(TABLE_MAIN, 4);
   header.writeUInt8(PROTOCOL_STATIC, 5);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addressOfReverseName, skipName, writeName } from '../../../../daemon/networks/dns/names.ts';
+import { addressOfReverseName, skipName, writeName } from '../../../../daemon/protocols/dns/names.ts';
 
 describe('reverse names', () => {
   it.each([

@@ -1,14 +1,14 @@
 // The bytes of netlink messages. The expected ones are what ip(8) and conntrack(8) send for the same, or were checked with them.
 import { describe, expect, it } from 'vitest';
+import { addressBytes, addressText } from '../../../../daemon/protocols/addresses/address-bytes.ts';
 import {
   addAddress,
-  addressText,
   isInside,
   parseAddress,
   parseRoute,
   setDefaultRoute,
-} from '../../../../daemon/networks/kernel/address-messages.ts';
-import { changeLink, newBridge, newVeth, parseLink } from '../../../../daemon/networks/kernel/link-messages.ts';
+} from '../../../../daemon/protocols/netlink/address-messages.ts';
+import { changeLink, newBridge, newVeth, parseLink } from '../../../../daemon/protocols/netlink/link-messages.ts';
 import {
   attributeList,
   message,
@@ -18,8 +18,7 @@ import {
   parseMessages,
   text,
   u32,
-} from '../../../../daemon/networks/kernel/netlink-message.ts';
-import { addressBytes } from '../../../../native-bindings/sockets.ts';
+} from '../../../../daemon/protocols/netlink/netlink-message.ts';
 
 const hex = (bytes: Buffer) =>
   bytes

@@ -1,6 +1,16 @@
 // nf_tables over nfnetlink: tables, chains, sets, elements, and transactions of them. Pure. Everything is of the family inet, which
 // sees IPv4 and IPv6. Numbers are those of linux/netfilter/nf_tables.h; integers are big-endian on the wire.
-import { attribute, message, NLM_F, nested, parseAttributes, stringOf, text, u32Be } from './netlink-message.ts';
+import {
+  attribute,
+  message,
+  NLM_F,
+  nested,
+  parseAttributes,
+  stringOf,
+  text,
+  u32Be,
+} from '../netlink/netlink-message.ts';
+import { generic } from '../netlink/nfnetlink.ts';
 
 const SUBSYSTEM = 10;
 const BATCH = { BEGIN: 16, END: 17, GENERATION: 1 } as const;
@@ -221,14 +231,6 @@ export function interfaceKey(name: string): Buffer {
   const key = Buffer.alloc(WIDTH.interface);
   key.write(name, 0, WIDTH.interface - 1);
   return key;
-}
-
-/** struct nfgenmsg. */
-export function generic(family: number, resource = 0): Buffer {
-  const header = Buffer.alloc(4);
-  header.writeUInt8(family, 0);
-  header.writeUInt16BE(resource, 2);
-  return header;
 }
 
 function datatype(fields: readonly FieldType[]): number {

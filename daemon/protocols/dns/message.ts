@@ -1,7 +1,7 @@
 // DNS messages (RFC 1035, 4.1; RFC 6891): reading a query, writing an answer, and matching what an upstream server sends to what it was
 // asked. Only headers, questions and EDNS are understood: answers of other servers are passed on as the bytes that they are.
 import { randomInt } from 'node:crypto';
-import { addressBytes } from '../../../native-bindings/sockets.ts';
+import { addressBytes } from '../addresses/address-bytes.ts';
 import { readName, skipName, writeName } from './names.ts';
 
 export const TYPE = { A: 1, PTR: 12, AAAA: 28, OPT: 41, ANY: 255 } as const;

@@ -10,7 +10,7 @@ import {
   responseCode,
   TYPE,
   writeReply,
-} from '../../../../daemon/networks/dns/message.ts';
+} from '../../../../daemon/protocols/dns/message.ts';
 import { question } from '../../../harness/dns-messages.ts';
 
 function read(bytes: Buffer): Query {
