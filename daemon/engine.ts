@@ -20,6 +20,9 @@ import { ApiServer } from './docker-api/api-server.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { watchIdleMemory } from './idle-memory.ts';
 import { openImages } from './images/open-images.ts';
+import { jsonFileDriver, localDriver } from './logs/drivers/file-driver.ts';
+import { LogDrivers } from './logs/drivers/log-drivers.ts';
+import { noneDriver } from './logs/drivers/none-driver.ts';
 import { NameServer } from './networks/dns/name-server.ts';
 import { LinuxNetworkKernel } from './networks/kernel/linux-network-kernel.ts';
 import { openNetworks } from './networks/open-networks.ts';
@@ -177,6 +180,7 @@ async function build(
     cgroups,
     launcher,
     networks,
+    logs: new LogDrivers([jsonFileDriver, localDriver, noneDriver]),
     host,
     paths,
     runs: new RunDirectories(paths, log),

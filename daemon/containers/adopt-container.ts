@@ -11,6 +11,7 @@ import type { MonitorClient } from '../runtime/monitor-client.ts';
 import { askMonitor } from './ask-monitor.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
+import { followLog } from './container-log.ts';
 import { adoptNetwork } from './container-network.ts';
 import type { ContainerState } from './container-record.ts';
 import { Exec } from './exec.ts';
@@ -62,6 +63,7 @@ export async function adoptContainer(
     ['take over its network', () => noteNetwork(services, container, networks)],
     ['freeze or thaw it as it was', () => settleFreezer(services, container)],
     ['set its limits as they are recorded', () => settleLimits(services, container)],
+    ['go on with its log', () => followLog(services, container, monitor)],
     ['go on with its health checks', () => beginHealth(services, container)],
     ['take over its execs', () => adoptExecs(services, execs, container)],
   ];

@@ -3,11 +3,9 @@
 import { EngineError } from '../errors/engine-error.ts';
 import { withGaps } from '../logs/reader/log-gaps.ts';
 import { splitLines } from '../logs/reader/log-lines.ts';
-import { openLogReader } from '../logs/reader/log-reader.ts';
+import { containerLog, logSubject } from './container-log.ts';
 import { select } from './container-output.ts';
 import type { LogStream, LogsOptions, OutputChunk } from './container-service.ts';
-import { logDetails } from './log-details.ts';
-import { parseLogConfig } from './log-options.ts';
 import type { Services } from './services.ts';
 import { formatLogTime } from './timestamps.ts';
 
@@ -16,13 +14,14 @@ export function containerLogs(services: Services, ref: string, options: LogsOpti
   if (!options.stdout && !options.stderr) {
     throw new EngineError('invalid', 'Bad parameters: you must choose at least one stream');
   }
-  const logOptions = parseLogConfig(container.record.hostConfig.LogConfig);
-  if (!logOptions.isReadable) {
+  const log = containerLog(services, container.record.hostConfig);
+  if (log.openReader === undefined) {
     throw new EngineError('not-implemented', 'configured logging driver does not support reading');
   }
   const abort = new AbortController();
-  const details = options.details ? `${logDetails(logOptions, container.record)} ` : '';
-  const stored = openLogReader(services.paths.logs(container.id), {
+  const details = options.details ? `${log.details(logSubject(container.record))} ` : '';
+  const source = { containerId: container.id, directory: services.paths.logs(container.id) };
+  const stored = log.openReader(source, {
     from: 'start',
     signal: abort.signal,
     ...(options.tail === undefined ? {} : { tail: options.tail }),

@@ -14,10 +14,10 @@ import { explain } from '../runtime/explain.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
 import { plannedCgroupPath } from './cgroup-path.ts';
+import { containerLog } from './container-log.ts';
 import { explainNetwork } from './explain-network.ts';
 import { networkDonor, planNamespaces, sharedNames } from './join-namespaces.ts';
 import { linkEnvironment } from './links.ts';
-import { parseLogConfig } from './log-options.ts';
 import { planContainer } from './plan-container.ts';
 import { findNetwork } from './plan-endpoints.ts';
 import type { Services } from './services.ts';
@@ -105,7 +105,6 @@ function describe(services: Services, input: Explained): string {
   const config = { ...input.config, ...(donor && sharedNames(donor)) };
   const cgroupPath = plannedCgroupPath(services, id, hostConfig);
   const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
-  const { maxBytes, maxFiles } = parseLogConfig(hostConfig.LogConfig);
   const plan = planContainerProgram({
     id,
     rootFd: input.rootFd,
@@ -121,7 +120,7 @@ function describe(services: Services, input: Explained): string {
     host,
     cgroup: cgroups.placement(cgroupPath),
     logDir: paths.logs(id),
-    logOptions: { maxBytes, maxFiles },
+    logOptions: containerLog(services, hostConfig).limits,
     nextLogSeq: 0,
     runDir: paths.run(id),
     stagingDir: paths.staging,

@@ -14,12 +14,12 @@ import { parseNamespaceModes } from '../runtime/namespaces.ts';
 import { validateHostConfig } from '../runtime/validate-host-config.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
 import { parseNetworkMode } from '../spec/network-mode.ts';
+import { containerLog } from './container-log.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { foreignPlatform } from './foreign-platform.ts';
 import { withGranted } from './granted-limits.ts';
 import { healthWarnings } from './health-rules.ts';
 import { resolveLinks } from './links.ts';
-import { parseLogConfig } from './log-options.ts';
 import { normaliseHostConfig } from './normalise-host-config.ts';
 import { planEndpoints } from './plan-endpoints.ts';
 import { resolveConfig } from './resolve-config.ts';
@@ -55,7 +55,7 @@ export function planContainer(services: Services, body: ContainerCreateRequest, 
   const hostConfig = resolveReferences(services, normaliseHostConfig(askedHostConfig ?? {}, services.defaults));
 
   checkRestartPolicy(hostConfig);
-  const log = parseLogConfig(hostConfig.LogConfig);
+  const log = containerLog(services, hostConfig);
   const network = parseNetworkMode(hostConfig.NetworkMode ?? '');
   checkDns(hostConfig.Dns ?? [], hostConfig.DnsSearch ?? [], hostConfig.DnsOptions ?? []);
   for (const host of hostConfig.ExtraHosts ?? []) parseExtraHost(host);

@@ -1,6 +1,7 @@
 // What the use cases need of the rest of the engine. Built by daemon/engine.ts, passed to every use case.
 import type { CgroupManager } from '../cgroups/cgroup-manager.ts';
 import type { Archive, ContainerLayers, ImageStore } from '../images/image-service.ts';
+import type { LogDrivers } from '../logs/drivers/log-drivers.ts';
 import type { Networks } from '../networks/open-networks.ts';
 import type { Launcher } from '../runtime/launcher.ts';
 import type { RuntimeHost } from '../runtime/runtime-host.ts';
@@ -31,6 +32,7 @@ export interface Services {
   readonly execs: ExecRegistry;
   readonly volumes: ContainerVolumes;
   readonly networks: Networks;
+  readonly logs: LogDrivers;
   readonly host: RuntimeHost;
   readonly paths: EnginePaths;
   readonly runs: RunDirectories;

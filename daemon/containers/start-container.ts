@@ -15,6 +15,7 @@ import { wallClockNs } from '../state/event-log.ts';
 import { plannedCgroupPath } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent, publishNetworkEvent } from './container-events.ts';
+import { containerLog, followLog } from './container-log.ts';
 import { endNetwork, reserveNetwork } from './container-network.ts';
 import type { ContainerState } from './container-record.ts';
 import { watchMonitor } from './finish-run.ts';
@@ -24,7 +25,6 @@ import { begunHealth, probeOf } from './health-rules.ts';
 import { planNamespaces, takeHostname } from './join-namespaces.ts';
 import { launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
 import { linkEnvironment } from './links.ts';
-import { parseLogConfig } from './log-options.ts';
 import { openSources } from './open-sources.ts';
 import { removeLocked } from './remove-container.ts';
 import type { Services } from './services.ts';
@@ -76,6 +76,7 @@ export async function startLocked(services: Services, container: Container): Pro
     const monitor = await launch(services, container, run, sources?.fds ?? noSources, undo);
     container.state = { ...container.state, ...run, pid: monitor.pid };
     watchMonitor(services, container, monitor);
+    followLog(services, container, monitor, container.runLogStart);
     beginHealth(services, container);
     for (const { entry } of services.networks.sandboxes.connections(container.id)) {
       publishNetworkEvent(services, container, 'connect', entry.record);
@@ -132,7 +133,6 @@ async function launch(
   let rootFd: number | undefined;
   try {
     rootFd = services.layers.openRoot(id);
-    const { maxBytes, maxFiles } = parseLogConfig(hostConfig.LogConfig);
     const logStart = endOfLog(paths.logs(id));
     container.runLogStart = logStart;
     using open = openContainerProgram({
@@ -151,7 +151,7 @@ async function launch(
       rootFd,
       cgroup: placement,
       logDir: paths.logs(id),
-      logOptions: { maxBytes, maxFiles },
+      logOptions: containerLog(services, hostConfig).limits,
       nextLogSeq: logStart.seq,
       runDir,
       stagingDir: paths.staging,

@@ -78,7 +78,7 @@ export class SystemInformation implements SystemService {
         Volume: ['local'],
         Network: ['bridge', 'host', 'null'],
         Authorization: null,
-        Log: ['json-file', 'local', 'none'],
+        Log: [...this.#services.logs.names],
       },
       MemoryLimit: features.MemoryLimit,
       SwapLimit: features.SwapLimit,

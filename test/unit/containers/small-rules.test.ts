@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { checkName } from '../../../daemon/containers/create-container.ts';
 import { generateName } from '../../../daemon/containers/generate-name.ts';
-import { logDetails } from '../../../daemon/containers/log-details.ts';
-import { parseLogConfig } from '../../../daemon/containers/log-options.ts';
 import { Mutex } from '../../../daemon/containers/mutex.ts';
 import { checkRestartPolicy, planRestart, restartsWithDaemon } from '../../../daemon/containers/restart-policy.ts';
 import { parseSignal } from '../../../daemon/containers/signals.ts';
@@ -110,67 +108,6 @@ describe('restart policy', () => {
     [policy('on-failure', -1), 'cannot be negative'],
     [{ ...policy('always'), AutoRemove: true }, "can't create 'AutoRemove' container with restart policy"],
   ])('refuses %j', (hostConfig, message) => expect(() => checkRestartPolicy(hostConfig)).toThrow(message));
-});
-
-describe('log options', () => {
-  it('has limits by default', () => {
-    expect(parseLogConfig(undefined)).toMatchObject({ isReadable: true, maxBytes: 10_485_760, maxFiles: 3 });
-  });
-  it('reads sizes and counts', () => {
-    const options = parseLogConfig({ Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '5' } });
-    expect(options).toMatchObject({ maxBytes: 1_048_576, maxFiles: 5 });
-  });
-  it.each([
-    [{ Type: 'nope' }, "no log driver named 'nope'"],
-    [{ Type: 'syslog' }, 'not there yet'],
-    [{ Type: 'json-file', Config: { 'max-size': 'x' } }, 'invalid value for "max-size"'],
-    [{ Type: 'json-file', Config: { 'max-file': '0' } }, 'invalid value for "max-file"'],
-    [{ Type: 'json-file', Config: { constructor: '1' } }, "unknown log opt 'constructor'"],
-  ])('refuses %j', (config, message) => expect(() => parseLogConfig(config)).toThrow(message));
-  it.each([
-    [{ 'max-size': '1k' }, { maxBytes: 1024 }],
-    [{ 'max-size': '1' }, { maxBytes: 1024 }],
-    [{ 'max-size': '1.5m' }, { maxBytes: 1_572_864 }],
-    [{ 'max-size': '20 KiB' }, { maxBytes: 20_480 }],
-    [{ mode: 'non-blocking', 'max-buffer-size': '4m' }, {}],
-    [{ mode: 'blocking' }, {}],
-    [{ compress: 'false' }, { warnings: [] }],
-    [{ compress: 'true', 'max-size': '1m', 'max-file': '2' }, { warnings: [expect.stringContaining('compress')] }],
-    [{ tag: '{{.Name}}/{{ .ID }}' }, { tag: '{{.Name}}/{{ .ID }}' }],
-    [{ 'cache-disabled': 'true' }, {}],
-  ])('takes %j', (Config, expected) => {
-    expect(parseLogConfig({ Type: 'json-file', Config: Config as unknown as Record<string, string> })).toMatchObject(
-      expected,
-    );
-  });
-  it.each([
-    ['json-file', { 'max-size': '0' }, 'must be a positive number'],
-    ['json-file', { mode: 'x' }, 'logger: logging mode not supported: x'],
-    ['json-file', { 'max-buffer-size': '1m' }, "only supported with 'mode=non-blocking'"],
-    ['json-file', { mode: 'non-blocking', 'max-buffer-size': 'x' }, "invalid size: 'x'"],
-    ['json-file', { compress: 'true' }, 'compress cannot be true when max-file is less than 2'],
-    ['json-file', { compress: 'true', 'max-size': '1m' }, 'compress cannot be true'],
-    ['json-file', { compress: 'x' }, 'invalid value for "compress"'],
-    ['json-file', { tag: '{{.Bad}}' }, 'invalid value for "tag"'],
-    ['json-file', { tag: '{{' }, 'invalid value for "tag"'],
-    ['json-file', { 'labels-regex': '[' }, 'invalid value for "labels-regex"'],
-    ['local', { labels: 'a' }, "unknown log opt 'labels' for local log driver"],
-    ['none', { mode: 'x' }, 'logging mode not supported'],
-  ])('refuses %s with %j', (Type, Config, message) => {
-    expect(() => parseLogConfig({ Type, Config: Config as unknown as Record<string, string> })).toThrow(message);
-  });
-  it('shows labels, variables and the tag, sorted and escaped', () => {
-    const details = (Config: Record<string, string>) =>
-      logDetails(parseLogConfig({ Type: 'json-file', Config }), {
-        id: 'c'.repeat(64),
-        name: 'web',
-        imageId: `sha256:${'d'.repeat(64)}`,
-        config: { Labels: { b: 'x y', beta: '2' }, Env: ['A=1,2', 'AB=3', 'NONE'], Image: 'busybox' } as never,
-      });
-    expect(details({ labels: 'b,none', env: 'A' })).toBe('A=1%2C2,b=x+y');
-    expect(details({ 'labels-regex': '^b', 'env-regex': '^A.$' })).toBe('AB=3,b=x+y,beta=2');
-    expect(details({ tag: '{{.Name}}:{{.ID}}@{{.ImageName}}' })).toBe('tag=web%3Acccccccccccc%40busybox');
-  });
 });
 
 describe('top', () => {
