@@ -7,11 +7,12 @@ import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { mountSetattr } from '../../native-bindings/mount-api.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { Archive, PutOptions, RootView } from './archive-service.ts';
 import { decompressed } from './decompress.ts';
-import type { Archive, PathStat, PutOptions, RootView } from './image-service.ts';
+import { holdTree } from './hold-tree.ts';
 import type { AttachedMount, Place } from './jail/enclosure.ts';
+import type { PathStat } from './jail/path-stat-form.ts';
 import type { Jail } from './jail.ts';
-import { holdTree } from './overlay.ts';
 
 interface OpenView {
   place: Place;

@@ -22,7 +22,7 @@ import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { BlobDraft } from './blob-draft.ts';
 import { BlobWriter } from './blob-writer.ts';
-import { isDigest } from './image-config.ts';
+import { isDigest } from './digest.ts';
 
 /** What a pull that was not finished left is kept so long. */
 const READ_BYTES = 512 * 1024;

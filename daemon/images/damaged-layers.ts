@@ -3,10 +3,10 @@
 import { statSync } from 'node:fs';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { Descriptor } from './digest.ts';
+import { holdTree } from './hold-tree.ts';
 import type { ImageParts } from './image-store.ts';
 import type { Layer, LayerHold, StagedLayer } from './layer-store.ts';
-import { holdTree } from './overlay.ts';
-import type { Descriptor } from './registry/registry-session.ts';
 
 /** What is wrong with a layer: its files, or only its packed form. */
 export type Damage = 'files' | 'blob';

@@ -1,10 +1,10 @@
 // The images' part of GET /system/df: what layers and content take of the disk, as du(1) counts it. The sizes of single images are those of
 // their files, as everywhere else.
 import { existsSync } from 'node:fs';
+import { holdTree } from './hold-tree.ts';
 import type { ImagesDiskUsage } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { listImages } from './list-images.ts';
-import { holdTree } from './overlay.ts';
 
 export async function imagesDiskUsage(store: LocalImageStore): Promise<ImagesDiskUsage> {
   const { layers, content } = store.parts;

@@ -3,6 +3,8 @@
 import type { ContainerConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { parseBoundedJson } from './bounded-json.ts';
+import { isDigest } from './digest.ts';
+import { MAX_LAYERS } from './layer-store.ts';
 import { hostPlatform } from './platform.ts';
 
 export interface HistoryEntry {
@@ -32,10 +34,7 @@ export interface ImageConfig {
 
 /** Bytes of one image config. */
 export const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
-/** The kernel stacks 500 layers; one is the container's, one its mount points. */
-export const MAX_LAYERS = 480;
 const MAX_HISTORY = 10_000;
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /**
  * Parses and checks a config. One that does not say for which platform it is is for the host's, as Docker has it. Throws EngineError
@@ -69,11 +68,6 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   value.architecture ||= host.architecture;
   value.os ||= host.os;
   return value as unknown as ImageConfig;
-}
-
-/** A sha256 digest in its one spelling, safe to be part of a path. */
-export function isDigest(value: unknown): value is string {
-  return typeof value === 'string' && DIGEST.test(value);
 }
 
 function checkContainerConfig(key: string, value: unknown): void {

@@ -15,6 +15,7 @@ import { collectContent } from './collect-content.ts';
 import { commitImage } from './commit-image.ts';
 import type { ContainerLayerStore } from './container-layers.ts';
 import type { ContentStore } from './content-store.ts';
+import type { Descriptor } from './digest.ts';
 import { imagesDiskUsage } from './disk-usage.ts';
 import { fullDiskError } from './full-disk.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
@@ -43,7 +44,6 @@ import type { ProgressSink } from './progress.ts';
 import { pruneImages } from './prune-images.ts';
 import type { Slots } from './pull/slots.ts';
 import { familiar, isValidTag, parseReference, refuseAlgorithm } from './reference.ts';
-import type { Descriptor } from './registry/registry-session.ts';
 import { removeImage } from './remove-image.ts';
 import { saveImages } from './save-images.ts';
 

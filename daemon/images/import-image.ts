@@ -3,10 +3,10 @@ import { pipeline, type Readable, Transform, type TransformCallback } from 'node
 import { EngineError } from '../errors/engine-error.ts';
 import { applyChanges } from './config-changes.ts';
 import { decompressed } from './decompress.ts';
+import { holdTree } from './hold-tree.ts';
 import type { ImageConfig } from './image-config.ts';
 import type { ImportOptions } from './image-service.ts';
 import { type LocalImageStore, parseTarget } from './image-store.ts';
-import { holdTree } from './overlay.ts';
 import { hostPlatform, type Platform, parsePlatform } from './platform.ts';
 import { counted, type ProgressSink } from './progress.ts';
 import { importUrl, openRemoteTar } from './remote-tar.ts';

@@ -9,13 +9,13 @@ import { EngineError } from '../errors/engine-error.ts';
 import type { BlobTables } from './blob-tables.ts';
 import type { ContentStore } from './content-store.ts';
 import { decoded } from './decompress.ts';
+import type { Descriptor } from './digest.ts';
 import { DigestCheck } from './digest-check.ts';
+import { holdTree } from './hold-tree.ts';
 import type { Jail } from './jail.ts';
 import { readableOf } from './jail-streams.ts';
 import type { Layer, LayerStore } from './layer-store.ts';
-import { holdTree } from './overlay.ts';
 import { type LayerCompression, layerCompression } from './registry/media-types.ts';
-import type { Descriptor } from './registry/registry-session.ts';
 
 /** Fixed for ever: digests hang on it. Four is where a better ratio begins to cost more than it saves on the way. */
 const gzipOptions: ZlibOptions = {

@@ -8,8 +8,10 @@ import { EngineError } from '../errors/engine-error.ts';
 import type { Database, Row } from '../state/database.ts';
 import { noStrays, type Strays } from '../state/strays.ts';
 import type { DataRoot } from './data-root.ts';
-import { MAX_LAYERS } from './image-config.ts';
 import type { Trash } from './trash.ts';
+
+/** The kernel stacks 500 layers; one is the container's, one its mount points. */
+export const MAX_LAYERS = 480;
 
 export interface Layer {
   readonly number: number;

@@ -5,13 +5,13 @@ import { EngineError } from '../errors/engine-error.ts';
 import { ArchiveSpool, type SpooledFile } from './archive-spool.ts';
 import { type Damage, findDamage, repairLayer } from './damaged-layers.ts';
 import { type ByteSource, decompressed } from './decompress.ts';
+import { holdTree } from './hold-tree.ts';
 import type { LoadOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { LayerStaging } from './layer-staging.ts';
 import { chainId, type Layer } from './layer-store.ts';
 import { checkLayer, type LoadedLayer } from './load-layer.ts';
 import { type PlannedImage, type PlannedLayer, planLoad } from './load-plan.ts';
-import { holdTree } from './overlay.ts';
 import { counted } from './progress.ts';
 import { familiar } from './reference.ts';
 

@@ -5,14 +5,14 @@ import { constants, createZstdCompress } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
 import { type Compression, compressionOf, decompressed } from './decompress.ts';
+import type { Descriptor } from './digest.ts';
+import { holdTree } from './hold-tree.ts';
 import type { ImageParts } from './image-store.ts';
 import type { UnpackResult } from './jail/messages.ts';
 import { DOCKER_GZIP_LAYER, LOCAL_FORM, OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 import type { StagedLayer } from './layer-store.ts';
 import type { PlannedLayer } from './load-plan.ts';
-import { holdTree } from './overlay.ts';
 import { layerCompression } from './registry/media-types.ts';
-import type { Descriptor } from './registry/registry-session.ts';
 
 /** Of a tar's first block. */
 const MAGIC_BYTES = 512;

@@ -3,13 +3,13 @@ import { EngineError } from '../errors/engine-error.ts';
 import { ArchiveDocuments, type ReadConfig } from './archive-documents.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
 import { parseBoundedJson } from './bounded-json.ts';
-import { isDigest } from './image-config.ts';
+import type { Descriptor } from './digest.ts';
+import { isDigest } from './digest.ts';
 import { digestOf, MAX_MANIFEST_BYTES } from './image-manifest.ts';
 import { hostPlatform, type Platform, platformMatches } from './platform.ts';
 import { parseReference, parseRepository, refuseAlgorithm } from './reference.ts';
 import { parseManifest } from './registry/manifest.ts';
 import { indexTypes, manifestTypes } from './registry/media-types.ts';
-import type { Descriptor } from './registry/registry-session.ts';
 
 export interface PlannedLayer {
   readonly diffId: string;

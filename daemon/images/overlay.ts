@@ -16,6 +16,7 @@ import {
 } from '../../native-bindings/mount-api.ts';
 import { fchdir, inPrivateMountNamespace } from '../../native-bindings/namespaces.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { holdTree } from './hold-tree.ts';
 
 export interface OverlayDirs {
   /** Absolute paths, the highest layer first. At least one. */
@@ -185,11 +186,6 @@ function wayOfLayers(): 'in parts' | 'all at once' | 'as one text' {
 /** What layers look like together, for reading only. One layer alone is no overlay. */
 export function mountLayers(lower: readonly string[]): number {
   return lower.length === 1 ? holdTree(lower[0] as string) : mountOverlay({ lower });
-}
-
-/** A detached copy of the mount that a directory is on, with the directory as its root. */
-export function holdTree(path: string, recursive = false): number {
-  return openTree(AT.FDCWD, path, OPEN_TREE.CLONE | (recursive ? AT.RECURSIVE : 0));
 }
 
 /** The kernel does not know `lowerdir+`. */

@@ -4,9 +4,9 @@ import { existsSync, opendirSync, readdirSync, renameSync, statfsSync } from 'no
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { holdTree } from './hold-tree.ts';
 import type { Undeleted } from './jail/messages.ts';
 import type { Jail } from './jail.ts';
-import { holdTree } from './overlay.ts';
 
 const EMPTY_AFTER_MS = 500;
 /** After the first failure, the second … Then what is left waits for the next start. */

@@ -1,8 +1,8 @@
 // What the main thread and the jail workers say to each other. Everything here can be cloned to another thread.
 import type { MessagePort } from 'node:worker_threads';
-import type { PathStat } from '../image-service.ts';
 import type { CancelFlag } from './cancellation.ts';
 import type { Place } from './enclosure.ts';
+import type { PathStat } from './path-stat-form.ts';
 import type { TurnCounter } from './turns.ts';
 import type { UnpackOptions } from './unpack.ts';
 

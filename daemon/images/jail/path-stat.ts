@@ -2,8 +2,8 @@
 // "/" or "/.". Paths are text in, byte strings below.
 import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { O } from '../../../native-bindings/constants.ts';
-import type { PathStat } from '../image-service.ts';
 import { displayName, fromBytes } from '../tar/tar-entry.ts';
+import type { PathStat } from './path-stat-form.ts';
 import { type HeldDirectory, holdDirectory, resolvedPath, splitPath } from './path-walk.ts';
 
 /** A path of a container, held. Close it with `using`. */

@@ -3,10 +3,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { BlobWriter } from '../blob-writer.ts';
+import type { Descriptor } from '../digest.ts';
 import { GarbageMeter } from '../garbage-meter.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
-import type { Descriptor, RegistrySession } from '../registry/registry-session.ts';
+import type { RegistrySession } from '../registry/registry-session.ts';
 
 export interface DownloadOptions {
   readonly session: Pick<RegistrySession, 'blob'>;

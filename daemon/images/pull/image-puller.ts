@@ -1,6 +1,7 @@
 // Pulling: which manifest a name stands for, with each client's own rights; then the content, once for all who want it at the same time.
 import { availableParallelism } from 'node:os';
 import { EngineError } from '../../errors/engine-error.ts';
+import type { Descriptor } from '../digest.ts';
 import type { ImageParts, LocalImageStore } from '../image-store.ts';
 import { type Platform, parsePlatform, requirePlatform } from '../platform.ts';
 import { noted } from '../progress.ts';
@@ -8,7 +9,7 @@ import { familiar, familiarName, isValidTag, parseReference, type Reference } fr
 import { chooseManifest } from '../registry/choose-platform.ts';
 import { type ImageManifest, parseManifest } from '../registry/manifest.ts';
 import { pullError, registryError } from '../registry/pull-words.ts';
-import type { Descriptor, FetchedManifest, Registries } from '../registry/registry-session.ts';
+import type { FetchedManifest, Registries } from '../registry/registry-session.ts';
 import { readWholeBlob } from '../registry/whole-blob.ts';
 import type { PullOptions } from '../registry-service.ts';
 import { downloadBlob, shortDigest } from './blob-download.ts';

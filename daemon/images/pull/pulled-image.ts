@@ -3,14 +3,15 @@
 import { createHash } from 'node:crypto';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type Damage, findDamage } from '../damaged-layers.ts';
+import type { Descriptor } from '../digest.ts';
+import { holdTree } from '../hold-tree.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from '../image-config.ts';
 import type { ImageParts } from '../image-store.ts';
 import type { ImageRow } from '../image-tables.ts';
 import { chainId, type LayerHold } from '../layer-store.ts';
-import { holdTree } from '../overlay.ts';
 import { noted } from '../progress.ts';
 import type { ImageManifest } from '../registry/manifest.ts';
-import type { Descriptor, FetchedManifest } from '../registry/registry-session.ts';
+import type { FetchedManifest } from '../registry/registry-session.ts';
 import { shortDigest } from './blob-download.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
 import type { PulledLayer } from './pulled-layer.ts';

@@ -2,12 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { EngineError } from '../../errors/engine-error.ts';
-import { isDigest } from '../image-config.ts';
+import type { Descriptor } from '../digest.ts';
+import { isDigest } from '../digest.ts';
 import { type HopAnswer, readWhole } from './http-hop.ts';
 import { acceptedManifests } from './media-types.ts';
 import { RegistryFailure } from './registry-failure.ts';
 import type { RegistryHttp, RegistryRequest } from './registry-http.ts';
-import type { Descriptor, FetchedBlob, FetchedManifest, RegistrySession, UploadOptions } from './registry-session.ts';
+import type { FetchedBlob, FetchedManifest, RegistrySession, UploadOptions } from './registry-session.ts';
 import { listTags } from './tag-list.ts';
 import { uploadBlob, uploadManifest } from './uploads.ts';
 

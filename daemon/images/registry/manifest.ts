@@ -2,10 +2,12 @@
 // both is refused (CVE-2021-41190): two readers must not see two images in it.
 import { EngineError } from '../../errors/engine-error.ts';
 import { parseBoundedJson } from '../bounded-json.ts';
-import { isDigest, MAX_CONFIG_BYTES, MAX_LAYERS } from '../image-config.ts';
+import type { Descriptor } from '../digest.ts';
+import { isDigest } from '../digest.ts';
+import { MAX_CONFIG_BYTES } from '../image-config.ts';
+import { MAX_LAYERS } from '../layer-store.ts';
 import type { Platform } from '../platform.ts';
 import { configTypes, indexTypes, isSchema1, layerCompression, manifestTypes } from './media-types.ts';
-import type { Descriptor } from './registry-session.ts';
 
 export interface ImageManifest {
   readonly kind: 'image';

@@ -1,6 +1,7 @@
 // What pull, push and the distribution routes ask of a registry: one repository, with one user's credentials. Made by `Registries.open`.
 // Every method throws EngineError in Docker's words; secrets are in none of them.
 import type { Readable } from 'node:stream';
+import type { Descriptor } from '../digest.ts';
 
 /** Who asks. All empty: nobody. From the X-Registry-Auth header, per request; never stored. */
 export interface Credentials {
@@ -18,14 +19,6 @@ export const noCredentials: Credentials = Object.freeze({
   identityToken: '',
   registryToken: '',
 });
-
-/** OCI image-spec "descriptor.md", as far as it is used. */
-export interface Descriptor {
-  mediaType: string;
-  digest: string;
-  /** Bytes. */
-  size: number;
-}
 
 /** A manifest or index, its digest checked. */
 export interface FetchedManifest extends Descriptor {

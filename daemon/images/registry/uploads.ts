@@ -1,11 +1,12 @@
 // Sending blobs and manifests: distribution-spec "pushing". Where an upload goes is told by the registry, but it stays on the registry.
 import type { Readable } from 'node:stream';
 import { Transform } from 'node:stream';
-import { isDigest } from '../image-config.ts';
+import type { Descriptor } from '../digest.ts';
+import { isDigest } from '../digest.ts';
 import { readWhole } from './http-hop.ts';
 import { RegistryFailure } from './registry-failure.ts';
 import type { RegistryHttp } from './registry-http.ts';
-import type { Descriptor, UploadOptions } from './registry-session.ts';
+import type { UploadOptions } from './registry-session.ts';
 
 /** The registry reads a blob again before it answers. */
 const COMMIT_IDLE_MS = 300_000;

@@ -1,6 +1,7 @@
 // A small blob (an image's config), into memory.
 import { EngineError } from '../../errors/engine-error.ts';
-import type { Descriptor, RegistrySession } from './registry-session.ts';
+import type { Descriptor } from '../digest.ts';
+import type { RegistrySession } from './registry-session.ts';
 
 /** Its size is checked, its digest is the caller's business. Throws 'invalid' when it is not as large as it should be. */
 export async function readWholeBlob(

@@ -5,7 +5,7 @@ import { copyFileSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { RootView } from '../../../daemon/images/image-service.ts';
+import type { RootView } from '../../../daemon/images/archive-service.ts';
 import type { TarEntry } from '../../../daemon/images/tar/tar-entry.ts';
 import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
 import { startBoxed } from './boxed-process.ts';

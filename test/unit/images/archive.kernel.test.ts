@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { RootView } from '../../../daemon/images/image-service.ts';
+import type { RootView } from '../../../daemon/images/archive-service.ts';
 import type { TarEntry } from '../../../daemon/images/tar/tar-entry.ts';
 import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
 import { dir, file, hardlink, type RawEntry, rawTar, rawTarStream, symlink } from './raw-tar.ts';

@@ -121,7 +121,7 @@ describe('commit', () => {
       rmSync('etc', { recursive: true });
       mkdirSync('etc');
     });
-    const { holdTree } = await import('../../../daemon/images/overlay.ts');
+    const { holdTree } = await import('../../../daemon/images/hold-tree.ts');
     const { MessageChannel } = await import('node:worker_threads');
     const { receiveChunks } = await import('../../../daemon/images/jail/chunk-port.ts');
     const { port1, port2 } = new MessageChannel();

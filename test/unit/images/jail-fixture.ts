@@ -5,8 +5,8 @@ import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ownedSource } from '../../../daemon/images/decompress.ts';
+import { holdTree } from '../../../daemon/images/hold-tree.ts';
 import { Jail } from '../../../daemon/images/jail.ts';
-import { holdTree } from '../../../daemon/images/overlay.ts';
 import { type RawEntry, rawTarStream } from './raw-tar.ts';
 
 export class JailFixture {

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import '../../../native-bindings/load.ts';
 import { ownedSource } from '../../../daemon/images/decompress.ts';
-import { holdTree } from '../../../daemon/images/overlay.ts';
+import { holdTree } from '../../../daemon/images/hold-tree.ts';
 import { getrlimit, setrlimit } from '../../../native-bindings/process.ts';
 import { JailFixture } from './jail-fixture.ts';
 import { SmallDisk } from './many-entries.ts';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { holdTree } from '../../../daemon/images/overlay.ts';
+import { holdTree } from '../../../daemon/images/hold-tree.ts';
 import { Trash } from '../../../daemon/images/trash.ts';
 import { testNeeding } from '../../harness/needs.ts';
 import { JailFixture } from './jail-fixture.ts';
