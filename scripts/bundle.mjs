@@ -95,7 +95,7 @@ async function bundle() {
   const results = await Promise.all([
     build({
       ...shared,
-      entryPoints: { daemon: 'daemon/main.ts', 'jail-worker': 'daemon/images/jail-worker.ts' },
+      entryPoints: { daemon: 'daemon/main.ts', 'jail-worker': 'daemon/jail/jail-worker.ts' },
       outdir: aside,
       banner: { js: requireBanner },
       minifySyntax: true,

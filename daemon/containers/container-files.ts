@@ -6,7 +6,7 @@ import { finished } from 'node:stream/promises';
 import { isErrno } from '../../native-bindings/errno.ts';
 import type { ContainerPathStat } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { RootView } from '../images/archive-service.ts';
+import type { RootView } from '../jail/archive-service.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import { cleanPath } from '../spec/mount-target.ts';
 import type { Container } from './container.ts';

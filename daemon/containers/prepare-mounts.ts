@@ -1,7 +1,7 @@
 // What a container's mounts need before it is stored: volumes are found or made and held, and empty ones get what the image has there.
 import { fstatSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
-import type { MountPoint } from '../images/jail/path-stat-form.ts';
+import type { MountPoint } from '../jail/file-facts.ts';
 import { isInDev, resolveDevices } from '../runtime/devices.ts';
 import { mountPoints } from '../runtime/mounts.ts';
 import type { ResolvedMount } from '../spec/mount.ts';

@@ -6,11 +6,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ByteSource } from './decompress.ts';
-import { GarbageMeter } from './garbage-meter.ts';
-import type { FileRange } from './jail/messages.ts';
-import { displayName, type TarEntry } from './tar/tar-entry.ts';
-import { defaultTarLimits, TarReader, type TarSink } from './tar/tar-reader.ts';
+import type { ByteSource } from '../jail/decoding/decompress.ts';
+import { GarbageMeter } from '../jail/garbage-meter.ts';
+import type { FileRange } from '../jail/messages.ts';
+import { displayName, type TarEntry } from '../protocols/tar/tar-entry.ts';
+import { defaultTarLimits, TarReader, type TarSink } from '../protocols/tar/tar-reader.ts';
 
 /** Of one archive: a layer has four or five. */
 const MAX_ENTRIES = 100_000;

@@ -2,8 +2,8 @@
 // and from the same stream unpacked (jailed) into the store: one pass, two workers.
 import { MessageChannel } from 'node:worker_threads';
 import { EngineError } from '../errors/engine-error.ts';
+import { holdTree } from '../jail/hold-tree.ts';
 import { applyChanges } from './config-changes.ts';
-import { holdTree } from './hold-tree.ts';
 import type { HistoryEntry, ImageConfig } from './image-config.ts';
 import type { CommitImageOptions } from './image-service.ts';
 import { type LocalImageStore, parseTarget } from './image-store.ts';

@@ -1,6 +1,6 @@
 // The writable layers of containers, as the rest of the engine has them.
 import type { Readable } from 'node:stream';
-import type { MountPoint } from './jail/path-stat-form.ts';
+import type { MountPoint } from '../jail/file-facts.ts';
 
 /** The writable layers of containers: below containers/<id>/ of the data root. */
 export interface ContainerLayers {

@@ -7,16 +7,16 @@ import type { Readable } from 'node:stream';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { MountPoint } from '../jail/file-facts.ts';
+import { holdTree } from '../jail/hold-tree.ts';
+import type { Jail } from '../jail/jail.ts';
+import type { MountPointSpec } from '../jail/messages.ts';
+import type { Trash } from '../jail/trash.ts';
 import type { ContainerLayers } from './container-layers-service.ts';
 import type { DataRoot } from './data-root.ts';
-import { holdTree } from './hold-tree.ts';
-import type { MountPointSpec } from './jail/messages.ts';
-import type { MountPoint } from './jail/path-stat-form.ts';
-import type { Jail } from './jail.ts';
 import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
 import { mountLayers, mountOverlay, overlayCalls } from './overlay.ts';
 import { ROOT_MODE, SpareLayers } from './spare-layers.ts';
-import type { Trash } from './trash.ts';
 
 /** In every container, in the form that Docker has them. */
 const alwaysThere: readonly MountPointSpec[] = [

@@ -3,8 +3,8 @@
 import { statSync } from 'node:fs';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { holdTree } from '../jail/hold-tree.ts';
 import type { Descriptor } from './digest.ts';
-import { holdTree } from './hold-tree.ts';
 import type { ImageParts } from './image-store.ts';
 import type { Layer, LayerHold, StagedLayer } from './layer-store.ts';
 

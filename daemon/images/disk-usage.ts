@@ -1,7 +1,7 @@
 // The images' part of GET /system/df: what layers and content take of the disk, as du(1) counts it. The sizes of single images are those of
 // their files, as everywhere else.
 import { existsSync } from 'node:fs';
-import { holdTree } from './hold-tree.ts';
+import { holdTree } from '../jail/hold-tree.ts';
 import type { ImagesDiskUsage } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { listImages } from './list-images.ts';

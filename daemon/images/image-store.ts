@@ -9,6 +9,7 @@ import type {
   ImageSummary,
 } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { Jail } from '../jail/jail.ts';
 import type { Filters } from '../state/filters.ts';
 import type { BlobTables } from './blob-tables.ts';
 import { collectContent } from './collect-content.ts';
@@ -34,7 +35,6 @@ import type {
 import type { ImageRow, ImageTables } from './image-tables.ts';
 import { importFromUrl, importImage } from './import-image.ts';
 import { inspectImage } from './inspect-image.ts';
-import type { Jail } from './jail.ts';
 import type { LayerArchives } from './layer-archives.ts';
 import type { LayerStore } from './layer-store.ts';
 import { listImages } from './list-images.ts';

@@ -1,9 +1,9 @@
 // POST /images/create?fromSrc: an image of one layer out of a tar, in the request or fetched.
 import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
+import { decompressed } from '../jail/decoding/decompress.ts';
+import { holdTree } from '../jail/hold-tree.ts';
 import { applyChanges } from './config-changes.ts';
-import { decompressed } from './decompress.ts';
-import { holdTree } from './hold-tree.ts';
 import type { ImageConfig } from './image-config.ts';
 import type { ImportOptions } from './image-service.ts';
 import { type LocalImageStore, parseTarget } from './image-store.ts';

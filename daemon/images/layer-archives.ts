@@ -6,14 +6,14 @@ import { pipeline } from 'node:stream/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { constants, createGzip, type ZlibOptions } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
+import { decoded } from '../jail/decoding/decompress.ts';
+import { holdTree } from '../jail/hold-tree.ts';
+import type { Jail } from '../jail/jail.ts';
+import { readableOf } from '../jail/jail-streams.ts';
 import type { BlobTables } from './blob-tables.ts';
 import type { ContentStore } from './content-store.ts';
-import { decoded } from './decompress.ts';
 import type { Descriptor } from './digest.ts';
 import { DigestCheck } from './digest-check.ts';
-import { holdTree } from './hold-tree.ts';
-import type { Jail } from './jail.ts';
-import { readableOf } from './jail-streams.ts';
 import type { Layer, LayerStore } from './layer-store.ts';
 import { type LayerCompression, layerCompression } from './registry/media-types.ts';
 

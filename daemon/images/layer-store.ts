@@ -5,10 +5,10 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { Trash } from '../jail/trash.ts';
 import type { Database, Row } from '../state/database.ts';
 import { noStrays, type Strays } from '../state/strays.ts';
 import type { DataRoot } from './data-root.ts';
-import type { Trash } from './trash.ts';
 
 /** The kernel stacks 500 layers; one is the container's, one its mount points. */
 export const MAX_LAYERS = 480;

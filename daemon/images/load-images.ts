@@ -2,10 +2,10 @@
 // transaction, or nothing does.
 import type { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
+import { type ByteSource, decompressed } from '../jail/decoding/decompress.ts';
+import { holdTree } from '../jail/hold-tree.ts';
 import { ArchiveSpool, type SpooledFile } from './archive-spool.ts';
 import { type Damage, findDamage, repairLayer } from './damaged-layers.ts';
-import { type ByteSource, decompressed } from './decompress.ts';
-import { holdTree } from './hold-tree.ts';
 import type { LoadOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { LayerStaging } from './layer-staging.ts';

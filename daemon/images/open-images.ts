@@ -1,10 +1,12 @@
 // Puts the images' side together: stores below the data root, the jail, the archive operations. Recovery happens here: what a killed daemon
 // left half-made goes to the trash before anything else can see it.
 import { EngineError } from '../errors/engine-error.ts';
+import { JailedArchive } from '../jail/archive.ts';
+import type { Archive } from '../jail/archive-service.ts';
+import { Jail } from '../jail/jail.ts';
+import { Trash } from '../jail/trash.ts';
 import type { Database } from '../state/database.ts';
 import type { Strays } from '../state/strays.ts';
-import { JailedArchive } from './archive.ts';
-import type { Archive } from './archive-service.ts';
 import { BlobTables } from './blob-tables.ts';
 import { ContainerLayerStore } from './container-layers.ts';
 import type { ContainerLayers } from './container-layers-service.ts';
@@ -13,13 +15,11 @@ import { openDataRoot } from './data-root.ts';
 import type { ImageStore, UsersOfImage } from './image-service.ts';
 import { type ImageEvent, LocalImageStore } from './image-store.ts';
 import { ImageTables } from './image-tables.ts';
-import { Jail } from './jail.ts';
 import { LayerArchives } from './layer-archives.ts';
 import { LayerStore } from './layer-store.ts';
 import { LayoutIndex } from './layout-index.ts';
 import { openRegistry, type RegistrySide, type RegistrySideOptions } from './open-registry.ts';
 import { Slots } from './pull/slots.ts';
-import { Trash } from './trash.ts';
 
 export interface ImagesOptions {
   registry?: RegistrySideOptions;

@@ -16,7 +16,7 @@ import {
 } from '../../native-bindings/mount-api.ts';
 import { fchdir, inPrivateMountNamespace } from '../../native-bindings/namespaces.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { holdTree } from './hold-tree.ts';
+import { holdTree } from '../jail/hold-tree.ts';
 
 export interface OverlayDirs {
   /** Absolute paths, the highest layer first. At least one. */

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../errors/engine-error.ts';
+import { encodeEntry, endOfArchive, paddingOf } from '../protocols/tar/tar-header.ts';
 import type { Descriptor } from './digest.ts';
 import { DigestCheck } from './digest-check.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
@@ -14,7 +15,6 @@ import type { Layer } from './layer-store.ts';
 import { platformMatches } from './platform.ts';
 import { familiar, parseReference } from './reference.ts';
 import { OCI_INDEX } from './registry/media-types.ts';
-import { encodeEntry, endOfArchive, paddingOf } from './tar/tar-header.ts';
 
 /** One image of the archive, with the names that it shall have. */
 interface Saved {

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { llistxattr } from '../../native-bindings/xattrs.ts';
+import type { Trash } from '../jail/trash.ts';
 import type { Layer } from './layer-store.ts';
-import type { Trash } from './trash.ts';
 
 /** What stays in a directory that is kept; of `log` only the empty directory. */
 const kept: ReadonlySet<string> = new Set(['upper', 'work', 'init', 'log']);

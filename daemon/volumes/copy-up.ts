@@ -3,7 +3,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { Jail } from '../images/jail.ts';
+import type { Jail } from '../jail/jail.ts';
 
 /** 'unknown' when nobody looked, since nothing was to be copied. */
 export type CopySource = 'directory' | 'file' | 'nothing' | 'unknown';

@@ -2,8 +2,8 @@
 // then the row: a daemon that is killed in between finishes at its next start.
 import type { Volume, VolumeCreateRequest } from '../docker-types/volume.ts';
 import { EngineError, isEngineError } from '../errors/engine-error.ts';
-import { holdTree } from '../images/hold-tree.ts';
-import type { Jail } from '../images/jail.ts';
+import { holdTree } from '../jail/hold-tree.ts';
+import type { Jail } from '../jail/jail.ts';
 import type { Filters } from '../state/filters.ts';
 import { Claim } from './claim.ts';
 import { type CopySource, copyTree, lookInImage } from './copy-up.ts';

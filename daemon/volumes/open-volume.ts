@@ -9,8 +9,8 @@ import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd, openat2 } from '../../native-bindings/files.ts';
 import { mountDetached, mountSetattr, openTree } from '../../native-bindings/mount-api.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { mountOptions } from '../images/jail/hold-mount.ts';
-import type { Jail } from '../images/jail.ts';
+import type { Jail } from '../jail/jail.ts';
+import { mountOptions } from '../jail/jobs/hold-mount.ts';
 import type { LocalMount } from './local-options.ts';
 
 const TREE = OPEN_TREE.CLONE | AT.RECURSIVE | AT.EMPTY_PATH;

@@ -1,5 +1,5 @@
 // Puts the volumes together, and brings rows and directories back into step after a daemon that was killed.
-import type { Jail } from '../images/jail.ts';
+import type { Jail } from '../jail/jail.ts';
 import type { Database } from '../state/database.ts';
 import { LocalVolumes } from './local-volumes.ts';
 import { VolatileMounts } from './volatile-mounts.ts';

@@ -1,7 +1,7 @@
 // Volumes whose every mount is a new, empty file system (tmpfs): containers that run at the same time share one, and with the last of them it
 // is gone. The containers hold it, so that it outlives the daemon; a further container is given the one that a running container has.
 import { closeSync, openSync } from 'node:fs';
-import type { Jail } from '../images/jail.ts';
+import type { Jail } from '../jail/jail.ts';
 import { HeldMount } from './held-mount.ts';
 import type { LocalMount } from './local-options.ts';
 import { deviceOf, narrow, openLocalMount } from './open-volume.ts';

@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
-import type { Jail } from '../images/jail.ts';
-import { Trash } from '../images/trash.ts';
+import type { Jail } from '../jail/jail.ts';
+import { Trash } from '../jail/trash.ts';
 import { moveIn } from './move-in.ts';
 import { namePattern } from './volume-record.ts';
 

@@ -2,9 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../errors/engine-error.ts';
+import { GarbageMeter } from '../../jail/garbage-meter.ts';
 import type { BlobWriter } from '../blob-writer.ts';
 import type { Descriptor } from '../digest.ts';
-import { GarbageMeter } from '../garbage-meter.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
 import type { RegistrySession } from '../registry/registry-session.ts';

@@ -1,8 +1,8 @@
 // A blob while it comes: it can be read from its beginning while its end is still on the way.
 import { Readable } from 'node:stream';
+import { GarbageMeter } from '../../jail/garbage-meter.ts';
 import type { BlobWriter } from '../blob-writer.ts';
 import type { Descriptor } from '../digest.ts';
-import { GarbageMeter } from '../garbage-meter.ts';
 import type { Closable } from './flights.ts';
 
 const READ_BYTES = 256 * 1024;

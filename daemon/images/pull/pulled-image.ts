@@ -2,9 +2,9 @@
 // Until then nothing of it can be seen; after it the rows follow in one go.
 import { createHash } from 'node:crypto';
 import { EngineError } from '../../errors/engine-error.ts';
+import { holdTree } from '../../jail/hold-tree.ts';
 import { type Damage, findDamage } from '../damaged-layers.ts';
 import type { Descriptor } from '../digest.ts';
-import { holdTree } from '../hold-tree.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from '../image-config.ts';
 import type { ImageParts } from '../image-store.ts';
 import type { ImageRow } from '../image-tables.ts';

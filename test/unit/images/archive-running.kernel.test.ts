@@ -5,11 +5,11 @@ import { copyFileSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { RootView } from '../../../daemon/images/archive-service.ts';
-import type { TarEntry } from '../../../daemon/images/tar/tar-entry.ts';
-import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
+import type { RootView } from '../../../daemon/jail/archive-service.ts';
+import type { TarEntry } from '../../../daemon/protocols/tar/tar-entry.ts';
+import { TarReader } from '../../../daemon/protocols/tar/tar-reader.ts';
+import { dir, file, hardlink, rawTarStream, symlink } from '../jail/raw-tar.ts';
 import { startBoxed } from './boxed-process.ts';
-import { dir, file, hardlink, rawTarStream, symlink } from './raw-tar.ts';
 import { contentOf, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { RootView } from '../../../daemon/images/archive-service.ts';
-import type { TarEntry } from '../../../daemon/images/tar/tar-entry.ts';
-import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
-import { dir, file, hardlink, type RawEntry, rawTar, rawTarStream, symlink } from './raw-tar.ts';
+import type { RootView } from '../../../daemon/jail/archive-service.ts';
+import type { TarEntry } from '../../../daemon/protocols/tar/tar-entry.ts';
+import { TarReader } from '../../../daemon/protocols/tar/tar-reader.ts';
+import { dir, file, hardlink, type RawEntry, rawTar, rawTarStream, symlink } from '../jail/raw-tar.ts';
 import { contentOf, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();

@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { Jail } from '../../../daemon/images/jail.ts';
+import { Jail } from '../../../daemon/jail/jail.ts';
 import { setxattr } from '../../../native-bindings/xattrs.ts';
-import { dir, file, symlink } from './raw-tar.ts';
+import { dir, file, symlink } from '../jail/raw-tar.ts';
 import { put, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { dir, file } from './raw-tar.ts';
+import { dir, file } from '../jail/raw-tar.ts';
 import { contentOf, StoreFixture } from './store-fixture.ts';
 
 const source = new StoreFixture();

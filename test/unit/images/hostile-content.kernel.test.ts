@@ -13,7 +13,7 @@ import {
   type RegistrySession,
 } from '../../../daemon/images/registry/registry-session.ts';
 import { eventually } from '../../harness/eventually.ts';
-import { file, type RawEntry, rawTar } from './raw-tar.ts';
+import { file, type RawEntry, rawTar } from '../jail/raw-tar.ts';
 import { contentOf, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();

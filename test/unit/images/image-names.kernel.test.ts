@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { dir, file, symlink } from './raw-tar.ts';
+import { dir, file, symlink } from '../jail/raw-tar.ts';
 import { StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();

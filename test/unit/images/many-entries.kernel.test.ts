@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TarEntry } from '../../../daemon/images/tar/tar-entry.ts';
-import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
-import { SmallDisk } from './many-entries.ts';
-import { dir, file } from './raw-tar.ts';
+import type { TarEntry } from '../../../daemon/protocols/tar/tar-entry.ts';
+import { TarReader } from '../../../daemon/protocols/tar/tar-reader.ts';
+import { SmallDisk } from '../jail/many-entries.ts';
+import { dir, file } from '../jail/raw-tar.ts';
 import { StoreFixture } from './store-fixture.ts';
 
 const home = process.env.TMPDIR;

@@ -12,7 +12,7 @@ import {
   type Registries,
   type RegistrySession,
 } from '../../../daemon/images/registry/registry-session.ts';
-import { dir, file, rawTar } from './raw-tar.ts';
+import { dir, file, rawTar } from '../jail/raw-tar.ts';
 import { contentOf, put, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();

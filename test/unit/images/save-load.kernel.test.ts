@@ -8,8 +8,8 @@ import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ProgressMessage } from '../../../daemon/docker-types/progress.ts';
 import { recordedManifest } from '../../../daemon/images/image-manifest.ts';
-import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
-import { dir, file, hardlink, type RawEntry, rawTar, symlink } from './raw-tar.ts';
+import { TarReader } from '../../../daemon/protocols/tar/tar-reader.ts';
+import { dir, file, hardlink, type RawEntry, rawTar, symlink } from '../jail/raw-tar.ts';
 import { contentOf, put, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();

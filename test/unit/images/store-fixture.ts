@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
-import type { RootView, ViewMount } from '../../../daemon/images/archive-service.ts';
 import type { CommitImageOptions, ImageUser } from '../../../daemon/images/image-service.ts';
 import type { ImageEvent, LocalImageStore } from '../../../daemon/images/image-store.ts';
-import type { Change } from '../../../daemon/images/jail/path-stat-form.ts';
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
+import type { RootView, ViewMount } from '../../../daemon/jail/archive-service.ts';
+import type { Change } from '../../../daemon/jail/file-facts.ts';
 import { Database } from '../../../daemon/state/database.ts';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
-import { type RawEntry, rawTarStream } from './raw-tar.ts';
+import { type RawEntry, rawTarStream } from '../jail/raw-tar.ts';
 
 export class StoreFixture {
   readonly path = mkdtempSync(join(tmpdir(), 'tsdocker-images-'));

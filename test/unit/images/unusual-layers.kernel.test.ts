@@ -5,9 +5,9 @@ import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, utimesSy
 import { Readable } from 'node:stream';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { TarReader } from '../../../daemon/images/tar/tar-reader.ts';
+import { TarReader } from '../../../daemon/protocols/tar/tar-reader.ts';
 import { llistxattr, setxattr } from '../../../native-bindings/xattrs.ts';
-import { dir, file, type RawEntry, rawTar } from './raw-tar.ts';
+import { dir, file, type RawEntry, rawTar } from '../jail/raw-tar.ts';
 import { contentOf, put, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();
