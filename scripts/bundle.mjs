@@ -102,6 +102,12 @@ async function bundle() {
       keepNames: false,
     }),
     build({ ...shared, entryPoints: { tsdockerd: 'daemon/boot.ts' }, outdir: aside }),
+    build({
+      ...shared,
+      entryPoints: { 'zstd-program': 'daemon/jail/decoding/zstd-program.ts' },
+      outdir: aside,
+      minify: true,
+    }),
     build({ ...shared, entryPoints: { xattrs: 'native-bindings/xattrs.ts' }, outdir: aside, minify: true }),
     // CommonJS, one file: it starts faster than modules, and its compiled code can be kept (code-cache.mjs).
     build({
@@ -146,7 +152,7 @@ function install() {
 
 /** @param {string} name */
 function isEntry(name) {
-  return /(^|\/)(main\.cjs|tsdockerd\.mjs|jail-worker\.mjs)$/.test(name);
+  return /(^|\/)(main\.cjs|tsdockerd\.mjs|jail-worker\.mjs|zstd-program\.mjs)$/.test(name);
 }
 
 try {

@@ -1,12 +1,13 @@
 // The archives of layers: the plain one that the diff id is of, and the packed one that registries get. What came from outside is kept as it
 // came; what was made here is packed when it is first pushed, always to the same bytes, and kept.
-import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { constants, createGzip, type ZlibOptions } from 'node:zlib';
 import { EngineError } from '../errors/engine-error.ts';
-import { decoded } from '../jail/decoding/decompress.ts';
+import { decoded, programBytes } from '../jail/decoding/decompress.ts';
+import { ZSTD_HEADER_BYTES } from '../jail/decoding/zstd-window.ts';
 import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
 import { readableOf } from '../jail/jail-streams.ts';
@@ -107,10 +108,25 @@ export class LayerArchives {
   }
 
   #unpacked(blob: Descriptor): Readable {
-    const file = createReadStream(this.#parts.content.pathOf(blob.digest), { highWaterMark: READ_BYTES });
+    const path = this.#parts.content.pathOf(blob.digest);
+    const file = createReadStream(path, { highWaterMark: READ_BYTES });
     const packing = packingOf(blob);
     if (packing === 'none') return file;
-    return decoded(file, packing).once('close', () => file.destroy());
+    const start = startOf(path);
+    const bytes = programBytes(packing, start);
+    const plain = bytes === 0 ? decoded(file, packing, start) : this.#decodedInTurn(file, packing, start, bytes);
+    return plain.once('close', () => file.destroy());
+  }
+
+  /** By a program: one at a time. */
+  #decodedInTurn(file: Readable, packing: LayerCompression, start: Buffer, bytes: number): Readable {
+    const { memory } = this.#parts.jail;
+    const gone = new AbortController();
+    async function* chunks(): AsyncGenerator<Buffer> {
+      using _memory = await memory.take({ memoryBytes: 0, programBytes: bytes }, gone.signal);
+      yield* decoded(file, packing, start);
+    }
+    return Readable.from(chunks(), { objectMode: false }).once('close', () => gone.abort());
   }
 
   /** Made of the layer's files, in a jail. */
@@ -134,4 +150,15 @@ export function packingOf({ mediaType, digest }: Descriptor): LayerCompression {
   if (/[.+]gzip$/.test(mediaType)) return 'gzip';
   if (layerCompression(mediaType) === 'none' || mediaType.endsWith('.tar')) return 'none';
   throw new EngineError('system', `read ${digest}: ${mediaType} is no layer`);
+}
+
+/** The first bytes of a stored archive: what it asks of its decoder. */
+function startOf(path: string): Buffer {
+  const start = Buffer.alloc(ZSTD_HEADER_BYTES);
+  const fd = openSync(path, 'r');
+  try {
+    return start.subarray(0, readSync(fd, start, 0, start.length, 0));
+  } finally {
+    closeSync(fd);
+  }
 }

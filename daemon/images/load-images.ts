@@ -56,7 +56,7 @@ async function receive(
   source: ByteSource,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  using _memory = await parts.jail.memory.take(source.memoryBytes, signal);
+  using _memory = await parts.jail.memory.take(source, signal);
   await spool.read(source, (file) => staging.guess(file), signal);
 }
 

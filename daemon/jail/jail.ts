@@ -11,7 +11,7 @@ import type { ByteSource } from './decoding/decompress.ts';
 import type { PathStat } from './file-facts.ts';
 import { askToStop, endSlot, noJob, type Slot, type SlotShares, startSlot } from './jail-slot.ts';
 import { feedFrom, readableOf } from './jail-streams.ts';
-import { MemoryBudget } from './memory-budget.ts';
+import { DecoderBudget } from './memory-budget.ts';
 import type { Job, JobResults, PlainError, ToWorker } from './messages.ts';
 import { newTurnCounter } from './turns.ts';
 
@@ -24,8 +24,10 @@ const WAIT_MS = 60_000;
 
 /** What a job that reads an archive takes beside its decoder: chunks on the way to it. */
 const INPUT_BYTES = 2 * 1024 * 1024;
-/** Of all that unpack at the same time. A window of 128 MB has it for itself. */
-const defaultMemoryBytes = 48 * 1024 * 1024;
+/** Of all that unpack at the same time. */
+const DECODERS_BYTES = 48 * 1024 * 1024;
+/** And of the programs that do so: the largest window of zstd, alone. */
+const PROGRAMS_BYTES = 128 * 1024 * 1024;
 
 export type JobOf<K extends Job['do']> = Extract<Job, { do: K }>;
 
@@ -53,14 +55,13 @@ export class Jail {
   readonly #starting = new Set<Promise<Slot>>();
   readonly #shares: SlotShares;
   /** For what feeds jobs. Taken before a worker, and never by who has one: so nobody waits for who waits. */
-  readonly memory: MemoryBudget;
+  readonly memory = new DecoderBudget(DECODERS_BYTES, PROGRAMS_BYTES);
   #streams = 0;
   #isClosed = false;
 
   /** Where jobs put, in files without names, what does not fit into memory: a place on the disk. */
-  constructor(scratchDirectory = tmpdir(), memory = new MemoryBudget(defaultMemoryBytes)) {
+  constructor(scratchDirectory = tmpdir()) {
     this.#shares = { scratchDirectory, turnCounter: newTurnCounter(availableParallelism()) };
-    this.memory = memory;
   }
 
   /** Runs a job to its end. `fds` are closed as soon as the job stands in its place (or has failed). */
@@ -77,8 +78,7 @@ export class Jail {
     let memory: Disposable | undefined;
     try {
       waitSignal?.throwIfAborted();
-      if (options.input !== undefined)
-        memory = await this.memory.take(INPUT_BYTES + options.input.memoryBytes, waitSignal);
+      if (options.input !== undefined) memory = await this.memory.take(options.input, waitSignal, INPUT_BYTES);
       const slot = await this.#take(isStream, waitSignal);
       if (waitSignal?.aborted) {
         // While a worker was made for it: nobody would tell the job to end.

@@ -78,3 +78,26 @@ export class MemoryBudget {
     }
   }
 }
+
+/** Of those that decode archives, for each place that they do it in. */
+export class DecoderBudget {
+  readonly #here: MemoryBudget;
+  readonly #programs: MemoryBudget;
+
+  constructor(hereBytes: number, programsBytes: number) {
+    this.#here = new MemoryBudget(hereBytes);
+    this.#programs = new MemoryBudget(programsBytes);
+  }
+
+  /** What a source takes, and `moreBytes` in this process. Programs are waited for first: those that have one wait for nobody who waits for one. */
+  async take(
+    { memoryBytes, programBytes = 0 }: { memoryBytes: number; programBytes?: number },
+    signal?: AbortSignal,
+    moreBytes = 0,
+  ): Promise<Disposable> {
+    using taken = new DisposableStack();
+    if (programBytes > 0) taken.use(await this.#programs.take(programBytes, signal));
+    if (memoryBytes + moreBytes > 0) taken.use(await this.#here.take(memoryBytes + moreBytes, signal));
+    return taken.move();
+  }
+}

@@ -62,6 +62,7 @@ describe('Debian 12, with its own Node 18 and npm 9', () => {
       'bin/exec-node',
       'dist/daemon.mjs',
       'dist/jail-worker.mjs',
+      'dist/zstd-program.mjs',
       'dist/xattrs.mjs',
       'dist/cli/client.cjs',
     ];

@@ -1,11 +1,11 @@
 // Archives as they come: plain, gzip, zstd, xz or bzip2, told by their first bytes (never by a name or a header). Decompression runs on
-// libuv's pool or in a program of the host's, outside the jail: no program of an image has any part in it.
+// libuv's pool or in a program of the host's or our own, outside the jail: no program of an image has any part in it.
 import { type Duplex, PassThrough, Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { EngineError } from '../../errors/engine-error.ts';
-import { programDecoder } from './program-decoder.ts';
+import { programDecoder, zstdProgramDecoder } from './program-decoder.ts';
 import { ZstdFrames } from './zstd-frames.ts';
-import { MAX_WINDOW_LOG, ZSTD_HEADER_BYTES, zstdOptions, zstdWindowLog } from './zstd-window.ts';
+import { isLargeWindow, ZSTD_HEADER_BYTES, zstdOptions, zstdWindowLog } from './zstd-window.ts';
 
 const compressions = ['none', 'gzip', 'zstd', 'bzip2', 'xz'] as const;
 export type Compression = (typeof compressions)[number];
@@ -32,8 +32,10 @@ export function compressionOf(start: Uint8Array): Compression {
 export interface ByteSource {
   /** Asked for when its reader listens: from then on it takes memory, and tells its errors. */
   readonly stream: Readable;
-  /** How much it then takes. */
+  /** How much it then takes in this process. */
   readonly memoryBytes: number;
+  /** And in a program of its own. */
+  readonly programBytes?: number;
   /** Aborts when its bytes cannot come any more. */
   readonly signal?: AbortSignal;
   release(): void;
@@ -64,6 +66,7 @@ export async function decompressed(
 class PlainBytes implements ByteSource {
   readonly compression: Compression;
   readonly memoryBytes: number;
+  readonly programBytes: number;
   readonly #source: Readable;
   readonly #start: Buffer;
   readonly #broken = new AbortController();
@@ -71,7 +74,9 @@ class PlainBytes implements ByteSource {
 
   constructor(source: Readable, start: Buffer, compression: Compression) {
     this.compression = compression;
-    this.memoryBytes = compression === 'zstd' ? DECODER_BYTES + 2 ** zstdWindowLog(start) : DECODER_BYTES;
+    const windowBytes = compression === 'zstd' ? 2 ** zstdWindowLog(start) : 0;
+    this.programBytes = programBytes(compression, start);
+    this.memoryBytes = this.programBytes > 0 ? DECODER_BYTES : DECODER_BYTES + windowBytes;
     this.#start = start;
     this.#source = source;
     // What happens to it while nobody reads is told to the reader.
@@ -101,6 +106,13 @@ class PlainBytes implements ByteSource {
     if (this.#source.destroyed) return broken(this.#source);
     return decoded(this.#source, this.compression, this.#start);
   }
+}
+
+/** What a program takes to decode what begins so; 0: it is decoded in this process, or by a program of the host's that has limits of its own. */
+export function programBytes(compression: Compression, start: Buffer): number {
+  if (compression !== 'zstd') return 0;
+  const windowLog = zstdWindowLog(start);
+  return isLargeWindow(windowLog) ? 2 ** windowLog : 0;
 }
 
 function closed(): EngineError {
@@ -140,18 +152,12 @@ function firstBytes(source: Readable): Promise<Buffer> {
   });
 }
 
-/** The plain bytes of a stream whose compression is known, `start` when it may ask for much memory. The stream itself stays the caller's. */
-export function decoded(source: Readable, compression: Compression, start?: Buffer): Readable {
+/** The plain bytes of a stream whose compression is known, and its first bytes (zstd: `ZSTD_HEADER_BYTES`). The stream itself stays the caller's. */
+export function decoded(source: Readable, compression: Compression, start: Buffer): Readable {
   if (compression === 'none') return source;
-  const options = { chunkSize: CHUNK_BYTES };
-  const windowLog = start === undefined ? MAX_WINDOW_LOG : zstdWindowLog(start);
-  const decoder: Duplex =
-    compression === 'gzip'
-      ? createGunzip(options)
-      : compression === 'zstd'
-        ? createZstdDecompress({ ...options, ...zstdOptions(windowLog) })
-        : programDecoder(compression);
-  const cut = compression === 'zstd' ? new ZstdFrames() : undefined;
+  const decoder = decoderOf(compression, start);
+  // The program cuts for itself.
+  const cut = compression === 'zstd' && programBytes(compression, start) === 0 ? new ZstdFrames() : undefined;
   const first = cut ?? decoder;
   const plain = new PassThrough({ highWaterMark: CHUNK_BYTES });
   plain.on('error', () => undefined);
@@ -176,4 +182,13 @@ export function decoded(source: Readable, compression: Compression, start?: Buff
   cut?.pipe(decoder);
   decoder.pipe(plain);
   return plain;
+}
+
+function decoderOf(compression: Exclude<Compression, 'none'>, start: Buffer): Duplex {
+  const options = { chunkSize: CHUNK_BYTES };
+  if (compression === 'gzip') return createGunzip(options);
+  if (compression !== 'zstd') return programDecoder(compression);
+  const windowLog = zstdWindowLog(start);
+  if (isLargeWindow(windowLog)) return zstdProgramDecoder(windowLog);
+  return createZstdDecompress({ ...options, ...zstdOptions(windowLog) });
 }

@@ -1,8 +1,10 @@
-// xz and bzip2, which Node does not read: the host's own programs do, without rights, without environment, with a limit of memory.
+// What is not decoded in this process: xz and bzip2, which Node does not read and the host's own programs do, and zstd that asks for much memory.
+// All of them without rights, without environment, with a limit of memory.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { EngineError } from '../../errors/engine-error.ts';
 
 /** What `xz -9` needs to unpack is 65 MB; more than this asks for an archive that nobody makes by accident. */
@@ -11,6 +13,12 @@ const programs = {
   xz: { file: 'xz', args: ['--decompress', '--stdout', '--quiet', XZ_MEMORY], package: 'xz-utils' },
   bzip2: { file: 'bzip2', args: ['--decompress', '--stdout', '--quiet'], package: 'bzip2' },
 };
+const zstdProgram = new URL(
+  import.meta.url.endsWith('.mjs') ? './zstd-program.mjs' : './zstd-program.ts',
+  import.meta.url,
+);
+/** What Node itself takes beside the window, about 45 MB, is its own; its heap holds only chunks. */
+const NODE_OPTIONS = ['--max-old-space-size=32', '--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
 const directories = ['/usr/bin', '/bin', '/usr/local/bin'];
 const NOBODY = 65_534;
 const MAX_WORDS = 300;
@@ -31,6 +39,12 @@ export function programDecoder(compression: keyof typeof programs): Duplex {
     ...(process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}),
   });
   return duplexOf(child);
+}
+
+/** The same for zstd, on Node, with windows of up to `2 ** windowLog` bytes. */
+export function zstdProgramDecoder(windowLog: number): Duplex {
+  const args = [...NODE_OPTIONS, fileURLToPath(zstdProgram), String(windowLog)];
+  return duplexOf(spawn(process.execPath, args, { cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'pipe'] }));
 }
 
 function duplexOf(child: ChildProcess & { stdin: NodeJS.WritableStream }): Duplex {

@@ -4,6 +4,8 @@ import { constants } from 'node:zlib';
 const FRAME_MAGIC = 0xfd2fb528;
 /** What every decoder should take, and more than packers use without being asked to. */
 const USUAL_WINDOW_LOG = 23;
+/** What is decoded in this process; for larger ones there is a program. */
+const LARGE_WINDOW_LOG = 24;
 /** The decoder's own limit. */
 export const MAX_WINDOW_LOG = 27;
 /** Of a frame's header. */
@@ -13,6 +15,10 @@ export const ZSTD_HEADER_BYTES = 18;
 export function zstdWindowLog(start: Buffer): number {
   const log = Math.ceil(Math.log2(windowBytes(start)));
   return Math.min(Math.max(log, USUAL_WINDOW_LOG), MAX_WINDOW_LOG);
+}
+
+export function isLargeWindow(windowLog: number): boolean {
+  return windowLog > LARGE_WINDOW_LOG;
 }
 
 export function zstdOptions(windowLog: number) {

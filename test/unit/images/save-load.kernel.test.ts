@@ -4,10 +4,11 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { constants, createZstdCompress, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ProgressMessage } from '../../../daemon/docker-types/progress.ts';
 import { recordedManifest } from '../../../daemon/images/image-manifest.ts';
+import { zstdWindowLog } from '../../../daemon/jail/decoding/zstd-window.ts';
 import { TarReader } from '../../../daemon/protocols/tar/tar-reader.ts';
 import { dir, file, hardlink, type RawEntry, rawTar, symlink } from '../jail/raw-tar.ts';
 import { contentOf, put, StoreFixture } from './store-fixture.ts';
@@ -203,6 +204,20 @@ describe('load', () => {
     const packed = pack[kind] as (bytes: Buffer) => Buffer;
     await expectLoaded(packed(rawTar(old())));
     await expectLoaded(old(undefined, [file('aa/layer.tar', packed(layerTar)), file('bb/layer.tar', secondTar)]));
+  });
+
+  test('packed with zstd and a window of 128 MB, which is unpacked again to be saved', async () => {
+    const params = { [constants.ZSTD_c_windowLog]: 27 };
+    const wide = (bytes: Buffer) => contentOf(Readable.from([bytes]).pipe(createZstdCompress({ params })));
+    const packed = await wide(layerTar);
+    expect(zstdWindowLog(packed)).toBe(27);
+    await expectLoaded(await wide(rawTar(old())));
+    const layered = old(undefined, [file('aa/layer.tar', packed), file('bb/layer.tar', secondTar)]);
+    await expectLoaded(layered);
+    await load(other, layered);
+    const saved = filesOf(await contentOf(await other.store.save(['old:1'], {})));
+    expect([...saved.values()].map(digestOf)).toContain(digestOf(layerTar));
+    await other.store.remove('old:1', { force: false, noPrune: false });
   });
 
   function layout(name = 'docker.io/library/oci:3', change: (manifest: Record<string, unknown>) => void = () => {}) {

@@ -1,10 +1,19 @@
-import { PassThrough } from 'node:stream';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { decompressed } from '../../../daemon/jail/decoding/decompress.ts';
 import { zstdWindowLog } from '../../../daemon/jail/decoding/zstd-window.ts';
-import { MemoryBudget } from '../../../daemon/jail/memory-budget.ts';
+import { DecoderBudget, MemoryBudget } from '../../../daemon/jail/memory-budget.ts';
+
+/** Of all threads of this process. */
+function childPids(): string[] {
+  const tasks = readdirSync('/proc/self/task');
+  return tasks.flatMap((task) => readFileSync(`/proc/self/task/${task}/children`, 'latin1').split(' ').filter(Boolean));
+}
 
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return Promise.race([promise.then(() => true), sleep(20, false)]);
@@ -26,6 +35,18 @@ describe('a budget of memory', () => {
     held[Symbol.dispose]();
     (await small)[Symbol.dispose]();
     expect(await isSettled(budget.take(10))).toBe(true);
+  });
+
+  test('is one for this process and one for programs, and who waits for a program keeps nobody waiting', async () => {
+    const budget = new DecoderBudget(10, 20);
+    const first = await budget.take({ memoryBytes: 3, programBytes: 20 }, undefined, 2);
+    const second = budget.take({ memoryBytes: 5, programBytes: 20 });
+    const other = budget.take({ memoryBytes: 5 });
+    expect(await isSettled(other)).toBe(true);
+    expect(await isSettled(second)).toBe(false);
+    (await other)[Symbol.dispose]();
+    first[Symbol.dispose]();
+    expect(await isSettled(second)).toBe(true);
   });
 
   test('is not waited for when whoever asked has gone', async () => {
@@ -71,6 +92,51 @@ describe('an archive that waits for its turn', () => {
     expect(zstdWindowLog(zstd(27, 130 << 20))).toBe(27);
     const body = new PassThrough();
     body.end(zstd(27, 130 << 20));
-    expect((await decompressed(body)).memoryBytes).toBeGreaterThan(2 ** 27);
+    expect(await decompressed(body)).toMatchObject({ programBytes: 2 ** 27, memoryBytes: 2 << 20 });
+    const usual = new PassThrough();
+    usual.end(zstd(24, 20 << 20));
+    expect(await decompressed(usual)).toMatchObject({ programBytes: 0, memoryBytes: 2 ** 24 + (2 << 20) });
+  });
+});
+
+describe('a zstd archive with a window of 128 MB', () => {
+  const plain = Buffer.alloc(140 << 20, 'abc');
+  const params = { [constants.ZSTD_c_windowLog]: 27, [constants.ZSTD_c_compressionLevel]: 1 };
+  const packed = zstdCompressSync(plain, { params });
+  const open = async (bytes: Buffer) => (await decompressed(Readable.from([bytes], { objectMode: false }))).stream;
+
+  test('is unpacked outside of this process', async () => {
+    // A second frame behind it, and bytes that were there before the reader was.
+    const stream = await open(Buffer.concat([packed, zstdCompressSync('the end')]));
+    const before = process.memoryUsage.rss();
+    const [digest, wanted] = [createHash('sha256'), createHash('sha256').update(plain).update('the end')];
+    let most = 0;
+    for await (const chunk of stream) {
+      digest.update(chunk as Buffer);
+      most = Math.max(most, process.memoryUsage.rss() - before);
+    }
+    expect(digest.digest('hex')).toBe(wanted.digest('hex'));
+    expect(most).toBeLessThan(80 << 20);
+  }, 60_000);
+
+  test('and a damaged one is refused in the words of the decoder', async () => {
+    const damaged = Buffer.from(packed);
+    damaged.fill(0xff, damaged.length >> 1);
+    const read = async () => {
+      for await (const chunk of await open(damaged)) expect(chunk).toBeDefined();
+    };
+    await expect(read()).rejects.toThrow(/^read zstd archive: .*(corrupt|match|checksum)/i);
+  });
+
+  test('and its process ends with who reads it', async () => {
+    const before = childPids();
+    const stream = await open(packed);
+    await once(stream, 'readable');
+    const [child] = childPids().filter((pid) => !before.includes(pid));
+    expect(child).toBeDefined();
+    expect(readFileSync(`/proc/${child}/status`, 'utf8')).toMatch(/^Uid:\s+65534\s+65534/m);
+    stream.destroy();
+    for (let i = 0; i < 100 && childPids().includes(child as string); i++) await sleep(20);
+    expect(childPids()).not.toContain(child);
   });
 });
