@@ -9,6 +9,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import type { ByteSource } from '../jail/decoding/decompress.ts';
 import { GarbageMeter } from '../jail/garbage-meter.ts';
 import type { FileRange } from '../jail/messages.ts';
+import { FormatError } from '../protocols/format-error.ts';
 import { displayName, type TarEntry } from '../protocols/tar/tar-entry.ts';
 import { defaultTarLimits, TarReader, type TarSink } from '../protocols/tar/tar-reader.ts';
 
@@ -61,6 +62,8 @@ export class ArchiveSpool implements AsyncDisposable {
       }
       reader.end();
       await writer.flush();
+    } catch (error) {
+      throw error instanceof FormatError ? new EngineError('invalid', error.message, { cause: error }) : error;
     } finally {
       source.release();
     }

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { setThreadNice } from '../../native-bindings/process.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { FormatError } from '../protocols/format-error.ts';
 import { cancelled, watchCancelFlag } from './cancellation.ts';
 import { Enclosure } from './enclosure.ts';
 import { forbidLoading } from './guard.ts';
@@ -77,6 +78,8 @@ function plainError(error: unknown): PlainError {
   if (!(error instanceof Error)) return { message: String(error) };
   const plain: PlainError = { message: error.message };
   if (error instanceof EngineError) plain.engineCode = error.code;
+  // Archives come from users.
+  else if (error instanceof FormatError) plain.engineCode = 'invalid';
   const details = error as { code?: unknown; syscall?: unknown; path?: unknown };
   if (typeof details.code === 'string') plain.code = details.code;
   if (typeof details.syscall === 'string') plain.syscall = details.syscall;

@@ -135,7 +135,7 @@ export type FromWorker =
 /** An error on its way between threads. */
 export interface PlainError {
   message: string;
-  /** Of an EngineError. */
+  /** Of an EngineError, or what an archive that is none is for the user. */
   engineCode?: string;
   /** Of a system call: ENOENT … */
   code?: string;

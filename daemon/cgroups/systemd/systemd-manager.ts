@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { EngineError } from '../../errors/engine-error.ts';
-import type { DbusValue, Variant } from './dbus-codec.ts';
-import { type DbusMessage, decodeMessage, encodeCall, messageLength } from './dbus-message.ts';
+import type { DbusValue, Variant } from '../../protocols/dbus/dbus-codec.ts';
+import { type DbusMessage, decodeMessage, encodeCall, messageLength } from '../../protocols/dbus/dbus-message.ts';
+import { FormatError } from '../../protocols/format-error.ts';
 
 export interface UnitProperty {
   name: string;
@@ -181,7 +182,8 @@ export class SystemdManager implements Disposable {
       try {
         pending = dispatchAll(connection, pending);
       } catch (error) {
-        socket.destroy(error as Error);
+        const isFormat = error instanceof FormatError;
+        socket.destroy(isFormat ? new EngineError('system', error.message, { cause: error }) : (error as Error));
       }
     });
     let reason = new Error('systemd has closed the connection');

@@ -1,5 +1,5 @@
 // PAX extended header records, "<length> <key>=<value>\n" (pax(1), POSIX.1-2017). Values are bytes: extended attributes are binary.
-import { EngineError } from '../../errors/engine-error.ts';
+import { FormatError } from '../format-error.ts';
 
 /** Keys and values as byte strings (latin1). */
 export type PaxRecords = Map<string, string>;
@@ -12,7 +12,7 @@ const knownKeys: ReadonlySet<string> = new Set(['path', 'linkpath', 'size', 'uid
 
 /**
  * Adds the records of a header to those that wait for the same entry: a later one of a key replaces an earlier one, an empty value removes it.
- * Keys that nobody asks for are left out: anybody may invent as many of them as fit. Throws EngineError 'invalid' on any malformed record.
+ * Keys that nobody asks for are left out: anybody may invent as many of them as fit. Throws FormatError on any malformed record.
  */
 export function readPax(bytes: Buffer, records: PaxRecords): void {
   const text = bytes.toString('latin1');
@@ -39,7 +39,7 @@ export function readPax(bytes: Buffer, records: PaxRecords): void {
     } else if (value === '' && !key.startsWith(XATTR_PREFIX)) records.delete(key);
     else if (isKnown(key)) records.set(key, value);
     if (records.size > MAX_RECORDS)
-      throw new EngineError('invalid', `read tar: extended headers of one entry have more than ${MAX_RECORDS} records`);
+      throw new FormatError(`read tar: extended headers of one entry have more than ${MAX_RECORDS} records`);
     at = end;
   }
 }
@@ -69,6 +69,6 @@ function encodeRecord(key: string, value: string): Buffer {
   return Buffer.from(`${length}${body}`, 'latin1');
 }
 
-function malformed(): EngineError {
-  return new EngineError('invalid', 'read tar: malformed extended header');
+function malformed(): FormatError {
+  return new FormatError('read tar: malformed extended header');
 }

@@ -1,6 +1,6 @@
 // The maps of sparse files in GNU archives: the old format's header fields, and the PAX formats 0.0, 0.1 and 1.0 (GNU tar manual,
 // "Sparse Formats"). Only reading: archives are written without sparse files.
-import { EngineError } from '../../errors/engine-error.ts';
+import { FormatError } from '../format-error.ts';
 import type { PaxRecords } from './pax.ts';
 
 export class SparseMap {
@@ -96,6 +96,6 @@ function gnuNumber(block: Buffer, at: number): number {
   return Number.parseInt(digits, 8);
 }
 
-function malformed(): EngineError {
-  return new EngineError('invalid', 'read tar: the map of a sparse file is wrong');
+function malformed(): FormatError {
+  return new FormatError('read tar: the map of a sparse file is wrong');
 }

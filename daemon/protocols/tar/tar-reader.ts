@@ -1,6 +1,6 @@
 // Reads a tar of any origin (ustar, PAX, GNU) from chunks of any size and tells a sink what is in it. Synchronous: the sink's errors stop
 // it. Memory is bounded by the limits, whatever the archive says. It knows nothing of file systems.
-import { EngineError } from '../../errors/engine-error.ts';
+import { FormatError } from '../format-error.ts';
 import { type PaxRecords, paxNumber, readPax, XATTR_PREFIX } from './pax.ts';
 import { parsePaxExtents, readGnuExtents, type SparseMap } from './sparse.ts';
 import { BLOCK_BYTES, type EntryType, type TarEntry } from './tar-entry.ts';
@@ -109,7 +109,7 @@ export class TarReader {
   /** The stream ended. Throws when that was in the middle of an entry. */
   end(): void {
     const isBetween = this.#state === 'header' && this.#gatheredBytes === 0 && !this.#isAnnounced;
-    if (this.#state !== 'ended' && !isBetween) throw new EngineError('invalid', 'read tar: unexpected EOF');
+    if (this.#state !== 'ended' && !isBetween) throw new FormatError('read tar: unexpected EOF');
   }
 
   #gather(state: State, bytes: number): void {
@@ -134,17 +134,16 @@ export class TarReader {
   #header(block: Buffer): void {
     if (block.every((byte) => byte === 0)) {
       this.#zeroBlocks++;
-      if (this.#isAnnounced) throw new EngineError('invalid', 'read tar: an extended header stands before no entry');
+      if (this.#isAnnounced) throw new FormatError('read tar: an extended header stands before no entry');
       if (this.#zeroBlocks === 2) this.#state = 'ended';
       else this.#expectHeader();
       return;
     }
-    if (this.#zeroBlocks > 0) throw new EngineError('invalid', 'read tar: invalid tar header after a zero block');
+    if (this.#zeroBlocks > 0) throw new FormatError('read tar: invalid tar header after a zero block');
     const header = decodeHeader(block);
     if (['x', 'L', 'K', 'g', 'X'].includes(header.typeFlag)) {
       this.#extensionBytes += header.sizeBytes + BLOCK_BYTES;
-      if (this.#extensionBytes > MAX_EXTENSION_BYTES)
-        throw new EngineError('invalid', 'read tar: extended headers are too long');
+      if (this.#extensionBytes > MAX_EXTENSION_BYTES) throw new FormatError('read tar: extended headers are too long');
       this.#extensionFlag = header.typeFlag;
       if (header.sizeBytes === 0) this.#extension(Buffer.alloc(0));
       else this.#gather('extension', header.sizeBytes + paddingOf(header.sizeBytes));
@@ -200,7 +199,7 @@ export class TarReader {
 
   #checkExtents(): void {
     if ((this.#sparse as SparseMap).extents.length > 100_000) {
-      throw new EngineError('invalid', 'read tar: a sparse file has too many extents');
+      throw new FormatError('read tar: a sparse file has too many extents');
     }
   }
 
@@ -208,8 +207,7 @@ export class TarReader {
     const raw = this.#pending as RawHeader;
     const pax = this.#pax;
     const type = entryTypes.get(raw.typeFlag);
-    if (type === undefined)
-      throw new EngineError('invalid', `read tar: unhandled tar header type ${raw.typeFlag.charCodeAt(0)}`);
+    if (type === undefined) throw new FormatError(`read tar: unhandled tar header type ${raw.typeFlag.charCodeAt(0)}`);
     const path = pax.get('GNU.sparse.name') ?? pax.get('path') ?? this.#longPath ?? raw.path;
     const hasContent = type === 'file' && !(raw.typeFlag === '0' && path.endsWith('/'));
     const stored = hasContent ? (paxNumber(pax, 'size') ?? raw.sizeBytes) : 0;
@@ -247,7 +245,7 @@ export class TarReader {
 
   #check(entry: TarEntry, contentBytes: number): void {
     if (!Number.isSafeInteger(entry.sizeBytes) || entry.sizeBytes < 0 || contentBytes < 0) {
-      throw new EngineError('invalid', 'read tar: the size of an entry is no number');
+      throw new FormatError('read tar: the size of an entry is no number');
     }
     const extents = entry.extents;
     if (extents !== undefined) {
@@ -260,12 +258,11 @@ export class TarReader {
       }
       if (last > entry.sizeBytes || sum !== contentBytes) throw badSparse();
     }
-    if (this.#entries >= this.#limits.maxEntries) throw new EngineError('invalid', 'read tar: too many entries');
+    if (this.#entries >= this.#limits.maxEntries) throw new FormatError('read tar: too many entries');
     this.#contentBytes += entry.sizeBytes;
-    if (this.#contentBytes > this.#limits.maxContentBytes)
-      throw new EngineError('invalid', 'read tar: the content is too large');
+    if (this.#contentBytes > this.#limits.maxContentBytes) throw new FormatError('read tar: the content is too large');
     if (entry.path.length > this.#limits.maxPathBytes || entry.linkPath.length > this.#limits.maxPathBytes) {
-      throw new EngineError('invalid', 'read tar: a file name is too long');
+      throw new FormatError('read tar: a file name is too long');
     }
   }
 
@@ -316,6 +313,6 @@ function untilNul(bytes: Buffer): string {
   return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
 }
 
-function badSparse(): EngineError {
-  return new EngineError('invalid', 'read tar: the map of a sparse file is wrong');
+function badSparse(): FormatError {
+  return new FormatError('read tar: the map of a sparse file is wrong');
 }

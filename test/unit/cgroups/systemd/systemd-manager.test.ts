@@ -4,9 +4,9 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { messageLength } from '../../../../daemon/cgroups/systemd/dbus-message.ts';
 import { SystemdManager } from '../../../../daemon/cgroups/systemd/systemd-manager.ts';
-import { jobRemoved, stopping, unitExists } from './golden-messages.ts';
+import { messageLength } from '../../../../daemon/protocols/dbus/dbus-message.ts';
+import { jobRemoved, stopping, unitExists } from '../../protocols/dbus/golden-messages.ts';
 
 let dir: string;
 let server: Server;

@@ -1,7 +1,7 @@
-// Archives with a few bytes changed at random: the reader ends, or throws an EngineError; never anything else, and never more than it was
+// Archives with a few bytes changed at random: the reader ends, or throws a FormatError; never anything else, and never more than it was
 // given. The seed is fixed, so that a failure comes back.
 import { expect, test } from 'vitest';
-import { EngineError } from '../../../../daemon/errors/engine-error.ts';
+import { FormatError } from '../../../../daemon/protocols/format-error.ts';
 import { TarReader } from '../../../../daemon/protocols/tar/tar-reader.ts';
 import { dir, file, rawTar, symlink } from '../../jail/raw-tar.ts';
 
@@ -61,7 +61,7 @@ test('changed archives are read or refused', () => {
       reader.end();
       outcomes.read++;
     } catch (error) {
-      expect(error, `round ${round}`).toBeInstanceOf(EngineError);
+      expect(error, `round ${round}`).toBeInstanceOf(FormatError);
       outcomes.refused++;
     }
     expect(given).toBeLessThanOrEqual(bytes.length);

@@ -1,6 +1,6 @@
 // D-Bus's marshalling (dbus.freedesktop.org/doc/dbus-specification, "Type System"), little-endian, for the types that systemd's manager
 // speaks. Pure. Values: y u i numbers, b booleans, t x bigints, s o g strings, arrays for `a` and for structs, Variant for `v`.
-import { EngineError } from '../../errors/engine-error.ts';
+import { FormatError } from '../format-error.ts';
 
 export interface Variant {
   signature: string;
@@ -22,8 +22,8 @@ const FIXED = new Map([
   ['x', 8],
 ]);
 
-function malformed(what: string): EngineError {
-  return new EngineError('system', `read a D-Bus message: ${what}`);
+function malformed(what: string): FormatError {
+  return new FormatError(`read a D-Bus message: ${what}`);
 }
 
 /** The complete types of a signature: "sa(sv)u" has "s", "a(sv)" and "u". */

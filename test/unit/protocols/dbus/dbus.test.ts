@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { splitSignature } from '../../../../daemon/cgroups/systemd/dbus-codec.ts';
-import { decodeMessage, encodeCall, messageLength } from '../../../../daemon/cgroups/systemd/dbus-message.ts';
+import { splitSignature } from '../../../../daemon/protocols/dbus/dbus-codec.ts';
+import { decodeMessage, encodeCall, messageLength } from '../../../../daemon/protocols/dbus/dbus-message.ts';
+import { FormatError } from '../../../../daemon/protocols/format-error.ts';
 import { jobRemoved, otherTypes, startCall, unitExists } from './golden-messages.ts';
 
 describe('D-Bus messages', () => {
@@ -65,7 +66,7 @@ describe('D-Bus messages', () => {
         try {
           decodeMessage(changed);
         } catch (error) {
-          expect((error as { code?: string }).code).toBe('system');
+          expect(error).toBeInstanceOf(FormatError);
         }
       }
     }

@@ -1,5 +1,5 @@
 // Messages of D-Bus: a header (dbus specification, "Message Format"), and a body by its signature. Pure.
-import { EngineError } from '../../errors/engine-error.ts';
+import { FormatError } from '../format-error.ts';
 import { DbusReader, type DbusValue, DbusWriter, MAX_MESSAGE_BYTES, type Variant } from './dbus-codec.ts';
 
 export type MessageType = 'call' | 'return' | 'error' | 'signal';
@@ -62,11 +62,11 @@ export function encodeCall({ serial, path, interface: name, member, signature, b
 export function messageLength(bytes: Buffer): number | undefined {
   if (bytes.length < PREFIX_BYTES) return undefined;
   if (bytes[0] !== LITTLE_ENDIAN || bytes[3] !== VERSION) {
-    throw new EngineError('system', 'read a D-Bus message: it is of another byte order or version');
+    throw new FormatError('read a D-Bus message: it is of another byte order or version');
   }
   const fields = bytes.readUInt32LE(12);
   const length = Math.ceil((PREFIX_BYTES + fields) / 8) * 8 + bytes.readUInt32LE(4);
-  if (length > MAX_MESSAGE_BYTES) throw new EngineError('system', `read a D-Bus message: it has ${length} bytes`);
+  if (length > MAX_MESSAGE_BYTES) throw new FormatError(`read a D-Bus message: it has ${length} bytes`);
   return length;
 }
 
@@ -76,7 +76,7 @@ export function decodeMessage(bytes: Buffer): DbusMessage {
   const [, typeCode, , , , serial, fields] = reader.read(HEADER);
   reader.align(8);
   const type = TYPES[typeCode as number];
-  if (type === undefined) throw new EngineError('system', `read a D-Bus message: type ${typeCode}`);
+  if (type === undefined) throw new FormatError(`read a D-Bus message: type ${typeCode}`);
   const found = new Map<number, DbusValue>();
   for (const field of fields as DbusValue[][]) found.set(field[0] as number, (field[1] as Variant).value);
   const text = (code: number) => {
