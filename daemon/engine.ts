@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { binaryDirectory } from '../native-bindings/binaries.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
 import { buildCommit, buildTime } from './build-facts.ts';
@@ -49,6 +50,8 @@ export interface Engine {
 
 /** Ready-made network namespaces: a burst of starts finds them, an idle engine does not feel them. */
 const namespacePoolSize = 16;
+/** How long connections may take to close, and jobs to stop: those that do not hold up nothing else. */
+const closeLimitMs = 5000;
 
 /** Undone in reverse, on close and when a later step of the start fails. */
 type Cleanup = () => void | Promise<void>;
@@ -130,7 +133,7 @@ async function build(
     onEvent: ({ action, id, attributes }) => events.publish('image', action, id, attributes),
     onError: (error) => log.warn({ err: error }, 'delete what was thrown away: tried again later'),
   });
-  cleanups.push(() => images.close());
+  cleanups.push(() => withinLimit(images.close()));
 
   const engineId = setting(database, 'engine-id', randomUUID);
   const networks = await openNetworks({
@@ -226,11 +229,15 @@ async function build(
     ...(gid === undefined ? {} : { gid }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
-  cleanups.push(() => api.close());
+  cleanups.push(() => withinLimit(api.close()));
   const idleMemory = watchIdleMemory();
   cleanups.push(() => idleMemory[Symbol.dispose]());
   setImmediate(() => host.warmUp());
   return containers;
+}
+
+function withinLimit(closing: Promise<void>): Promise<void> {
+  return Promise.race([closing, sleep(closeLimitMs)]);
 }
 
 function writePidfile(path: string): Cleanup {

@@ -11,8 +11,8 @@ import { openLog } from './open-log.ts';
 import { type DaemonOptions, optionsHelp, parseDaemonOptions } from './options.ts';
 import { checkKernel, checkLibraries } from './runtime/check-kernel.ts';
 
-/** How long sessions may take to close before the process ends anyway. */
-const closeLimitMs = 5000;
+/** When something hangs. The kernel may take seconds for the interfaces of a hundred containers; a service manager waits for longer than this. */
+const closeLimitMs = 60_000;
 
 async function main(): Promise<void> {
   const command = parseDaemonOptions(process.argv.slice(2));
@@ -51,7 +51,8 @@ function endOnSignal(engine: Engine, log: Log): void {
   const end = (signal: string) => {
     if (isEnding) return;
     isEnding = true;
-    void endDaemon(engine, log, signal).then(() => process.exit(0));
+    // Not process.exit(): a job that did not stop in time may still run.
+    void endDaemon(engine, log, signal).then(() => exitNow(0));
   };
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
@@ -66,7 +67,10 @@ async function endDaemon(engine: Engine, log: Log, signal: string): Promise<void
   } else {
     log.info({ signal }, 'tsdockerd ends; containers go on');
   }
-  setTimeout(() => exitNow(0), closeLimitMs).unref();
+  setTimeout(() => {
+    log.error({}, `tsdockerd did not end within ${closeLimitMs} ms: what is left is taken care of at its next start`);
+    exitNow(1);
+  }, closeLimitMs).unref();
   await engine.close();
 }
 

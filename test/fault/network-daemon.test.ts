@@ -1,11 +1,14 @@
 // Networks when the daemon is killed, or somebody changes the host's bridges and rules behind it.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { afterEach, expect, test } from 'vitest';
 import { cli } from '../harness/clis.ts';
-import { exec, inspect, runDetached } from '../harness/containers.ts';
+import { exec, inspect, run, runDetached } from '../harness/containers.ts';
 import { eventually } from '../harness/eventually.ts';
+import { testNeeding } from '../harness/needs.ts';
 import { connectScript } from '../harness/net-namespace.ts';
+import { TestDaemon } from '../harness/test-daemon.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
 const fixture = useDaemon();
@@ -161,3 +164,43 @@ test('a daemon that is killed while containers start leaves no address, interfac
   const rules = await daemon.network.must('nft', ['-j', 'list', 'ruleset']);
   expect(rules).not.toContain('172.17.0.');
 }, 60_000);
+
+/** As links in /proc/PID/fd name them. */
+function netlinkSockets(pid: number): string[] {
+  const inodes = new Set(
+    readFileSync(`/proc/${pid}/net/netlink`, 'utf8')
+      .split('\n')
+      .map((line) => `socket:[${line.trim().split(/\s+/).at(-1)}]`),
+  );
+  return readdirSync(`/proc/${pid}/fd`)
+    .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+    .filter((target) => inodes.has(target));
+}
+
+testNeeding('strace')(
+  'a kernel that takes its time for networks: SIGTERM ends the daemon when its bridge and its rules are gone',
+  async () => {
+    const daemon = await TestDaemon.start();
+    try {
+      await run(daemon, 'true');
+      // Only what goes to the kernel's networks is slow.
+      const sockets = netlinkSockets(daemon.pid).flatMap((path) => ['-P', path]);
+      const attached = ['-f', '-p', `${daemon.pid}`, '-o', '/dev/null', '-e', 'trace=write', ...sockets];
+      const slow = spawn('strace', [...attached, '-e', 'inject=write:delay_enter=1500000'], { stdio: 'ignore' });
+      await eventually('it is traced', () =>
+        /^TracerPid:\s+[1-9]/m.test(readFileSync(`/proc/${daemon.pid}/status`, 'utf8')),
+      );
+      const began = performance.now();
+      process.kill(daemon.pid, 'SIGTERM');
+      expect(await daemon.ended(60_000)).toBe(0);
+      // Else nothing was slow.
+      expect(performance.now() - began).toBeGreaterThan(6000);
+      await eventually('the tracer ends', () => slow.exitCode !== null);
+      expect(await daemon.network.links()).toEqual([]);
+      expect(await daemon.network.must('nft', ['list', 'tables'])).toBe('');
+    } finally {
+      await daemon.dispose();
+    }
+  },
+  120_000,
+);
