@@ -6,27 +6,32 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
-import type { ContentStore } from './content-store.ts';
 
 export interface MadeBlob {
   digest: string;
   size: number;
 }
 
+/** Where a draft becomes a blob: the content store. */
+export interface DraftTarget {
+  hold(digests: Iterable<string>): Disposable;
+  pathOf(digest: string): string;
+}
+
 export class BlobDraft implements AsyncDisposable {
   readonly #path: string;
   readonly #file: FileHandle;
-  readonly #content: ContentStore;
+  readonly #content: DraftTarget;
   readonly #hash = createHash('sha256');
   #size = 0;
 
-  private constructor(content: ContentStore, path: string, file: FileHandle) {
+  private constructor(content: DraftTarget, path: string, file: FileHandle) {
     this.#content = content;
     this.#path = path;
     this.#file = file;
   }
 
-  static async open(content: ContentStore, staging: string): Promise<BlobDraft> {
+  static async open(content: DraftTarget, staging: string): Promise<BlobDraft> {
     const path = join(staging, randomBytes(8).toString('hex'));
     return new BlobDraft(content, path, await open(path, 'wx', 0o600));
   }

@@ -275,14 +275,16 @@ export class LocalImageStore implements ImageStore {
   reclaim(keptMs?: number): number {
     const { layers, tables, content, blobs } = this.parts;
     layers.collect(tables.all().map(({ topLayer }) => topLayer));
-    return collectContent(content, blobs) + content.dropOldIngests(keptMs);
+    blobs.dropUnused();
+    return collectContent(content, blobs.used()) + content.dropOldIngests(keptMs);
   }
 
   /** Lets go of layers and blobs without a user. Returns the chain ids of those that went. */
   collect(): string[] {
     const tops = this.parts.tables.all().map(({ topLayer }) => topLayer);
     const gone = this.parts.layers.collect(tops);
-    collectContent(this.parts.content, this.parts.blobs);
+    this.parts.blobs.dropUnused();
+    collectContent(this.parts.content, this.parts.blobs.used());
     return gone.filter(({ kind }) => kind === 'image').map(({ key }) => key);
   }
 

@@ -5,9 +5,15 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { GarbageMeter } from '../../jail/garbage-meter.ts';
 import type { BlobWriter } from '../blob-writer.ts';
 import type { Descriptor } from '../digest.ts';
-import { counted, noted, type ProgressSink } from '../progress.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
 import type { RegistrySession } from '../registry/registry-session.ts';
+
+/** How far a download is. */
+export type DownloadState =
+  | { readonly kind: 'receiving'; readonly bytes: number }
+  | { readonly kind: 'verifying' }
+  /** It broke off, and goes on after that. */
+  | { readonly kind: 'pausing'; readonly seconds: number };
 
 export interface DownloadOptions {
   readonly session: Pick<RegistrySession, 'blob'>;
@@ -18,7 +24,7 @@ export interface DownloadOptions {
   /** In a row without much progress between them. */
   readonly maxAttempts: number;
   readonly retryPauseMs: number;
-  readonly onProgress: ProgressSink;
+  readonly onState: (state: DownloadState) => void;
   /** After each piece that was written. */
   readonly onGrowth: () => void;
   readonly signal: AbortSignal;
@@ -34,7 +40,7 @@ const CRAWL_BYTES = 16 * 1024;
 
 /** Resolves when all bytes are there and verified. */
 export async function downloadBlob(options: DownloadOptions): Promise<void> {
-  const { blob, writer, signal, onProgress } = options;
+  const { blob, writer, signal, onState } = options;
   let canResume = true;
   for (let attempt = 1; writer.offset < blob.size; attempt++) {
     const before = writer.offset;
@@ -51,11 +57,11 @@ export async function downloadBlob(options: DownloadOptions): Promise<void> {
       if (writer.offset - before >= GOOD_PROGRESS_BYTES) attempt = 1;
       const isFinal = error instanceof EngineError || (error instanceof RegistryFailure && !error.isTransient);
       if (isFinal || attempt >= options.maxAttempts) throw withDigest(error, blob);
-      onProgress(noted(`Retrying in ${Math.ceil(pauseMs(options, attempt) / 1000)} seconds`, shortDigest(blob.digest)));
+      onState({ kind: 'pausing', seconds: Math.ceil(pauseMs(options, attempt) / 1000) });
       await sleep(pauseMs(options, attempt), undefined, { signal });
     }
   }
-  onProgress(noted('Verifying Checksum', shortDigest(blob.digest)));
+  onState({ kind: 'verifying' });
   writer.verify();
 }
 
@@ -65,11 +71,6 @@ function withDigest(error: unknown, { digest }: Descriptor): unknown {
   return new EngineError('system', `download ${digest}: ${error.message.replace(/^download \S+: /, '')}`, {
     cause: error,
   });
-}
-
-/** As progress names a layer. */
-export function shortDigest(digest: string): string {
-  return digest.slice('sha256:'.length, 'sha256:'.length + 12);
 }
 
 async function receive(options: DownloadOptions, offset: number): Promise<void> {
@@ -146,11 +147,11 @@ function watchCrawl(received: () => number, stream: { destroy(error: Error): unk
   }, CRAWL_MS);
   return {
     stop: () => clearInterval(timer),
-    report: ({ blob, writer, onProgress }: DownloadOptions) => {
+    report: ({ blob, writer, onState }: DownloadOptions) => {
       const now = Date.now();
       if (now - reportedAt < REPORT_MS && writer.offset < blob.size) return;
       reportedAt = now;
-      onProgress(counted('Downloading', shortDigest(blob.digest), writer.offset, blob.size));
+      onState({ kind: 'receiving', bytes: writer.offset });
     },
   };
 }

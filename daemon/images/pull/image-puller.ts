@@ -12,7 +12,8 @@ import { pullError, registryError } from '../registry/pull-words.ts';
 import type { FetchedManifest, Registries } from '../registry/registry-session.ts';
 import { readWholeBlob } from '../registry/whole-blob.ts';
 import type { PullOptions } from '../registry-service.ts';
-import { downloadBlob, shortDigest } from './blob-download.ts';
+import { downloadBlob } from './blob-download.ts';
+import { downloadLine, shortDigest } from './download-words.ts';
 import { type FlightContext, Flights, type Share } from './flights.ts';
 import { IncomingBlob } from './incoming-blob.ts';
 import { type PulledImage, pullImageContent } from './pulled-image.ts';
@@ -225,7 +226,7 @@ export class ImagePuller {
             origin,
             maxAttempts: this.#settings.maxDownloadAttempts,
             retryPauseMs: this.#settings.retryPauseMs,
-            onProgress,
+            onState: (state) => onProgress(downloadLine(blob, state)),
             onGrowth,
             signal,
           }).finally(() => slot[Symbol.dispose]()),

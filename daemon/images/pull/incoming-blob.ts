@@ -3,11 +3,10 @@ import { Readable } from 'node:stream';
 import { GarbageMeter } from '../../jail/garbage-meter.ts';
 import type { BlobWriter } from '../blob-writer.ts';
 import type { Descriptor } from '../digest.ts';
-import type { Closable } from './flights.ts';
 
 const READ_BYTES = 256 * 1024;
 
-export class IncomingBlob implements Closable {
+export class IncomingBlob {
   readonly blob: Descriptor;
   readonly writer: BlobWriter;
   /** What an earlier pull had left of it. */

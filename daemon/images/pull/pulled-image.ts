@@ -12,7 +12,7 @@ import { chainId, type LayerHold } from '../layer-store.ts';
 import { noted } from '../progress.ts';
 import type { ImageManifest } from '../registry/manifest.ts';
 import type { FetchedManifest } from '../registry/registry-session.ts';
-import { shortDigest } from './blob-download.ts';
+import { shortDigest } from './download-words.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
 import type { PulledLayer } from './pulled-layer.ts';
 

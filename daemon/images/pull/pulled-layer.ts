@@ -13,7 +13,7 @@ import type { Layer, LayerHold, StagedLayer } from '../layer-store.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
 import { isForeignLayer, type LayerCompression, layerTypeOf } from '../registry/media-types.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
-import { shortDigest } from './blob-download.ts';
+import { shortDigest } from './download-words.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
 import type { IncomingBlob } from './incoming-blob.ts';
 import type { Slots } from './slots.ts';

@@ -43,7 +43,7 @@ async function download(replies: ((offset: number) => (Buffer | Error)[])[], has
     writer,
     maxAttempts: 3,
     retryPauseMs: 1,
-    onProgress: () => undefined,
+    onState: () => undefined,
     onGrowth: () => undefined,
     signal: new AbortController().signal,
   });
