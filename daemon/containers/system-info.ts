@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import type { ContainerSummary } from '../docker-types/container.ts';
 import type { SystemInfo } from '../docker-types/system.ts';
-import type { RegistryFacts } from '../images/registry/registry-session.ts';
+import type { RegistryFacts } from '../registry/registry-session.ts';
 import type { EventLog } from '../state/event-log.ts';
 import { noFilters } from '../state/filters.ts';
 import { listContainers } from './list-containers.ts';

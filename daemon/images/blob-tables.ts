@@ -1,7 +1,8 @@
 // The rows that say what blobs are: which archive belongs to which layer, where a registry has it, by which manifests an image is known.
 // Reads and writes only. A blob that no row names (and nobody holds) is garbage: see collect-content.ts.
+
+import type { Descriptor } from '../content/digest.ts';
 import type { Database, Row } from '../state/database.ts';
-import type { Descriptor } from './digest.ts';
 
 /** So many repositories are remembered for one blob: any of them can be asked to mount it from. */
 const MAX_REPOSITORIES = 16;

@@ -2,9 +2,9 @@
 // it. Files are judged by their number of bytes, blobs by theirs or by their digest.
 import { statSync } from 'node:fs';
 import { isErrno } from '../../native-bindings/errno.ts';
+import type { Descriptor } from '../content/digest.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { holdTree } from '../jail/hold-tree.ts';
-import type { Descriptor } from './digest.ts';
 import type { ImageParts } from './image-store.ts';
 import type { Layer, LayerHold, StagedLayer } from './layer-store.ts';
 

@@ -1,10 +1,10 @@
 // The manifest of an image that is here: the one that it came with, as long as all its blobs are here, or one that is made for it.
 import { createHash } from 'node:crypto';
+import type { Descriptor } from '../content/digest.ts';
+import { DOCKER_CONFIG, DOCKER_MANIFEST, layerCompression, OCI_CONFIG, OCI_MANIFEST } from '../content/media-types.ts';
 import type { BlobTables } from './blob-tables.ts';
-import type { Descriptor } from './digest.ts';
 import type { ImageParts } from './image-store.ts';
 import { packingOf } from './layer-archives.ts';
-import { DOCKER_CONFIG, DOCKER_MANIFEST, layerCompression, OCI_CONFIG, OCI_MANIFEST } from './registry/media-types.ts';
 
 export interface ImageManifest {
   readonly descriptor: Descriptor;

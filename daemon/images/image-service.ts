@@ -9,11 +9,11 @@ import type {
   ImagePruneResponse,
   ImageSummary,
 } from '../docker-types/image.ts';
+import type { Credentials } from '../registry/registry-session.ts';
 import type { Filters } from '../state/filters.ts';
 import type { ImageConfig } from './image-config.ts';
 import type { Platform } from './platform.ts';
 import type { ProgressSink } from './progress.ts';
-import type { Credentials } from './registry/registry-session.ts';
 
 /** An image that is there. Immutable. */
 export interface ImageRecord {

@@ -1,6 +1,9 @@
 // The images: finding, naming, reading and making them. The parts that have many rules are in files of their own (list, remove, import,
 // commit); this one holds the state that they share.
 import type { Readable } from 'node:stream';
+import { collectContent } from '../content/collect-content.ts';
+import type { ContentStore } from '../content/content-store.ts';
+import type { Descriptor } from '../content/digest.ts';
 import type {
   HistoryResponseItem,
   ImageDeleteResponseItem,
@@ -10,13 +13,11 @@ import type {
 } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Jail } from '../jail/jail.ts';
+import { familiar, isValidTag, parseReference, refuseAlgorithm } from '../registry/reference.ts';
 import type { Filters } from '../state/filters.ts';
 import type { BlobTables } from './blob-tables.ts';
-import { collectContent } from './collect-content.ts';
 import { commitImage } from './commit-image.ts';
 import type { ContainerLayerStore } from './container-layers.ts';
-import type { ContentStore } from './content-store.ts';
-import type { Descriptor } from './digest.ts';
 import { imagesDiskUsage } from './disk-usage.ts';
 import { fullDiskError } from './full-disk.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
@@ -43,7 +44,6 @@ import { type Platform, requirePlatform } from './platform.ts';
 import type { ProgressSink } from './progress.ts';
 import { pruneImages } from './prune-images.ts';
 import type { Slots } from './pull/slots.ts';
-import { familiar, isValidTag, parseReference, refuseAlgorithm } from './reference.ts';
 import { removeImage } from './remove-image.ts';
 import { saveImages } from './save-images.ts';
 

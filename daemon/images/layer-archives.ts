@@ -5,6 +5,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { MessageChannel } from 'node:worker_threads';
 import { constants, createGzip, type ZlibOptions } from 'node:zlib';
+import type { ContentStore } from '../content/content-store.ts';
+import type { Descriptor } from '../content/digest.ts';
+import { DigestCheck } from '../content/digest-check.ts';
+import { type LayerCompression, layerCompression } from '../content/media-types.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { decoded, programBytes } from '../jail/decoding/decompress.ts';
 import { ZSTD_HEADER_BYTES } from '../jail/decoding/zstd-window.ts';
@@ -12,11 +16,7 @@ import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
 import { readableOf } from '../jail/jail-streams.ts';
 import type { BlobTables } from './blob-tables.ts';
-import type { ContentStore } from './content-store.ts';
-import type { Descriptor } from './digest.ts';
-import { DigestCheck } from './digest-check.ts';
 import type { Layer, LayerStore } from './layer-store.ts';
-import { type LayerCompression, layerCompression } from './registry/media-types.ts';
 
 /** Fixed for ever: digests hang on it. Four is where a better ratio begins to cost more than it saves on the way. */
 const gzipOptions: ZlibOptions = {

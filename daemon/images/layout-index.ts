@@ -4,13 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
-import type { Descriptor } from './digest.ts';
+import type { Descriptor } from '../content/digest.ts';
+import { OCI_INDEX, OCI_MANIFEST } from '../content/media-types.ts';
+import { familiar } from '../registry/reference.ts';
 import { isFullDisk } from './full-disk.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
 import type { ImageParts } from './image-store.ts';
 import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
-import { familiar } from './reference.ts';
-import { OCI_INDEX, OCI_MANIFEST } from './registry/media-types.ts';
 
 /** Names often change several at a time. */
 const WRITE_AFTER_MS = 20;

@@ -1,12 +1,12 @@
 // GET /images/json with its filters, and the images' part of GET /system/df.
 import type { ImageSummary } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { familiar, familiarName } from '../registry/reference.ts';
 import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
 import { type Glob, parseGlobs } from './glob.ts';
 import type { ListImagesOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
 import type { ImageName, ImageRow } from './image-tables.ts';
-import { familiar, familiarName } from './reference.ts';
 
 const knownFilters: ReadonlySet<string> = new Set([
   'dangling',

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 import { type ByteSource, decompressed } from '../jail/decoding/decompress.ts';
 import { holdTree } from '../jail/hold-tree.ts';
+import { familiar } from '../registry/reference.ts';
 import { ArchiveSpool, type SpooledFile } from './archive-spool.ts';
 import { type Damage, findDamage, repairLayer } from './damaged-layers.ts';
 import type { LoadOptions } from './image-service.ts';
@@ -13,7 +14,6 @@ import { chainId, type Layer } from './layer-store.ts';
 import { checkLayer, type LoadedLayer } from './load-layer.ts';
 import { type PlannedImage, type PlannedLayer, planLoad } from './load-plan.ts';
 import { counted } from './progress.ts';
-import { familiar } from './reference.ts';
 
 interface WantedLayer {
   readonly planned: PlannedLayer;

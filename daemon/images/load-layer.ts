@@ -2,17 +2,17 @@
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
+import type { Descriptor } from '../content/digest.ts';
+import { layerCompression } from '../content/media-types.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { type Compression, compressionOf, decompressed } from '../jail/decoding/decompress.ts';
 import { holdTree } from '../jail/hold-tree.ts';
 import type { UnpackResult } from '../jail/messages.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
-import type { Descriptor } from './digest.ts';
 import type { ImageParts } from './image-store.ts';
 import { DOCKER_GZIP_LAYER, LOCAL_FORM, OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 import type { StagedLayer } from './layer-store.ts';
 import type { PlannedLayer } from './load-plan.ts';
-import { layerCompression } from './registry/media-types.ts';
 
 /** Of a tar's first block. */
 const MAGIC_BYTES = 512;

@@ -1,15 +1,16 @@
 // What an archive says is in it: manifest.json (Docker's) or index.json (an OCI layout). Everything is checked, nothing is made.
+
+import type { Descriptor } from '../content/digest.ts';
+import { isDigest } from '../content/digest.ts';
+import { indexTypes, manifestTypes } from '../content/media-types.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { parseReference, parseRepository, refuseAlgorithm } from '../registry/reference.ts';
 import { ArchiveDocuments, type ReadConfig } from './archive-documents.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
 import { parseBoundedJson } from './bounded-json.ts';
-import type { Descriptor } from './digest.ts';
-import { isDigest } from './digest.ts';
 import { digestOf, MAX_MANIFEST_BYTES } from './image-manifest.ts';
+import { parseManifest } from './manifest.ts';
 import { hostPlatform, type Platform, platformMatches } from './platform.ts';
-import { parseReference, parseRepository, refuseAlgorithm } from './reference.ts';
-import { parseManifest } from './registry/manifest.ts';
-import { indexTypes, manifestTypes } from './registry/media-types.ts';
 
 export interface PlannedLayer {
   readonly diffId: string;

@@ -1,5 +1,7 @@
 // Puts the images' side together: stores below the data root, the jail, the archive operations. Recovery happens here: what a killed daemon
 // left half-made goes to the trash before anything else can see it.
+
+import { ContentStore } from '../content/content-store.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { JailedArchive } from '../jail/archive.ts';
 import type { Archive } from '../jail/archive-service.ts';
@@ -10,7 +12,6 @@ import type { Strays } from '../state/strays.ts';
 import { BlobTables } from './blob-tables.ts';
 import { ContainerLayerStore } from './container-layers.ts';
 import type { ContainerLayers } from './container-layers-service.ts';
-import { ContentStore } from './content-store.ts';
 import { openDataRoot } from './data-root.ts';
 import type { ImageStore, UsersOfImage } from './image-service.ts';
 import { type ImageEvent, LocalImageStore } from './image-store.ts';

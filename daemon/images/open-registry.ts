@@ -1,14 +1,14 @@
 // Puts the registries' side together: the client with the daemon's settings, and what pulls with it.
 
+import { HttpRegistries } from '../registry/http-registries.ts';
+import type { Registries } from '../registry/registry-session.ts';
+import { defaultRegistryOptions, type RegistryOptions } from '../registry/registry-settings.ts';
+import { searchRegistry } from '../registry/search.ts';
+import { distributionInspect } from './distribution-inspect.ts';
 import { isFullDisk } from './full-disk.ts';
 import type { LocalImageStore } from './image-store.ts';
 import { ImagePuller } from './pull/image-puller.ts';
 import { pushImages } from './push-image.ts';
-import { distributionInspect } from './registry/distribution-inspect.ts';
-import { HttpRegistries } from './registry/http-registries.ts';
-import type { Registries } from './registry/registry-session.ts';
-import { defaultRegistryOptions, type RegistryOptions } from './registry/registry-settings.ts';
-import { searchRegistry } from './registry/search.ts';
 import type { RegistryService } from './registry-service.ts';
 
 export interface RegistrySideOptions extends Partial<RegistryOptions> {

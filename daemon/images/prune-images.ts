@@ -1,10 +1,10 @@
 // POST /images/prune: images without a tag (or, with dangling=false, without a container) that nobody needs.
 import type { ImageDeleteResponseItem, ImagePruneResponse } from '../docker-types/image.ts';
+import { familiar } from '../registry/reference.ts';
 import { booleanFilter, checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
 import type { LocalImageStore } from './image-store.ts';
 import type { ImageName } from './image-tables.ts';
 import { createdSeconds, untilSeconds } from './list-images.ts';
-import { familiar } from './reference.ts';
 import { deleteUnused, removeImage } from './remove-image.ts';
 
 const knownFilters: ReadonlySet<string> = new Set(['dangling', 'label', 'label!', 'until']);

@@ -1,6 +1,9 @@
 // POST /images/{name}/push: what the registry does not have, and then the manifests of the tags. What was pulled or loaded goes out bit for
 // bit; what was made here is packed once, and is then known by that form.
 import { EngineError } from '../errors/engine-error.ts';
+import { registryError } from '../registry/pull-words.ts';
+import { familiar, familiarName, parseReference } from '../registry/reference.ts';
+import type { Registries, RegistrySession } from '../registry/registry-session.ts';
 import { fullDiskError } from './full-disk.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
 import type { ImageRecord, PushOptions } from './image-service.ts';
@@ -10,9 +13,6 @@ import type { Layer } from './layer-store.ts';
 import { platformMatches } from './platform.ts';
 import { noted } from './progress.ts';
 import { type LayerPush, pushLayer } from './push-layer.ts';
-import { familiar, familiarName, parseReference } from './reference.ts';
-import { registryError } from './registry/pull-words.ts';
-import type { Registries, RegistrySession } from './registry/registry-session.ts';
 
 /** Docker's max-concurrent-uploads. */
 const AT_ONCE = 5;

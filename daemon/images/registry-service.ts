@@ -1,9 +1,9 @@
 // What the API may ask about registries, beside what it may ask about images: pulling, checking a login, looking at what a registry has.
 import type { DistributionInspect, SearchResult } from '../docker-types/image.ts';
+import type { Credentials, RegistryFacts } from '../registry/registry-session.ts';
+import type { SearchOptions } from '../registry/search.ts';
 import type { PushOptions } from './image-service.ts';
 import type { ProgressSink } from './progress.ts';
-import type { Credentials, RegistryFacts } from './registry/registry-session.ts';
-import type { SearchOptions } from './registry/search.ts';
 
 export interface PullOptions {
   /** As the client says it: "busybox", "localhost:5000/a/b:1", "a@sha256:…". */

@@ -2,10 +2,10 @@
 // transaction: a daemon that is killed in the middle leaves all of them or none.
 import type { ImageDeleteResponseItem } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { familiar, parseReference } from '../registry/reference.ts';
 import type { ImageEvent, LocalImageStore } from './image-store.ts';
 import { shownReference } from './image-store.ts';
 import type { ImageName } from './image-tables.ts';
-import { familiar, parseReference } from './reference.ts';
 
 interface Conflict {
   isHard: boolean;

@@ -3,18 +3,18 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Descriptor } from '../content/digest.ts';
+import { DigestCheck } from '../content/digest-check.ts';
+import { OCI_INDEX } from '../content/media-types.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { encodeEntry, endOfArchive, paddingOf } from '../protocols/tar/tar-header.ts';
-import type { Descriptor } from './digest.ts';
-import { DigestCheck } from './digest-check.ts';
+import { familiar, parseReference } from '../registry/reference.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
 import type { ImageRecord, SaveOptions } from './image-service.ts';
 import { type LocalImageStore, shownReference } from './image-store.ts';
 import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 import type { Layer } from './layer-store.ts';
 import { platformMatches } from './platform.ts';
-import { familiar, parseReference } from './reference.ts';
-import { OCI_INDEX } from './registry/media-types.ts';
 
 /** One image of the archive, with the names that it shall have. */
 interface Saved {

@@ -1,7 +1,7 @@
 // A download in the words that Docker's clients show.
-import type { Descriptor } from '../digest.ts';
+import type { Descriptor } from '../../content/digest.ts';
+import type { DownloadState } from '../../registry/blob-download.ts';
 import { counted, noted } from '../progress.ts';
-import type { DownloadState } from './blob-download.ts';
 
 /** As progress names a layer. */
 export function shortDigest(digest: string): string {

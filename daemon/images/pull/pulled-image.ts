@@ -1,17 +1,17 @@
 // One image that is pulled, once for all who want it: its config, its layers at the same time, and at the end one sync for all of them.
 // Until then nothing of it can be seen; after it the rows follow in one go.
 import { createHash } from 'node:crypto';
+import type { Descriptor } from '../../content/digest.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { holdTree } from '../../jail/hold-tree.ts';
+import type { FetchedManifest } from '../../registry/registry-session.ts';
 import { type Damage, findDamage } from '../damaged-layers.ts';
-import type { Descriptor } from '../digest.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from '../image-config.ts';
 import type { ImageParts } from '../image-store.ts';
 import type { ImageRow } from '../image-tables.ts';
 import { chainId, type LayerHold } from '../layer-store.ts';
+import type { ImageManifest } from '../manifest.ts';
 import { noted } from '../progress.ts';
-import type { ImageManifest } from '../registry/manifest.ts';
-import type { FetchedManifest } from '../registry/registry-session.ts';
 import { shortDigest } from './download-words.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
 import type { PulledLayer } from './pulled-layer.ts';

@@ -3,19 +3,19 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Descriptor } from '../../content/digest.ts';
+import { isForeignLayer, type LayerCompression, layerTypeOf } from '../../content/media-types.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { decompressed } from '../../jail/decoding/decompress.ts';
 import { holdTree } from '../../jail/hold-tree.ts';
+import type { IncomingBlob } from '../../registry/incoming-blob.ts';
+import { RegistryFailure } from '../../registry/registry-failure.ts';
 import { repairLayer } from '../damaged-layers.ts';
-import type { Descriptor } from '../digest.ts';
 import type { ImageParts } from '../image-store.ts';
 import type { Layer, LayerHold, StagedLayer } from '../layer-store.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
-import { isForeignLayer, type LayerCompression, layerTypeOf } from '../registry/media-types.ts';
-import { RegistryFailure } from '../registry/registry-failure.ts';
 import { shortDigest } from './download-words.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
-import type { IncomingBlob } from './incoming-blob.ts';
 import type { Slots } from './slots.ts';
 
 export interface LayerWork {

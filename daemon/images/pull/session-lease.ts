@@ -1,5 +1,5 @@
 // A session that outlives the client that opened it, while work that others have joined still needs it.
-import type { RegistrySession } from '../registry/registry-session.ts';
+import type { RegistrySession } from '../../registry/registry-session.ts';
 
 export class SessionLease {
   readonly session: RegistrySession;

@@ -7,11 +7,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { hostPlatform } from '../../../daemon/images/platform.ts';
 import { ImagePuller } from '../../../daemon/images/pull/image-puller.ts';
-import {
-  noCredentials,
-  type Registries,
-  type RegistrySession,
-} from '../../../daemon/images/registry/registry-session.ts';
+import { noCredentials, type Registries, type RegistrySession } from '../../../daemon/registry/registry-session.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { file, type RawEntry, rawTar } from '../jail/raw-tar.ts';
 import { contentOf, StoreFixture } from './store-fixture.ts';
