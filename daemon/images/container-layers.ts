@@ -13,9 +13,9 @@ import type { Jail } from '../jail/jail.ts';
 import type { MountPointSpec } from '../jail/messages.ts';
 import type { Trash } from '../jail/trash.ts';
 import type { ContainerLayers } from './container-layers-service.ts';
-import type { DataRoot } from './data-root.ts';
 import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
 import { mountLayers, mountOverlay, overlayCalls } from './overlay.ts';
+import type { SnapshotRoot } from './snapshot-root.ts';
 import { ROOT_MODE, SpareLayers } from './spare-layers.ts';
 
 /** In every container, in the form that Docker has them. */
@@ -37,7 +37,7 @@ const SIZE_JOBS = 2;
 const MAX_PATH_BYTES = 4095;
 
 export class ContainerLayerStore implements ContainerLayers {
-  readonly #root: DataRoot;
+  readonly #root: SnapshotRoot;
   readonly #layers: LayerStore;
   readonly #trash: Trash;
   readonly #jail: Jail;
@@ -53,7 +53,7 @@ export class ContainerLayerStore implements ContainerLayers {
   readonly #ready = new Map<string, number>();
 
   constructor(
-    root: DataRoot,
+    root: SnapshotRoot,
     layers: LayerStore,
     trash: Trash,
     jail: Jail,

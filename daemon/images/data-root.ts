@@ -3,16 +3,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { spreadDirectories } from '../../native-bindings/files.ts';
+import type { SnapshotRoot } from './snapshot-root.ts';
 
-export interface DataRoot {
+export interface DataRoot extends SnapshotRoot {
   readonly content: string;
-  readonly layers: string;
-  readonly containers: string;
-  /** What is being made; emptied at start. */
-  readonly staging: string;
   readonly trash: string;
-  /** Directories of containers that can be used again. */
-  readonly spare: string;
 }
 
 /** Makes the directories that are missing. Nobody but root may pass: images hold programs that are set-uid. */

@@ -8,7 +8,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import type { Trash } from '../jail/trash.ts';
 import type { Database, Row } from '../state/database.ts';
 import { noStrays, type Strays } from '../state/strays.ts';
-import type { DataRoot } from './data-root.ts';
+import type { SnapshotRoot } from './snapshot-root.ts';
 
 /** The kernel stacks 500 layers; one is the container's, one its mount points. */
 export const MAX_LAYERS = 480;
@@ -49,7 +49,7 @@ export interface LayerHold extends Disposable {
 }
 
 export class LayerStore {
-  readonly #root: DataRoot;
+  readonly #root: SnapshotRoot;
   readonly #db: Database;
   readonly #trash: Trash;
   readonly #byNumber = new Map<number, Layer>();
@@ -57,7 +57,7 @@ export class LayerStore {
   readonly #holds = new Map<number, number>();
   #last = 0;
 
-  constructor(root: DataRoot, db: Database, trash: Trash, strays: Strays = noStrays) {
+  constructor(root: SnapshotRoot, db: Database, trash: Trash, strays: Strays = noStrays) {
     this.#root = root;
     this.#db = db;
     this.#trash = trash;
