@@ -1,12 +1,12 @@
 // What the use cases need of the rest of the engine. Built by daemon/engine.ts, passed to every use case.
 import type { CgroupManager } from '../cgroups/cgroup-manager.ts';
-import type { ContainerLayers } from '../images/container-layers-service.ts';
 import type { ImageStore } from '../images/image-service.ts';
 import type { Archive } from '../jail/archive-service.ts';
 import type { LogDrivers } from '../logs/drivers/log-drivers.ts';
 import type { Networks } from '../networks/open-networks.ts';
 import type { Launcher } from '../runtime/launcher.ts';
 import type { RuntimeHost } from '../runtime/runtime-host.ts';
+import type { ContainerLayers } from '../snapshots/snapshots.ts';
 import type { EventLog } from '../state/event-log.ts';
 import type { ContainerVolumes } from '../volumes/volume-service.ts';
 import type { ContainerStore } from './container-store.ts';

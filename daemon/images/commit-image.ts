@@ -3,11 +3,11 @@
 import { MessageChannel } from 'node:worker_threads';
 import { EngineError } from '../errors/engine-error.ts';
 import { holdTree } from '../jail/hold-tree.ts';
+import type { Staged } from '../snapshots/layer-store.ts';
 import { applyChanges } from './config-changes.ts';
 import type { HistoryEntry, ImageConfig } from './image-config.ts';
 import type { CommitImageOptions } from './image-service.ts';
 import { type LocalImageStore, parseTarget } from './image-store.ts';
-import type { Staged } from './layer-store.ts';
 
 export async function commitImage(store: LocalImageStore, options: CommitImageOptions): Promise<string> {
   if (options.repo !== '') parseTarget(options.repo, options.tag);

@@ -5,8 +5,8 @@ import { isErrno } from '../../native-bindings/errno.ts';
 import type { Descriptor } from '../content/digest.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { holdTree } from '../jail/hold-tree.ts';
+import type { Layer, LayerHold, StagedLayer } from '../snapshots/layer-store.ts';
 import type { ImageParts } from './image-store.ts';
-import type { Layer, LayerHold, StagedLayer } from './layer-store.ts';
 
 /** What is wrong with a layer: its files, or only its packed form. */
 export type Damage = 'files' | 'blob';

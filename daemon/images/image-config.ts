@@ -4,8 +4,8 @@
 import { isDigest } from '../content/digest.ts';
 import type { ContainerConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { MAX_LAYERS } from '../snapshots/layer-store.ts';
 import { parseBoundedJson } from './bounded-json.ts';
-import { MAX_LAYERS } from './layer-store.ts';
 import { hostPlatform } from './platform.ts';
 
 export interface HistoryEntry {

@@ -15,8 +15,8 @@ import { ZSTD_HEADER_BYTES } from '../jail/decoding/zstd-window.ts';
 import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
 import { readableOf } from '../jail/jail-streams.ts';
+import type { Layer, LayerStore } from '../snapshots/layer-store.ts';
 import type { BlobTables } from './blob-tables.ts';
-import type { Layer, LayerStore } from './layer-store.ts';
 
 /** Fixed for ever: digests hang on it. Four is where a better ratio begins to cost more than it saves on the way. */
 const gzipOptions: ZlibOptions = {

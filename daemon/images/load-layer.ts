@@ -8,10 +8,10 @@ import { EngineError } from '../errors/engine-error.ts';
 import { type Compression, compressionOf, decompressed } from '../jail/decoding/decompress.ts';
 import { holdTree } from '../jail/hold-tree.ts';
 import type { UnpackResult } from '../jail/messages.ts';
+import type { StagedLayer } from '../snapshots/layer-store.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
 import type { ImageParts } from './image-store.ts';
 import { DOCKER_GZIP_LAYER, LOCAL_FORM, OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
-import type { StagedLayer } from './layer-store.ts';
 import type { PlannedLayer } from './load-plan.ts';
 
 /** Of a tar's first block. */

@@ -5,9 +5,9 @@ import type { Descriptor } from '../content/digest.ts';
 import { isDigest } from '../content/digest.ts';
 import { configTypes, indexTypes, isSchema1, layerCompression, manifestTypes } from '../content/media-types.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { MAX_LAYERS } from '../snapshots/layer-store.ts';
 import { parseBoundedJson } from './bounded-json.ts';
 import { MAX_CONFIG_BYTES } from './image-config.ts';
-import { MAX_LAYERS } from './layer-store.ts';
 import type { Platform } from './platform.ts';
 
 export interface ImageManifest {

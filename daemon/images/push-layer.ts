@@ -3,9 +3,9 @@
 import type { Descriptor } from '../content/digest.ts';
 import { registryError } from '../registry/pull-words.ts';
 import type { RegistrySession } from '../registry/registry-session.ts';
+import type { Layer } from '../snapshots/layer-store.ts';
 import type { PushOptions } from './image-service.ts';
 import type { LocalImageStore } from './image-store.ts';
-import type { Layer } from './layer-store.ts';
 import { counted, noted } from './progress.ts';
 
 export interface LayerPush {

@@ -9,11 +9,11 @@ import { OCI_INDEX } from '../content/media-types.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { encodeEntry, endOfArchive, paddingOf } from '../protocols/tar/tar-header.ts';
 import { familiar, parseReference } from '../registry/reference.ts';
+import type { Layer } from '../snapshots/layer-store.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
 import type { ImageRecord, SaveOptions } from './image-service.ts';
 import { type LocalImageStore, shownReference } from './image-store.ts';
 import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
-import type { Layer } from './layer-store.ts';
 import { platformMatches } from './platform.ts';
 
 /** One image of the archive, with the names that it shall have. */

@@ -3,12 +3,12 @@ import type { BigIntStats } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseGlobs } from '../../../daemon/images/glob.ts';
 import { parseImageConfig } from '../../../daemon/images/image-config.ts';
-import { chainId } from '../../../daemon/images/layer-store.ts';
 import { untilSeconds } from '../../../daemon/images/list-images.ts';
 import { parsePlatform } from '../../../daemon/images/platform.ts';
 import { compressionOf } from '../../../daemon/jail/decoding/decompress.ts';
 import { goFileMode, rfc3339 } from '../../../daemon/jail/jobs/path-stat.ts';
 import { cleanComponents } from '../../../daemon/jail/jobs/path-walk.ts';
+import { chainId } from '../../../daemon/snapshots/layer-store.ts';
 import { timeFactor } from '../../harness/eventually.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;

@@ -12,10 +12,10 @@ import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
 import type { MountPointSpec } from '../jail/messages.ts';
 import type { Trash } from '../jail/trash.ts';
-import type { ContainerLayers } from './container-layers-service.ts';
 import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
 import { mountLayers, mountOverlay, overlayCalls } from './overlay.ts';
 import type { SnapshotRoot } from './snapshot-root.ts';
+import type { ContainerLayers } from './snapshots.ts';
 import { ROOT_MODE, SpareLayers } from './spare-layers.ts';
 
 /** In every container, in the form that Docker has them. */

@@ -15,8 +15,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Jail } from '../../../daemon/jail/jail.ts';
 import { setxattr } from '../../../native-bindings/xattrs.ts';
+import { put, StoreFixture } from '../images/store-fixture.ts';
 import { dir, file, symlink } from '../jail/raw-tar.ts';
-import { put, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();
 afterAll(() => fixture.close());

@@ -3,8 +3,8 @@ import { closeSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { mountLayers, mountOverlay, mountOverlayByNames, type OverlayDirs } from '../../../daemon/images/overlay.ts';
 import { holdTree } from '../../../daemon/jail/hold-tree.ts';
+import { mountLayers, mountOverlay, mountOverlayByNames, type OverlayDirs } from '../../../daemon/snapshots/overlay.ts';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 
 const path = mkdtempSync(join(tmpdir(), 'tsdocker-overlay-'));
