@@ -1,6 +1,7 @@
 // What a command is: its usage line, flags and function. Commands know nothing of each other or of the table that lists them.
+
+import type { FlagSpecs, FlagValues } from '../daemon/protocols/flags/flag.ts';
 import type { Cli } from './context.ts';
-import type { FlagSpecs, FlagValues } from './flags/flag.ts';
 
 export interface ArgumentCount {
   min: number;

@@ -1,9 +1,9 @@
 // The options in front of the command, and what the environment says when they are not given.
 import { homedir } from 'node:os';
+import { boolFlag, type FlagValues, listFlag, stringFlag } from '../daemon/protocols/flags/flag.ts';
 import type { ConfigFile } from './config-file.ts';
 import { readContext } from './context-store.ts';
 import { CliError } from './errors.ts';
-import { boolFlag, type FlagValues, listFlag, stringFlag } from './flags/flag.ts';
 
 const home = homedir();
 

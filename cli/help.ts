@@ -1,8 +1,8 @@
 // The help of the program, of a group and of a command, laid out as docker does.
 
+import { flagUsages } from '../daemon/protocols/flags/usage.ts';
 import type { Command } from './command.ts';
 import { type CommandEntry, commands, groups, titles } from './command-table.ts';
-import { flagUsages } from './flags/usage.ts';
 import { globalFlags } from './global-options.ts';
 import { windowSize } from './terminal/window-size.ts';
 

@@ -1,13 +1,13 @@
 // Entry point of the command-line client: finds the command, parses its flags, turns what goes wrong into docker's messages
 // and exit statuses. Commands are loaded when they are called, so that none pays for another.
 
+import { FlagError, parseFlags } from '../daemon/protocols/flags/parse.ts';
 import type { Command } from './command.ts';
 import { type CommandEntry, findCommand, type Lookup } from './command-table.ts';
 import { readConfigFile } from './config-file.ts';
 import type { Cli } from './context.ts';
 import { createCli } from './create-cli.ts';
 import { CliError, messageOf } from './errors.ts';
-import { FlagError, parseFlags } from './flags/parse.ts';
 import { configDirectoryOf, globalFlags, resolveGlobalOptions } from './global-options.ts';
 import { Output } from './terminal/output.ts';
 

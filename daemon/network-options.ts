@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { type Static, Type } from '@sinclair/typebox';
 import { EngineError } from './errors/engine-error.ts';
 import type { NetworkOptions } from './networks/open-networks.ts';
+import { boolFlag, integerFlag, listFlag, parsedListFlag, stringFlag } from './protocols/flags/flag.ts';
 
 const text = Type.Optional(Type.String());
 const bool = Type.Optional(Type.Boolean());
@@ -33,44 +34,29 @@ export const networkFileOptions = {
 const NetworkFileOptions = Type.Object(networkFileOptions);
 type NetworkFileOptions = Static<typeof NetworkFileOptions>;
 
-interface NetworkFlag {
-  key: keyof typeof networkFileOptions;
-  takes: 'text' | 'list' | 'boolean' | 'number' | 'pools';
-  short?: string;
-  help: string;
-}
-
-/** Their names on the command line. */
-export const networkFlags: readonly (readonly [string, NetworkFlag])[] = [
-  ['bip', { key: 'bip', takes: 'text', help: 'Address and prefix of the default bridge, as in 10.1.0.1/16' }],
-  [
-    'bridge',
-    { key: 'bridge', takes: 'text', short: 'b', help: 'Existing bridge for the default network; none for no bridge' },
-  ],
-  [
+/** Their flags, by key. */
+export const networkFlags = {
+  bip: stringFlag('bip', 'Address and prefix of the default bridge, as in 10.1.0.1/16'),
+  bridge: stringFlag('bridge,b', 'Existing bridge for the default network; none for no bridge'),
+  'default-address-pools': parsedListFlag(
     'default-address-pool',
-    { key: 'default-address-pools', takes: 'pools', help: 'Where subnets come from: base=CIDR,size=N' },
-  ],
-  ['dns', { key: 'dns', takes: 'list', help: 'DNS servers of containers' }],
-  ['dns-opt', { key: 'dns-opts', takes: 'list', help: 'DNS options of containers' }],
-  ['dns-search', { key: 'dns-search', takes: 'list', help: 'DNS search domains of containers' }],
-  ['fixed-cidr', { key: 'fixed-cidr', takes: 'text', help: 'Part of the default bridge that addresses come from' }],
-  ['fixed-cidr-v6', { key: 'fixed-cidr-v6', takes: 'text', help: 'IPv6 subnet of the default bridge' }],
-  ['host-gateway-ip', { key: 'host-gateway-ips', takes: 'list', help: 'What host-gateway in --add-host stands for' }],
-  ['icc', { key: 'icc', takes: 'boolean', help: 'Containers of the default bridge reach each other (default true)' }],
-  ['ip', { key: 'ip', takes: 'text', help: 'Where ports are published when -p names no address (default 0.0.0.0)' }],
-  ['ip-forward', { key: 'ip-forward', takes: 'boolean', help: 'Turn forwarding on in the kernel (default true)' }],
-  [
-    'ip-masq',
-    {
-      key: 'ip-masq',
-      takes: 'boolean',
-      help: "Default bridge: outgoing traffic has the host's address (default true)",
-    },
-  ],
-  ['ipv6', { key: 'ipv6', takes: 'boolean', help: 'IPv6 on the default bridge' }],
-  ['mtu', { key: 'mtu', takes: 'number', help: 'MTU of the default bridge' }],
-];
+    'Where subnets come from: base=CIDR,size=N',
+    parsePool,
+    { typeName: 'pool-options' },
+  ),
+  dns: listFlag('dns', 'DNS servers of containers'),
+  'dns-opts': listFlag('dns-opt', 'DNS options of containers'),
+  'dns-search': listFlag('dns-search', 'DNS search domains of containers'),
+  'fixed-cidr': stringFlag('fixed-cidr', 'Part of the default bridge that addresses come from'),
+  'fixed-cidr-v6': stringFlag('fixed-cidr-v6', 'IPv6 subnet of the default bridge'),
+  'host-gateway-ips': listFlag('host-gateway-ip', 'What host-gateway in --add-host stands for'),
+  icc: boolFlag('icc', 'Containers of the default bridge reach each other (default true)'),
+  ip: stringFlag('ip', 'Where ports are published when -p names no address (default 0.0.0.0)'),
+  'ip-forward': boolFlag('ip-forward', 'Turn forwarding on in the kernel (default true)'),
+  'ip-masq': boolFlag('ip-masq', "Default bridge: outgoing traffic has the host's address (default true)"),
+  ipv6: boolFlag('ipv6', 'IPv6 on the default bridge'),
+  mtu: integerFlag('mtu', 'MTU of the default bridge'),
+};
 
 export interface NetworkDaemonOptions extends NetworkOptions {
   /** false: the kernel's forwarding is left as it is. */
@@ -112,15 +98,12 @@ export function networkOptions(given: NetworkFileOptions): NetworkDaemonOptions 
 }
 
 /** "base=10.0.0.0/8,size=24" */
-export function parsePoolFlag(value: string): { base: string; size: number } {
+function parsePool(value: string): { base: string; size: number } {
   const fields = new Map(value.split(',').map((field) => field.split('=', 2) as [string, string]));
   const base = fields.get('base');
   const size = fields.get('size') ?? '';
   if (base === undefined || !/^\d{1,3}$/.test(size) || fields.size !== 2) {
-    throw new EngineError(
-      'invalid',
-      `invalid argument "${value}" for "--default-address-pool": expected base=<subnet>,size=<prefix>`,
-    );
+    throw new Error('expected base=<subnet>,size=<prefix>');
   }
   return { base, size: Number(size) };
 }

@@ -6,15 +6,13 @@ import { Value } from '@sinclair/typebox/value';
 import type { CgroupDriver } from './cgroups/cgroup-manager.ts';
 import { EngineError } from './errors/engine-error.ts';
 import type { RegistrySideOptions } from './images/open-registry.ts';
-import {
-  type NetworkDaemonOptions,
-  networkFileOptions,
-  networkFlags,
-  networkOptions,
-  parsePoolFlag,
-} from './network-options.ts';
+import { type NetworkDaemonOptions, networkFileOptions, networkFlags, networkOptions } from './network-options.ts';
+import { boolFlag, integerFlag, listFlag, mapFlag, stringFlag } from './protocols/flags/flag.ts';
+import { FlagError, type Parsed, parseFlags } from './protocols/flags/parse.ts';
+import { flagUsages } from './protocols/flags/usage.ts';
 import { registryFileOptions, registryFlags, registryOptions } from './registry-options.ts';
 
+const defaultConfigFile = '/etc/tsdocker/daemon.json';
 const logLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 const FileOptions = Type.Object(
@@ -74,55 +72,36 @@ export interface DaemonOptions {
 
 export type ParsedCommand = { kind: 'run'; options: DaemonOptions } | { kind: 'help' } | { kind: 'version' };
 
-interface Flag {
-  key: Key | 'config-file';
-  takes: 'text' | 'list' | 'map' | 'boolean' | 'number' | 'count' | 'pools';
-  short?: string;
-  help: string;
-}
-
-const flags: ReadonlyMap<string, Flag> = new Map<string, Flag>([
-  ['cgroup-parent', { key: 'cgroup-parent', takes: 'text', help: 'Parent cgroup of all containers' }],
-  [
-    'config-file',
-    { key: 'config-file', takes: 'text', help: `Configuration file (default "${'/etc/tsdocker/daemon.json'}")` },
-  ],
-  ['data-root', { key: 'data-root', takes: 'text', short: 'g', help: 'Root directory of persistent state' }],
-  ['debug', { key: 'debug', takes: 'boolean', short: 'D', help: 'Enable debug mode' }],
-  [
-    'default-pids-limit',
-    { key: 'default-pids-limit', takes: 'number', help: 'Limit of processes for containers that set none' },
-  ],
-  ['default-shm-size', { key: 'default-shm-size', takes: 'number', help: 'Size of /dev/shm in bytes' }],
-  ['exec-opt', { key: 'exec-opts', takes: 'list', help: 'Runtime options: native.cgroupdriver=(cgroupfs|systemd)' }],
-  ['exec-root', { key: 'exec-root', takes: 'text', help: 'Root directory of files of running containers' }],
-  [
-    'group',
-    { key: 'group', takes: 'text', short: 'G', help: 'Group of the unix socket (default "tsdocker", if it exists)' },
-  ],
-  ['host', { key: 'hosts', takes: 'list', short: 'H', help: 'Daemon socket(s) to listen on' }],
-  ['label', { key: 'labels', takes: 'list', help: 'Set key=value labels of the daemon' }],
-  ['live-restore', { key: 'live-restore', takes: 'boolean', help: 'Containers go on without the daemon (always so)' }],
-  ['log-driver', { key: 'log-driver', takes: 'text', help: 'Default driver of container logs' }],
-  [
-    'log-level',
-    { key: 'log-level', takes: 'text', short: 'l', help: 'Level of the daemon log (debug|info|warn|error|fatal)' },
-  ],
-  ['log-opt', { key: 'log-opts', takes: 'map', help: 'Default log options of containers' }],
-  [
-    'pidfile',
-    { key: 'pidfile', takes: 'text', short: 'p', help: 'Path of the file with the process id of the daemon' },
-  ],
+/** By the key that the same option has in the file. */
+const fileFlags = {
+  'cgroup-parent': stringFlag('cgroup-parent', 'Parent cgroup of all containers'),
+  'data-root': stringFlag('data-root,g', 'Root directory of persistent state'),
+  debug: boolFlag('debug,D', 'Enable debug mode'),
+  'default-pids-limit': integerFlag('default-pids-limit', 'Limit of processes for containers that set none'),
+  'default-shm-size': integerFlag('default-shm-size', 'Size of /dev/shm in bytes'),
+  'exec-opts': listFlag('exec-opt', 'Runtime options: native.cgroupdriver=(cgroupfs|systemd)'),
+  'exec-root': stringFlag('exec-root', 'Root directory of files of running containers'),
+  group: stringFlag('group,G', 'Group of the unix socket (default "tsdocker", if it exists)'),
+  hosts: listFlag('host,H', 'Daemon socket(s) to listen on'),
+  labels: listFlag('label', 'Set key=value labels of the daemon'),
+  'live-restore': boolFlag('live-restore', 'Containers go on without the daemon (always so)'),
+  'log-driver': stringFlag('log-driver', 'Default driver of container logs'),
+  'log-level': stringFlag('log-level,l', 'Level of the daemon log (debug|info|warn|error|fatal)'),
+  'log-opts': mapFlag('log-opt', 'Default log options of containers'),
+  pidfile: stringFlag('pidfile,p', 'Path of the file with the process id of the daemon'),
+  tls: boolFlag('tls', 'Use TLS; implied by --tlsverify'),
+  tlscacert: stringFlag('tlscacert', 'Trust certificates signed only by this CA'),
+  tlscert: stringFlag('tlscert', 'Path of the TLS certificate'),
+  tlskey: stringFlag('tlskey', 'Path of the TLS key'),
+  tlsverify: boolFlag('tlsverify', 'Use TLS and verify the remote'),
   ...networkFlags,
-  ['tls', { key: 'tls', takes: 'boolean', help: 'Use TLS; implied by --tlsverify' }],
-  ['tlscacert', { key: 'tlscacert', takes: 'text', help: 'Trust certificates signed only by this CA' }],
-  ['tlscert', { key: 'tlscert', takes: 'text', help: 'Path of the TLS certificate' }],
-  ['tlskey', { key: 'tlskey', takes: 'text', help: 'Path of the TLS key' }],
-  ['tlsverify', { key: 'tlsverify', takes: 'boolean', help: 'Use TLS and verify the remote' }],
   ...registryFlags,
-]);
-
-const defaultConfigFile = '/etc/tsdocker/daemon.json';
+};
+const flags = {
+  ...fileFlags,
+  configFile: stringFlag('config-file', `Configuration file (default "${defaultConfigFile}")`),
+  version: boolFlag('version,v', 'Print version information and quit'),
+};
 
 /** Throws 'invalid' with dockerd's words. `readFile` returns undefined when there is no such file. */
 export function parseDaemonOptions(
@@ -151,20 +130,8 @@ export function parseDaemonOptions(
 }
 
 export function optionsHelp(): string {
-  const byName = [...flags].sort(([a], [b]) => (a < b ? -1 : 1));
-  const lines = byName.map(([name, flag]) => {
-    const value =
-      flag.takes === 'boolean'
-        ? ''
-        : flag.takes === 'number'
-          ? ' bytes'
-          : flag.takes === 'count'
-            ? ' int'
-            : ` ${flag.takes === 'text' ? 'string' : flag.takes}`;
-    const left = `  ${flag.short === undefined ? '    ' : `-${flag.short}, `}--${name}${value}`;
-    return `${left.padEnd(38)} ${flag.help}\n`;
-  });
-  return `Usage:  tsdockerd [OPTIONS]\n\nA container engine for one Linux host.\n\nOptions:\n${lines.join('')}  ${'-v, --version'.padEnd(36)} Print version information and quit\n`;
+  const usages = flagUsages(flags, Number.POSITIVE_INFINITY);
+  return `Usage:  tsdockerd [OPTIONS]\n\nA container engine for one Linux host.\n\nOptions:\n${usages}`;
 }
 
 function complete(options: FileOptions): DaemonOptions {
@@ -224,58 +191,23 @@ interface Arguments {
 }
 
 function parseArguments(argv: readonly string[]): Arguments {
-  const collected = new Map<string, string[]>();
-  const queue = [...argv];
-  for (let arg = queue.shift(); arg !== undefined; arg = queue.shift()) {
-    if (arg === '--help' || arg === '-h') return { given: {}, command: 'help' };
-    if (arg === '--version' || arg === '-v') return { given: {}, command: 'version' };
-    const { name, flag, value } = matchFlag(arg);
-    const taken = value ?? (flag.takes === 'boolean' ? 'true' : queue.shift());
-    if (taken === undefined) throw new EngineError('invalid', `flag needs an argument: ${arg}`);
-    collected.set(name, [...(collected.get(name) ?? []), taken]);
-  }
-  const raw: Record<string, unknown> = {};
-  let configFile: string | undefined;
-  for (const [name, values] of collected) {
-    const flag = flags.get(name) as Flag;
-    const last = values.at(-1) ?? '';
-    if (flag.key === 'config-file') configFile = last;
-    else raw[flag.key] = convert(name, flag, values, last);
-  }
-  return { given: check('the command line', raw), ...(configFile === undefined ? {} : { configFile }) };
+  const { values, args, changed, help } = parsedFlags(argv);
+  if (help) return { given: {}, command: 'help' };
+  if (values.version) return { given: {}, command: 'version' };
+  if (args.length > 0) throw new EngineError('invalid', `"tsdockerd" accepts no arguments: "${args[0]}"`);
+  const keys = (Object.keys(fileFlags) as (keyof typeof fileFlags)[]).filter((key) => changed.has(flags[key].name));
+  return {
+    given: check('the command line', Object.fromEntries(keys.map((key) => [key, values[key]]))),
+    ...(changed.has(flags.configFile.name) ? { configFile: values.configFile } : {}),
+  };
 }
 
-function matchFlag(arg: string): { name: string; flag: Flag; value?: string } {
-  const long = /^--([a-z][a-z-]*)(?:=([\s\S]*))?$/.exec(arg);
-  const short = long === null ? /^-([A-Za-z])=?([\s\S]*)$/.exec(arg) : null;
-  for (const [name, flag] of flags) {
-    if (long !== null && name === long[1]) return { name, flag, ...(long[2] === undefined ? {} : { value: long[2] }) };
-    if (short !== null && flag.short === short[1]) return { name, flag, ...(short[2] ? { value: short[2] } : {}) };
+function parsedFlags(argv: readonly string[]): Parsed<typeof flags> {
+  try {
+    return parseFlags(flags, argv, { interspersed: true });
+  } catch (error) {
+    throw error instanceof FlagError ? new EngineError('invalid', error.message) : error;
   }
-  if (!arg.startsWith('-')) throw new EngineError('invalid', `"tsdockerd" accepts no arguments: "${arg}"`);
-  if (long !== null) throw new EngineError('invalid', `unknown flag: --${long[1]}`);
-  throw new EngineError('invalid', `unknown shorthand flag: '${arg[1] ?? ''}' in ${arg}`);
-}
-
-function convert(name: string, flag: Flag, values: readonly string[], last: string): unknown {
-  if (flag.takes === 'list') return values;
-  if (flag.takes === 'number' || flag.takes === 'count') return Number(last);
-  if (flag.takes === 'pools') return values.map(parsePoolFlag);
-  if (flag.takes === 'map') {
-    return Object.fromEntries(
-      values.map((value) => {
-        const at = value.indexOf('=');
-        if (at < 1) throw new EngineError('invalid', `invalid argument "${value}" for "--${name}": expected key=value`);
-        return [value.slice(0, at), value.slice(at + 1)];
-      }),
-    );
-  }
-  if (flag.takes === 'boolean') {
-    if (/^(1|t|true)$/i.test(last)) return true;
-    if (/^(0|f|false)$/i.test(last)) return false;
-    throw new EngineError('invalid', `invalid argument "${last}" for "--${name}": expected true or false`);
-  }
-  return last;
 }
 
 function parseFile(path: string, text: string): FileOptions {

@@ -1,6 +1,7 @@
 // The daemon's options about registries: dockerd's, and `mirrors` for any registry. Their values are checked by the images' side.
 import { Type } from '@sinclair/typebox';
 import type { RegistrySideOptions } from './images/open-registry.ts';
+import { integerFlag, listFlag, stringFlag } from './protocols/flags/flag.ts';
 
 const texts = Type.Array(Type.String(), { maxItems: 256 });
 
@@ -30,34 +31,17 @@ export interface RegistryFileOptions {
   'no-proxy'?: string;
 }
 
-type RegistryFlag = {
-  key: Exclude<keyof RegistryFileOptions, 'mirrors'>;
-  takes: 'text' | 'list' | 'count';
-  help: string;
+/** Their flags, by key; `mirrors` has none. */
+export const registryFlags = {
+  'http-proxy': stringFlag('http-proxy', 'Proxy for http requests (default $HTTP_PROXY)'),
+  'https-proxy': stringFlag('https-proxy', 'Proxy for https requests (default $HTTPS_PROXY)'),
+  'insecure-registries': listFlag('insecure-registry', 'Registry (host[:port] or CIDR) without TLS'),
+  'max-concurrent-downloads': integerFlag('max-concurrent-downloads', 'Downloads at once (default 3)'),
+  'max-download-attempts': integerFlag('max-download-attempts', 'Attempts in a row for each download (default 5)'),
+  'no-proxy': stringFlag('no-proxy', 'Hosts that are asked without proxy (default $NO_PROXY)'),
+  'registry-certs-dir': stringFlag('registry-certs-dir', 'TLS files of registries (default "/etc/docker/certs.d")'),
+  'registry-mirrors': listFlag('registry-mirror', 'Mirror of docker.io, tried first'),
 };
-
-export const registryFlags: readonly (readonly [string, RegistryFlag])[] = [
-  ['http-proxy', { key: 'http-proxy', takes: 'text', help: 'Proxy for http requests (default $HTTP_PROXY)' }],
-  ['https-proxy', { key: 'https-proxy', takes: 'text', help: 'Proxy for https requests (default $HTTPS_PROXY)' }],
-  [
-    'insecure-registry',
-    { key: 'insecure-registries', takes: 'list', help: 'Registry (host[:port] or CIDR) without TLS' },
-  ],
-  [
-    'max-concurrent-downloads',
-    { key: 'max-concurrent-downloads', takes: 'count', help: 'Downloads at once (default 3)' },
-  ],
-  [
-    'max-download-attempts',
-    { key: 'max-download-attempts', takes: 'count', help: 'Attempts in a row for each download (default 5)' },
-  ],
-  ['no-proxy', { key: 'no-proxy', takes: 'text', help: 'Hosts that are asked without proxy (default $NO_PROXY)' }],
-  [
-    'registry-certs-dir',
-    { key: 'registry-certs-dir', takes: 'text', help: 'TLS files of registries (default "/etc/docker/certs.d")' },
-  ],
-  ['registry-mirror', { key: 'registry-mirrors', takes: 'list', help: 'Mirror of docker.io, tried first' }],
-];
 
 export function registryOptions(options: RegistryFileOptions, env: NodeJS.ProcessEnv): RegistrySideOptions {
   const proxies: Record<string, string> = {};

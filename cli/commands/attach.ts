@@ -1,4 +1,5 @@
 import type { ContainerInspectResponse } from '../../daemon/docker-types/container.ts';
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { proxySignals } from '../attach/signals.ts';
 import { connectStreams } from '../attach/streams.ts';
 import { nudgeTerminalSize } from '../attach/terminal-size.ts';
@@ -7,7 +8,6 @@ import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { checkTerminal } from '../terminal/raw-mode.ts';
 
 export const attach = defineCommand({

@@ -1,7 +1,7 @@
 import type { IdResponse } from '../../daemon/docker-types/container-actions.ts';
+import { boolFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { between, defineCommand } from '../command.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { parseReference } from '../options/reference.ts';
 
 export const commit = defineCommand({

@@ -2,12 +2,12 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
 import type { ContainerPathStat } from '../../daemon/docker-types/container-actions.ts';
+import { boolFlag } from '../../daemon/protocols/flags/flag.ts';
+import { humanSize } from '../../daemon/protocols/units/human-units.ts';
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { ApiError, CliError } from '../errors.ts';
-import { boolFlag } from '../flags/flag.ts';
-import { humanSize } from '../formats/units.ts';
 import { systemReason } from '../options/variables.ts';
 import {
   assertsDirectory,

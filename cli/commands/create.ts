@@ -1,8 +1,8 @@
+import { stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { proxyEnvironment } from '../config-file.ts';
 import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';
-import { stringFlag } from '../flags/flag.ts';
 import { containerFlags } from '../options/container-flags.ts';
 import { type ContainerFlagValues, containerRequest } from '../options/container-request.ts';
 import { refuseContentTrust } from '../options/content-trust.ts';

@@ -1,7 +1,7 @@
 import type { EventMessage } from '../../daemon/docker-types/system.ts';
+import { listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { defineCommand, none } from '../command.ts';
 import { CliError, messageOf } from '../errors.ts';
-import { listFlag, stringFlag } from '../flags/flag.ts';
 import { localRfc3339Nano, parseExactJson } from '../formats/go-text.ts';
 import { parseTimestamp } from '../formats/timestamp.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';

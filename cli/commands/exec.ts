@@ -1,12 +1,12 @@
 import type { IdResponse } from '../../daemon/docker-types/container-actions.ts';
 import type { ExecConfig, ExecInspectResponse } from '../../daemon/docker-types/exec.ts';
+import { boolFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { connectStreams } from '../attach/streams.ts';
 import { followTerminalSize } from '../attach/terminal-size.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { collectVariables, validateVariable } from '../options/variables.ts';
 import { isTerminal } from '../terminal/output.ts';
 import { checkTerminal } from '../terminal/raw-mode.ts';

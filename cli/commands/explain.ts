@@ -1,10 +1,10 @@
 // `explain`: what a container is made of, as a dry run or for one that exists. The daemon writes the text.
 import type { ExplainResponse } from '../../daemon/docker-types/container-actions.ts';
+import { FlagError, parseFlags } from '../../daemon/protocols/flags/parse.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError } from '../errors.ts';
-import { FlagError, parseFlags } from '../flags/parse.ts';
 import { requestFromFlags } from './create.ts';
 import { run } from './run.ts';
 

@@ -1,7 +1,7 @@
+import { stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
 import { CliError, messageOf } from '../errors.ts';
-import { stringFlag } from '../flags/flag.ts';
 import { checkOutputPath, writeNewFile } from '../terminal/file-output.ts';
 
 export const exportContainer = defineCommand({

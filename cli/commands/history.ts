@@ -1,10 +1,10 @@
 import type { HistoryResponseItem } from '../../daemon/docker-types/image.ts';
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
+import { humanSize, timeAgo } from '../../daemon/protocols/units/human-units.ts';
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { ellipsis } from '../formats/display-width.ts';
 import { localRfc3339 } from '../formats/go-text.ts';
-import { humanSize, timeAgo } from '../formats/units.ts';
 import { listFormatHelp } from '../options/format-help.ts';
 import { platformJson } from '../options/platform.ts';
 import { Struct } from '../template/values.ts';

@@ -1,7 +1,7 @@
 import type { ImageSummary } from '../../daemon/docker-types/image.ts';
+import { boolFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { between, defineCommand } from '../command.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';
 import { listFormatHelp } from '../options/format-help.ts';
 import {

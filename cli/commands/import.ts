@@ -1,5 +1,5 @@
+import { listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { atLeast, defineCommand } from '../command.ts';
-import { listFlag, stringFlag } from '../flags/flag.ts';
 import { openInput } from '../options/input-file.ts';
 import { platformFlag } from '../options/platform.ts';
 import { parseReference } from '../options/reference.ts';

@@ -1,9 +1,9 @@
 import type { SystemInfo } from '../../daemon/docker-types/system.ts';
+import { stringFlag } from '../../daemon/protocols/flags/flag.ts';
+import { binarySize } from '../../daemon/protocols/units/human-units.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';
-import { stringFlag } from '../flags/flag.ts';
-import { binarySize } from '../formats/units.ts';
 import { inspectFormatHelp } from '../options/format-help.ts';
 import { compileTemplate } from '../template/render.ts';
 import { clientVersion } from '../version.ts';

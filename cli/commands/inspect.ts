@@ -1,9 +1,10 @@
 // `inspect`, `container inspect`, `image inspect`: the daemon's JSON, or the user's template on it.
+
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { ApiError, CliError, messageOf } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { goJson, indentJson, parseExactJson } from '../formats/go-text.ts';
 import { inspectFormatHelp } from '../options/format-help.ts';
 import { platformJson } from '../options/platform.ts';

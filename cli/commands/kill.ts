@@ -1,6 +1,6 @@
+import { stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
-import { stringFlag } from '../flags/flag.ts';
 import { forEachName } from './for-each.ts';
 
 export const kill = defineCommand({

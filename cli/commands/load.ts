@@ -1,6 +1,6 @@
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { defineCommand, none } from '../command.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { openInput } from '../options/input-file.ts';
 import { platformJson } from '../options/platform.ts';
 import { isTerminal } from '../terminal/output.ts';

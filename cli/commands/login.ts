@@ -1,11 +1,11 @@
 // `login`: the daemon tries the credentials at the registry, then they are kept for pull and push. Words and exit statuses are docker's.
 import type { AuthConfig, AuthResponse } from '../../daemon/docker-types/system.ts';
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { between, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { type Credentials, hostOfServer, hubServer, noCredentials } from '../credentials/credentials.ts';
 import { openStore } from '../credentials/open-store.ts';
 import { ApiError, CliError, messageOf } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { openPrompter, readInput, requireTerminal } from '../terminal/prompt.ts';
 
 export const login = defineCommand({

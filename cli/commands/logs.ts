@@ -1,11 +1,11 @@
 import type { ContainerInspectResponse } from '../../daemon/docker-types/container.ts';
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import type { WireResponse } from '../client/exchange.ts';
 import { Demultiplexer } from '../client/multiplexed-stream.ts';
 import { defineCommand, exactly } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { parseTimestamp } from '../formats/timestamp.ts';
 
 export const logs = defineCommand({

@@ -1,7 +1,8 @@
 // `network connect` and `network disconnect`.
+
+import { boolFlag, integerFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
-import { boolFlag, integerFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { keyValueMap, validateKeyValue } from '../options/ipam.ts';
 
 const strings = { typeName: 'strings', commaSeparated: true };

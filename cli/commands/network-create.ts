@@ -1,6 +1,6 @@
 import type { NetworkCreateResponse } from '../../daemon/docker-types/network.ts';
+import { boolFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { defineCommand, exactly } from '../command.ts';
-import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { ipamConfig, keyValueMap, validateKeyValue } from '../options/ipam.ts';
 import { collectLabels, validateLabel } from '../options/variables.ts';
 

@@ -1,6 +1,6 @@
 import type { Network } from '../../daemon/docker-types/network.ts';
+import { boolFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { defineCommand, none } from '../command.ts';
-import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';
 import { listFormatHelp } from '../options/format-help.ts';
 import { parseListFormat, renderList } from '../views/list.ts';

@@ -1,10 +1,10 @@
 // `container prune`, `image prune`, `system prune`.
 import type { ContainerPruneResponse } from '../../daemon/docker-types/container-actions.ts';
 import type { ImagePruneResponse } from '../../daemon/docker-types/image.ts';
+import { boolFlag, listFlag } from '../../daemon/protocols/flags/flag.ts';
+import { humanSize } from '../../daemon/protocols/units/human-units.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';
-import { boolFlag, listFlag } from '../flags/flag.ts';
-import { humanSize } from '../formats/units.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';
 import { describeDeletion } from './rmi.ts';
 

@@ -1,6 +1,6 @@
 import type { ContainerSummary } from '../../daemon/docker-types/container.ts';
+import { boolFlag, integerFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { defineCommand, none } from '../command.ts';
-import { boolFlag, integerFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';
 import { listFormatHelp } from '../options/format-help.ts';
 import { containerHeaders, containerTable, containerView, rawContainerFormat } from '../views/container-view.ts';

@@ -1,7 +1,7 @@
+import { boolFlag } from '../../daemon/protocols/flags/flag.ts';
 import { defineCommand, exactly } from '../command.ts';
 import { registryHeaders } from '../credentials/open-store.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag } from '../flags/flag.ts';
 import { contentTrustFlag, refuseContentTrust } from '../options/content-trust.ts';
 import { platformFlag } from '../options/platform.ts';
 import { parseReference } from '../options/reference.ts';

@@ -1,8 +1,8 @@
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
 import { registryHeaders } from '../credentials/open-store.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { contentTrustFlag, refuseContentTrust } from '../options/content-trust.ts';
 import { platformJson } from '../options/platform.ts';
 import { parseReference } from '../options/reference.ts';

@@ -1,7 +1,7 @@
+import { boolFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { ApiError } from '../errors.ts';
-import { boolFlag } from '../flags/flag.ts';
 import { forEachName } from './for-each.ts';
 
 export const rm = defineCommand({

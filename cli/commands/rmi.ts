@@ -1,8 +1,8 @@
 import type { ImageDeleteResponseItem } from '../../daemon/docker-types/image.ts';
+import { boolFlag, listFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { ApiError, CliError, messageOf } from '../errors.ts';
-import { boolFlag, listFlag } from '../flags/flag.ts';
 import { platformJson } from '../options/platform.ts';
 
 export const rmi = defineCommand({

@@ -1,4 +1,5 @@
 import type { ContainerCreateRequest } from '../../daemon/docker-types/container-actions.ts';
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { proxySignals } from '../attach/signals.ts';
 import { type AttachedStreams, connectStreams } from '../attach/streams.ts';
 import { followTerminalSize } from '../attach/terminal-size.ts';
@@ -7,7 +8,6 @@ import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { ApiError, CliError, messageOf } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { containerFlags } from '../options/container-flags.ts';
 import { checkPullPolicy, createContainer } from '../options/create-container.ts';
 import { checkTerminal } from '../terminal/raw-mode.ts';

@@ -1,6 +1,6 @@
+import { stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { CliError, messageOf } from '../errors.ts';
-import { stringFlag } from '../flags/flag.ts';
 import { platformJson } from '../options/platform.ts';
 import { checkOutputPath, writeNewFile } from '../terminal/file-output.ts';
 

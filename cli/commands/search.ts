@@ -1,7 +1,7 @@
 import type { SearchResult } from '../../daemon/docker-types/image.ts';
+import { boolFlag, integerFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { defineCommand, exactly } from '../command.ts';
 import { registryHeaders } from '../credentials/open-store.ts';
-import { boolFlag, integerFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { ellipsis } from '../formats/display-width.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';
 import { Struct } from '../template/values.ts';

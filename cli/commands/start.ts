@@ -1,4 +1,5 @@
 import type { ContainerInspectResponse } from '../../daemon/docker-types/container.ts';
+import { boolFlag, type FlagValues, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { proxySignals } from '../attach/signals.ts';
 import { connectStreams } from '../attach/streams.ts';
 import { followTerminalSize } from '../attach/terminal-size.ts';
@@ -7,7 +8,6 @@ import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';
-import { boolFlag, type FlagValues, stringFlag } from '../flags/flag.ts';
 
 const flags = {
   attach: boolFlag('attach,a', 'Attach STDOUT/STDERR and forward signals'),

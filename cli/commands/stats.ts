@@ -1,11 +1,11 @@
 import type { ContainerSummary } from '../../daemon/docker-types/container.ts';
 import type { ContainerStatsResponse } from '../../daemon/docker-types/stats.ts';
 import type { EventMessage } from '../../daemon/docker-types/system.ts';
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { joinErrors } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { listFormatHelp } from '../options/format-help.ts';
 import { type ListFormat, parseListFormat, renderList } from '../views/list.ts';
 import { jsonLines } from '../views/progress.ts';

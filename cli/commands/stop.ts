@@ -1,7 +1,8 @@
 // `stop` and `restart`.
+
+import { integerFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
-import { integerFlag, stringFlag } from '../flags/flag.ts';
 import { forEachName } from './for-each.ts';
 
 const flags = {

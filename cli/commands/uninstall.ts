@@ -5,10 +5,10 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerSummary } from '../../daemon/docker-types/container.ts';
+import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag, stringFlag } from '../flags/flag.ts';
 import { isConfirmed } from './prune.ts';
 
 const unit = 'tsdocker.service';

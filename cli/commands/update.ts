@@ -1,9 +1,9 @@
 import type { ContainerUpdateResponse } from '../../daemon/docker-types/container-actions.ts';
+import { boolFlag, bytesFlag, integerFlag, parsedFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
+import { parseNanoCpus } from '../../daemon/protocols/units/go-numbers.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { CliError, joinErrors } from '../errors.ts';
-import { boolFlag, bytesFlag, integerFlag, parsedFlag, stringFlag } from '../flags/flag.ts';
-import { parseNanoCpus } from '../flags/go-numbers.ts';
 import { parseRestartPolicy } from '../options/validators.ts';
 
 export const update = defineCommand({

@@ -1,9 +1,9 @@
 import type { SystemVersion } from '../../daemon/docker-types/system.ts';
+import { stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { clientApiVersion } from '../client/api-client.ts';
 import { defineCommand, none } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';
-import { stringFlag } from '../flags/flag.ts';
 import { alignTable } from '../formats/table-writer.ts';
 import { inspectFormatHelp } from '../options/format-help.ts';
 import { type CompiledTemplate, compileTemplate } from '../template/render.ts';

@@ -1,9 +1,9 @@
 // `volume create`, `volume ls`, `volume rm`, `volume prune`. `volume inspect` is with the other inspects.
 import type { Volume, VolumeListResponse, VolumePruneResponse } from '../../daemon/docker-types/volume.ts';
+import { boolFlag, listFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { segment } from '../client/api-client.ts';
 import { atLeast, between, defineCommand, none } from '../command.ts';
 import { ApiError, CliError } from '../errors.ts';
-import { boolFlag, listFlag, stringFlag } from '../flags/flag.ts';
 import { filtersQuery, validateFilter } from '../options/filters.ts';
 import { listFormatHelp } from '../options/format-help.ts';
 import { toMap } from '../options/validators.ts';

@@ -1,7 +1,7 @@
+import { parsedFlag } from '../../daemon/protocols/flags/flag.ts';
 import { type WaitCondition, watchExit } from '../attach/wait-exit.ts';
 import { atLeast, defineCommand } from '../command.ts';
 import { joinErrors } from '../errors.ts';
-import { parsedFlag } from '../flags/flag.ts';
 
 const conditions: readonly WaitCondition[] = ['not-running', 'next-exit', 'removed', 'healthy'];
 

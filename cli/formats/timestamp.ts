@@ -1,5 +1,5 @@
 // Moments as users give them to --since and --until: a duration back from now, a date, or seconds since 1970.
-import { parseDurationNs } from '../flags/go-duration.ts';
+import { parseDurationNs } from '../../daemon/protocols/units/go-duration.ts';
 
 const datePattern =
   /^(\d{4})-(\d{2})-(\d{2})(?:T(\d{2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?)?(Z|[+-]\d{2}:\d{2})?$/;

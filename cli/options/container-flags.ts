@@ -8,8 +8,8 @@ import {
   parsedFlag,
   parsedListFlag,
   stringFlag,
-} from '../flags/flag.ts';
-import { parseNanoCpus } from '../flags/go-numbers.ts';
+} from '../../daemon/protocols/flags/flag.ts';
+import { parseNanoCpus } from '../../daemon/protocols/units/go-numbers.ts';
 import { contentTrustFlag } from './content-trust.ts';
 import { parseBytesRate, parseGpus, parseOperationsRate, parseWeight, validateDeviceRule } from './devices.ts';
 import { parseMount } from './mount.ts';

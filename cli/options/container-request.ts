@@ -3,8 +3,8 @@
 import type { ContainerCreateRequest } from '../../daemon/docker-types/container-actions.ts';
 import type { HealthConfig } from '../../daemon/docker-types/container-config.ts';
 import type { HostConfig } from '../../daemon/docker-types/host-config.ts';
+import type { FlagValues } from '../../daemon/protocols/flags/flag.ts';
 import { CliError } from '../errors.ts';
-import type { FlagValues } from '../flags/flag.ts';
 import type { containerFlags } from './container-flags.ts';
 import { isCdiDevice, parseDevice } from './devices.ts';
 import { splitVolumes, tmpfsMounts } from './mount.ts';

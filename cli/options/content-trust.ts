@@ -1,6 +1,6 @@
+import { boolFlag } from '../../daemon/protocols/flags/flag.ts';
+import { parseBool } from '../../daemon/protocols/units/go-numbers.ts';
 import { CliError } from '../errors.ts';
-import { boolFlag } from '../flags/flag.ts';
-import { parseBool } from '../flags/go-numbers.ts';
 
 /** Docker's switch for Notary, which this engine does not ask; off is the only value that changes nothing. DOCKER_CONTENT_TRUST turns it on. */
 export const contentTrustFlag = (what: string) =>

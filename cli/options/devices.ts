@@ -1,7 +1,7 @@
 // Devices of a container and limits on its block devices.
 import { posix } from 'node:path';
+import { parseSizeBytes } from '../../daemon/protocols/units/size.ts';
 import { CliError } from '../errors.ts';
-import { parseSizeBytes } from '../flags/size.ts';
 import { cut, parseCsvLine } from './csv.ts';
 
 export interface DeviceMapping {

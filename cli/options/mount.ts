@@ -1,9 +1,9 @@
 // `--mount`, `-v` and `--tmpfs`.
 import { resolve } from 'node:path';
 import type { HostConfig, Mount } from '../../daemon/docker-types/host-config.ts';
+import { parseBool } from '../../daemon/protocols/units/go-numbers.ts';
+import { parseSizeBytes } from '../../daemon/protocols/units/size.ts';
 import { CliError } from '../errors.ts';
-import { parseBool } from '../flags/go-numbers.ts';
-import { parseSizeBytes } from '../flags/size.ts';
 import { cut, parseCsvLine } from './csv.ts';
 
 /** A mount while its fields are being read. */

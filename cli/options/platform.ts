@@ -1,6 +1,7 @@
 // `--platform os/arch/variant`: the flag, its check, and the JSON object that image routes take.
+
+import { stringFlag } from '../../daemon/protocols/flags/flag.ts';
 import { CliError } from '../errors.ts';
-import { stringFlag } from '../flags/flag.ts';
 
 /** For commands whose platform DOCKER_DEFAULT_PLATFORM chooses. */
 export const platformFlag = () =>

@@ -1,7 +1,7 @@
 // Go's fmt verbs, as far as values of a template can use them.
 
+import { formatGeneral } from '../../daemon/protocols/units/human-units.ts';
 import { goQuote } from '../formats/go-text.ts';
-import { formatGeneral } from '../formats/units.ts';
 import { printValue } from './values.ts';
 
 const directive = /%([-+# 0]*)(\d+|\*)?(?:\.(\d+|\*))?([a-zA-Z%])/g;

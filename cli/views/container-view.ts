@@ -1,8 +1,8 @@
 // A container in a list: what `ps` and `system df` show of it and what a template can name.
 import type { ContainerSummary, Port } from '../../daemon/docker-types/container.ts';
+import { humanSize, timeAgo } from '../../daemon/protocols/units/human-units.ts';
 import { ellipsis } from '../formats/display-width.ts';
 import { goQuote, goTime } from '../formats/go-text.ts';
-import { humanSize, timeAgo } from '../formats/units.ts';
 import { parseReference } from '../options/reference.ts';
 import { Struct } from '../template/values.ts';
 

@@ -1,7 +1,7 @@
 // An image in a list: what `images` and `system df` show of it.
 import type { ImageSummary } from '../../daemon/docker-types/image.ts';
+import { humanSize, timeAgo } from '../../daemon/protocols/units/human-units.ts';
 import { goTime } from '../formats/go-text.ts';
-import { humanSize, timeAgo } from '../formats/units.ts';
 import { parseReference } from '../options/reference.ts';
 import { Struct } from '../template/values.ts';
 import { shortId } from './container-view.ts';

@@ -1,7 +1,7 @@
 // What a transfer looks like on a terminal of a given size: one row per layer, as text. No terminal is touched here.
 import type { JsonMessage } from '../../daemon/docker-types/image.ts';
+import { humanSize } from '../../daemon/protocols/units/human-units.ts';
 import { displayWidth, ellipsis } from '../formats/display-width.ts';
-import { humanSize } from '../formats/units.ts';
 
 export interface ProgressRow {
   id: string;

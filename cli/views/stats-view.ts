@@ -1,6 +1,6 @@
 // One container's row of `stats`: arithmetic on two samples as docker does it, and the fields that templates can name.
 import type { ContainerStatsResponse } from '../../daemon/docker-types/stats.ts';
-import { binarySize, humanSize } from '../formats/units.ts';
+import { binarySize, humanSize } from '../../daemon/protocols/units/human-units.ts';
 import { Struct } from '../template/values.ts';
 import { shortId } from './container-view.ts';
 

@@ -1,6 +1,6 @@
 // A volume in a list: what `volume ls` and `system df -v` show of it.
 import type { Volume } from '../../daemon/docker-types/volume.ts';
-import { humanSize } from '../formats/units.ts';
+import { humanSize } from '../../daemon/protocols/units/human-units.ts';
 import { Struct } from '../template/values.ts';
 
 export const volumeTable = 'table {{.Driver}}\\t{{.Name}}';

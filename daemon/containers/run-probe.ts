@@ -1,5 +1,6 @@
 // One health check: an exec of the container's own posture, whose output is kept up to a limit and which is killed when it takes too long.
 import { constants } from 'node:os';
+import { formatDurationNs } from '../protocols/units/go-duration.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import type { Container } from './container.ts';
 import type { Attachment } from './container-service.ts';
@@ -27,7 +28,7 @@ export async function runProbe(
   try {
     const { exitCode, output, isLate } = await runExec(services, container, probe, signal);
     if (!isLate) return result(exitCode, output);
-    const words = `Health check exceeded timeout (${duration(probe.timeoutMs)})`;
+    const words = `Health check exceeded timeout (${formatDurationNs(probe.timeoutMs * 1e6)})`;
     return result(-1, output === '' ? words : `${words}: ${output}`);
   } catch (error) {
     return result(-1, error instanceof Error ? error.message : String(error));
@@ -99,14 +100,4 @@ class Output {
   text(): string {
     return Buffer.concat(this.#chunks).toString() + (this.#isCut ? '...' : '');
   }
-}
-
-/** As Go writes it, for the times that occur here: 300ms, 1.5s, 1m0s. */
-function duration(ms: number): string {
-  if (ms < 1000) return `${ms}ms`;
-  const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds}s`;
-  const minutes = Math.trunc(seconds / 60);
-  if (minutes < 60) return `${minutes}m${seconds % 60}s`;
-  return `${Math.trunc(minutes / 60)}h${minutes % 60}m${seconds % 60}s`;
 }

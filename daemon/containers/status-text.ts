@@ -1,11 +1,11 @@
 // The Status column of a container list, e.g. "Up 3 seconds (Paused)" or "Exited (0) 2 hours ago".
+import { humanDuration } from '../protocols/units/human-units.ts';
 import type { Container } from './container.ts';
 import { healthText } from './health-rules.ts';
-import { humanDuration } from './timestamps.ts';
 
 export function statusText(container: Container, nowNs: bigint): string {
   const { state } = container;
-  const since = (ns: string) => humanDuration(max(nowNs - BigInt(ns), 0n));
+  const since = (ns: string) => humanDuration(Number(max(nowNs - BigInt(ns), 0n)) / 1e6);
   switch (state.status) {
     case 'running': {
       return `Up ${since(state.startedNs)}${state.health === undefined ? '' : ` (${healthText(state.health)})`}`;

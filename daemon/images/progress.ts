@@ -1,5 +1,6 @@
 // Progress as Docker words it: lines with a bar, and not more of them than somebody can read.
 import type { ProgressMessage } from '../docker-types/progress.ts';
+import { humanSize } from '../protocols/units/human-units.ts';
 
 /** Where an operation tells how far it is. Never throws, never waits: who cannot keep up loses the lines in between. */
 export type ProgressSink = (message: ProgressMessage) => void;
@@ -31,17 +32,4 @@ export function progressBar(current: number, total: number): string {
     Math.max(BAR_CELLS, cells + 1),
   );
   return `[${bar}] ${done.padStart(8)}/${current > total ? done : humanSize(total)}`;
-}
-
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
-
-/** At most four digits, base 1000: "105B", "1.234kB", "53.94MB". */
-export function humanSize(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${Number(value.toPrecision(4))}${UNITS[unit]}`;
 }

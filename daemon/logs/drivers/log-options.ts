@@ -1,5 +1,6 @@
 // Options of log drivers: those that every driver has, and how their values are read.
 import { EngineError } from '../../errors/engine-error.ts';
+import { parseSizeBytes } from '../../protocols/units/size.ts';
 
 /** The cache is docker's for drivers that cannot be read: those here can. */
 const commonKeys = ['mode', 'max-buffer-size', 'cache-disabled', 'cache-max-size', 'cache-max-file', 'cache-compress'];
@@ -31,14 +32,13 @@ export function checkKeys(driver: string, options: ReadonlyMap<string, string>, 
   }
 }
 
-const units = 'kmgtp';
-
 function bytesOf(text: string): number | undefined {
-  const match = /^(\d{1,12}(?:\.\d{1,6})?)\s?([kmgtp]?)(?:i?b)?$/i.exec(text);
-  if (match === null) return undefined;
-  const power = match[2] ? units.indexOf(match[2].toLowerCase()) + 1 : 0;
-  const bytes = Math.floor(Number(match[1]) * 1024 ** power);
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+  try {
+    const bytes = parseSizeBytes(text);
+    return Number.isSafeInteger(bytes) ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Bytes; undefined when nothing is said. Throws 'invalid'. */

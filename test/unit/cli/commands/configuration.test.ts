@@ -5,9 +5,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ConfigFile, readConfigFile } from '../../../../cli/config-file.ts';
 import type { Cli } from '../../../../cli/context.ts';
 import { registryHeaders } from '../../../../cli/credentials/open-store.ts';
-import { parseFlags } from '../../../../cli/flags/parse.ts';
 import { globalFlags, resolveGlobalOptions } from '../../../../cli/global-options.ts';
 import { checkPlatform } from '../../../../cli/options/platform.ts';
+import { parseFlags } from '../../../../daemon/protocols/flags/parse.ts';
 import { type CliResult, FakeDaemon, runCli } from './fake-daemon.ts';
 
 let daemon: FakeDaemon;

@@ -1,7 +1,7 @@
-// One command-line flag: its names, its help line and how a text becomes its value. Grammar as in docker (pflag).
-import { parseDurationNs } from './go-duration.ts';
-import { parseBool, parseInteger } from './go-numbers.ts';
-import { parseSizeBytes } from './size.ts';
+// One command-line flag: its names, its help line and how a text becomes its value. Grammar as in docker and dockerd (pflag).
+import { parseDurationNs } from '../units/go-duration.ts';
+import { parseBool, parseInteger } from '../units/go-numbers.ts';
+import { parseSizeBytes } from '../units/size.ts';
 
 export interface Flag<T> {
   name: string;
@@ -99,6 +99,22 @@ export function parsedListFlag<T>(
     implied: undefined,
     hidden: options.hidden ?? false,
     set: (current, text) => [...current, parse(text)],
+  });
+}
+
+/** May be given several times as `key=value`; of a key that comes again the last counts. */
+export function mapFlag(name: string, usage: string) {
+  return flag<Readonly<Record<string, string>>>(name, usage, {
+    typeName: 'map',
+    initial: {},
+    defaultText: '',
+    implied: undefined,
+    hidden: false,
+    set: (current, text) => {
+      const at = text.indexOf('=');
+      if (at < 1) throw new Error('expected key=value');
+      return { ...current, [text.slice(0, at)]: text.slice(at + 1) };
+    },
   });
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { boolFlag, bytesFlag, integerFlag, listFlag, stringFlag } from '../../../../cli/flags/flag.ts';
-import { FlagError, parseFlags } from '../../../../cli/flags/parse.ts';
+import { boolFlag, bytesFlag, integerFlag, listFlag, stringFlag } from '../../../../daemon/protocols/flags/flag.ts';
+import { FlagError, parseFlags } from '../../../../daemon/protocols/flags/parse.ts';
 
 const specs = {
   interactive: boolFlag('interactive,i', ''),

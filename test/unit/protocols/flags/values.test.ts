@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { boolFlag, listFlag, stringFlag } from '../../../../cli/flags/flag.ts';
-import { formatDurationNs, parseDurationNs } from '../../../../cli/flags/go-duration.ts';
-import { parseInteger, parseNanoCpus } from '../../../../cli/flags/go-numbers.ts';
-import { parseSizeBytes } from '../../../../cli/flags/size.ts';
-import { flagUsages } from '../../../../cli/flags/usage.ts';
+import { boolFlag, listFlag, stringFlag } from '../../../../daemon/protocols/flags/flag.ts';
+import { flagUsages } from '../../../../daemon/protocols/flags/usage.ts';
+import { formatDurationNs, parseDurationNs } from '../../../../daemon/protocols/units/go-duration.ts';
+import { parseInteger, parseNanoCpus } from '../../../../daemon/protocols/units/go-numbers.ts';
+import { parseSizeBytes } from '../../../../daemon/protocols/units/size.ts';
 
 describe('values of flags', () => {
   it.each([
