@@ -25,6 +25,9 @@ import { jsonFileDriver, localDriver } from './logs/drivers/file-driver.ts';
 import { LogDrivers } from './logs/drivers/log-drivers.ts';
 import { noneDriver } from './logs/drivers/none-driver.ts';
 import { NameServer } from './networks/dns/name-server.ts';
+import { BridgeDriver } from './networks/drivers/bridge-driver.ts';
+import { hostDriver, nullDriver } from './networks/drivers/fixed-drivers.ts';
+import { NetworkDrivers } from './networks/drivers/network-drivers.ts';
 import { LinuxNetworkKernel } from './networks/kernel/linux-network-kernel.ts';
 import { openNetworks } from './networks/open-networks.ts';
 import { copyState, lockRoot, openRoots } from './open-roots.ts';
@@ -136,19 +139,21 @@ async function build(
   cleanups.push(() => withinLimit(images.close()));
 
   const engineId = setting(database, 'engine-id', randomUUID);
+  const kernel = new LinuxNetworkKernel({
+    engineId,
+    runDirectory: paths.execRoot,
+    poolSize: namespacePoolSize,
+    isForwardingSet: options.networks.isForwardingSet,
+    startMode: (name, fds, end, label) => launcher.startMode(name, fds, end, label),
+    onNotice: (notice) => log.warn({ notice }, 'network'),
+  });
   const networks = await openNetworks({
     database,
     engineId,
     created: setting(database, 'engine-created', () => new Date().toISOString()),
     options: options.networks,
-    kernel: new LinuxNetworkKernel({
-      engineId,
-      runDirectory: paths.execRoot,
-      poolSize: namespacePoolSize,
-      isForwardingSet: options.networks.isForwardingSet,
-      startMode: (name, fds, end, label) => launcher.startMode(name, fds, end, label),
-      onNotice: (notice) => log.warn({ notice }, 'network'),
-    }),
+    kernel,
+    drivers: new NetworkDrivers([new BridgeDriver(kernel), hostDriver, nullDriver]),
     openResolvers: (directory) => {
       const names = new NameServer({ directory, onError: (error) => log.warn({ err: error }, 'answer a name') });
       cleanups.push(() => names[Symbol.dispose]());

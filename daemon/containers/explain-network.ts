@@ -1,6 +1,7 @@
 // The network's part of `tsdocker explain`: what is done outside the container before its first process, as lines.
 import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import type { HostConfig } from '../docker-types/host-config.ts';
+import type { InterfaceFacts } from '../networks/drivers/network-driver.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import { type NetworkRecord, poolOf, prefixOf } from '../networks/network-record.ts';
 import { networkModeOf } from '../spec/network-mode.ts';
@@ -22,7 +23,8 @@ export function explainNetwork(
   for (const endpoint of endpoints) {
     const entry = findNetwork(networks.registry, endpoint);
     if (entry === undefined) lines.push(`network ${endpoint.network}: there is none: the start would fail`);
-    else if (entry.record.bridge !== undefined) lines.push(...connectionLines(entry.record, endpoint, number++));
+    else if (entry.interfaces !== undefined)
+      lines.push(...connectionLines(entry.record, entry.interfaces, endpoint, number++));
   }
   const ports = portRequests({
     exposed: config.ExposedPorts,
@@ -40,8 +42,12 @@ export function explainNetwork(
   return lines;
 }
 
-function connectionLines(record: NetworkRecord, endpoint: EndpointConfig, number: number): string[] {
-  const { bridge } = record;
+function connectionLines(
+  record: NetworkRecord,
+  { means, prefix, mtu }: InterfaceFacts,
+  endpoint: EndpointConfig,
+  number: number,
+): string[] {
   const addresses = ([4, 6] as const).flatMap((family) => {
     const pool = poolOf(record, family);
     if (pool === undefined) return [];
@@ -50,8 +56,8 @@ function connectionLines(record: NetworkRecord, endpoint: EndpointConfig, number
   });
   const gateways = record.isInternal ? [] : record.pools.map(({ gateway }) => gateway);
   return [
-    `network ${record.name}: bridge ${bridge?.name}, made if it is not there`,
-    `  interface ${bridge?.interfacePrefix}${number} with ${addresses.join(' and ')}, MTU ${bridge?.mtu ?? 1500}`,
+    `network ${record.name}: ${means}`,
+    `  interface ${prefix}${number} with ${addresses.join(' and ')}, MTU ${mtu}`,
     ...(gateways.length > 0 ? [`  default route by way of ${gateways.join(' and ')}`] : ['  internal: no way out']),
   ];
 }

@@ -110,7 +110,7 @@ function connected({ entry: { record }, endpoint }: Connection): Addresses {
     Gateway: ipv4 === undefined ? '' : (gatewayOf(record, 4) ?? ''),
     IPAddress: ipv4 ?? '',
     IPPrefixLen: ipv4 === undefined ? 0 : prefix(4),
-    MacAddress: record.bridge === undefined ? '' : endpoint.mac,
+    MacAddress: endpoint.mac,
     IPv6Gateway: ipv6 === undefined ? '' : (gatewayOf(record, 6) ?? ''),
     GlobalIPv6Address: ipv6 ?? '',
     GlobalIPv6PrefixLen: ipv6 === undefined ? 0 : prefix(6),

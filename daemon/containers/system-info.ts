@@ -76,7 +76,7 @@ export class SystemInformation implements SystemService {
       ],
       Plugins: {
         Volume: ['local'],
-        Network: ['bridge', 'host', 'null'],
+        Network: [...this.#services.networks.drivers.names],
         Authorization: null,
         Log: [...this.#services.logs.names],
       },

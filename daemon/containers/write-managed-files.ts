@@ -169,7 +169,7 @@ export function ownLines(
 /** The host as this container can reach it: its own bridge's addresses, else those of the default bridge. */
 function hostGateways({ defaults, networks }: Services, connections: readonly Connection[]): string[] {
   if (defaults.hostGateways.length > 0) return [...defaults.hostGateways];
-  const own = connections.find(({ entry }) => entry.record.bridge !== undefined && !entry.record.isInternal);
+  const own = connections.find(({ entry }) => entry.interfaces !== undefined && !entry.record.isInternal);
   const record = own?.entry.record ?? networks.registry.byName('bridge')?.record;
   if (record === undefined) return [];
   return ([4, 6] as const).map((family) => poolOf(record, family)?.gateway).filter((gateway) => gateway !== undefined);

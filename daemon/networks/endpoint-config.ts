@@ -3,7 +3,7 @@
 import type { EndpointRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { contains, formatAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
-import { checkInterfaceName } from './bridge-options.ts';
+import { checkInterfaceName } from './drivers/bridge-options.ts';
 import { isPredefined, type NetworkRecord, poolOf } from './network-record.ts';
 
 export interface EndpointConfig {

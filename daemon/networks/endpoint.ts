@@ -8,6 +8,7 @@ export interface EndpointState {
   endpointId: string;
   /** Inside the container. */
   interfaceName: string;
+  /** Empty where there is no interface. */
   mac: string;
   ipv4?: string;
   ipv6?: string;

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { EngineError } from '../errors/engine-error.ts';
 import { formatAddress, type IpAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
 import { AddressAllocator } from './address-allocator.ts';
+import type { InterfaceFacts, NetworkDriver } from './drivers/network-driver.ts';
 import { dnsNames, type Endpoint, type EndpointState, makeMac } from './endpoint.ts';
 import { checkAgainstNetwork, type EndpointConfig, endpointSysctls, parseLink } from './endpoint-config.ts';
 import { type NetworkPool, type NetworkRecord, poolOf } from './network-record.ts';
@@ -17,6 +18,9 @@ export interface EndpointOwner {
 
 export class NetworkEntry {
   readonly record: NetworkRecord;
+  readonly driver: NetworkDriver;
+  /** What a container on it has; undefined: nothing in the kernel. */
+  readonly interfaces: InterfaceFacts | undefined;
   /** By container. */
   readonly endpoints = new Map<string, Endpoint>();
   /** Somebody may still have it in hand, from before it waited for its turn. */
@@ -25,8 +29,10 @@ export class NetworkEntry {
   readonly #byName = new Map<string, Set<Endpoint>>();
   readonly #byAddress = new Map<string, Endpoint>();
 
-  constructor(record: NetworkRecord) {
+  constructor(record: NetworkRecord, driver: NetworkDriver) {
     this.record = record;
+    this.driver = driver;
+    this.interfaces = driver.interfaces(record);
     this.#allocators = new Map(record.pools.map((pool) => [pool.family, allocatorOf(pool)]));
   }
 
@@ -53,7 +59,7 @@ export class NetworkEntry {
       networkId: record.id,
       endpointId: randomBytes(32).toString('hex'),
       interfaceName,
-      mac: config.mac || makeMac(ipv4),
+      mac: this.interfaces === undefined ? '' : config.mac || makeMac(ipv4),
       ...(ipv4 === undefined ? {} : { ipv4 }),
       ...(ipv6 === undefined ? {} : { ipv6 }),
     });

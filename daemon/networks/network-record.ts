@@ -1,7 +1,5 @@
 // What is kept of a network: as it was asked for, and what came of it. Plain data, stored as JSON.
 
-export type NetworkDriver = 'bridge' | 'host' | 'null';
-
 /** One entry of IPAM.Config as a client sends and reads it. */
 export interface IpamConfig {
   Subnet?: string;
@@ -15,7 +13,7 @@ export interface NetworkPool {
   family: 4 | 6;
   /** "172.18.0.0/16" */
   subnet: string;
-  /** The bridge's own address, which is the containers' gateway. */
+  /** The containers' gateway; of a bridge, its own address. */
   gateway: string;
   /** Where unasked addresses come from. */
   range?: string;
@@ -44,7 +42,8 @@ export interface NetworkRecord {
   readonly name: string;
   /** RFC 3339. */
   readonly created: string;
-  readonly driver: NetworkDriver;
+  /** The driver's name. */
+  readonly driver: string;
   readonly isIpv4Enabled: boolean;
   readonly isIpv6Enabled: boolean;
   readonly isInternal: boolean;
@@ -53,7 +52,7 @@ export interface NetworkRecord {
   /** As asked, for inspect and for whether addresses may be chosen; empty when the subnets are the engine's choice. */
   readonly ipamConfig: readonly IpamConfig[];
   readonly pools: readonly NetworkPool[];
-  /** Absent for host and none. */
+  /** Only of the bridge driver's, and not with --bridge=none. */
   readonly bridge?: BridgeSettings;
   readonly options: Record<string, string>;
   readonly labels: Record<string, string>;

@@ -4,21 +4,24 @@ import { createHash } from 'node:crypto';
 import { EngineError } from '../errors/engine-error.ts';
 import { parseSubnet, type Subnet } from '../protocols/addresses/ip-address.ts';
 import { type Database, isUniqueViolation } from '../state/database.ts';
+import type { NetworkDrivers } from './drivers/network-drivers.ts';
 import { NetworkEntry } from './network-entry.ts';
 import type { NetworkRecord } from './network-record.ts';
 
 export class NetworkRegistry {
   readonly #db: Database;
+  readonly #drivers: NetworkDrivers;
   readonly #byId = new Map<string, NetworkEntry>();
   readonly #byName = new Map<string, NetworkEntry>();
   /** Names by id. */
   readonly #unreadable = new Map<string, string>();
 
-  constructor(db: Database) {
+  constructor(db: Database, drivers: NetworkDrivers) {
     this.#db = db;
+    this.#drivers = drivers;
   }
 
-  /** Reads the database. A row that cannot be read is left alone there, until it is removed, and its id returned, for a warning. */
+  /** Reads the database. A row that cannot be read, or whose driver is not there, is left alone there, until it is removed, and its id returned, for a warning. */
   load(): { unreadable: string[] } {
     const unreadable: string[] = [];
     for (const row of this.#db.all('SELECT id, name, record FROM networks ORDER BY created')) {
@@ -26,7 +29,7 @@ export class NetworkRegistry {
         const record = JSON.parse(String(row.record)) as NetworkRecord;
         if (record.id !== row.id) throw new Error('the record is of another network');
         if (typeof record.name !== 'string' || !Array.isArray(record.pools)) throw new Error('no record of a network');
-        this.#index(new NetworkEntry(record));
+        this.#index(record);
       } catch {
         unreadable.push(String(row.id));
         this.#unreadable.set(String(row.id), String(row.name));
@@ -37,7 +40,7 @@ export class NetworkRegistry {
 
   /** host and none: the same on every start, and in no table. */
   addFixed(record: NetworkRecord): void {
-    this.#index(new NetworkEntry(record));
+    this.#index(record);
   }
 
   /** Throws 'conflict' in docker's words when the name is in use. */
@@ -55,7 +58,7 @@ export class NetworkRegistry {
       if (isUniqueViolation(error)) throw nameConflict(record.name);
       throw error;
     }
-    return this.#index(new NetworkEntry(record));
+    return this.#index(record);
   }
 
   /** The default bridge, whose subnet is chosen anew when the host's routes have come to cover it. Nobody is connected. */
@@ -67,7 +70,7 @@ export class NetworkRegistry {
       record.created,
       JSON.stringify(record),
     );
-    return this.#index(new NetworkEntry(record));
+    return this.#index(record);
   }
 
   delete(entry: NetworkEntry): void {
@@ -136,9 +139,10 @@ export class NetworkRegistry {
       .filter((subnet) => subnet !== undefined);
   }
 
-  #index(entry: NetworkEntry): NetworkEntry {
-    this.#byId.set(entry.record.id, entry);
-    this.#byName.set(entry.record.name, entry);
+  #index(record: NetworkRecord): NetworkEntry {
+    const entry = new NetworkEntry(record, this.#drivers.get(record.driver));
+    this.#byId.set(record.id, entry);
+    this.#byName.set(record.name, entry);
     return entry;
   }
 }

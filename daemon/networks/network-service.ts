@@ -9,7 +9,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
 import { parseTimeFilter } from '../state/time-filter.ts';
 import type { AddressPool } from './address-pools.ts';
-import { type Bridges, checkBridgeName } from './bridges.ts';
+import type { NetworkDrivers } from './drivers/network-drivers.ts';
 import { hostSubnets } from './host-subnets.ts';
 import type { NetworkKernel } from './kernel/network-kernel.ts';
 import type { Log } from './log.ts';
@@ -32,7 +32,7 @@ export interface NetworkService {
 
 export interface NetworkServiceParts {
   registry: NetworkRegistry;
-  bridges: Bridges;
+  drivers: NetworkDrivers;
   kernel: NetworkKernel;
   pools: readonly AddressPool[];
   onEvent(action: 'create' | 'destroy' | 'prune', record: NetworkRecord | undefined): void;
@@ -64,17 +64,18 @@ export class EngineNetworks implements NetworkService {
   }
 
   async create(request: NetworkCreateRequest): Promise<NetworkCreateResponse> {
-    const { registry, bridges, kernel, pools, onEvent } = this.#parts;
+    const { registry, drivers, kernel, pools, onEvent } = this.#parts;
     const routes = await kernel.hostRoutes();
     // From here to the row nothing waits: two networks at the same time cannot get one subnet.
     if (!predefined.has(request.Name ?? '')) registry.checkNameIsFree(request.Name ?? '');
-    const own = new Set(registry.all().map(({ record }) => record.bridge?.name));
+    const own = new Set(registry.all().map(({ interfaces }) => interfaces?.hostInterface));
     const around = { pools, ofNetworks: registry.subnets(), ofHost: hostSubnets(routes, own) };
-    const record = planNetwork(request, around, new Date().toISOString());
-    checkBridgeName(record.bridge?.name ?? '', record, registry.all());
+    const record = planNetwork(request, drivers, around, new Date().toISOString());
+    const others = registry.all().map((other) => other.record);
+    drivers.get(record.driver).checkBeside?.(record, others);
     const entry = registry.insert(record);
     try {
-      await bridges.ensure(entry);
+      await entry.driver.ensure(record);
     } catch (error) {
       registry.delete(entry);
       throw error;
@@ -130,13 +131,16 @@ export class EngineNetworks implements NetworkService {
 
   /** The row first: from then on nobody can connect. What the kernel keeps after a crash in between is an orphan at the next start. */
   async #removeUnused(entry: NetworkEntry): Promise<void> {
-    const { registry, bridges, onEvent, log } = this.#parts;
+    const { registry, onEvent, log } = this.#parts;
     if (registry.byId(entry.record.id) !== entry) return;
     registry.delete(entry);
     try {
-      await bridges.remove(entry);
+      await entry.driver.remove(entry.record);
     } catch (error) {
-      log.warn({ err: error, network: entry.record.name }, 'remove a bridge: tried again at the next start');
+      log.warn(
+        { err: error, network: entry.record.name },
+        'remove what a network has in the kernel: tried again at the next start',
+      );
     }
     onEvent('destroy', entry.record);
   }

@@ -58,7 +58,7 @@ function containersOf(record: NetworkRecord, endpoints: Iterable<Endpoint>): Rec
       {
         Name: endpoint.containerName,
         EndpointID: endpoint.endpointId,
-        MacAddress: record.bridge === undefined ? '' : endpoint.mac,
+        MacAddress: endpoint.mac,
         IPv4Address: withPrefix(4, endpoint.ipv4),
         IPv6Address: withPrefix(6, endpoint.ipv6),
       },

@@ -14,7 +14,8 @@ import {
   type Subnet,
 } from '../protocols/addresses/ip-address.ts';
 import { type AddressPool, chooseSubnet } from './address-pools.ts';
-import { checkIpv6Mtu, parseBridgeOptions } from './bridge-options.ts';
+import type { NetworkDriver } from './drivers/network-driver.ts';
+import type { NetworkDrivers } from './drivers/network-drivers.ts';
 import { type IpamConfig, type NetworkPool, type NetworkRecord, predefined } from './network-record.ts';
 
 /** What is there already. */
@@ -30,9 +31,14 @@ const nameLimit = 255;
 const auxiliaryLimit = 4096;
 
 /** Throws EngineError in docker's words. */
-export function planNetwork(request: NetworkCreateRequest, around: Surroundings, created: string): NetworkRecord {
+export function planNetwork(
+  request: NetworkCreateRequest,
+  drivers: NetworkDrivers,
+  around: Surroundings,
+  created: string,
+): NetworkRecord {
   const name = checkName(request.Name ?? '');
-  checkKind(request);
+  const driver = driverOf(request, drivers);
   const id = randomBytes(32).toString('hex');
   const options = request.Options ?? {};
   const asked = (request.IPAM?.Config ?? []).filter((config) => !isEmpty(config));
@@ -41,15 +47,19 @@ export function planNetwork(request: NetworkCreateRequest, around: Surroundings,
   if (!isIpv4Enabled && !isIpv6Enabled) {
     throw new EngineError('invalid', 'IPv4 or IPv6 must be enabled');
   }
-  const bridge = parseBridgeOptions(options, id);
-  checkIpv6Mtu(isIpv6Enabled, bridge.mtu);
+  const { hasAddresses, bridge } = driver.plan({ id, options, isIpv6Enabled });
+  if (!hasAddresses && asked.length > 0) {
+    throw new EngineError('invalid', `network driver ${driver.name}: its networks have no subnet: ask for none`);
+  }
   checkNotation(asked);
-  const pools = planPools(asked, { 4: isIpv4Enabled, 6: isIpv6Enabled }, around);
+  const pools = hasAddresses
+    ? planPools(asked, { driver: driver.name, 4: isIpv4Enabled, 6: isIpv6Enabled }, around)
+    : [];
   return {
     id,
     name,
     created,
-    driver: 'bridge',
+    driver: driver.name,
     isIpv4Enabled,
     isIpv6Enabled,
     isInternal: request.Internal ?? false,
@@ -57,7 +67,7 @@ export function planNetwork(request: NetworkCreateRequest, around: Surroundings,
     ipamOptions: request.IPAM?.Options ?? null,
     ipamConfig: asked,
     pools,
-    bridge,
+    ...(bridge === undefined ? {} : { bridge }),
     options,
     labels: request.Labels ?? {},
   };
@@ -77,8 +87,7 @@ function checkName(name: string): string {
   return name;
 }
 
-function checkKind(request: NetworkCreateRequest): void {
-  const driver = request.Driver || 'bridge';
+function driverOf(request: NetworkCreateRequest, drivers: NetworkDrivers): NetworkDriver {
   if (request.Scope === 'swarm' || request.Scope === 'global') {
     throw new EngineError('forbidden', 'cannot create a swarm scoped network when swarm is not active');
   }
@@ -89,21 +98,13 @@ function checkKind(request: NetworkCreateRequest): void {
       'create a network from the configuration of another: this engine does not do that: give the options themselves',
     );
   }
-  if (driver === 'host' || driver === 'null') {
-    throw new EngineError('forbidden', `only one instance of "${driver}" network is allowed`);
+  const driver = drivers.get(request.Driver || 'bridge');
+  if (driver.only !== undefined) {
+    throw new EngineError('forbidden', `only one instance of "${driver.name}" network is allowed`);
   }
-  if (driver === 'overlay') {
-    throw new EngineError(
-      'not-implemented',
-      'network driver overlay: it joins several hosts, and this engine has one: use bridge',
-    );
-  }
-  if (driver === 'macvlan' || driver === 'ipvlan') {
-    throw new EngineError('not-implemented', `network driver ${driver}: this engine does not have it: use bridge`);
-  }
-  if (driver !== 'bridge') throw new EngineError('not-found', `plugin "${driver}" not found`);
   const ipam = request.IPAM?.Driver || 'default';
   if (ipam !== 'default') throw new EngineError('not-found', `plugin "${ipam}" not found`);
+  return driver;
 }
 
 function isEmpty(config: IpamConfig): boolean {
@@ -134,7 +135,7 @@ function checkNotation(asked: readonly IpamConfig[]): void {
 
 function planPools(
   asked: readonly IpamConfig[],
-  enabled: Readonly<Record<4 | 6, boolean>>,
+  enabled: { readonly driver: string; readonly 4: boolean; readonly 6: boolean },
   around: Surroundings,
 ): NetworkPool[] {
   const pools: NetworkPool[] = [];
@@ -148,7 +149,7 @@ function planPools(
     if (pools.some(({ family }) => family === subnet.family)) {
       throw new EngineError(
         'invalid',
-        `a bridge network has one subnet of IPv${subnet.family}: ${pool.subnet} is one more`,
+        `a ${enabled.driver} network has one subnet of IPv${subnet.family}: ${pool.subnet} is one more`,
       );
     }
     if (around.ofNetworks.some((other) => overlaps(other, subnet))) {

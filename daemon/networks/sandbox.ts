@@ -1,6 +1,7 @@
 // What one running container has of the network, in memory. Changed only by Sandboxes, inside the container's lock.
 
 import type { PortRequest } from '../spec/ports.ts';
+import type { NetworkDriver } from './drivers/network-driver.ts';
 import type { EndpointConfig } from './endpoint-config.ts';
 import { interfaceNameOf } from './endpoint-config.ts';
 import { type Connection, portConnection } from './gateways.ts';
@@ -29,6 +30,8 @@ export class Sandbox {
   readonly sandboxId: string;
   readonly connections: Connection[] = [];
   ports: readonly PublishedPort[] = [];
+  /** Whose the ports are. */
+  publisher: NetworkDriver | undefined;
   hasResolver = false;
 
   constructor(owner: SandboxOwner, sandboxId: string) {
@@ -41,12 +44,8 @@ export class Sandbox {
   }
 
   /** Those that the kernel knows of: host and none are only noted. */
-  get bridged(): Connection[] {
-    return this.connections.filter(({ entry }) => entry.record.bridge !== undefined);
-  }
-
-  get isOnBridge(): boolean {
-    return this.connections.some(({ entry }) => entry.record.bridge !== undefined);
+  get joined(): Connection[] {
+    return this.connections.filter(({ entry }) => entry.interfaces !== undefined);
   }
 
   get isOnUserNetwork(): boolean {
@@ -83,7 +82,7 @@ export class Sandbox {
   record(): SandboxRecord {
     return {
       sandboxId: this.sandboxId,
-      endpoints: this.bridged.map(({ endpoint }) => ({
+      endpoints: this.joined.map(({ endpoint }) => ({
         networkId: endpoint.networkId,
         endpointId: endpoint.endpointId,
         interfaceName: endpoint.interfaceName,

@@ -1,23 +1,20 @@
 // Containers' share of the network while they run: begun before the first process, changed by connect and disconnect, ended with the run,
 // taken over at the daemon's start. Every step has its undo; addresses are reserved and noted before the kernel is asked.
 import { randomBytes } from 'node:crypto';
-import type { Bridges } from './bridges.ts';
+import type { DriverState, NetworkDriver } from './drivers/network-driver.ts';
+import type { NetworkDrivers } from './drivers/network-drivers.ts';
 import type { EndpointState } from './endpoint.ts';
 import { plainEndpoint } from './endpoint-config.ts';
-import { type Connection, gatewayConnection, gatewaysOf } from './gateways.ts';
-import type { DesiredState, NetworkKernel, NetworkNamespace } from './kernel/network-kernel.ts';
-import { bridgeRequest, endpointRequest } from './kernel-requests.ts';
-import type { Log } from './log.ts';
-import type { Resolvers } from './name-directory.ts';
-import { gatewayOf, type NetworkEntry } from './network-entry.ts';
+import { type Connection, gatewaysFrom, gatewaysOf } from './gateways.ts';
+import type { NetworkNamespace } from './kernel/network-kernel.ts';
+import type { PublishedPort } from './kernel/published-port.ts';
+import type { NetworkEntry } from './network-entry.ts';
 import { type Attachment, Sandbox, type SandboxOwner } from './sandbox.ts';
-import { readSandboxFile, writeSandboxFile } from './sandbox-file.ts';
+import { readSandboxFile } from './sandbox-file.ts';
+import { type SandboxStepParts, SandboxSteps, type Undo } from './sandbox-steps.ts';
 
-export interface SandboxParts {
-  kernel: NetworkKernel;
-  bridges: Bridges;
-  resolvers: Resolvers;
-  log: Log;
+export interface SandboxParts extends SandboxStepParts {
+  drivers: NetworkDrivers;
 }
 
 /** What a daemon finds at its start, beside what should be: a change was cut short, or the note is damaged. */
@@ -29,15 +26,15 @@ export interface AdoptedSandbox {
   stale: EndpointState[];
 }
 
-type Undo = (() => void | Promise<void>)[];
-
 export class Sandboxes {
   readonly #parts: SandboxParts;
+  readonly #steps: SandboxSteps;
   readonly #running = new Map<string, Sandbox>();
   readonly #healed = Promise.withResolvers<void>();
 
   constructor(parts: SandboxParts) {
     this.#parts = parts;
+    this.#steps = new SandboxSteps(parts);
   }
 
   of(containerId: string): Sandbox | undefined {
@@ -58,7 +55,7 @@ export class Sandboxes {
     try {
       for (const attachment of attachments) this.#reserve(sandbox, attachment);
       this.#running.set(owner.containerId, sandbox);
-      if (sandbox.isOnBridge) writeSandboxFile(owner.runDir, sandbox.record());
+      if (sandbox.joined.length > 0) this.#steps.note(sandbox);
     } catch (error) {
       this.#forget(sandbox);
       throw error;
@@ -71,9 +68,9 @@ export class Sandboxes {
     await this.#healed.promise;
     const namespace = await this.#parts.kernel.takeNamespace();
     try {
-      for (const connection of sandbox.bridged) await this.#attach(namespace, sandbox, connection);
-      await this.#publish(sandbox);
-      if (sandbox.isOnUserNetwork) await this.#startResolver(sandbox, { fd: namespace.fd });
+      for (const connection of sandbox.joined) await this.#steps.join(namespace, sandbox, connection);
+      await this.#steps.publish(sandbox);
+      if (sandbox.isOnUserNetwork) await this.#steps.startResolver(sandbox, { fd: namespace.fd });
       return namespace;
     } catch (error) {
       namespace[Symbol.dispose]();
@@ -86,10 +83,10 @@ export class Sandboxes {
     const sandbox = this.#running.get(containerId);
     if (sandbox === undefined) return;
     try {
-      this.#stopResolver(sandbox);
-      await this.#attempt(sandbox, () => this.#unpublish(sandbox));
-      for (const connection of sandbox.bridged) {
-        await this.#attempt(sandbox, () => this.#detach(connection, !isShared));
+      this.#steps.stopResolver(sandbox);
+      await this.#steps.attempt(sandbox, () => this.#steps.unpublish(sandbox));
+      for (const connection of sandbox.joined) {
+        await this.#steps.attempt(sandbox, () => this.#steps.leaveEnded(connection, isShared));
       }
     } finally {
       this.#forget(sandbox);
@@ -100,48 +97,44 @@ export class Sandboxes {
   async connect(sandbox: Sandbox, pid: number, attachment: Attachment): Promise<Connection> {
     await this.#healed.promise;
     const connection = this.#reserve(sandbox, attachment);
-    if (attachment.entry.record.bridge === undefined) return connection;
+    if (attachment.entry.interfaces === undefined) return connection;
     const undo: Undo = [() => this.#drop(sandbox, connection)];
     try {
-      writeSandboxFile(sandbox.owner.runDir, sandbox.record());
+      this.#steps.note(sandbox);
       using namespace = this.#parts.kernel.openNamespaceOf(pid);
-      await this.#attach(namespace, sandbox, connection);
-      undo.push(() => this.#detach(connection, false));
-      if (this.#isGateway(sandbox, connection)) {
+      await this.#steps.join(namespace, sandbox, connection);
+      undo.push(() => this.#steps.leave(connection, pid));
+      if (this.#steps.isGateway(sandbox, connection)) {
         await this.#parts.kernel.setGateways(namespace, gatewaysOf(sandbox.connections));
       }
-      if (sandbox.ports.length === 0) await this.#publish(sandbox);
-      if (sandbox.hasResolver) this.#parts.resolvers.update(sandbox.owner.containerId, sandbox.resolverSettings());
+      if (sandbox.ports.length === 0) await this.#steps.publish(sandbox);
+      if (sandbox.hasResolver) this.#steps.updateResolver(sandbox);
       // By the namespace, not the pid: the process may end meanwhile.
-      else if (sandbox.isOnUserNetwork) await this.#startResolver(sandbox, { fd: namespace.fd });
+      else if (sandbox.isOnUserNetwork) await this.#steps.startResolver(sandbox, { fd: namespace.fd });
       return connection;
     } catch (error) {
-      await this.#undo(undo);
-      writeSandboxFile(sandbox.owner.runDir, sandbox.record());
+      await this.#steps.undo(undo);
+      this.#steps.note(sandbox);
       throw error;
     }
   }
 
   async disconnect(sandbox: Sandbox, pid: number, connection: Connection): Promise<void> {
-    const { kernel, resolvers } = this.#parts;
-    if (connection.entry.record.bridge === undefined) {
+    if (connection.entry.interfaces === undefined) {
       this.#drop(sandbox, connection);
       return;
     }
     const hadPorts = sandbox.hasPortsOn(connection);
-    const wasGateway = this.#isGateway(sandbox, connection);
-    if (hadPorts) await this.#unpublish(sandbox);
-    await this.#detach(connection, false);
+    const wasGateway = this.#steps.isGateway(sandbox, connection);
+    if (hadPorts) await this.#steps.unpublish(sandbox);
+    await this.#steps.leave(connection, pid);
     this.#drop(sandbox, connection);
-    writeSandboxFile(sandbox.owner.runDir, sandbox.record());
-    if (wasGateway) {
-      using namespace = kernel.openNamespaceOf(pid);
-      await kernel.setGateways(namespace, gatewaysOf(sandbox.connections));
-    }
-    if (hadPorts) await this.#publish(sandbox);
+    this.#steps.note(sandbox);
+    if (wasGateway) await this.#steps.setGateways(sandbox, pid);
+    if (hadPorts) await this.#steps.publish(sandbox);
     if (!sandbox.hasResolver) return;
-    if (sandbox.isOnUserNetwork) resolvers.update(sandbox.owner.containerId, sandbox.resolverSettings());
-    else this.#stopResolver(sandbox);
+    if (sandbox.isOnUserNetwork) this.#steps.updateResolver(sandbox);
+    else this.#steps.stopResolver(sandbox);
   }
 
   rename(containerId: string, name: string): void {
@@ -174,7 +167,7 @@ export class Sandboxes {
       const state = note?.record.endpoints.find(({ networkId }) => networkId === entry.record.id);
       try {
         if (state !== undefined) sandbox.connections.push({ entry, endpoint: entry.adopt(config, owner, state) });
-        else if (entry.record.bridge === undefined) this.#reserve(sandbox, attachment);
+        else if (entry.interfaces === undefined) this.#reserve(sandbox, attachment);
         else if (note !== undefined) missing.push(attachment);
       } catch (error) {
         log.warn({ err: error, container: owner.containerId, network: entry.record.name }, 'take over a network');
@@ -183,11 +176,12 @@ export class Sandboxes {
     const isAdopted = ({ endpointId }: EndpointState) =>
       sandbox.connections.some(({ endpoint }) => endpoint.endpointId === endpointId);
     // Ports of an endpoint that is not there lead nowhere; they are published again with the next.
+    const leadsTo = (port: PublishedPort) =>
+      sandbox.connections.find(({ endpoint: { ipv4, ipv6 } }) => [ipv4, ipv6].includes(port.containerIp));
     sandbox.ports = (note?.record.ports ?? []).filter(
-      (port) =>
-        port.containerId === owner.containerId &&
-        sandbox.connections.some(({ endpoint: { ipv4, ipv6 } }) => [ipv4, ipv6].includes(port.containerIp)),
+      (port) => port.containerId === owner.containerId && leadsTo(port) !== undefined,
     );
+    sandbox.publisher = sandbox.ports.map(leadsTo)[0]?.entry.driver;
     return { sandbox, missing, stale: (note?.record.endpoints ?? []).filter((state) => !isAdopted(state)) };
   }
 
@@ -204,126 +198,55 @@ export class Sandboxes {
   async settle({ sandbox, missing, stale }: AdoptedSandbox, pid: number): Promise<Connection[]> {
     const made: Connection[] = [];
     for (const attachment of missing) {
-      await this.#attempt(sandbox, async () => void made.push(await this.connect(sandbox, pid, attachment)));
+      await this.#steps.attempt(sandbox, async () => void made.push(await this.connect(sandbox, pid, attachment)));
     }
     if (stale.length === 0) return made;
-    await this.#attempt(sandbox, async () => {
-      if (sandbox.bridged.length > 0) {
-        using namespace = this.#parts.kernel.openNamespaceOf(pid);
-        await this.#parts.kernel.setGateways(namespace, gatewaysOf(sandbox.connections));
-      }
-      if (sandbox.ports.length === 0) await this.#publish(sandbox);
-      writeSandboxFile(sandbox.owner.runDir, sandbox.record());
+    await this.#steps.attempt(sandbox, async () => {
+      if (sandbox.joined.length > 0) await this.#steps.setGateways(sandbox, pid);
+      if (sandbox.ports.length === 0) await this.#steps.publish(sandbox);
+      this.#steps.note(sandbox);
     });
     return made;
   }
 
-  /** Before anything is started: brings the kernel to what is noted. `pids` of the containers that were adopted. */
-  async heal(bridges: DesiredState['bridges'], pids: ReadonlyMap<string, number>): Promise<void> {
-    const { kernel, log } = this.#parts;
-    try {
-      const { repaired, failed } = await kernel.heal(this.desired(bridges, pids));
-      for (const what of repaired) log.info({ what }, 'networks: repaired');
-      for (const what of failed) log.warn({ what }, 'networks: not as it was');
-    } catch (error) {
-      log.error({ err: error }, 'heal the networks: what runs may have lost its network');
-    }
+  /**
+   * Before anything is started: brings the kernel to what is noted. `made` are networks that are there though nobody is on them, `pids` those
+   * of the containers that were adopted.
+   */
+  async heal(made: readonly NetworkEntry[], pids: ReadonlyMap<string, number>): Promise<void> {
+    for (const driver of this.#parts.drivers.all()) await this.#steps.heal(driver, this.#desired(driver, made, pids));
     for (const [containerId, pid] of pids) {
       const sandbox = this.#running.get(containerId);
-      if (sandbox?.isOnUserNetwork) await this.#attempt(sandbox, () => this.#startResolver(sandbox, { pid }));
+      if (sandbox?.isOnUserNetwork)
+        await this.#steps.attempt(sandbox, () => this.#steps.startResolver(sandbox, { pid }));
     }
     this.#healed.resolve();
   }
 
-  desired(bridges: DesiredState['bridges'], pids: ReadonlyMap<string, number>): DesiredState {
-    const used = new Map(bridges.map((bridge) => [bridge.networkId, bridge]));
-    const endpoints: { endpoint: ReturnType<typeof endpointRequest>; pid: number }[] = [];
+  #desired(driver: NetworkDriver, made: readonly NetworkEntry[], pids: ReadonlyMap<string, number>): DriverState {
+    const networks = new Set(made.filter((entry) => entry.driver === driver).map(({ record }) => record));
+    const endpoints: DriverState['endpoints'][number][] = [];
+    const ports: PublishedPort[] = [];
     for (const sandbox of this.#running.values()) {
       const pid = pids.get(sandbox.owner.containerId);
-      for (const connection of sandbox.bridged) {
-        const { record } = connection.entry;
-        used.set(record.id, bridgeRequest(record));
-        if (pid !== undefined) endpoints.push({ endpoint: this.#endpointRequest(sandbox, connection), pid });
+      if (sandbox.publisher === driver) ports.push(...sandbox.ports);
+      for (const connection of sandbox.joined) {
+        const { entry, endpoint } = connection;
+        if (entry.driver !== driver) continue;
+        networks.add(entry.record);
+        const gateways = gatewaysFrom(sandbox.connections, connection);
+        if (pid !== undefined) endpoints.push({ record: entry.record, endpoint, gateways, pid });
       }
     }
-    const ports = [...this.#running.values()].flatMap((sandbox) => [...sandbox.ports]);
-    return { bridges: [...used.values()], endpoints, ports };
+    return { networks: [...networks], endpoints, ports };
   }
 
   #reserve(sandbox: Sandbox, { entry, config }: Attachment): Connection {
-    const prefix = entry.record.bridge?.interfacePrefix ?? 'eth';
+    const prefix = entry.interfaces?.prefix ?? 'eth';
     const endpoint = entry.reserve(config, sandbox.owner, sandbox.freeInterfaceName(config, prefix));
     const connection = { entry, endpoint };
     sandbox.connections.push(connection);
     return connection;
-  }
-
-  async #attach(namespace: NetworkNamespace, sandbox: Sandbox, connection: Connection): Promise<void> {
-    const { kernel, bridges } = this.#parts;
-    const request = this.#endpointRequest(sandbox, connection);
-    await bridges.ensure(connection.entry);
-    await kernel.attach(namespace, request);
-  }
-
-  /** With the default routes that are this endpoint's to provide. */
-  #endpointRequest(sandbox: Sandbox, connection: Connection) {
-    const { record } = connection.entry;
-    const is = (family: 4 | 6) => gatewayConnection(sandbox.connections, family) === connection;
-    const gateway4 = is(4) ? gatewayOf(record, 4) : undefined;
-    const gateway6 = is(6) ? gatewayOf(record, 6) : undefined;
-    return endpointRequest(record, connection.endpoint, {
-      ...(gateway4 === undefined ? {} : { gateway4 }),
-      ...(gateway6 === undefined ? {} : { gateway6 }),
-    });
-  }
-
-  #isGateway({ connections }: Sandbox, connection: Connection): boolean {
-    return ([4, 6] as const).some((family) => gatewayConnection(connections, family) === connection);
-  }
-
-  #detach({ endpoint }: Connection, hasEnded: boolean): Promise<void> {
-    return this.#parts.kernel.detach({
-      endpointId: endpoint.endpointId,
-      containerId: endpoint.containerId,
-      ...(endpoint.ipv4 === undefined ? {} : { ipv4: endpoint.ipv4 }),
-      ...(endpoint.ipv6 === undefined ? {} : { ipv6: endpoint.ipv6 }),
-      hasEnded,
-    });
-  }
-
-  async #publish(sandbox: Sandbox): Promise<void> {
-    const { wantedPorts, containerId, containerName, runDir } = sandbox.owner;
-    const target = sandbox.portConnection;
-    if (wantedPorts.length === 0 || target === undefined) return;
-    const { entry, endpoint } = target;
-    const hostIp = entry.record.bridge?.hostIp ?? '';
-    sandbox.ports = await this.#parts.kernel.publish({
-      containerId,
-      containerName,
-      endpointId: endpoint.endpointId,
-      bridge: entry.record.bridge?.name ?? '',
-      ...(endpoint.ipv4 === undefined ? {} : { ipv4: endpoint.ipv4 }),
-      ...(endpoint.ipv6 === undefined ? {} : { ipv6: endpoint.ipv6 }),
-      ports: wantedPorts.map((port) => ({ ...port, hostIp: port.hostIp || hostIp })),
-    });
-    writeSandboxFile(runDir, sandbox.record());
-  }
-
-  async #unpublish(sandbox: Sandbox): Promise<void> {
-    const { ports } = sandbox;
-    if (ports.length === 0) return;
-    await this.#parts.kernel.unpublish(ports);
-    sandbox.ports = [];
-  }
-
-  async #startResolver(sandbox: Sandbox, namespace: { fd: number } | { pid: number }): Promise<void> {
-    await this.#parts.resolvers.start(sandbox.owner.containerId, namespace, sandbox.resolverSettings());
-    sandbox.hasResolver = true;
-  }
-
-  #stopResolver(sandbox: Sandbox): void {
-    if (sandbox.hasResolver) this.#parts.resolvers.stop(sandbox.owner.containerId);
-    sandbox.hasResolver = false;
   }
 
   #drop(sandbox: Sandbox, connection: Connection): void {
@@ -336,25 +259,6 @@ export class Sandboxes {
     for (const { entry, endpoint } of sandbox.connections) entry.release(endpoint);
     sandbox.connections.length = 0;
     if (this.#running.get(sandbox.owner.containerId) === sandbox) this.#running.delete(sandbox.owner.containerId);
-  }
-
-  async #undo(steps: Undo): Promise<void> {
-    for (const step of steps.reverse()) {
-      try {
-        await step();
-      } catch (error) {
-        this.#parts.log.warn({ err: error }, 'undo a change of a network');
-      }
-    }
-  }
-
-  /** For steps whose failure must not keep the rest from being done: what they leave is collected at the next start. */
-  async #attempt(sandbox: Sandbox, work: () => void | Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.#parts.log.warn({ err: error, container: sandbox.owner.containerId }, 'a change of the network of a run');
-    }
   }
 }
 

@@ -1,15 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import type { NetworkCreateRequest } from '../../../daemon/docker-types/network.ts';
 import { addressPools } from '../../../daemon/networks/address-pools.ts';
+import { BridgeDriver } from '../../../daemon/networks/drivers/bridge-driver.ts';
+import { hostDriver, nullDriver } from '../../../daemon/networks/drivers/fixed-drivers.ts';
+import { NetworkDrivers } from '../../../daemon/networks/drivers/network-drivers.ts';
 import { hostSubnets } from '../../../daemon/networks/host-subnets.ts';
 import { networkWire } from '../../../daemon/networks/network-wire.ts';
 import { planNetwork } from '../../../daemon/networks/plan-network.ts';
 import { parseSubnet, type Subnet } from '../../../daemon/protocols/addresses/ip-address.ts';
+import { fakeKernel } from './fake-kernel.ts';
 
 const subnets = (...texts: string[]): Subnet[] => texts.map((text) => parseSubnet(text)).filter((s) => s !== undefined);
+const drivers = new NetworkDrivers([new BridgeDriver(fakeKernel()), hostDriver, nullDriver]);
 const plan = (request: NetworkCreateRequest, ofNetworks: string[] = ['172.17.0.0/16'], ofHost: string[] = []) =>
   planNetwork(
     { Name: 'n', ...request },
+    drivers,
     { pools: addressPools('engine', []), ofNetworks: subnets(...ofNetworks), ofHost: subnets(...ofHost) },
     '2026-01-01T00:00:00.000Z',
   );

@@ -1,6 +1,9 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EndpointRequest } from '../../../daemon/docker-types/network.ts';
+import { BridgeDriver } from '../../../daemon/networks/drivers/bridge-driver.ts';
+import { hostDriver, nullDriver } from '../../../daemon/networks/drivers/fixed-drivers.ts';
+import { NetworkDrivers } from '../../../daemon/networks/drivers/network-drivers.ts';
 import { parseEndpoint } from '../../../daemon/networks/endpoint-config.ts';
 import type { NameDirectory, Resolvers } from '../../../daemon/networks/name-directory.ts';
 import { type Networks, openNetworks } from '../../../daemon/networks/open-networks.ts';
@@ -67,6 +70,7 @@ async function open(routes: FakeKernel['routes'] = []): Promise<void> {
       },
     },
     kernel,
+    drivers: new NetworkDrivers([new BridgeDriver(kernel), hostDriver, nullDriver]),
     openResolvers: (directory) => {
       names = directory;
       return resolvers;

@@ -1,7 +1,7 @@
 // What the kernel is asked for a network and for an endpoint. Pure.
-import type { Endpoint } from './endpoint.ts';
-import type { BridgeRequest, EndpointRequest, InterfaceAddress } from './kernel/network-kernel.ts';
-import { type NetworkRecord, poolOf, prefixOf } from './network-record.ts';
+import type { Endpoint } from '../endpoint.ts';
+import type { BridgeRequest, EndpointRequest, InterfaceAddress } from '../kernel/network-kernel.ts';
+import { type NetworkRecord, poolOf, prefixOf } from '../network-record.ts';
 
 export function bridgeRequest(record: NetworkRecord): BridgeRequest {
   const { bridge } = record;

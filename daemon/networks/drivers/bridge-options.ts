@@ -1,7 +1,7 @@
 // The driver options of a bridge network (com.docker.network.*): read, checked, and what is not there refused by name.
-import { EngineError } from '../errors/engine-error.ts';
-import { parseAddress } from '../protocols/addresses/ip-address.ts';
-import type { BridgeSettings } from './network-record.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { parseAddress } from '../../protocols/addresses/ip-address.ts';
+import type { BridgeSettings } from '../network-record.ts';
 
 const bridgePrefix = 'com.docker.network.bridge.';
 const interfaceLimitBytes = 15;
