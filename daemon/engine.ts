@@ -11,6 +11,7 @@ import { publishNetworkChange } from './containers/container-events.ts';
 import { ContainerStore } from './containers/container-store.ts';
 import { EngineContainers } from './containers/engine-containers.ts';
 import { ExecRegistry } from './containers/exec-registry.ts';
+import { Lifecycle } from './containers/lifecycle/lifecycle.ts';
 import { EnginePaths } from './containers/paths.ts';
 import { recover } from './containers/recover.ts';
 import { RunDirectories } from './containers/run-directory.ts';
@@ -207,7 +208,8 @@ async function build(
     log,
   };
 
-  const containers = new EngineContainers(services, execs);
+  const lifecycle = new Lifecycle(services);
+  const containers = new EngineContainers(services, lifecycle, execs);
   const system = new SystemInformation(services, {
     engineId,
     version,
@@ -217,7 +219,7 @@ async function build(
     isDebug: options.isDebug,
     registries: images.registry.service.facts(),
   });
-  await recover(services, execs, strays);
+  await recover(services, lifecycle, execs, strays);
 
   const api = await ApiServer.build({
     containers,

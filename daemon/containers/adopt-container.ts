@@ -10,19 +10,18 @@ import { readStartedRecord, type StartedRecord, writeStartedRecord } from '../ru
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 import { askMonitor } from './ask-monitor.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
-import type { Container } from './container.ts';
+import type { Container, LockedContainer } from './container.ts';
 import { followLog } from './container-log.ts';
 import { adoptNetwork } from './container-network.ts';
-import type { ContainerState } from './container-record.ts';
 import { Exec } from './exec.ts';
 import { readExecFile, unknownExec } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { concludeExec, watchExec } from './exec-run.ts';
-import { watchMonitor } from './finish-run.ts';
 import { lifting, unknownLimits } from './granted-limits.ts';
-import { beginHealth } from './health.ts';
 import { readHealthFile } from './health-file.ts';
-import { begunHealth, probeOf } from './health-rules.ts';
+import { begunHealth, type HealthState, probeOf } from './health-rules.ts';
+import type { ContainerState } from './lifecycle/container-state.ts';
+import type { Lifecycle } from './lifecycle/lifecycle.ts';
 import type { Services } from './services.ts';
 
 const killSignal = 9;
@@ -32,39 +31,37 @@ const idPattern = /^[0-9a-f]{64}$/;
 /** What differs between a container's record and its network, for settleNetwork. */
 export type AdoptedNetworks = Map<Container, AdoptedSandbox>;
 
-/** The caller holds the lock. Never throws. */
+/** Never throws. */
 export async function adoptContainer(
   services: Services,
+  lifecycle: Lifecycle,
   execs: ExecRegistry,
-  container: Container,
+  held: LockedContainer,
   monitor: MonitorClient,
   networks: AdoptedNetworks,
 ): Promise<void> {
   const { store, paths, log } = services;
+  const { container } = held;
   const runDir = paths.run(container.id);
   const stored = container.state;
   // First of all, so that nothing takes it for one that nobody watches.
-  container.state = {
-    ...container.state,
-    status: container.state.status === 'paused' ? 'paused' : 'running',
-    pid: monitor.pid,
-  };
-  watchMonitor(services, container, monitor);
+  held.mustApply({ kind: 'found-alive', pid: monitor.pid });
+  lifecycle.watch(held, monitor);
   const steps: [what: string, work: () => void | Promise<void>][] = [
     [
       'store that it runs',
       () => {
         const started = readStarted(services, runDir) ?? mendStarted(container, monitor, runDir);
-        if (started !== undefined) container.state = { ...container.state, startedNs: started.startedNs.toString() };
-        container.state = { ...container.state, ...healthOf(services, container) };
-        if (!isStored(container.state, stored)) store.saveState(container);
+        if (started !== undefined) held.mustApply({ kind: 'noted', startedNs: started.startedNs });
+        noteHealth(services, held);
+        if (!isStored(container.state, stored)) store.saveState(held);
       },
     ],
     ['take over its network', () => noteNetwork(services, container, networks)],
     ['freeze or thaw it as it was', () => settleFreezer(services, container)],
     ['set its limits as they are recorded', () => settleLimits(services, container)],
     ['go on with its log', () => followLog(services, container, monitor)],
-    ['go on with its health checks', () => beginHealth(services, container)],
+    ['go on with its health checks', () => lifecycle.checkHealth(held)],
     ['take over its execs', () => adoptExecs(services, execs, container)],
   ];
   for (const [what, work] of steps) {
@@ -101,9 +98,11 @@ export function noteNetwork(services: Services, container: Container, networks: 
 }
 
 /** As the last daemon left it; nothing for a container without a check. */
-export function healthOf(services: Services, { id, record, state }: Container): Pick<ContainerState, 'health'> {
-  if (probeOf(record.config) === undefined) return {};
-  return { health: readHealthFile(services.paths.run(id)) ?? state.health ?? begunHealth(undefined) };
+export function noteHealth(services: Services, held: LockedContainer): void {
+  const { id, record, state } = held.container;
+  if (probeOf(record.config) === undefined) return;
+  const health: HealthState = readHealthFile(services.paths.run(id)) ?? state.health ?? begunHealth(undefined);
+  held.mustApply({ kind: 'noted', health });
 }
 
 /** A commit or a pause that was cut short has left the freezer in another state than the stored one, which is what the user was told. */

@@ -9,7 +9,7 @@ import type { Services } from './services.ts';
 
 export function commitContainer(services: Services, ref: string, options: CommitOptions): Promise<{ Id: string }> {
   const container = services.store.get(ref);
-  return container.lock.run(async () => {
+  return container.locked(async () => {
     if (container.isRemoving) {
       throw new EngineError('conflict', `You cannot commit container ${container.id} which is being removed`);
     }

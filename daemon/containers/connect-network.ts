@@ -20,7 +20,7 @@ export async function connectNetwork(services: Services, ref: string, body: Netw
     ...parseEndpoint(record.name, body.EndpointConfig),
     networkId: record.id,
   };
-  await container.lock.run(async () => {
+  await container.locked(async () => {
     checkMayChange(container, ref);
     checkConnectable(container, record.name);
     if (!container.isRunning) {
@@ -65,7 +65,7 @@ export async function disconnectNetwork(
   }
   const container = containerOf(services, body.Container, body.Force);
   const entry = registry.get(ref);
-  await container.lock.run(async () => {
+  await container.locked(async () => {
     checkMayChange(container, ref);
     if (entry.record.name === 'host') {
       throw new EngineError(
@@ -99,7 +99,7 @@ export async function disconnectNetwork(
 
 /** The network itself is gone: what is left of it is that the container is set to be on it, by name or id, and cannot start. */
 async function forgetNetwork(services: Services, container: Container, ref: string): Promise<void> {
-  await container.lock.run(() => {
+  await container.locked(() => {
     checkMayChange(container, ref);
     const { endpoints } = container.record;
     const left = endpoints.filter(({ network, networkId }) => network !== ref && networkId !== ref);

@@ -107,7 +107,7 @@ function withView<T>(
 ): Promise<T> {
   const running = runningView(container, ref);
   if (running !== undefined) return work(running);
-  return container.lock.run(async () => {
+  return container.locked(async () => {
     const view = runningView(container, ref) ?? (await stoppedView(services, container, ref));
     return work(view);
   });
@@ -124,7 +124,7 @@ function streamFrom<T>(
   const running = runningView(container, ref);
   if (running !== undefined) return work(running).then(({ result }) => result);
   return new Promise((resolve, reject) => {
-    void container.lock.run(async () => {
+    void container.locked(async () => {
       try {
         const view = runningView(container, ref) ?? (await stoppedView(services, container, ref, sees));
         const { tar, result } = await work(view);

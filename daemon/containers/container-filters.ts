@@ -9,8 +9,8 @@ import {
   matchLabels,
 } from '../state/filters.ts';
 import type { Container } from './container.ts';
-import type { ContainerStatus } from './container-record.ts';
 import type { ContainerStore } from './container-store.ts';
+import type { ContainerStatus } from './lifecycle/container-state.ts';
 
 const known: ReadonlySet<string> = new Set([
   'ancestor',

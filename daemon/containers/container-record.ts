@@ -1,14 +1,11 @@
-// What is kept of a container in the database: two JSON texts, one that only create, rename and update change, one for the state.
+// What is kept of a container in the database: two JSON texts, one that only create, rename and update change, one for the state: see
+// lifecycle/container-state.ts.
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
-import { crc32 } from 'node:zlib';
 import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import type { HostConfig } from '../docker-types/host-config.ts';
 import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
 import { networkOfMode, parseNetworkMode } from '../spec/network-mode.ts';
-import type { HealthState } from './health-rules.ts';
-
-export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
 
 export interface ContainerRecord {
   /** 64 hex digits. Immutable. */
@@ -27,50 +24,6 @@ export interface ContainerRecord {
   readonly mounts: readonly ResolvedMount[];
   /** The networks that it is or shall be on, the mode's own first. Changed by connect and disconnect. */
   endpoints: readonly EndpointConfig[];
-}
-
-export interface ContainerState {
-  status: ContainerStatus;
-  /** The first process, as the host numbers it; 0 when there is none. */
-  pid: number;
-  exitCode: number;
-  /** Why the last start failed, for the user. */
-  error: string;
-  oomKilled: boolean;
-  /** How many kills of the present run were told as events. */
-  oomKills: number;
-  startedNs: string;
-  finishedNs: string;
-  /** Stopped or killed on request: restart policies leave it alone. */
-  stoppedByUser: boolean;
-  /** How many restarts the policy made since the last start by hand. */
-  restartCount: number;
-  /** What the last of them waited, in milliseconds. */
-  restartDelayMs: number;
-  /** Where the current (or last) run has its control group; empty before the first. */
-  cgroupPath: string;
-  /** Of a container with a health check that was started at least once. */
-  health?: HealthState;
-  /** It is being ended so that it starts again: see restart-unhealthy.ts. */
-  restartAsked: boolean;
-}
-
-export function newState(): ContainerState {
-  return {
-    status: 'created',
-    pid: 0,
-    exitCode: 0,
-    error: '',
-    oomKilled: false,
-    oomKills: 0,
-    startedNs: '0',
-    finishedNs: '0',
-    stoppedByUser: false,
-    restartCount: 0,
-    restartDelayMs: 0,
-    cgroupPath: '',
-    restartAsked: false,
-  };
 }
 
 /**
@@ -96,38 +49,6 @@ function endpointsOfOld({ endpoints, hostConfig }: { endpoints: unknown; hostCon
   const main = networkOfMode(parseNetworkMode(hostConfig.NetworkMode ?? ''));
   if (main === undefined) return [];
   return (names.length > 0 ? names : [main]).map((name) => plainEndpoint(name));
-}
-
-const statuses: ReadonlySet<string> = new Set<ContainerStatus>([
-  'created',
-  'running',
-  'paused',
-  'restarting',
-  'removing',
-  'exited',
-  'dead',
-]);
-
-/** The text ends with a sum of itself: unlike a record, a state has no other copy that could tell that a bit of it is wrong. */
-export function encodeState(state: ContainerState): string {
-  const text = JSON.stringify(state);
-  return `${text.slice(0, -1)},"sum":"${sumOf(text)}"}`;
-}
-
-/** Throws for what is no state, or not the one that was stored. */
-export function decodeState(text: string): ContainerState {
-  const [, start, sum] = /^(.*),"sum":"([0-9a-f]{8})"\}$/s.exec(text) ?? [];
-  if (start !== undefined && sum !== sumOf(`${start}}`)) throw new TypeError("a container's state with a wrong sum");
-  // Without a sum: of a version that had none.
-  const state = JSON.parse(start === undefined ? text : `${start}}`) as Partial<ContainerState>;
-  if (typeof state !== 'object' || state === null) throw new TypeError("a container's state that is no object");
-  const found = { ...newState(), ...state };
-  if (!statuses.has(found.status)) throw new TypeError(`a container's state with the status ${found.status}`);
-  return found;
-}
-
-function sumOf(text: string): string {
-  return crc32(text).toString(16).padStart(8, '0');
 }
 
 /** What stands for a record that cannot be read, so that its container is seen, and can be removed. */

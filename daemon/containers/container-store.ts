@@ -3,16 +3,9 @@
 import { EngineError } from '../errors/engine-error.ts';
 import { parseLink } from '../networks/endpoint-config.ts';
 import { type Database, isUniqueViolation, type Row } from '../state/database.ts';
-import { Container } from './container.ts';
-import {
-  type ContainerRecord,
-  type ContainerState,
-  decodeRecord,
-  decodeState,
-  encodeState,
-  newState,
-  unreadableRecord,
-} from './container-record.ts';
+import { Container, type LockedContainer } from './container.ts';
+import { type ContainerRecord, decodeRecord, unreadableRecord } from './container-record.ts';
+import { type ContainerState, decodeState, encodeState, newState } from './lifecycle/container-state.ts';
 
 /** The exit code of a run whose end nobody knows. */
 const unseenEnd = 255;
@@ -40,9 +33,11 @@ export class ContainerStore {
     const columns = 'id, name, created_ns, image_id, record, state';
     for (const row of this.#db.all(`SELECT ${columns} FROM containers ORDER BY created_ns`)) {
       const id = String(row.id);
-      const container = new Container(readRecord(row, unreadable), readState(row, unreadable, stateless));
+      const record = readRecord(row, unreadable);
+      const state = readState(row, unreadable, stateless);
       const reason = unreadable.get(id) ?? stateless.get(id);
-      if (reason !== undefined) container.state.error = `what is stored of it cannot be read: ${reason}`;
+      const error = reason === undefined ? state.error : `what is stored of it cannot be read: ${reason}`;
+      const container = new Container(record, { ...state, error });
       // Nobody knows whom an earlier daemon has let join it.
       container.wasShared = true;
       this.#index(container);
@@ -77,7 +72,7 @@ export class ContainerStore {
   }
 
   /** `state` when the stored one is to be ahead of the one in memory. */
-  saveState(container: Container, state: ContainerState = container.state): void {
+  saveState({ container }: LockedContainer, state: ContainerState = container.state): void {
     this.#db.run('UPDATE containers SET state = ? WHERE id = ?', encodeState(state), container.id);
   }
 

@@ -1,12 +1,13 @@
 // One container in memory: its record, its lock, its monitor while it runs, and those who wait for it. No use case lives here.
-// INVARIANT: `state` changes only inside `lock` (or in recovery, before the API listens), and is stored before anyone is told.
+// INVARIANT: `state` changes only through a LockedContainer, which is there only while the lock is held, and is stored before anyone is told.
 
 import type { LogPlace } from '../logs/format/log-directory.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
-import type { ContainerRecord, ContainerState } from './container-record.ts';
+import type { ContainerRecord } from './container-record.ts';
 import type { WaitCondition } from './container-service.ts';
 import type { Exec } from './exec.ts';
-import type { HealthMonitor } from './health.ts';
+import type { ContainerState } from './lifecycle/container-state.ts';
+import { type Follow, type LifecycleEvent, next } from './lifecycle/transitions.ts';
 import { Mutex } from './mutex.ts';
 
 export interface ExitResult {
@@ -19,15 +20,22 @@ interface PendingWait {
   resolve(result: ExitResult): void;
 }
 
+/** The health checks of the present run. */
+export interface HealthChecks {
+  pause(): void;
+  resume(): void;
+  stop(): void;
+}
+
 export class Container {
   readonly record: ContainerRecord;
-  state: ContainerState;
-  readonly lock = new Mutex();
+  #state: ContainerState;
+  readonly #lock = new Mutex();
   readonly execs = new Map<string, Exec>();
   monitor: MonitorClient | undefined;
   /** Where the log of the last run that this daemon started begins. */
   runLogStart: LogPlace = { seq: 0, offset: 0 };
-  health: HealthMonitor | undefined;
+  health: HealthChecks | undefined;
   /** Resolves when the exit of the present (or last) run is recorded. Never rejects. */
   exited: Promise<void> = Promise.resolve();
   /** Cancels a restart that waits for its back-off. */
@@ -48,7 +56,25 @@ export class Container {
 
   constructor(record: ContainerRecord, state: ContainerState) {
     this.record = record;
-    this.state = state;
+    this.#state = state;
+  }
+
+  get state(): ContainerState {
+    return this.#state;
+  }
+
+  /** Runs `work` while nobody else has the container, first come first served. Who has it already waits for ever: pass `held` on instead. */
+  locked<T>(work: (held: LockedContainer) => Promise<T> | T): Promise<T> {
+    return this.#lock.run(async () => {
+      const held = new LockedContainer(this, (state) => {
+        this.#state = state;
+      });
+      try {
+        return await work(held);
+      } finally {
+        held.letGo();
+      }
+    });
   }
 
   get id(): string {
@@ -131,3 +157,39 @@ export class Container {
     return { StatusCode: this.state.exitCode };
   }
 }
+
+/** A container whose lock is held: only `Container.locked` makes one. What changes the state takes it instead of a container. */
+class LockedContainer {
+  readonly container: Container;
+  #set: ((state: ContainerState) => void) | undefined;
+
+  constructor(container: Container, set: (state: ContainerState) => void) {
+    this.container = container;
+    this.#set = set;
+  }
+
+  /** Changes the state in memory; see transitions.ts. undefined, and no change, when the event means nothing in the present state. */
+  apply(event: LifecycleEvent): Follow | undefined {
+    if (this.#set === undefined)
+      throw new TypeError(`${event.kind}: the lock of ${this.container.id} is not held any more`);
+    const transition = next(this.container.state, event);
+    if (transition === undefined) return undefined;
+    this.#set(transition.state);
+    return transition.follow;
+  }
+
+  /** As apply, for what cannot but mean something. Throws TypeError otherwise. */
+  mustApply(event: LifecycleEvent): Follow {
+    const follow = this.apply(event);
+    if (follow !== undefined) return follow;
+    throw new TypeError(`${event.kind}: container ${this.container.id} is ${this.container.state.status}`);
+  }
+
+  /** By `locked`: from now on nothing changes through it. */
+  letGo(): void {
+    this.#set = undefined;
+  }
+}
+
+// The class itself stays here: nobody else makes one.
+export type { LockedContainer };

@@ -5,8 +5,9 @@ import type { ContainerCreateRequest, ContainerCreateResponse } from '../docker-
 import { EngineError } from '../errors/engine-error.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { publishContainerEvent } from './container-events.ts';
-import { type ContainerRecord, newState } from './container-record.ts';
+import type { ContainerRecord } from './container-record.ts';
 import { generateName } from './generate-name.ts';
+import { newState } from './lifecycle/container-state.ts';
 import { type PlannedContainer, planContainer } from './plan-container.ts';
 import { prepareMounts } from './prepare-mounts.ts';
 import type { Services } from './services.ts';

@@ -1,20 +1,22 @@
 // The host goes down, and the containers with it: each is asked to end as `stop` does, so that its exit is recorded. It is not marked as
 // stopped: what its restart policy says is done by the next daemon, after the boot.
 import type { Container } from './container.ts';
+import { type Concluding, endRun } from './lifecycle/end-run.ts';
 import type { Services } from './services.ts';
-import { endRun } from './stop-container.ts';
 
 /** Resolves when none runs any more, or could not be ended. Never rejects. */
-export async function endWithHost(services: Services): Promise<void> {
+export async function endWithHost(services: Services, lifecycle: Concluding): Promise<void> {
   const all = [...services.store.all()];
   // The stored state says that they are due.
   for (const container of all) container.cancelRestart?.();
-  await Promise.all(all.filter(({ isRunning }) => isRunning).map((container) => endOne(services, container)));
+  await Promise.all(
+    all.filter(({ isRunning }) => isRunning).map((container) => endOne(services, lifecycle, container)),
+  );
 }
 
-async function endOne(services: Services, container: Container): Promise<void> {
+async function endOne(services: Services, lifecycle: Concluding, container: Container): Promise<void> {
   try {
-    await endRun(services, container, {});
+    await endRun(services, lifecycle, container, {});
   } catch (error) {
     services.log.warn({ err: error, container: container.id }, 'end a container with the host');
   }

@@ -27,6 +27,8 @@ import { createExec, type ExecStartOptions, inspectExec, resizeExec, startExec }
 import { explainContainer, explainRun } from './explain-container.ts';
 import { inspectContainer } from './inspect-container.ts';
 import { killContainer } from './kill-container.ts';
+import type { StopOptions } from './lifecycle/end-run.ts';
+import type { Lifecycle } from './lifecycle/lifecycle.ts';
 import { listContainers } from './list-containers.ts';
 import { pauseContainer, unpauseContainer } from './pause-container.ts';
 import { ContainerPruner } from './prune-containers.ts';
@@ -34,19 +36,20 @@ import { removeContainer } from './remove-container.ts';
 import { renameContainer } from './rename-container.ts';
 import { resizeContainer } from './resize-container.ts';
 import type { Services } from './services.ts';
-import { startContainer } from './start-container.ts';
-import { restartContainer, type StopOptions, stopContainer } from './stop-container.ts';
+import { restartContainer, stopContainer } from './stop-container.ts';
 import { topContainer } from './top-container.ts';
 import { updateContainer } from './update-container.ts';
 import { waitContainer } from './wait-container.ts';
 
 export class EngineContainers implements ContainerService {
   readonly #services: Services;
+  readonly #lifecycle: Lifecycle;
   readonly #execs: ExecRegistry;
   readonly #pruner = new ContainerPruner();
 
-  constructor(services: Services, execs: ExecRegistry) {
+  constructor(services: Services, lifecycle: Lifecycle, execs: ExecRegistry) {
     this.#services = services;
+    this.#lifecycle = lifecycle;
     this.#execs = execs;
   }
 
@@ -60,16 +63,16 @@ export class EngineContainers implements ContainerService {
     return inspectContainer(this.#services, ref, options);
   }
   async start(ref: string) {
-    await startContainer(this.#services, this.#services.store.get(ref));
+    await this.#lifecycle.start(this.#services.store.get(ref));
   }
   stop(ref: string, options: StopOptions) {
-    return stopContainer(this.#services, ref, options);
+    return stopContainer(this.#services, this.#lifecycle, ref, options);
   }
   restart(ref: string, options: StopOptions) {
-    return restartContainer(this.#services, ref, options);
+    return restartContainer(this.#services, this.#lifecycle, ref, options);
   }
   kill(ref: string, options: { signal?: string }) {
-    return killContainer(this.#services, ref, options);
+    return killContainer(this.#services, this.#lifecycle, ref, options);
   }
   pause(ref: string) {
     return pauseContainer(this.#services, ref);
@@ -84,10 +87,10 @@ export class EngineContainers implements ContainerService {
     return updateContainer(this.#services, ref, body);
   }
   remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }) {
-    return removeContainer(this.#services, ref, options);
+    return removeContainer(this.#services, this.#lifecycle, ref, options);
   }
   prune(filters: Filters) {
-    return this.#pruner.prune(this.#services, filters);
+    return this.#pruner.prune(this.#services, this.#lifecycle, filters);
   }
   async wait(ref: string, condition: WaitCondition) {
     return waitContainer(this.#services, ref, condition);
@@ -120,7 +123,7 @@ export class EngineContainers implements ContainerService {
     return inspectExec(this.#execs, id);
   }
   endWithHost() {
-    return endWithHost(this.#services);
+    return endWithHost(this.#services, this.#lifecycle);
   }
   changes(ref: string) {
     return containerChanges(this.#services, ref);

@@ -75,7 +75,7 @@ export function explainRun(services: Services, body: ContainerCreateRequest): st
 
 export function explainContainer(services: Services, ref: string): Promise<string> {
   const container = services.store.get(ref);
-  return container.lock.run(() => {
+  return container.locked(() => {
     const { record, id } = container;
     // Its own root may be in use: the image's user database is the one that counts, unless the container changed it.
     const root = services.layers.openImage(record.imageId);

@@ -3,30 +3,31 @@
 import { performance } from 'node:perf_hooks';
 import type { Health } from '../docker-types/container.ts';
 import { wallClockNs } from '../state/event-log.ts';
-import type { Container } from './container.ts';
+import type { Container, HealthChecks, LockedContainer } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { writeHealthFile } from './health-file.ts';
 import { afterResult, type HealthResult, type HealthState, nextDelayMs, type Probe, probeOf } from './health-rules.ts';
-import { restartUnhealthy } from './restart-unhealthy.ts';
-import { restartsUnhealthy } from './restarts-unhealthy.ts';
+import { restartsUnhealthy } from './lifecycle/restarts-unhealthy.ts';
 import { runProbe } from './run-probe.ts';
 import type { Services } from './services.ts';
 import { formatTime } from './timestamps.ts';
 
-export class HealthMonitor {
+export class HealthMonitor implements HealthChecks {
   readonly #services: Services;
   readonly #container: Container;
   readonly #probe: Probe;
+  readonly #onUnhealthy: () => void;
   /** Of the start, on the clock that nobody sets. */
   readonly #startMs: number;
   #timer: NodeJS.Timeout | undefined;
   #current: AbortController | undefined;
   #isOver = false;
 
-  constructor(services: Services, container: Container, probe: Probe) {
+  constructor(services: Services, container: Container, probe: Probe, onUnhealthy: () => void) {
     this.#services = services;
     this.#container = container;
     this.#probe = probe;
+    this.#onUnhealthy = onUnhealthy;
     const ranMs = Number(wallClockNs() - BigInt(container.state.startedNs)) / 1e6;
     this.#startMs = performance.now() - Math.max(0, ranMs);
   }
@@ -63,10 +64,10 @@ export class HealthMonitor {
     const begunMs = this.#sinceStartMs();
     const result = await runProbe(this.#services, this.#container, this.#probe, current.signal);
     try {
-      await this.#container.lock.run(() => {
+      await this.#container.locked((held) => {
         if (this.#isOver || this.#current !== current) return;
         this.#current = undefined;
-        this.#take(result, begunMs);
+        this.#take(held, result, begunMs);
         this.resume();
       });
     } catch (error) {
@@ -75,30 +76,31 @@ export class HealthMonitor {
     }
   }
 
-  #take(result: HealthResult, begunMs: number): void {
+  #take(held: LockedContainer, result: HealthResult, begunMs: number): void {
     const services = this.#services;
     const container = this.#container;
     const before = container.state.health;
     if (before === undefined) return;
     const health = afterResult(before, result, this.#probe, begunMs);
-    container.state = { ...container.state, health };
+    if (held.apply({ kind: 'checked', health }) === undefined) return;
     writeHealthFile(services.paths.run(container.id), health);
     if (health.status === before.status) return;
     publishContainerEvent(services, container, `health_status: ${health.status}`);
     container.tellHealth(healthResult(container));
-    if (health.status === 'unhealthy' && restartsUnhealthy(container.record.hostConfig)) {
-      void restartUnhealthy(services, container);
-    }
+    if (health.status === 'unhealthy' && restartsUnhealthy(container.record.hostConfig)) this.#onUnhealthy();
   }
 }
 
-/** At a start and when a running container is taken over; nothing for one without a check. The state has its health already. */
-export function beginHealth(services: Services, container: Container): void {
+/**
+ * At a start and when a running container is taken over; nothing for one without a check. The state has its health already. `onUnhealthy` is
+ * called, with the lock held, when it turns unhealthy and is to be started again then.
+ */
+export function beginHealth(services: Services, container: Container, onUnhealthy: () => void): void {
   container.health?.stop();
   container.health = undefined;
   const probe = probeOf(container.record.config);
   if (probe === undefined) return;
-  container.health = new HealthMonitor(services, container, probe);
+  container.health = new HealthMonitor(services, container, probe, onUnhealthy);
   if (container.state.status === 'running') container.health.resume();
 }
 

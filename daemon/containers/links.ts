@@ -148,7 +148,7 @@ export async function removeLink({ store }: Services, ref: string): Promise<void
   }
   const container = store.find(parent);
   if (container === undefined) throw new EngineError('not-found', `Cannot get parent /${parent} for name /${ref}`);
-  await container.lock.run(() => {
+  await container.locked(() => {
     const { hostConfig } = container.record;
     const left = (hostConfig.Links ?? []).filter((text) => parseLink(text).alias !== alias);
     if (left.length === (hostConfig.Links ?? []).length) throw new EngineError('not-found', `No such link: /${ref}`);

@@ -6,7 +6,7 @@ import type { Services } from './services.ts';
 
 export async function pauseContainer(services: Services, ref: string): Promise<void> {
   const container = services.store.get(ref);
-  await container.lock.run(async () => {
+  await container.locked(async (held) => {
     const { status } = container.state;
     if (status === 'paused') throw new EngineError('conflict', `Container ${container.id} is already paused`);
     if (status === 'restarting') {
@@ -15,21 +15,21 @@ export async function pauseContainer(services: Services, ref: string): Promise<v
     if (status !== 'running') throw new EngineError('conflict', `container ${container.id} is not running`);
     await services.cgroups.freeze(cgroupPathOf(services, container));
     container.health?.pause();
-    container.state = { ...container.state, status: 'paused' };
-    services.store.saveState(container);
+    held.mustApply({ kind: 'paused' });
+    services.store.saveState(held);
     publishContainerEvent(services, container, 'pause');
   });
 }
 
 export async function unpauseContainer(services: Services, ref: string): Promise<void> {
   const container = services.store.get(ref);
-  await container.lock.run(async () => {
+  await container.locked(async (held) => {
     if (container.state.status !== 'paused') {
       throw new EngineError('conflict', `Container ${container.id} is not paused`);
     }
     await services.cgroups.thaw(cgroupPathOf(services, container));
-    container.state = { ...container.state, status: 'running' };
-    services.store.saveState(container);
+    held.mustApply({ kind: 'unpaused' });
+    services.store.saveState(held);
     container.health?.resume();
     publishContainerEvent(services, container, 'unpause');
   });

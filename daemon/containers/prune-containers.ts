@@ -3,6 +3,7 @@ import type { ContainerPruneResponse } from '../docker-types/container-actions.t
 import { EngineError } from '../errors/engine-error.ts';
 import { checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
 import { parseTimeFilter } from '../state/time-filter.ts';
+import type { Concluding } from './lifecycle/end-run.ts';
 import { removeContainer } from './remove-container.ts';
 import type { Services } from './services.ts';
 
@@ -11,13 +12,13 @@ const known: ReadonlySet<string> = new Set(['until', 'label', 'label!']);
 export class ContainerPruner {
   #isRunning = false;
 
-  async prune(services: Services, filters: Filters): Promise<ContainerPruneResponse> {
+  async prune(services: Services, lifecycle: Concluding, filters: Filters): Promise<ContainerPruneResponse> {
     checkFilterKeys(filters, known);
     const untilNs = parseTimeFilter(filters);
     if (this.#isRunning) throw new EngineError('conflict', 'a prune operation is already running');
     this.#isRunning = true;
     try {
-      return await pruneAll(services, filters, untilNs);
+      return await pruneAll(services, lifecycle, filters, untilNs);
     } finally {
       this.#isRunning = false;
     }
@@ -26,6 +27,7 @@ export class ContainerPruner {
 
 async function pruneAll(
   services: Services,
+  lifecycle: Concluding,
   filters: Filters,
   untilNs: bigint | undefined,
 ): Promise<ContainerPruneResponse> {
@@ -38,7 +40,7 @@ async function pruneAll(
     if (untilNs !== undefined && BigInt(container.record.createdNs) > untilNs) continue;
     try {
       const bytes = await services.layers.sizeBytes(container.id);
-      await removeContainer(services, container.id, { force: false, volumes: false, link: false });
+      await removeContainer(services, lifecycle, container.id, { force: false, volumes: false, link: false });
       deleted.push(container.id);
       reclaimed += bytes;
     } catch (error) {

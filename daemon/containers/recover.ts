@@ -5,17 +5,15 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Strays } from '../state/strays.ts';
-import { type AdoptedNetworks, adoptContainer, healthOf, noteNetwork, readStarted } from './adopt-container.ts';
+import { type AdoptedNetworks, adoptContainer, noteHealth, noteNetwork, readStarted } from './adopt-container.ts';
 import { askMonitor, type MonitorAnswer, within } from './ask-monitor.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import { clearOrphans, findHeld } from './clear-orphans.ts';
-import type { Container } from './container.ts';
+import type { Container, LockedContainer } from './container.ts';
 import { settleNetwork } from './container-network.ts';
 import type { ExecRegistry } from './exec-registry.ts';
-import { concludeRun } from './finish-run.ts';
-import { removeLocked } from './remove-container.ts';
-import { restartsWithDaemon } from './restart-policy.ts';
-import { scheduleRestart } from './schedule-restart.ts';
+import type { Lifecycle } from './lifecycle/lifecycle.ts';
+import { restartsWithDaemon } from './lifecycle/restart-policy.ts';
 import type { Services } from './services.ts';
 
 /** The exit code of a run that ended with nobody to see it: a power cut, or a monitor that was killed. */
@@ -24,7 +22,12 @@ const unseenEnd = 255;
 const answerLimitMs = 1500;
 const askAgainMs = 1000;
 
-export async function recover(services: Services, execs: ExecRegistry, strays: Strays): Promise<void> {
+export async function recover(
+  services: Services,
+  lifecycle: Lifecycle,
+  execs: ExecRegistry,
+  strays: Strays,
+): Promise<void> {
   const { store, log } = services;
   const { unreadable, stateless } = store.load();
   for (const [id, error] of unreadable)
@@ -43,7 +46,7 @@ export async function recover(services: Services, execs: ExecRegistry, strays: S
     [...store.all()].map(async (container) => {
       known.add(container.id);
       try {
-        await container.lock.run(() => recoverContainer(services, execs, container, networks));
+        await container.locked((held) => recoverContainer(services, lifecycle, execs, held, networks));
       } catch (error) {
         // No monitor is there: what failed is how its end was to be concluded. Its state stays, and `rm -f` or the next start tries again.
         log.error({ err: error, container: container.id }, 'recover a container: it is left as it is');
@@ -54,8 +57,8 @@ export async function recover(services: Services, execs: ExecRegistry, strays: S
   const held = await findHeld(services, known, pids);
   await services.networks.heal(pids);
   for (const [container, adopted] of networks) {
-    await container.lock
-      .run(() => settleNetwork(services, container, adopted))
+    await container
+      .locked(() => settleNetwork(services, container, adopted))
       .catch((error: unknown) =>
         log.warn({ err: error, container: container.id }, 'bring a network to what is recorded'),
       );
@@ -76,11 +79,13 @@ function runningPids(services: Services): Map<string, number> {
 
 async function recoverContainer(
   services: Services,
+  lifecycle: Lifecycle,
   execs: ExecRegistry,
-  container: Container,
+  held: LockedContainer,
   networks: AdoptedNetworks,
 ): Promise<void> {
   const { log } = services;
+  const { container } = held;
   const runDir = services.paths.run(container.id);
   if (existsSync(runDir)) {
     const asking = askMonitor(services, runDir);
@@ -88,26 +93,26 @@ async function recoverContainer(
     if (answer === 'silent') {
       // Stopped or starved, but alive: the container is not dead, and the others do not wait for it.
       log.warn({ container: container.id }, 'the monitor does not answer: the container is taken over when it does');
-      const status = container.state.status === 'paused' ? 'paused' : 'running';
-      container.state = { ...container.state, status };
+      held.mustApply({ kind: 'found-alive' });
       try {
         noteNetwork(services, container, networks);
       } catch (error) {
         log.warn({ err: error, container: container.id }, 'take over the network of a running container');
       }
-      void adoptLater(services, execs, container, asking);
+      void adoptLater(services, lifecycle, execs, container, asking);
       return;
     }
-    if (answer !== undefined) return adoptContainer(services, execs, container, answer, networks);
+    if (answer !== undefined) return adoptContainer(services, lifecycle, execs, held, answer, networks);
   } else if (container.isRunning) {
     log.warn({ container: container.id, runDir }, 'the directory of a run is gone: what may still run of it is ended');
   }
-  await settleEnded(services, container);
+  await settleEnded(services, lifecycle, held);
 }
 
 /** Goes on asking a monitor that does not answer, until it does or is gone. */
 async function adoptLater(
   services: Services,
+  lifecycle: Lifecycle,
   execs: ExecRegistry,
   container: Container,
   first: Promise<MonitorAnswer>,
@@ -118,11 +123,11 @@ async function adoptLater(
       await sleep(askAgainMs, undefined, { ref: false });
       answer = await askMonitor(services, services.paths.run(container.id));
     }
-    await container.lock.run(async () => {
+    await container.locked(async (held) => {
       if (!container.isRunning || answer === 'silent') return;
       const networks: AdoptedNetworks = new Map();
-      if (answer === undefined) return settleEnded(services, container);
-      await adoptContainer(services, execs, container, answer, networks);
+      if (answer === undefined) return settleEnded(services, lifecycle, held);
+      await adoptContainer(services, lifecycle, execs, held, answer, networks);
       for (const adopted of networks.values()) await settleNetwork(services, container, adopted);
     });
   } catch (error) {
@@ -130,8 +135,9 @@ async function adoptLater(
   }
 }
 
-/** No monitor is there: the run has ended, or never began. The caller holds the lock. */
-async function settleEnded(services: Services, container: Container): Promise<void> {
+/** No monitor is there: the run has ended, or never began. */
+async function settleEnded(services: Services, lifecycle: Lifecycle, held: LockedContainer): Promise<void> {
+  const { container } = held;
   const { store, paths } = services;
   const runDir = paths.run(container.id);
   const wasRunning = container.isRunning;
@@ -139,26 +145,23 @@ async function settleEnded(services: Services, container: Container): Promise<vo
   if (wasRunning || hasRecord) {
     // The start itself may have been cut short after the launch: its record says when it began.
     const started = readStarted(services, runDir);
-    if (started !== undefined) container.state = { ...container.state, startedNs: started.startedNs.toString() };
-    container.state = { ...container.state, ...healthOf(services, container) };
-    await concludeRun(services, container, unseenEnd);
+    if (started !== undefined) held.mustApply({ kind: 'noted', startedNs: started.startedNs });
+    noteHealth(services, held);
+    await lifecycle.conclude(held, unseenEnd);
     return;
   }
   // A start that was cut short before the process ran, or a container whose start failed.
   await services.cgroups.kill(cgroupPathOf(services, container));
   await services.cgroups.remove(cgroupPathOf(services, container));
   services.runs.remove(container.id);
-  if (container.state.status === 'restarting') {
-    scheduleRestart(services, container, { delayMs: 0, restartCount: container.state.restartCount + 1 });
-  } else if (container.record.hostConfig.AutoRemove && container.state.status === 'exited') {
-    await removeLocked(services, container, true);
-  } else if (
-    container.state.status === 'exited' &&
-    restartsWithDaemon(container.record.hostConfig, container.state.stoppedByUser)
-  ) {
-    // As a start by hand: what stopped it before is over.
-    container.state = { ...container.state, status: 'restarting', stoppedByUser: false };
-    store.saveState(container);
-    scheduleRestart(services, container, { delayMs: 0, restartCount: 0 });
+  const { state, record } = container;
+  if (state.status === 'restarting') {
+    await lifecycle.follow(held, { kind: 'restart', delayMs: 0, restartCount: state.restartCount + 1 });
+  } else if (record.hostConfig.AutoRemove && state.status === 'exited') {
+    await lifecycle.follow(held, { kind: 'removal' });
+  } else if (state.status === 'exited' && restartsWithDaemon(record.hostConfig, state.stoppedByUser)) {
+    const follow = held.mustApply({ kind: 'daemon-started' });
+    store.saveState(held);
+    await lifecycle.follow(held, follow);
   }
 }

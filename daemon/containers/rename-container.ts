@@ -12,7 +12,7 @@ export async function renameContainer(services: Services, ref: string, newName: 
   if (name === oldName) {
     throw new EngineError('invalid', 'Renaming a container with the same name as its current name');
   }
-  await container.lock.run(() => {
+  await container.locked(() => {
     if (container.isRemoved) throw new EngineError('not-found', `No such container: ${ref}`);
     allocating(() => services.store.rename(container, name));
     services.networks.sandboxes.rename(container.id, name);

@@ -9,7 +9,7 @@ import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { lifting, withGranted } from './granted-limits.ts';
-import { checkRestartPolicy } from './restart-policy.ts';
+import { checkRestartPolicy } from './lifecycle/restart-policy.ts';
 import type { Services } from './services.ts';
 
 const numbers = [
@@ -39,7 +39,7 @@ export async function updateContainer(
   asked: HostConfig,
 ): Promise<ContainerUpdateResponse> {
   const container = services.store.get(ref);
-  return container.lock.run(async () => {
+  return container.locked(async () => {
     const present = container.record.hostConfig;
     if (container.isRemoving) {
       throw conflict(container, 'Container is marked for removal and cannot be "update".');

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
-import { type ContainerRecord, newState } from '../../../daemon/containers/container-record.ts';
+import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
 import { ContainerStore } from '../../../daemon/containers/container-store.ts';
+import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
 import { Database } from '../../../daemon/state/database.ts';
 
 function record(id: string, name: string): ContainerRecord {
@@ -54,11 +55,10 @@ it('gives a name to one container only, and frees it with the row', () => {
   expect(store.insert(again, newState()).record.name).toBe('web');
 });
 
-it('reads back what it stored; what it cannot read is a dead container that can be removed', () => {
+it('reads back what it stored; what it cannot read is a dead container that can be removed', async () => {
   const { db, store } = filled();
   const container = store.get('web');
-  container.state = { ...container.state, status: 'exited', exitCode: 7 };
-  store.saveState(container);
+  await container.locked((held) => store.saveState(held, { ...container.state, status: 'exited', exitCode: 7 }));
   db.run("UPDATE containers SET record = '{' WHERE id = ?", second);
   const next = new ContainerStore(db);
   expect([...next.load().unreadable.keys()]).toEqual([second]);
@@ -72,11 +72,10 @@ it('reads back what it stored; what it cannot read is a dead container that can 
   expect(() => next.get('constructor')).toThrow('No such container');
 });
 
-it('a state that is not the one that was stored is told; one of an earlier version is taken', () => {
+it('a state that is not the one that was stored is told; one of an earlier version is taken', async () => {
   const { db, store } = filled();
   const container = store.get('web');
-  container.state = { ...container.state, status: 'exited', exitCode: 7 };
-  store.saveState(container);
+  await container.locked((held) => store.saveState(held, { ...container.state, status: 'exited', exitCode: 7 }));
   const stored = String(db.get('SELECT state FROM containers WHERE id = ?', first)?.state);
   for (const [text, isTaken] of [
     [stored, true],

@@ -1,9 +1,10 @@
 // Execs that are remembered: how many, and which make room for others.
 import { describe, expect, test } from 'vitest';
 import { Container } from '../../../daemon/containers/container.ts';
-import { type ContainerRecord, newState } from '../../../daemon/containers/container-record.ts';
+import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
 import { Exec, type ExecRecord } from '../../../daemon/containers/exec.ts';
 import { ExecRegistry } from '../../../daemon/containers/exec-registry.ts';
+import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
 
 const limit = 4096;
 

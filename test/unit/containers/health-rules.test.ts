@@ -10,7 +10,7 @@ import {
   type Probe,
   probeOf,
 } from '../../../daemon/containers/health-rules.ts';
-import { restartsUnhealthy } from '../../../daemon/containers/restarts-unhealthy.ts';
+import { restartsUnhealthy } from '../../../daemon/containers/lifecycle/restarts-unhealthy.ts';
 
 const result = (exitCode: number): HealthResult => ({ startNs: '1', endNs: '2', exitCode, output: '' });
 const probe: Probe = { args: ['x'], intervalMs: 30, timeoutMs: 5, startPeriodMs: 100, startIntervalMs: 7, retries: 2 };

@@ -1,7 +1,8 @@
 // A list of many containers: what it asks of the images and the layers does not grow with their number.
 import { expect, test, vi } from 'vitest';
 import { Container } from '../../../daemon/containers/container.ts';
-import { type ContainerRecord, newState } from '../../../daemon/containers/container-record.ts';
+import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
+import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
 import { listContainers } from '../../../daemon/containers/list-containers.ts';
 import type { Services } from '../../../daemon/containers/services.ts';
 

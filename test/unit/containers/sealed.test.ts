@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Container } from '../../../daemon/containers/container.ts';
-import { type ContainerRecord, newState } from '../../../daemon/containers/container-record.ts';
+import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
+import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
 import { isSealed } from '../../../daemon/containers/sealed.ts';
 
 function container(hostConfig: object, mounts: object[] = []): Container {

@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { checkName } from '../../../daemon/containers/create-container.ts';
 import { generateName } from '../../../daemon/containers/generate-name.ts';
+import {
+  checkRestartPolicy,
+  planRestart,
+  restartsWithDaemon,
+} from '../../../daemon/containers/lifecycle/restart-policy.ts';
 import { Mutex } from '../../../daemon/containers/mutex.ts';
-import { checkRestartPolicy, planRestart, restartsWithDaemon } from '../../../daemon/containers/restart-policy.ts';
 import { parseSignal } from '../../../daemon/containers/signals.ts';
 import { formatLogTime, formatTime } from '../../../daemon/containers/timestamps.ts';
 import { parsePs } from '../../../daemon/containers/top-container.ts';

@@ -1,15 +1,16 @@
 // What follows from the end of a run when the host does not play along.
 import { describe, expect, test, vi } from 'vitest';
-import { Container } from '../../../daemon/containers/container.ts';
-import { type ContainerRecord, newState } from '../../../daemon/containers/container-record.ts';
-import { concludeRun } from '../../../daemon/containers/finish-run.ts';
-import { hasExited } from '../../../daemon/containers/kill-container.ts';
-import { EnginePaths } from '../../../daemon/containers/paths.ts';
-import type { Services } from '../../../daemon/containers/services.ts';
-import { EventLog } from '../../../daemon/state/event-log.ts';
+import { Container } from '../../../../daemon/containers/container.ts';
+import type { ContainerRecord } from '../../../../daemon/containers/container-record.ts';
+import { newState } from '../../../../daemon/containers/lifecycle/container-state.ts';
+import { hasExited } from '../../../../daemon/containers/lifecycle/end-run.ts';
+import { Lifecycle } from '../../../../daemon/containers/lifecycle/lifecycle.ts';
+import { EnginePaths } from '../../../../daemon/containers/paths.ts';
+import type { Services } from '../../../../daemon/containers/services.ts';
+import { EventLog } from '../../../../daemon/state/event-log.ts';
 
 const exit = { code: 3, signal: 0, startedNs: 1n, finishedNs: 2n, oomKilled: false };
-vi.mock('../../../daemon/runtime/exit-record.ts', () => ({ readExitRecord: () => exit }));
+vi.mock('../../../../daemon/runtime/exit-record.ts', () => ({ readExitRecord: () => exit }));
 
 function setUp(hostConfig: object) {
   const record = {
@@ -31,42 +32,44 @@ function setUp(hostConfig: object) {
     cgroupParent: '/p',
     log: { warn: vi.fn(), error: vi.fn(), info: vi.fn(), debug: vi.fn() },
   } as unknown as Services;
-  return { container, services, store, cgroups, runs };
+  const lifecycle = new Lifecycle(services);
+  const conclude = () => container.locked((held) => lifecycle.conclude(held, 255));
+  return { container, conclude, store, cgroups, runs };
 }
 
 describe('the end of a run', () => {
   test('a cgroup that does not go keeps nobody waiting for the removal', async () => {
-    const { container, services, cgroups } = setUp({ AutoRemove: true });
+    const { container, conclude, cgroups } = setUp({ AutoRemove: true });
     cgroups.remove.mockRejectedValue(new Error('EBUSY'));
     const removed = container.wait('removed').result;
-    await concludeRun(services, container, 255);
+    await conclude();
     expect(await removed).toEqual({ StatusCode: 3 });
   });
 
   test('an end that cannot be stored leaves its record to the next daemon', async () => {
-    const { container, services, store, runs } = setUp({});
+    const { container, conclude, store, runs } = setUp({});
     store.saveState.mockImplementation(() => {
       throw new Error('database or disk is full');
     });
-    await concludeRun(services, container, 255);
+    await conclude();
     expect(container.state).toMatchObject({ status: 'exited', exitCode: 3 });
     expect(runs.remove).not.toHaveBeenCalled();
   });
 
   test('one that is stored leaves nothing', async () => {
-    const { container, services, runs } = setUp({});
-    await concludeRun(services, container, 255);
+    const { container, conclude, runs } = setUp({});
+    await conclude();
     expect(runs.remove).toHaveBeenCalledWith(container.id);
   });
 
   test('is told when the attached clients have the output, and does not wait long for one that stands still', async () => {
     vi.useFakeTimers();
     try {
-      const { container, services } = setUp({});
+      const { container, conclude } = setUp({});
       const isTold = vi.fn();
       void container.wait('next-exit').result.then(isTold);
       const delivered = container.addAttached();
-      const first = concludeRun(services, container, 255);
+      const first = conclude();
       await vi.advanceTimersByTimeAsync(900);
       expect(isTold).not.toHaveBeenCalled();
       delivered();
@@ -75,7 +78,7 @@ describe('the end of a run', () => {
 
       container.addAttached();
       const second = container.wait('next-exit').result;
-      const end = concludeRun(services, container, 255);
+      const end = conclude();
       await vi.advanceTimersByTimeAsync(1000);
       await end;
       expect(await second).toEqual({ StatusCode: 3 });
@@ -85,11 +88,11 @@ describe('the end of a run', () => {
   });
 
   test('a removal that cannot be stored can be asked for again', async () => {
-    const { container, services, store } = setUp({ AutoRemove: true });
+    const { container, conclude, store } = setUp({ AutoRemove: true });
     store.delete.mockImplementation(() => {
       throw new Error('database or disk is full');
     });
-    await expect(concludeRun(services, container, 255)).rejects.toThrow('full');
+    await expect(conclude()).rejects.toThrow('full');
     expect(container.isRemoving).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 // Whether a container is to be restarted when it turns unhealthy. Pure.
-import type { HostConfig } from '../docker-types/host-config.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
 
 /** For clients that cannot send the field: `docker run --annotation`. Labels will not do, as images have them too. */
 const annotation = 'io.tsdocker.restart-unhealthy';

@@ -1,11 +1,11 @@
 // Monitors that somebody has stopped (SIGSTOP), or that hang: they keep what they are the parents of from being gone.
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { closeFd } from '../../native-bindings/files.ts';
-import { pidfdOpen, pidfdSendSignal } from '../../native-bindings/process.ts';
-import { readStartedRecord } from '../runtime/exit-record.ts';
-import type { Container } from './container.ts';
-import type { Services } from './services.ts';
+import { closeFd } from '../../../native-bindings/files.ts';
+import { pidfdOpen, pidfdSendSignal } from '../../../native-bindings/process.ts';
+import { readStartedRecord } from '../../runtime/exit-record.ts';
+import type { Container } from '../container.ts';
+import type { Services } from '../services.ts';
 
 const { SIGCONT, SIGKILL } = constants.signals;
 

@@ -1,22 +1,21 @@
 // --restart-unhealthy, which docker does not have: what turns unhealthy is stopped as `stop` does it, and started again by the restart policy's
 // back-off, whatever the policy says about ends of its own.
-import type { Container } from './container.ts';
-import type { Services } from './services.ts';
-import { endRun } from './stop-container.ts';
+import type { Container } from '../container.ts';
+import type { Services } from '../services.ts';
+import { type Concluding, endRun } from './end-run.ts';
 
 /** Never rejects. */
-export async function restartUnhealthy(services: Services, container: Container): Promise<void> {
+export async function renewUnhealthy(services: Services, lifecycle: Concluding, container: Container): Promise<void> {
   try {
-    const isAsked = await container.lock.run(() => {
-      if (container.state.status !== 'running' || container.state.stoppedByUser || container.isRemoving) return false;
+    const isAsked = await container.locked((held) => {
+      if (container.isRemoving || held.apply({ kind: 'renewal-asked' }) === undefined) return false;
       // Stored: a daemon that comes when it has ended is to know why it did.
-      container.state = { ...container.state, restartAsked: true };
-      services.store.saveState(container);
+      services.store.saveState(held);
       return true;
     });
     if (!isAsked) return;
     services.log.info({ container: container.id }, 'restart an unhealthy container');
-    await endRun(services, container, {});
+    await endRun(services, lifecycle, container, {});
   } catch (error) {
     services.log.warn({ err: error, container: container.id }, 'restart an unhealthy container');
   }

@@ -1,6 +1,6 @@
 // When a container that ended is started again, and how long that waits. Pure.
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 import { restartsUnhealthy } from './restarts-unhealthy.ts';
 
 const firstDelayMs = 100;

@@ -1,83 +1,60 @@
-// POST /containers/{id}/start: cgroup, root, program, launch, record. Each step's undo runs in reverse when a later one fails, so that a
+// One start: cgroup, root, program, launch, record. Each step's undo runs in reverse when a later one fails, so that a
 // failed start leaves nothing but its reason in the state.
 import { close, mkdirSync } from 'node:fs';
-import { isErrno } from '../../native-bindings/errno.ts';
-import { resourcesFromHostConfig } from '../cgroups/resources.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { endOfLog } from '../logs/format/log-directory.ts';
-import type { ManagedFiles } from '../runtime/container-input.ts';
-import { openContainerProgram } from '../runtime/container-program.ts';
-import { resolveDevices } from '../runtime/devices.ts';
-import type { MonitorClient } from '../runtime/monitor-client.ts';
-import { resolveUser } from '../runtime/user-database.ts';
-import { networkModeOf } from '../spec/network-mode.ts';
-import { wallClockNs } from '../state/event-log.ts';
-import { plannedCgroupPath } from './cgroup-path.ts';
-import type { Container } from './container.ts';
-import { publishContainerEvent, publishNetworkEvent } from './container-events.ts';
-import { containerLog, followLog } from './container-log.ts';
-import { endNetwork, reserveNetwork } from './container-network.ts';
-import type { ContainerState } from './container-record.ts';
-import { watchMonitor } from './finish-run.ts';
-import { platformHint } from './foreign-platform.ts';
-import { beginHealth } from './health.ts';
-import { begunHealth, probeOf } from './health-rules.ts';
-import { planNamespaces, takeHostname } from './join-namespaces.ts';
-import { launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
-import { linkEnvironment } from './links.ts';
-import { openSources } from './open-sources.ts';
-import { removeLocked } from './remove-container.ts';
-import type { Services } from './services.ts';
-import { publishVolumesMounted } from './volume-users.ts';
-import { updateLinks, writeManagedFiles } from './write-managed-files.ts';
+import { isErrno } from '../../../native-bindings/errno.ts';
+import { resourcesFromHostConfig } from '../../cgroups/resources.ts';
+import { endOfLog } from '../../logs/format/log-directory.ts';
+import type { ManagedFiles } from '../../runtime/container-input.ts';
+import { openContainerProgram } from '../../runtime/container-program.ts';
+import { resolveDevices } from '../../runtime/devices.ts';
+import type { MonitorClient } from '../../runtime/monitor-client.ts';
+import { resolveUser } from '../../runtime/user-database.ts';
+import { networkModeOf } from '../../spec/network-mode.ts';
+import { wallClockNs } from '../../state/event-log.ts';
+import { plannedCgroupPath } from '../cgroup-path.ts';
+import type { Container, LockedContainer } from '../container.ts';
+import { publishContainerEvent, publishNetworkEvent } from '../container-events.ts';
+import { containerLog, followLog } from '../container-log.ts';
+import { endNetwork, reserveNetwork } from '../container-network.ts';
+import { platformHint } from '../foreign-platform.ts';
+import { probeOf } from '../health-rules.ts';
+import { planNamespaces, takeHostname } from '../join-namespaces.ts';
+import { launchFailure, launchProgram, terminalSize } from '../launch-failure.ts';
+import { linkEnvironment } from '../links.ts';
+import { openSources } from '../open-sources.ts';
+import type { Services } from '../services.ts';
+import { publishVolumesMounted } from '../volume-users.ts';
+import { updateLinks, writeManagedFiles } from '../write-managed-files.ts';
+import { type BegunRun, type Follow, next } from './transitions.ts';
 
-/** What a start changes in the state, apart from the pid. */
-type RunState = Omit<ContainerState, 'pid' | 'finishedNs' | 'stoppedByUser' | 'restartCount' | 'restartDelayMs'>;
+/** What takes a start back, in reverse order. */
+type Undo = (() => void | Promise<void>)[];
 
 const noSources: ReadonlyMap<string, number> = new Map();
 
-/** Throws 'not-modified' when it runs already, 'conflict' when its state forbids a start. */
-export function startContainer(services: Services, container: Container): Promise<void> {
-  return container.lock.run(() => {
-    const { state } = container;
-    if (container.isRemoving) {
-      throw new EngineError('conflict', 'container is marked for removal and cannot be started');
-    }
-    if (state.status === 'dead') {
-      throw new EngineError('conflict', `container ${container.id} is dead and cannot be started: ${state.error}`);
-    }
-    if (state.status === 'paused') {
-      throw new EngineError('conflict', 'cannot start a paused container, try unpause instead');
-    }
-    if (state.status === 'running') throw new EngineError('not-modified', 'the container runs already');
-    container.cancelRestart?.();
-    container.state = { ...state, stoppedByUser: false, restartCount: 0, restartDelayMs: 0 };
-    return startLocked(services, container);
-  });
-}
-
-/** The caller holds the lock and has checked the state. */
-export async function startLocked(services: Services, container: Container): Promise<void> {
-  const undo: (() => void | Promise<void>)[] = [];
+/**
+ * Starts it, which the caller has checked that it may. `begin` is called once it is recorded as running, before anyone is told. Throws what
+ * recordFailure is to be given.
+ */
+export async function startRun(
+  services: Services,
+  held: LockedContainer,
+  begin: (monitor: MonitorClient) => void,
+): Promise<void> {
+  const { container } = held;
+  const undo: Undo = [];
   try {
-    const run: RunState = {
-      status: 'running',
-      exitCode: 0,
-      error: '',
-      oomKilled: false,
-      oomKills: 0,
-      startedNs: wallClockNs().toString(),
+    const run: BegunRun = {
+      startedNs: wallClockNs(),
       cgroupPath: plannedCgroupPath(services, container.id, container.record.hostConfig),
-      restartAsked: false,
-      ...(probeOf(container.record.config) === undefined ? {} : { health: begunHealth(container.state.health) }),
+      hasProbe: probeOf(container.record.config) !== undefined,
     };
     // Let go when the container counts as running: see ContainerVolumes.open.
     using sources = await openSources(services, container.record.mounts);
-    const monitor = await launch(services, container, run, sources?.fds ?? noSources, undo);
-    container.state = { ...container.state, ...run, pid: monitor.pid };
-    watchMonitor(services, container, monitor);
+    const monitor = await launch(services, held, run, sources?.fds ?? noSources, undo);
+    held.mustApply({ kind: 'launched', run, pid: monitor.pid });
+    begin(monitor);
     followLog(services, container, monitor, container.runLogStart);
-    beginHealth(services, container);
     for (const { entry } of services.networks.sandboxes.connections(container.id)) {
       publishNetworkEvent(services, container, 'connect', entry.record);
     }
@@ -95,18 +72,19 @@ export async function startLocked(services: Services, container: Container): Pro
         services.log.warn({ err: undoError, container: container.id }, 'undo a failed start');
       }
     }
-    throw await recordFailure(services, container, error);
+    throw error;
   }
 }
 
 async function launch(
   services: Services,
-  container: Container,
-  run: RunState,
+  held: LockedContainer,
+  run: BegunRun,
   sources: ReadonlyMap<string, number>,
-  undo: (() => void | Promise<void>)[],
+  undo: Undo,
 ): Promise<MonitorClient> {
   const { paths, cgroups } = services;
+  const { container } = held;
   takeHostname(services, container);
   const { id, config, hostConfig } = container.record;
   const runDir = paths.run(id);
@@ -167,7 +145,8 @@ async function launch(
       platformHint(services.images, container.record.imageId),
     );
     // Written while the launcher works. The pid is not needed: recovery asks the monitor.
-    await saveWhile(launching, () => services.store.saveState(container, { ...container.state, ...run, pid: 0 }));
+    const ahead = next(container.state, { kind: 'launched', run, pid: 0 });
+    await saveWhile(launching, () => services.store.saveState(held, ahead?.state));
     return await launching;
   } finally {
     // Off the main thread: the kernel takes its time over a file that a mount hangs on.
@@ -198,27 +177,27 @@ async function saveWhile(launching: Promise<unknown>, save: () => void): Promise
   }
 }
 
-/** Notes why it did not start; with AutoRemove the container goes. Returns the error for the caller to throw. */
-async function recordFailure(services: Services, container: Container, error: unknown): Promise<unknown> {
-  const failure = launchFailure(error);
-  const { state } = container;
-  container.state = {
-    ...state,
-    status: state.status === 'restarting' ? 'exited' : state.status,
-    pid: 0,
-    exitCode: failure.exitCode,
-    error: failure.error.message,
-    ...(state.startedNs === '0' ? {} : { finishedNs: wallClockNs().toString() }),
-  };
+/** Notes why it did not start. Returns the error for the user, and what is to be done next: with AutoRemove the container goes. */
+export function recordFailure(
+  services: Services,
+  held: LockedContainer,
+  error: unknown,
+): { failure: Error; follow: Follow } {
+  const { container } = held;
+  const { error: failure, exitCode } = launchFailure(error);
+  const autoRemove = container.record.hostConfig.AutoRemove === true;
+  const follow = held.mustApply({
+    kind: 'launch-failed',
+    failure: { exitCode, message: failure.message, atNs: wallClockNs(), autoRemove },
+  });
   try {
-    services.store.saveState(container);
+    services.store.saveState(held);
   } catch (saveError) {
     // Those who wait are told all the same.
     services.log.warn({ err: saveError, container: container.id }, 'store why a container did not start');
   }
   container.tellStarted(undefined);
   container.wake('next-exit', 'not-running');
-  container.tellHealth({ StatusCode: 1, Error: { Message: failure.error.message } });
-  if (container.record.hostConfig.AutoRemove) await removeLocked(services, container, true);
-  return failure.error;
+  container.tellHealth({ StatusCode: 1, Error: { Message: failure.message } });
+  return { failure, follow };
 }

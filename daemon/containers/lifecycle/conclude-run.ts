@@ -1,0 +1,94 @@
+// The end of a run, however it came: the monitor's connection closes. Reads the exit record, stores the state, tells those who wait, and clears
+// away what the run used.
+import { beginNewFile } from '../../logs/format/log-directory.ts';
+import { type ExitRecord, readExitRecord } from '../../runtime/exit-record.ts';
+import { wallClockNs } from '../../state/event-log.ts';
+import { cgroupPathOf } from '../cgroup-path.ts';
+import type { Container, LockedContainer } from '../container.ts';
+import { publishContainerEvent } from '../container-events.ts';
+import { endNetwork } from '../container-network.ts';
+import { healthResult } from '../health.ts';
+
+import type { Services } from '../services.ts';
+import { publishVolumesUnmounted } from '../volume-users.ts';
+import type { Follow } from './transitions.ts';
+
+/** The exit code of a run whose monitor was killed: its container was killed with it. */
+export const killedWithMonitor = 137;
+
+/** How long an attached client may keep the end of the run from being told, in milliseconds. */
+const deliveryLimitMs = 1000;
+
+/**
+ * `codeWithoutRecord` is the exit code when the monitor left none. Also for runs that ended while no daemon ran. Returns what is to be done
+ * next: a restart, a removal, or nothing.
+ */
+export async function concludeRun(
+  services: Services,
+  held: LockedContainer,
+  codeWithoutRecord: number,
+): Promise<Follow> {
+  const { store, paths, cgroups } = services;
+  const { container } = held;
+  const { hostConfig } = container.record;
+  container.health?.stop();
+  container.health = undefined;
+  const exit = readExit(services, container);
+  const cgroupPath = cgroupPathOf(services, container);
+  const hasOwnPids = !hostConfig.PidMode;
+  // Without a record nobody waited for the processes; in a shared pid namespace they outlive the first one.
+  if (exit === undefined || !hasOwnPids) await cgroups.kill(cgroupPath);
+
+  if (exit === undefined) beginNewFile(paths.logs(container.id));
+
+  const finishedNs = exit?.finishedNs ?? wallClockNs();
+  const startedNs = exit?.startedNs ?? BigInt(container.state.startedNs);
+  const exitCode = exit?.code ?? codeWithoutRecord;
+  const follow = held.mustApply({
+    kind: 'ended',
+    run: { exitCode, startedNs, finishedNs, oomKilled: exit?.oomKilled },
+    rules: { hostConfig, isRestartUnderWay: container.restartsUnderWay > 0 },
+  });
+  let isStored = true;
+  try {
+    store.saveState(held);
+  } catch (error) {
+    // A full disk must not hide that it ended. The exit record stays, so that the next start of the daemon finds the same.
+    isStored = false;
+    services.log.error({ err: error, container: container.id }, 'store the end of a container');
+  }
+
+  // Clients take the end as the word that they have the whole output, as docker gives it.
+  await container.outputDelivered(deliveryLimitMs);
+  if (container.state.oomKilled && !container.state.oomKills) publishContainerEvent(services, container, 'oom');
+  publishContainerEvent(services, container, 'die', {
+    exitCode: String(exitCode),
+    execDuration: String((finishedNs - startedNs) / 1_000_000_000n),
+  });
+  // Before anyone is told of the end: its ports and addresses are free for what follows.
+  await endNetwork(services, container);
+  publishVolumesUnmounted(services, container);
+  for (const exec of container.execs.values()) exec.containerEnded();
+  // Who waits is told of each end, also when a restart follows: the code is this run's, and docker's clients print it.
+  container.wake('next-exit', 'not-running');
+  container.tellHealth(healthResult(container));
+
+  try {
+    await cgroups.remove(cgroupPath);
+  } catch (error) {
+    // What follows from the end does not depend on it, and someone may wait for that.
+    services.log.warn({ err: error, container: container.id }, 'remove the cgroup of a run');
+  }
+  if (isStored) services.runs.remove(container.id);
+  else container.hasOldRun = true;
+  return follow;
+}
+
+function readExit(services: Services, container: Container): ExitRecord | undefined {
+  try {
+    return readExitRecord(services.paths.run(container.id));
+  } catch (error) {
+    services.log.warn({ err: error, container: container.id }, 'read the exit record');
+    return undefined;
+  }
+}

@@ -1,0 +1,111 @@
+// What follows what in a container's life: carries out what transitions.ts decides. Actions (start-run, conclude-run, delete-container, end-run)
+// do one thing each and know nothing of each other; here is the only place that goes from one to the next.
+import { EngineError } from '../../errors/engine-error.ts';
+import type { MonitorClient } from '../../runtime/monitor-client.ts';
+import type { Container, LockedContainer } from '../container.ts';
+import { beginHealth } from '../health.ts';
+import type { Services } from '../services.ts';
+import { concludeRun, killedWithMonitor } from './conclude-run.ts';
+import { deleteContainer } from './delete-container.ts';
+import { renewUnhealthy } from './renew-unhealthy.ts';
+import { recordFailure, startRun } from './start-run.ts';
+import type { Follow } from './transitions.ts';
+import { watchMemory } from './watch-memory.ts';
+
+export class Lifecycle {
+  readonly #services: Services;
+
+  constructor(services: Services) {
+    this.#services = services;
+  }
+
+  /** By hand. Throws 'not-modified' when it runs already, 'conflict' when its state forbids a start. */
+  start(container: Container): Promise<void> {
+    return container.locked((held) => {
+      if (container.isRemoving) {
+        throw new EngineError('conflict', 'container is marked for removal and cannot be started');
+      }
+      if (held.apply({ kind: 'start-asked' }) === undefined) throw refusedStart(container);
+      container.cancelRestart?.();
+      return this.#start(held);
+    });
+  }
+
+  /** From now on the end of the monitor is the end of the run. The run is recorded as running. */
+  watch({ container }: LockedContainer, monitor: MonitorClient): void {
+    container.monitor = monitor;
+    watchMemory(this.#services, container, monitor);
+    container.exited = monitor.ended
+      .then(() =>
+        container.locked(async (held) => {
+          if (container.monitor !== monitor) return;
+          container.monitor = undefined;
+          await this.conclude(held, killedWithMonitor);
+        }),
+      )
+      .catch((error) => {
+        this.#services.log.error({ err: error, container: container.id }, 'record the end of a container');
+      });
+  }
+
+  /** Health checks of a running container; nothing for one without a check. The state has its health already. */
+  checkHealth({ container }: LockedContainer): void {
+    beginHealth(this.#services, container, () => void renewUnhealthy(this.#services, this, container));
+  }
+
+  /** A run has ended: records that, and does what follows. `codeWithoutRecord` is the exit code when its monitor left none. */
+  async conclude(held: LockedContainer, codeWithoutRecord: number): Promise<void> {
+    await this.follow(held, await concludeRun(this.#services, held, codeWithoutRecord));
+  }
+
+  /** Does what a change of the state has brought about. */
+  async follow(held: LockedContainer, follow: Follow): Promise<void> {
+    if (follow.kind === 'restart') this.#schedule(held.container, follow);
+    else if (follow.kind === 'removal') await deleteContainer(this.#services, held, true);
+  }
+
+  async #start(held: LockedContainer): Promise<void> {
+    try {
+      await startRun(this.#services, held, (monitor) => {
+        this.watch(held, monitor);
+        this.checkHealth(held);
+      });
+    } catch (error) {
+      const { failure, follow } = recordFailure(this.#services, held, error);
+      await this.follow(held, follow);
+      throw failure;
+    }
+  }
+
+  /** A restart by policy: after the back-off, unless someone stops or removes the container meanwhile. */
+  #schedule(container: Container, { delayMs, restartCount }: Extract<Follow, { kind: 'restart' }>): void {
+    const timer = setTimeout(() => {
+      container.cancelRestart = undefined;
+      container
+        .locked(async (held) => {
+          if (container.isRemoving) return;
+          if (held.apply({ kind: 'restart-due', delayMs, restartCount }) !== undefined) await this.#start(held);
+        })
+        .catch((error) => this.#services.log.warn({ err: error, container: container.id }, 'restart by policy'));
+    }, delayMs);
+    // The daemon may end while a container waits: the next one goes on from the stored state.
+    timer.unref();
+    container.cancelRestart = () => {
+      clearTimeout(timer);
+      container.cancelRestart = undefined;
+    };
+  }
+}
+
+function refusedStart({ id, state }: Container): EngineError {
+  switch (state.status) {
+    case 'dead':
+      return new EngineError('conflict', `container ${id} is dead and cannot be started: ${state.error}`);
+    case 'paused':
+      return new EngineError('conflict', 'cannot start a paused container, try unpause instead');
+    case 'running':
+      return new EngineError('not-modified', 'the container runs already');
+    default:
+      return new EngineError('conflict', `container ${id} is ${state.status} and cannot be started`);
+  }
+}
