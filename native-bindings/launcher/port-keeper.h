@@ -65,6 +65,18 @@ int64_t now_ms(void);
 /* The port of this protocol that has the most connections or flows: where all are taken, one of its makes room. NULL without any. */
 struct port *greediest_port(uint8_t protocol);
 
+/* Error numbers. The descriptor is the port's from here on, also when it is refused. */
+uint8_t add_port(const struct frame *frame, int fd);
+uint8_t remove_port(const struct frame *frame);
+
+/* port-control.c */
+void controls_open(void);
+/* -1 for a peer that is not root, and when there are too many: the descriptor is still the caller's then. */
+int control_add(int fd);
+bool controls_any(void);
+/* A port that goes is listed to nobody any more. */
+void controls_skip(const struct port *port);
+
 void tcp_accept(struct source *source, uint32_t events);
 /* Cuts the connections of a port, of all with NULL. */
 void tcp_close_all(const struct port *port);
