@@ -3,12 +3,12 @@ import { lstat, realpath, stat } from 'node:fs/promises';
 import { posix, resolve } from 'node:path';
 import type { ContainerPathStat } from '../../daemon/docker-types/container-actions.ts';
 import { boolFlag } from '../../daemon/protocols/flags/flag.ts';
+import { readEntries } from '../../daemon/protocols/tar/read-entries.ts';
+import { defaultTarLimits } from '../../daemon/protocols/tar/tar-reader.ts';
 import { humanSize } from '../../daemon/protocols/units/human-units.ts';
 import { segment } from '../client/api-client.ts';
 import { defineCommand, exactly } from '../command.ts';
 import type { Cli } from '../context.ts';
-import { ApiError, CliError } from '../errors.ts';
-import { systemReason } from '../options/variables.ts';
 import {
   assertsDirectory,
   type CopyDestination,
@@ -17,10 +17,18 @@ import {
   planCopy,
   renameEntry,
   splitPath,
-} from '../tar/copy-plan.ts';
-import { extract, type LostCapability, resolveDestination } from '../tar/extract.ts';
-import { readTar } from '../tar/reader.ts';
-import { writeTar } from '../tar/writer.ts';
+} from '../copy/copy-plan.ts';
+import { extract, type LostCapability, resolveDestination } from '../copy/extract.ts';
+import { packTree } from '../copy/pack-tree.ts';
+import { ApiError, CliError } from '../errors.ts';
+import { systemReason } from '../options/variables.ts';
+
+/** What comes goes to the user's own disk: that is the limit. */
+const tarLimits = {
+  ...defaultTarLimits,
+  maxEntries: Number.MAX_SAFE_INTEGER,
+  maxContentBytes: Number.MAX_SAFE_INTEGER,
+};
 
 interface CopyOptions {
   container: string;
@@ -131,7 +139,7 @@ async function copyOut(cli: Cli, options: CopyOptions): Promise<void> {
   const progress = new Progress(cli, 'Copying from container', options.quiet);
   let lost: LostCapability[] = [];
   try {
-    lost = await extract(readTar(progress.count(response.body)), { plan, keepOwners: options.archive });
+    lost = await extract(readEntries(progress.count(response.body), tarLimits), { plan, keepOwners: options.archive });
   } finally {
     progress.end(destination);
   }
@@ -166,7 +174,7 @@ async function copyIn(cli: Cli, options: CopyOptions): Promise<void> {
     const plan = planCopy(source, target);
     directory = plan.directory;
     const { base } = splitPath(source.path);
-    content = writeTar(path, renameEntry(base === '/' ? '.' : base, plan.rename));
+    content = packTree(path, renameEntry(base === '/' ? '.' : base, plan.rename));
   }
   try {
     await cli.client.request('PUT', archivePath(options.container), {

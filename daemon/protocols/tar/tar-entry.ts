@@ -25,7 +25,15 @@ export interface TarEntry {
 }
 
 export const BLOCK_BYTES = 512;
+/** The extended attribute that says what rights a program gets (capabilities(7)). */
+export const CAPABILITY_XATTR = 'security.capability';
 
+/** A name as users type it. */
+export function toBytes(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
+
+/** A name as node:fs takes it. */
 export function fromBytes(name: string): Buffer {
   return Buffer.from(name, 'latin1');
 }

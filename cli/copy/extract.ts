@@ -16,12 +16,13 @@ import {
   unlink,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FormatError } from '../../daemon/protocols/format-error.ts';
+import type { ReadEntry } from '../../daemon/protocols/tar/read-entries.ts';
+import { CAPABILITY_XATTR, displayName, fromBytes, toBytes } from '../../daemon/protocols/tar/tar-entry.ts';
 import { CliError } from '../errors.ts';
 import { systemReason } from '../options/variables.ts';
-import { fsPath, nameOf, shownName } from './byte-names.ts';
 import { type CopyPlan, renameEntry } from './copy-plan.ts';
 import { type FileCapabilities, loadFileCapabilities } from './file-capabilities.ts';
-import type { ReadEntry } from './reader.ts';
 
 export interface ExtractOptions {
   plan: CopyPlan;
@@ -40,11 +41,11 @@ export interface LostCapability {
 /** Returns what could not be kept, because of this machine, its file system or the user's rights. */
 export async function extract(entries: AsyncIterable<ReadEntry>, options: ExtractOptions): Promise<LostCapability[]> {
   const lost: LostCapability[] = [];
-  const directory = nameOf(options.plan.directory);
+  const directory = toBytes(options.plan.directory);
   const rename = renameInBytes(options.plan.rename);
   const directories: { path: string; entry: ReadEntry }[] = [];
   for await (const entry of entries) {
-    const parts = safeParts(renameEntry(entry.name, rename), entry.name);
+    const parts = safeParts(renameEntry(entry.path, rename), entry.path);
     const path = [directory, ...parts].join('/');
     try {
       await requireDirectories(directory, parts.slice(0, -1));
@@ -52,16 +53,18 @@ export async function extract(entries: AsyncIterable<ReadEntry>, options: Extrac
         await makeDirectory(path, parts.length === 0);
         if (parts.length > 0) directories.push({ path, entry });
       } else {
-        if (parts.length === 0) throw new CliError(`invalid name in archive: ${JSON.stringify(shownName(entry.name))}`);
+        if (parts.length === 0)
+          throw new CliError(`invalid name in archive: ${JSON.stringify(displayName(entry.path))}`);
         await clearWay(path);
         if (entry.type === 'file') {
           const reason = await writeFile(path, entry, options);
-          if (reason !== undefined) lost.push({ path: shownName(path), reason });
+          if (reason !== undefined) lost.push({ path: displayName(path), reason });
         } else await makeLink(path, entry, directory, rename);
         if (entry.type === 'symlink') await setMetadata(path, entry, options);
       }
     } catch (error) {
-      throw error instanceof CliError ? error : new CliError(`${shownName(path)}: ${systemReason(error)}`);
+      if (error instanceof CliError || error instanceof FormatError) throw error;
+      throw new CliError(`${displayName(path)}: ${systemReason(error)}`);
     }
   }
   // Times and modes of directories last: what is made inside changes the one and may be forbidden by the other.
@@ -72,7 +75,7 @@ export async function extract(entries: AsyncIterable<ReadEntry>, options: Extrac
 function safeParts(name: string, original: string): string[] {
   const parts = name.split('/').filter((part) => part !== '' && part !== '.');
   if (parts.includes('..') || name.includes('\0')) {
-    throw new CliError(`invalid name in archive: ${JSON.stringify(shownName(original))}`);
+    throw new CliError(`invalid name in archive: ${JSON.stringify(displayName(original))}`);
   }
   return parts;
 }
@@ -82,55 +85,56 @@ async function requireDirectories(root: string, parts: readonly string[]): Promi
   let path = root;
   for (const part of parts) {
     path = `${path}/${part}`;
-    const stats = await lstat(fsPath(path)).catch(() => undefined);
-    if (!stats) await mkdir(fsPath(path), 0o755);
-    else if (!stats.isDirectory()) throw new CliError(`${shownName(path)}: not a directory`);
+    const stats = await lstat(fromBytes(path)).catch(() => undefined);
+    if (!stats) await mkdir(fromBytes(path), 0o755);
+    else if (!stats.isDirectory()) throw new CliError(`${displayName(path)}: not a directory`);
   }
 }
 
 async function makeDirectory(path: string, isRoot: boolean): Promise<void> {
-  const stats = await lstat(fsPath(path)).catch(() => undefined);
+  const stats = await lstat(fromBytes(path)).catch(() => undefined);
   if (stats?.isDirectory() || (isRoot && stats)) return;
-  if (stats) throw new CliError(`cannot overwrite non-directory "${shownName(path)}" with directory`);
-  await mkdir(fsPath(path), 0o700);
+  if (stats) throw new CliError(`cannot overwrite non-directory "${displayName(path)}" with directory`);
+  await mkdir(fromBytes(path), 0o700);
 }
 
 /** What is there is replaced, unless it is a directory. */
 async function clearWay(path: string): Promise<void> {
-  const stats = await lstat(fsPath(path)).catch(() => undefined);
-  const shown = shownName(path);
+  const stats = await lstat(fromBytes(path)).catch(() => undefined);
+  const shown = displayName(path);
   if (stats?.isDirectory()) throw new CliError(`cannot overwrite directory "${shown}" with non-directory "${shown}"`);
-  if (stats) await unlink(fsPath(path));
+  if (stats) await unlink(fromBytes(path));
 }
 
 /** A link of either kind; of what kind nothing is made here, nothing is. */
 async function makeLink(path: string, entry: ReadEntry, directory: string, rename: CopyPlan['rename']): Promise<void> {
-  if (entry.type === 'symlink') await symlink(fsPath(entry.linkName), fsPath(path));
+  if (entry.type === 'symlink') await symlink(fromBytes(entry.linkPath), fromBytes(path));
   if (entry.type !== 'link') return;
-  const parts = safeParts(renameEntry(entry.linkName, rename), entry.linkName);
+  const parts = safeParts(renameEntry(entry.linkPath, rename), entry.linkPath);
   await requireDirectories(directory, parts.slice(0, -1));
-  await link(fsPath([directory, ...parts].join('/')), fsPath(path));
+  await link(fromBytes([directory, ...parts].join('/')), fromBytes(path));
 }
 
 function renameInBytes(rename: CopyPlan['rename']): CopyPlan['rename'] {
-  return rename && { from: nameOf(rename.from), to: nameOf(rename.to) };
+  return rename && { from: toBytes(rename.from), to: toBytes(rename.to) };
 }
 
 /** Why its capabilities are lost; undefined when they are not. */
 async function writeFile(path: string, entry: ReadEntry, options: ExtractOptions): Promise<string | undefined> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const file = await open(fsPath(path), flags, 0o600);
+  const file = await open(fromBytes(path), flags, 0o600);
   try {
     for await (const chunk of entry.body) await file.write(chunk);
     // The kernel drops capabilities when a file is written or its owner changes: they come after both.
     if (options.keepOwners) await file.chown(entry.uid, entry.gid);
-    const reason = entry.capability && (await setCapability(file, entry.capability, options));
+    const capability = entry.xattrs.get(CAPABILITY_XATTR);
+    const reason = capability && (await setCapability(file, capability, options));
     await file.chmod(entry.mode);
     const time = timeOf(entry);
     await file.utimes(time, time);
     return reason;
   } catch (error) {
-    await rm(fsPath(path), { force: true });
+    await rm(fromBytes(path), { force: true });
     throw error;
   } finally {
     await file.close();
@@ -147,7 +151,7 @@ async function setCapability(
 }
 
 async function setMetadata(path: string, entry: ReadEntry, options: ExtractOptions): Promise<void> {
-  const at = fsPath(path);
+  const at = fromBytes(path);
   if (options.keepOwners) await lchown(at, entry.uid, entry.gid);
   if (entry.type !== 'symlink') await chmod(at, entry.mode);
   const time = timeOf(entry);
@@ -155,8 +159,8 @@ async function setMetadata(path: string, entry: ReadEntry, options: ExtractOptio
 }
 
 /** As node:fs takes it, which takes a negative number for "now". */
-function timeOf({ mtime }: ReadEntry): number | Date {
-  return mtime < 0 ? new Date(Math.floor(mtime * 1000)) : mtime;
+function timeOf({ mtimeSeconds }: ReadEntry): number | Date {
+  return mtimeSeconds < 0 ? new Date(Math.floor(mtimeSeconds * 1000)) : mtimeSeconds;
 }
 
 /** Follows a destination that is a link, as far as the last component goes. */

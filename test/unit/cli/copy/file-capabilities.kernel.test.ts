@@ -3,11 +3,12 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type ExtractOptions, extract } from '../../../../cli/tar/extract.ts';
-import { loadFileCapabilities } from '../../../../cli/tar/file-capabilities.ts';
-import { encodeHeader, type TarEntry } from '../../../../cli/tar/header.ts';
-import { readTar } from '../../../../cli/tar/reader.ts';
-import { writeTar } from '../../../../cli/tar/writer.ts';
+import { type ExtractOptions, extract } from '../../../../cli/copy/extract.ts';
+import { loadFileCapabilities } from '../../../../cli/copy/file-capabilities.ts';
+import { packTree } from '../../../../cli/copy/pack-tree.ts';
+import { readEntries } from '../../../../daemon/protocols/tar/read-entries.ts';
+import type { TarEntry } from '../../../../daemon/protocols/tar/tar-entry.ts';
+import { encodeEntry } from '../../../../daemon/protocols/tar/tar-header.ts';
 import { lgetxattr, lsetxattr } from '../../../../native-bindings/xattrs.ts';
 
 const name = 'security.capability';
@@ -32,21 +33,21 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 
 async function entriesOf(bytes: Buffer): Promise<Map<string, TarEntry>> {
   const entries = new Map<string, TarEntry>();
-  for await (const entry of readTar(once(bytes))) entries.set(entry.name, entry);
+  for await (const entry of readEntries(once(bytes))) entries.set(entry.path, entry);
   return entries;
 }
 
 function unpack(bytes: Buffer, more: Partial<ExtractOptions> = {}) {
   const plan = { directory: root, rename: undefined };
-  return extract(readTar(once(bytes)), { plan, keepOwners: false, ...more });
+  return extract(readEntries(once(bytes)), { plan, keepOwners: false, ...more });
 }
 
 function archive(value: Buffer): Buffer {
   const entry: TarEntry = {
-    ...{ name: 'f', type: 'file', mode: 0o755, uid: 12, gid: 34, size: 3, mtime: 1e9, linkName: '' },
-    ...{ deviceMajor: 0, deviceMinor: 0, capability: value },
+    ...{ path: 'f', type: 'file', mode: 0o755, uid: 12, gid: 34, sizeBytes: 3, mtimeSeconds: 1e9, linkPath: '' },
+    ...{ devMajor: 0, devMinor: 0, xattrs: new Map([[name, value]]) },
   };
-  return Buffer.concat([encodeHeader(entry), Buffer.from('abc'.padEnd(512, '\0')), Buffer.alloc(1024)]);
+  return Buffer.concat([encodeEntry(entry), Buffer.from('abc'.padEnd(512, '\0')), Buffer.alloc(1024)]);
 }
 
 test('a header says a capability in bytes, in the record that docker reads, and it is read back', async () => {
@@ -54,7 +55,7 @@ test('a header says a capability in bytes, in the record that docker reads, and 
   const start = Buffer.from(`${' SCHILY.xattr.security.capability='.length + 2 + 20 + 1} SCHILY.xattr.${name}=`);
   expect(bytes.toString('latin1', 156, 157)).toBe('x');
   expect(bytes.subarray(512, 512 + start.length + 21)).toEqual(Buffer.concat([start, capability, Buffer.from('\n')]));
-  expect((await entriesOf(bytes)).get('f')?.capability).toEqual(capability);
+  expect((await entriesOf(bytes)).get('f')?.xattrs.get(name)).toEqual(capability);
 });
 
 test('an archive has those of files, not of what a link leads to, nor any other attribute', async () => {
@@ -64,10 +65,10 @@ test('an archive has those of files, not of what a link leads to, nor any other 
   lsetxattr(join(root, 't/file'), name, capability);
   lsetxattr(join(root, 't/file'), 'trusted.other', Buffer.from('value'));
   fs.symlinkSync('../outside', join(root, 't/link'));
-  const bytes = await collect(writeTar(join(root, 't'), 't'));
+  const bytes = await collect(packTree(join(root, 't'), 't'));
   const entries = await entriesOf(bytes);
-  expect([...entries].filter(([, entry]) => entry.capability).map(([path]) => path)).toEqual(['t/file']);
-  expect(entries.get('t/file')?.capability).toEqual(capability);
+  expect([...entries].filter(([, entry]) => entry.xattrs.size > 0).map(([path]) => path)).toEqual(['t/file']);
+  expect(entries.get('t/file')?.xattrs.get(name)).toEqual(capability);
   expect(bytes.includes('trusted.other')).toBe(false);
 });
 
@@ -76,8 +77,8 @@ test("the root user of a namespace is left out of one, as docker's client does",
   const ofUser1000 = Buffer.concat([capability, Buffer.from([0xe8, 3, 0, 0])]);
   ofUser1000[3] = 3;
   lsetxattr(join(root, 'f'), name, ofUser1000);
-  const entries = await entriesOf(await collect(writeTar(join(root, 'f'), 'f')));
-  expect(entries.get('f')?.capability).toEqual(capability);
+  const entries = await entriesOf(await collect(packTree(join(root, 'f'), 'f')));
+  expect(entries.get('f')?.xattrs.get(name)).toEqual(capability);
 });
 
 test.each([false, true])('a file has it after it is written and (%s) given to its owner', async (keepOwners) => {
@@ -94,7 +95,9 @@ test('without the FFI archives are made and unpacked as ever, and what is known 
   const load = async () => undefined;
   fs.writeFileSync(join(root, 'g'), '');
   lsetxattr(join(root, 'g'), name, capability);
-  expect((await entriesOf(await collect(writeTar(join(root, 'g'), 'g', load)))).get('g')).toMatchObject({ size: 0 });
+  expect((await entriesOf(await collect(packTree(join(root, 'g'), 'g', load)))).get('g')).toMatchObject({
+    sizeBytes: 0,
+  });
   const lost = await unpack(archive(capability), { loadCapabilities: load });
   expect(lost).toEqual([{ path: join(root, 'f'), reason: expect.stringContaining('not installed') }]);
   expect(fs.readFileSync(join(root, 'f'), 'utf8')).toBe('abc');
@@ -108,7 +111,7 @@ test('a value that is none is refused, and leaves no file', async () => {
 
 test('nothing is loaded for an archive without any', async () => {
   fs.writeFileSync(join(root, 'plain'), 'x');
-  const bytes = await collect(writeTar(join(root, 'plain'), 'copy', loadFileCapabilities));
+  const bytes = await collect(packTree(join(root, 'plain'), 'copy', loadFileCapabilities));
   const loadCapabilities = () => Promise.reject(new Error('loaded'));
   expect(await unpack(bytes, { loadCapabilities })).toEqual([]);
   await expect(unpack(archive(capability), { loadCapabilities })).rejects.toThrow('loaded');

@@ -1,12 +1,17 @@
 // Makes a tar stream of a local file or directory tree.
 import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
-import { fsPath, nameOf } from './byte-names.ts';
+import {
+  CAPABILITY_XATTR,
+  type EntryType,
+  fromBytes,
+  type TarEntry,
+  toBytes,
+} from '../../daemon/protocols/tar/tar-entry.ts';
+import { encodeEntry, endOfArchive, paddingOf } from '../../daemon/protocols/tar/tar-header.ts';
 import { type FileCapabilities, loadFileCapabilities } from './file-capabilities.ts';
-import { type EntryType, encodeHeader, roundUp, type TarEntry } from './header.ts';
 
 const readBytes = 1 << 20;
-const endOfArchive = Buffer.alloc(1024);
 
 interface Work {
   /** The first name in the archive of each file that has several, by device and inode. */
@@ -19,23 +24,23 @@ interface Work {
  * Entries of `path` under `name`; sockets are left out, files with several names become links. Of extended attributes, files keep
  * security.capability, as docker's client has it.
  */
-export async function* writeTar(
+export async function* packTree(
   path: string,
   name: string,
   load: () => Promise<FileCapabilities | undefined> = loadFileCapabilities,
 ): AsyncGenerator<Buffer> {
-  yield* tree(nameOf(path), nameOf(name), { names: new Map(), capabilities: await load() });
-  yield endOfArchive;
+  yield* tree(toBytes(path), toBytes(name), { names: new Map(), capabilities: await load() });
+  yield endOfArchive();
 }
 
 async function* tree(path: string, name: string, work: Work): AsyncGenerator<Buffer> {
-  const stats = await lstat(fsPath(path));
+  const stats = await lstat(fromBytes(path));
   const type = entryType(stats);
   if (type === undefined) return;
   const key = `${stats.dev}:${stats.ino}`;
   const firstName = type === 'file' && stats.nlink > 1 ? work.names.get(key) : undefined;
   if (firstName !== undefined) {
-    yield encodeHeader({ ...entry(stats, name, 'link'), linkName: firstName });
+    yield encodeEntry({ ...entry(stats, name, 'link'), linkPath: firstName });
     return;
   }
   if (type === 'file') {
@@ -43,20 +48,21 @@ async function* tree(path: string, name: string, work: Work): AsyncGenerator<Buf
     yield* file(path, name, work);
     return;
   }
-  const linkName = type === 'symlink' ? await readlink(fsPath(path), 'latin1') : '';
-  yield encodeHeader({ ...entry(stats, type === 'directory' ? `${name}/` : name, type), linkName });
+  const linkPath = type === 'symlink' ? await readlink(fromBytes(path), 'latin1') : '';
+  yield encodeEntry({ ...entry(stats, type === 'directory' ? `${name}/` : name, type), linkPath });
   if (type !== 'directory') return;
-  const children = await readdir(fsPath(path), { encoding: 'latin1' });
+  const children = await readdir(fromBytes(path), { encoding: 'latin1' });
   for (const child of children.sort()) yield* tree(`${path}/${child}`, `${name}/${child}`, work);
 }
 
 /** A file that changes while it is read still makes a valid archive of the size it had. All of it is read of one descriptor. */
 async function* file(path: string, name: string, { capabilities }: Work): AsyncGenerator<Buffer> {
-  const handle = await open(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW);
+  const handle = await open(fromBytes(path), constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const stats = await handle.stat();
     const capability = capabilities?.read(handle.fd);
-    yield encodeHeader({ ...entry(stats, name, 'file'), size: stats.size, capability });
+    const xattrs = new Map(capability === undefined ? [] : [[CAPABILITY_XATTR, capability] as const]);
+    yield encodeEntry({ ...entry(stats, name, 'file'), sizeBytes: stats.size, xattrs });
     let missing = stats.size;
     while (missing > 0) {
       const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(Math.min(readBytes, missing)));
@@ -65,27 +71,27 @@ async function* file(path: string, name: string, { capabilities }: Work): AsyncG
       yield buffer.subarray(0, bytesRead);
     }
     for (; missing > 0; missing -= Math.min(missing, readBytes)) yield Buffer.alloc(Math.min(missing, readBytes));
-    const padding = roundUp(stats.size) - stats.size;
-    if (padding > 0) yield Buffer.alloc(padding);
+    if (paddingOf(stats.size) > 0) yield Buffer.alloc(paddingOf(stats.size));
   } finally {
     await handle.close();
   }
 }
 
 function entry(stats: Stats, name: string, type: EntryType): TarEntry {
-  const isDevice = type === 'character' || type === 'block';
+  const isDevice = type === 'char' || type === 'block';
   return {
-    name,
+    path: name,
     type,
     mode: stats.mode & 0o7777,
     uid: stats.uid,
     gid: stats.gid,
-    size: 0,
-    mtime: Math.floor(stats.mtimeMs / 1000),
-    linkName: '',
+    sizeBytes: 0,
+    mtimeSeconds: Math.floor(stats.mtimeMs / 1000),
+    linkPath: '',
     // glibc's encoding of device numbers.
-    deviceMajor: isDevice ? (stats.rdev >>> 8) & 0xfff : 0,
-    deviceMinor: isDevice ? (stats.rdev & 0xff) | ((stats.rdev >>> 12) & 0xfff00) : 0,
+    devMajor: isDevice ? (stats.rdev >>> 8) & 0xfff : 0,
+    devMinor: isDevice ? (stats.rdev & 0xff) | ((stats.rdev >>> 12) & 0xfff00) : 0,
+    xattrs: new Map(),
   };
 }
 
@@ -94,6 +100,6 @@ function entryType(stats: Stats): EntryType | undefined {
   if (stats.isDirectory()) return 'directory';
   if (stats.isSymbolicLink()) return 'symlink';
   if (stats.isFIFO()) return 'fifo';
-  if (stats.isCharacterDevice()) return 'character';
+  if (stats.isCharacterDevice()) return 'char';
   return stats.isBlockDevice() ? 'block' : undefined;
 }

@@ -1,5 +1,6 @@
 // File capabilities (what `setcap` gives a program) are an extended attribute, which node:fs does not know: for these alone the command line
 // calls the kernel itself. The FFI is a bundle of its own (dist/xattrs.mjs) that only copies load, so that no command starts slower for it.
+import { CAPABILITY_XATTR } from '../../daemon/protocols/tar/tar-entry.ts';
 
 /** The kernel's struct vfs_cap_data (linux/capability.h): the revision is the highest byte of its first word, in little endian. */
 const revisionByte = 3;
@@ -23,11 +24,10 @@ export async function loadFileCapabilities(): Promise<FileCapabilities | undefin
     throw error;
   });
   if (!attributes) return undefined;
-  const name = 'security.capability';
   return {
     read(fd) {
       try {
-        return ofAnyNamespace(attributes.fgetxattr(fd, name));
+        return ofAnyNamespace(attributes.fgetxattr(fd, CAPABILITY_XATTR));
       } catch {
         // No attributes on this file system (ENOTSUP), or of another user namespace (EOVERFLOW): no capabilities are in force here.
         return undefined;
@@ -35,7 +35,7 @@ export async function loadFileCapabilities(): Promise<FileCapabilities | undefin
     },
     write(fd, value) {
       try {
-        attributes.fsetxattr(fd, name, value);
+        attributes.fsetxattr(fd, CAPABILITY_XATTR, value);
         return undefined;
       } catch (error) {
         const code = codeOf(error);

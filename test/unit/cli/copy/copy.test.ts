@@ -3,11 +3,12 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { planCopy, renameEntry, splitPath } from '../../../../cli/tar/copy-plan.ts';
-import { extract } from '../../../../cli/tar/extract.ts';
-import { encodeHeader, type TarEntry } from '../../../../cli/tar/header.ts';
-import { readTar } from '../../../../cli/tar/reader.ts';
-import { writeTar } from '../../../../cli/tar/writer.ts';
+import { planCopy, renameEntry, splitPath } from '../../../../cli/copy/copy-plan.ts';
+import { extract } from '../../../../cli/copy/extract.ts';
+import { packTree } from '../../../../cli/copy/pack-tree.ts';
+import { readEntries } from '../../../../daemon/protocols/tar/read-entries.ts';
+import type { TarEntry } from '../../../../daemon/protocols/tar/tar-entry.ts';
+import { encodeEntry } from '../../../../daemon/protocols/tar/tar-header.ts';
 
 let root = '';
 beforeEach(() => {
@@ -26,23 +27,24 @@ async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
 }
 
 const entry = (name: string, more: Partial<TarEntry> = {}): TarEntry => ({
-  name,
+  path: name,
   type: 'file',
   mode: 0o644,
   uid: 0,
   gid: 0,
-  size: 0,
-  mtime: 1e9,
-  linkName: '',
-  deviceMajor: 0,
-  deviceMinor: 0,
+  sizeBytes: 0,
+  mtimeSeconds: 1e9,
+  linkPath: '',
+  devMajor: 0,
+  devMinor: 0,
+  xattrs: new Map(),
   ...more,
 });
 const file = (name: string, text: string) =>
-  Buffer.concat([encodeHeader(entry(name, { size: text.length })), Buffer.from(text.padEnd(512, '\0'))]);
+  Buffer.concat([encodeEntry(entry(name, { sizeBytes: text.length })), Buffer.from(text.padEnd(512, '\0'))]);
 const archive = (...parts: Buffer[]) => Buffer.concat([...parts, Buffer.alloc(1024)]);
 const unpack = (bytes: Buffer) =>
-  extract(readTar(pieces(bytes)), { plan: { directory: root, rename: undefined }, keepOwners: false });
+  extract(readEntries(pieces(bytes)), { plan: { directory: root, rename: undefined }, keepOwners: false });
 
 describe('tar archives', () => {
   it('keep names that are no text, links to them, and times before 1970, whichever way they go', async () => {
@@ -58,8 +60,8 @@ describe('tar archives', () => {
     fs.mkdirSync(join(root, 'out'));
     const target = { path: join(root, 'out', 'ü'), exists: false, isDirectory: false };
     const plan = planCopy({ path: join(root, 'sé'), isDirectory: true, rebaseName: '' }, target);
-    const ours = await collect(writeTar(join(root, 'sé'), 'sé'));
-    await extract(readTar(pieces(ours, 333)), { plan, keepOwners: false });
+    const ours = await collect(packTree(join(root, 'sé'), 'sé'));
+    await extract(readEntries(pieces(ours, 333)), { plan, keepOwners: false });
     for (const name of names) {
       expect(fs.readFileSync(bytes(`${root}/out/\xc3\xbc/${name}`), 'utf8')).toBe(`content of ${name}`);
     }
@@ -80,7 +82,7 @@ describe('tar archives', () => {
     fs.linkSync(join(source, 'a'), join(source, 'hard'));
     fs.symlinkSync('a', join(source, 'link'));
     fs.writeFileSync(join(source, 'sub', long, 'é'), 'deep');
-    const ours = await collect(writeTar(source, 'top'));
+    const ours = await collect(packTree(source, 'top'));
     fs.mkdirSync(join(root, 'gnu'));
     execFileSync('tar', ['-xf', '-', '-C', join(root, 'gnu')], { input: ours });
     expect(execFileSync('diff', ['-r', source, join(root, 'gnu', 'top')]).toString()).toBe('');
@@ -92,7 +94,10 @@ describe('tar archives', () => {
       const directory = format === 'ustar' ? join(source, 'sub', '..') : source;
       const names = format === 'ustar' ? ['a', 'hard', 'link'] : ['.'];
       const theirs = execFileSync('tar', ['-c', `--format=${format}`, '-C', directory, ...names]);
-      await extract(readTar(pieces(theirs, 333)), { plan: { directory: out, rename: undefined }, keepOwners: false });
+      await extract(readEntries(pieces(theirs, 333)), {
+        plan: { directory: out, rename: undefined },
+        keepOwners: false,
+      });
       expect(fs.readFileSync(join(out, 'hard'), 'utf8')).toBe('A'.repeat(1000));
       expect(fs.readlinkSync(join(out, 'link'))).toBe('a');
       expect(fs.statSync(join(out, 'a')).mode & 0o777).toBe(0o640);
@@ -103,9 +108,9 @@ describe('tar archives', () => {
     const outside = join(root, '..', 'tsdocker-escaped');
     await expect(unpack(archive(file('../tsdocker-escaped', 'x')))).rejects.toThrow('invalid name in archive');
     await expect(unpack(archive(file('a/../../tsdocker-escaped', 'x')))).rejects.toThrow('invalid name in archive');
-    const link = encodeHeader(entry('dir', { type: 'symlink', linkName: '/tmp' }));
+    const link = encodeEntry(entry('dir', { type: 'symlink', linkPath: '/tmp' }));
     await expect(unpack(archive(link, file('dir/tsdocker-escaped', 'x')))).rejects.toThrow('not a directory');
-    const hard = encodeHeader(entry('h', { type: 'link', linkName: '../../etc/passwd' }));
+    const hard = encodeEntry(entry('h', { type: 'link', linkPath: '../../etc/passwd' }));
     await expect(unpack(archive(hard))).rejects.toThrow('invalid name in archive');
     expect(fs.existsSync(outside)).toBe(false);
     // An absolute name is one below the destination.
@@ -121,7 +126,7 @@ describe('tar archives', () => {
     expect(fs.readFileSync(join(root, 'f'), 'utf8')).toBe('new');
     expect(fs.lstatSync(join(root, 'l')).isFile()).toBe(true);
     await expect(unpack(archive(file('d', 'x')))).rejects.toThrow('cannot overwrite directory');
-    const directory = encodeHeader(entry('f/', { type: 'directory', mode: 0o755 }));
+    const directory = encodeEntry(entry('f/', { type: 'directory', mode: 0o755 }));
     await expect(unpack(archive(directory))).rejects.toThrow('cannot overwrite non-directory');
   });
 
@@ -129,10 +134,10 @@ describe('tar archives', () => {
     const good = archive(file('f', 'text'));
     const bad = Buffer.from(good);
     bad[0] = 1;
-    await expect(unpack(bad)).rejects.toThrow('invalid header checksum');
-    await expect(unpack(good.subarray(0, 600))).rejects.toThrow('unexpected end of archive');
-    await expect(unpack(good.subarray(0, 100))).rejects.toThrow('unexpected end of archive');
-    await expect(unpack(Buffer.concat([encodeHeader(entry('x'.repeat(200))).subarray(0, 512)]))).rejects.toThrow();
+    await expect(unpack(bad)).rejects.toThrow('the checksum is wrong');
+    await expect(unpack(good.subarray(0, 600))).rejects.toThrow('unexpected EOF');
+    await expect(unpack(good.subarray(0, 100))).rejects.toThrow('unexpected EOF');
+    await expect(unpack(Buffer.concat([encodeEntry(entry('x'.repeat(200))).subarray(0, 512)]))).rejects.toThrow();
   });
 });
 
