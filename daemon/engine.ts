@@ -277,7 +277,9 @@ function setting(database: Database, key: string, make: () => string): string {
 }
 
 /** With the bundle's binaries, or where make puts it when the daemon runs from its sources. */
+/** TSDOCKER_LAUNCHER is another build of it: for a debugger, or with sanitizers. */
 function launcherPath(): string {
+  if (process.env.TSDOCKER_LAUNCHER) return process.env.TSDOCKER_LAUNCHER;
   if (import.meta.url.endsWith('.mjs')) return `${binaryDirectory()}/tsdocker-launcher`;
   return new URL('../native-bindings/launcher/tsdocker-launcher', import.meta.url).pathname;
 }

@@ -1,5 +1,6 @@
 // tsdockerd: options, log, engine, signals. Ends on SIGTERM and SIGINT; the containers go on without it.
 import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { setCloseOnExecFrom } from '../native-bindings/files.ts';
 import { returnLargeBuffers } from '../native-bindings/memory.ts';
 import { exitNow } from '../native-bindings/process.ts';
@@ -13,6 +14,8 @@ import { checkKernel, checkLibraries } from './runtime/check-kernel.ts';
 
 /** When something hangs. The kernel may take seconds for the interfaces of a hundred containers; a service manager waits for longer than this. */
 const closeLimitMs = 60_000;
+/** What docs/debugging.md says of it: level debug, and the stack of what keeps the daemon from starting. */
+const isDebugged = (process.env.TSDOCKER_DEBUG ?? '') !== '';
 
 async function main(): Promise<void> {
   const command = parseDaemonOptions(process.argv.slice(2));
@@ -32,7 +35,7 @@ async function run(options: DaemonOptions): Promise<void> {
   returnLargeBuffers();
   process.title = 'tsdockerd';
   process.umask(0o022);
-  const { log } = await openLog(options.logLevel);
+  const { log } = await openLog(isDebugged ? 'debug' : options.logLevel);
   process.on('unhandledRejection', (error) => log.error({ err: error }, 'an operation failed with nobody to tell'));
   process.on('uncaughtException', (error) => {
     log.error({ err: error }, 'an internal error ends the daemon; containers go on');
@@ -85,7 +88,8 @@ main().catch((error: unknown) => {
   const cause = reason === '' || (error instanceof Error && error.message.includes(reason)) ? '' : `: ${reason}`;
   // What the kernel refused is a sentence already: operation, reason, file. The stack is for what should not be.
   const isOfKernel = error instanceof Error && 'syscall' in error;
-  const words = known || isOfKernel ? `${error.message}${cause}` : error instanceof Error ? error.stack : String(error);
+  const hasSentence = (known || isOfKernel) && !isDebugged;
+  const words = hasSentence ? `${error.message}${cause}` : inspect(error);
   process.stderr.write(`tsdockerd: ${words}\n`);
   process.exitCode = 1;
   // What was opened before the failure must not keep the process.

@@ -15,6 +15,7 @@ import { type ListenOptions, openListener } from './listeners.ts';
 import { OpenApiDocument } from './openapi.ts';
 import { compileQuery } from './query.ts';
 import { contentTypeOf, readJsonBody } from './read-body.ts';
+import { logged } from './request-log.ts';
 import { rewriteUrl } from './rewrite-url.ts';
 import { registerContainerFiles } from './routes/container-files.ts';
 import { registerContainerLifecycle } from './routes/container-lifecycle.ts';
@@ -58,7 +59,7 @@ export class ApiServer {
         void serveHijack(request, socket, head, { targets, sessions, log: services.log });
       },
     };
-    return new ApiServer(handlers, sessions, services);
+    return new ApiServer(logged(handlers, services.log), sessions, services);
   }
 
   /** Opens all of the addresses or none: unix://PATH, tcp://HOST:PORT. Throws EngineError saying which and why. */
@@ -124,6 +125,8 @@ export function createApp(services: ApiServices): App {
   });
   app.setErrorHandler(async (error, request, reply) => {
     await drained(request.raw);
+    // The answer has the words; where they come from stands in the stack.
+    services.log.debug({ err: error }, 'API request failed');
     const answer = errorAnswer(error, services.log);
     if (answer.status === 304) return reply.code(304).send();
     return sendJson(reply, { message: answer.message }, answer.status);
