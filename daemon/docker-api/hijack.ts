@@ -1,38 +1,48 @@
-// Attach and exec start: requests after which the connection carries a process's stdio. This file does all of their HTTP, whether the client
-// asks with `Upgrade: tcp`, with a WebSocket or without a word: Node hands over a bare socket right behind the headers, so that nothing that
-// follows, be it the body, input or the client's end, is taken for HTTP.
+// Requests after which the connection is no longer HTTP's (attach, exec start): Node hands over a bare socket right behind the headers, so that
+// nothing that follows, be it the body, input or the client's end, is taken for HTTP. This file finds whose the request is, and who speaks the
+// protocol that its client names; what is said after that is theirs.
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Attachment } from '../containers/container-service.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { checkVersion, commonHeaders, requestedVersion, stripVersion } from './api-version.ts';
+import { checkVersion, requestedVersion, stripVersion } from './api-version.ts';
 import { errorAnswer, errorBody } from './error-status.ts';
-import { headersRead, pythonClient } from './header-read.ts';
 import { readHijackBody } from './hijack-body.ts';
-import { endWith, headerLines, statusLine } from './http-server.ts';
+import { endWith } from './http-server.ts';
 import type { ApiLog, ApiServices } from './services.ts';
-import { serveStdio } from './stdio-session.ts';
-import { streamContentType } from './stream-framing.ts';
-import { acceptWebSocket } from './websocket-accept.ts';
-import { WebSocketStream } from './websocket-stream.ts';
 
-/** What a route gives to be hijacked. `attachment` undefined: answer 200 without a session (a detached exec). */
-export interface Opened {
-  attachment: Attachment | undefined;
-  detachKeys: Buffer;
-  /** Frames tell stdout and stderr apart; when absent: unless the process has a terminal. */
-  isFramed?: boolean;
+/** A request whose connection was handed over. */
+export interface HijackRequest {
+  /** The group `id` of the target's path; "" when it has none. */
+  id: string;
+  query: URLSearchParams;
+  /** undefined when there is none, or none is wanted. */
+  body: unknown;
+  version: number;
+  request: IncomingMessage;
+  socket: Duplex;
+  /** What arrived behind the request already. */
+  leftover: Buffer;
+  sessions: Sessions;
+}
+
+/** Answers the request, then speaks the protocol to its end. What it throws before it has answered becomes the answer. */
+export type UpgradeHandler = (request: HijackRequest) => Promise<void>;
+
+export interface UpgradeTable {
+  /** By the protocol that the client names in `Upgrade`, in lower case. */
+  readonly protocols: Readonly<Record<string, UpgradeHandler>>;
+  /** For a client that names none, and for one that names another. */
+  readonly none: UpgradeHandler;
+  readonly other: UpgradeHandler;
 }
 
 export interface HijackTarget {
   method: 'POST' | 'GET';
-  /** The path without its version, the id in the group `id`. */
+  /** The path without its version. */
   path: RegExp;
-  /** The session goes over a WebSocket, and only so. */
-  isWebSocket?: boolean;
   /** A JSON body belongs to the request; else one that comes is passed over. */
   hasBody?: boolean;
-  open: (id: string, query: URLSearchParams, body: unknown, version: number) => Promise<Opened>;
+  upgrades: UpgradeTable;
 }
 
 export interface Sessions {
@@ -40,9 +50,6 @@ export interface Sessions {
   readonly open: Set<Duplex>;
   readonly unreadByPeer: ApiServices['unreadByPeer'] | undefined;
 }
-
-/** Before, the messages of a WebSocket were text. */
-const binarySince = 1028;
 
 interface Context {
   targets: readonly HijackTarget[];
@@ -74,56 +81,21 @@ export async function serveHijack(
   try {
     checkVersion(url);
     const { target, id } = findTarget(request.method ?? '', pathOf(url), context.targets);
-    const accept = target.isWebSocket ? acceptWebSocket(request.headers) : undefined;
     const { body, leftover } = await readHijackBody(request, socket, head, target.hasBody ?? false);
     const query = new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?') + 1) : '');
     const version = requestedVersion(url);
-    const opened = await target.open(id, query, body, version);
-    if (opened.attachment === undefined) return endWith(socket, 200, '');
-    const session = { ...opened, attachment: opened.attachment, leftover, request, sessions: context.sessions };
-    if (accept !== undefined) {
-      socket.write(`${statusLine(101, 'Switching Protocols')}${headerLines(accept)}\r\n`);
-      // Both streams as they are: the messages of a WebSocket say nothing of their stream.
-      const stream = new WebSocketStream(socket, leftover, version < binarySince);
-      return await runSession(stream, { ...session, leftover: Buffer.alloc(0), isFramed: false });
-    }
-    const isFramed = opened.isFramed ?? !opened.attachment.tty;
-    if (request.headers.upgrade?.toLowerCase() === 'tcp') {
-      // The newer name of the stream goes with an upgrade only, as with Docker.
-      const type = { 'Content-Type': streamContentType(!isFramed, version), Connection: 'Upgrade', Upgrade: 'tcp' };
-      socket.write(`${statusLine(101, 'UPGRADED')}${headerLines({ ...type, ...commonHeaders })}\r\n`);
-    } else {
-      const type = { 'Content-Type': streamContentType(true, version) };
-      socket.write(`${statusLine(200, 'OK')}${headerLines({ ...type, ...commonHeaders })}\r\n`);
-    }
-    await runSession(socket, { ...session, isFramed });
+    const handler = handlerOf(request.headers.upgrade, target.upgrades);
+    await handler({ id, query, body, version, request, socket, leftover, sessions: context.sessions });
   } catch (error) {
     const answer = errorAnswer(error, context.log);
     endWith(socket, answer.status, answer.status === 304 ? '' : errorBody(answer.message));
   }
 }
 
-interface Session {
-  attachment: Attachment;
-  detachKeys: Buffer;
-  isFramed: boolean;
-  leftover: Buffer;
-  request: IncomingMessage;
-  sessions: Sessions;
-}
-
-async function runSession(socket: Duplex, session: Session): Promise<void> {
-  const { attachment, detachKeys, isFramed, leftover, request } = session;
-  const { open, unreadByPeer } = session.sessions;
-  open.add(socket);
-  socket.once('close', () => open.delete(socket));
-  const isPython = pythonClient.test(request.headers['user-agent'] ?? '');
-  await serveStdio(socket, attachment, {
-    leftover,
-    isFramed,
-    detachKeys,
-    ...(isPython ? { mayWrite: () => headersRead(socket, unreadByPeer) } : {}),
-  });
+function handlerOf(upgrade: string | undefined, { protocols, none, other }: UpgradeTable): UpgradeHandler {
+  if (upgrade === undefined) return none;
+  const protocol = upgrade.toLowerCase();
+  return Object.hasOwn(protocols, protocol) ? (protocols[protocol] ?? other) : other;
 }
 
 function findTarget(
@@ -132,10 +104,10 @@ function findTarget(
   targets: readonly HijackTarget[],
 ): { target: HijackTarget; id: string } {
   for (const target of targets) {
-    const id = target.method === method ? target.path.exec(path)?.groups?.id : undefined;
-    if (id === undefined) continue;
+    const match = target.method === method ? target.path.exec(path) : null;
+    if (match === null) continue;
     try {
-      return { target, id: decodeURIComponent(id) };
+      return { target, id: decodeURIComponent(match.groups?.id ?? '') };
     } catch {
       throw new EngineError('invalid', `invalid path: ${path}`);
     }

@@ -4,11 +4,12 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, given, containerParams as params } from '../app.ts';
 import { parseDetachKeys } from '../detach-keys.ts';
-import { type HijackTarget, notHandedOver, type Opened } from '../hijack.ts';
+import { type HijackTarget, notHandedOver } from '../hijack.ts';
 import { lineFrames } from '../line-frames.ts';
 import { compileQuery, flag, text, timestamp } from '../query.ts';
 import { ResponseStream } from '../response-stream.ts';
 import type { ApiServices } from '../services.ts';
+import { type Opened, stdioUpgrades, webSocketUpgrades } from '../stdio-upgrade.ts';
 import { mergesLogFrames, pumpOutput, streamContentType } from '../stream-framing.ts';
 
 const tags = ['Container'];
@@ -139,17 +140,16 @@ export function registerContainerStreams(app: App, { containers }: ApiServices):
     {
       method: 'POST',
       path: /^\/containers\/(?<id>[^/]+(?:\/[^/]+)?)\/attach\/?$/,
-      open: (id, query) => openAttach(id, decode(query)),
+      upgrades: stdioUpgrades(({ id, query }) => openAttach(id, decode(query))),
     },
     {
       method: 'GET',
       path: /^\/containers\/(?<id>[^/]+(?:\/[^/]+)?)\/attach\/ws\/?$/,
-      isWebSocket: true,
-      // Which streams are wanted is asked since 1.42; before, it is all of them.
-      open: (id, query, _body, version) => {
+      upgrades: webSocketUpgrades(({ id, query, version }) => {
+        // Which streams are wanted is asked since 1.42; before, it is all of them.
         const all = version < 1042 ? { stdin: true, stdout: true, stderr: true } : {};
         return openAttach(id, { ...decode(query), ...all });
-      },
+      }),
     },
   ];
 }

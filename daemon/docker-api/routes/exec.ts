@@ -5,10 +5,11 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { type App, checkName, containerParams, execParams, given, sendEmpty, sendJson } from '../app.ts';
 import { compileBody } from '../body-schema.ts';
 import { parseDetachKeys } from '../detach-keys.ts';
-import { type HijackTarget, notHandedOver, type Opened } from '../hijack.ts';
+import { type HijackTarget, notHandedOver } from '../hijack.ts';
 import { integer } from '../query.ts';
 import { ExecBody, ExecStartBody } from '../schemas.ts';
 import type { ApiServices } from '../services.ts';
+import { type Opened, stdioUpgrades } from '../stdio-upgrade.ts';
 import { terminalSize } from './container-lifecycle.ts';
 
 const tags = ['Exec'];
@@ -86,7 +87,7 @@ export function registerExec(app: App, { containers }: ApiServices): HijackTarge
     method: 'POST',
     hasBody: true,
     path: /^\/exec\/(?<id>[^/]+)\/start\/?$/,
-    open: (id, _query, body, version) => openExec(id, decodeBody(body ?? {}), version),
+    upgrades: stdioUpgrades(({ id, body, version }) => openExec(id, decodeBody(body ?? {}), version)),
   };
 }
 

@@ -1,4 +1,7 @@
+import type { IncomingMessage } from 'node:http';
+import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type HijackTarget, serveHijack } from '../../../daemon/docker-api/hijack.ts';
 import { EngineError } from '../../../daemon/errors/engine-error.ts';
 import { fakeProcess } from './fake-services.ts';
 import { request, startWireServer, upgrade, WireClient, type WireServer } from './wire-client.ts';
@@ -182,7 +185,7 @@ test('python clients get a pause between headers and output, because they lose w
   expect(performance.now() - before).toBeGreaterThan(8);
 });
 
-test('an upgrade to something else is answered as if it had not been asked for', async () => {
+test('of a route that hands nothing over an upgrade is answered as if it had not been asked for', async () => {
   const c = client().write(
     request('GET', '/_ping', { Connection: 'Upgrade, HTTP2-Settings', Upgrade: 'h2c', 'HTTP2-Settings': 'x' }),
   );
@@ -200,7 +203,8 @@ test.each([
   ['with an upgrade', upgrade, 101],
   ['with Upgrade, and no Connection that says so', { Upgrade: 'tcp' }, 101],
   ['without a word', {}, 200],
-  ['with an upgrade to something else', { Connection: 'Upgrade', Upgrade: 'h2c' }, 200],
+  // dockerd 28.5 says `Upgrade: tcp` to whatever is named.
+  ['with an upgrade to something else', { Connection: 'Upgrade', Upgrade: 'h2c' }, 101],
 ] as const)('input and the end of it that come in the same packet as the request: %s', async (_, headers, status) => {
   const process = fakeProcess();
   // As a service that does not answer at once: the end is there before the session.
@@ -302,4 +306,40 @@ test('a request line that names the server is the same request', async () => {
   server.on('attach', async () => fakeProcess().attachment);
   const attached = client().write(request('POST', 'http://docker/containers/a/attach?stream=1', upgrade));
   expect(await attached.until('\r\n\r\n')).toMatch(/^HTTP\/1.1 101 /);
+});
+
+test.each([
+  ['h2c', /^HTTP\/1.1 101 [\s\S]*spoken with abc: more$/],
+  ['H2C', /^HTTP\/1.1 101 [\s\S]*spoken with abc: more$/],
+  ['constructor', /^HTTP\/1.1 400 [\s\S]*constructor is not spoken/],
+  [undefined, /^HTTP\/1.1 400 [\s\S]*no protocol/],
+])('a target speaks the protocols of its table: %s', async (protocol, answer) => {
+  const refuse = (why: string) => Promise.reject(new EngineError('invalid', why));
+  const target: HijackTarget = {
+    method: 'POST',
+    path: /^\/sessions\/(?<id>[a-z]+)$/,
+    upgrades: {
+      protocols: {
+        h2c: async ({ socket, id, leftover }) => {
+          socket.end(`HTTP/1.1 101 Switching Protocols\r\n\r\nspoken with ${id}: ${leftover}`);
+        },
+      },
+      none: () => refuse('no protocol'),
+      other: ({ request }) => refuse(`${request.headers.upgrade} is not spoken`),
+    },
+  };
+  let said = '';
+  const socket = new Duplex({
+    read: () => undefined,
+    write: (chunk, _, done) => {
+      said += chunk;
+      done();
+    },
+  });
+  const headers = protocol === undefined ? {} : { upgrade: protocol };
+  const asked = { method: 'POST', url: '/v1.51/sessions/abc', headers } as unknown as IncomingMessage;
+  const sessions = { open: new Set<Duplex>(), unreadByPeer: undefined };
+  const log = { error: () => undefined } as never;
+  await serveHijack(asked, socket, Buffer.from('more'), { targets: [target], sessions, log });
+  expect(said).toMatch(answer);
 });
