@@ -2,7 +2,7 @@
 // is wanted, and answers 1 (allow) or 0. Kernel source: include/uapi/linux/bpf.h, struct bpf_cgroup_dev_ctx.
 import { closeSync, openSync } from 'node:fs';
 import { attachDeviceProgram, loadDeviceProgram } from '../../native-bindings/bpf.ts';
-import type { DeviceRule } from './device-rules.ts';
+import type { DeviceRule } from '../spec/container-spec.ts';
 
 /** The low half of access_type. */
 const TYPE = { b: 1, c: 2 } as const;

@@ -1,21 +1,8 @@
 // Which device nodes a container may make and open: Docker's defaults, --device, --device-cgroup-rule and --privileged.
 // Rules only allow; what no rule names is denied, and their order has no meaning.
 import { EngineError } from '../errors/engine-error.ts';
+import type { DeviceRule, DevicesSpec } from '../spec/container-spec.ts';
 import type { AllowedDevice } from './resources.ts';
-
-/** Something that is allowed; 'all' stands for every number. */
-export interface DeviceRule {
-  type: 'b' | 'c';
-  major: number | 'all';
-  minor: number | 'all';
-  /** Some of r (read), w (write), m (mknod). */
-  access: string;
-}
-
-export interface DeviceRuleSource {
-  Privileged?: boolean | undefined;
-  DeviceCgroupRules?: string[] | null | undefined;
-}
 
 const rule = (type: 'b' | 'c', major: number | 'all', minor: number | 'all', access = 'rwm'): DeviceRule => ({
   type,
@@ -42,15 +29,17 @@ export const DEFAULT_DEVICE_RULES: readonly DeviceRule[] = [
 ];
 
 const MAX_RULES = 1024;
-const MAX_DEVICE_NUMBER = 0xffffffff;
 
-/** The rules of a container, one per device; undefined when nothing is filtered (--privileged). */
-export function deviceRules(source: DeviceRuleSource, devices: readonly AllowedDevice[]): DeviceRule[] | undefined {
-  const custom = (source.DeviceCgroupRules ?? []).flatMap(parseDeviceRule);
+/** The rules of a container, one per device; undefined when nothing is filtered. `custom`: beside those of the devices. */
+export function deviceRules(
+  isPrivileged: boolean,
+  custom: DevicesSpec['rules'],
+  devices: readonly AllowedDevice[],
+): DeviceRule[] | undefined {
   if (devices.length + custom.length > MAX_RULES) {
     throw new EngineError('invalid', `more than ${MAX_RULES} device rules`);
   }
-  if (source.Privileged) return undefined;
+  if (isPrivileged) return undefined;
   const passed = devices.map(({ type, major, minor, permissions }) =>
     rule(type === 'b' ? 'b' : 'c', major, minor, permissions),
   );
@@ -66,24 +55,6 @@ export function mergeRules(rules: readonly DeviceRule[]): DeviceRule[] {
     merged.set(key, { ...next, access: [...'rwm'].filter((letter) => access.includes(letter)).join('') });
   }
   return [...merged.values()];
-}
-
-/**
- * `c 42:* rmw` of --device-cgroup-rule; type a is both kinds of devices (to the kernel itself, an `a` would mean everything, whatever
- * the numbers say). Throws EngineError('invalid') in Docker's words.
- */
-export function parseDeviceRule(text: string): DeviceRule[] {
-  const match = /^([acb]) ([0-9]{1,10}|\*):([0-9]{1,10}|\*) ([rwm]{1,3})$/.exec(text);
-  if (match === null) throw new EngineError('invalid', `invalid device cgroup rule format: '${text}'`);
-  const [, type, major, minor, access] = match as unknown as [string, 'a' | 'b' | 'c', string, string, string];
-  const number = (word: string): number | 'all' => {
-    if (word === '*') return 'all';
-    const value = Number(word);
-    if (value > MAX_DEVICE_NUMBER) throw new EngineError('invalid', `invalid device number ${word} in rule '${text}'`);
-    return value;
-  };
-  const types: readonly ('b' | 'c')[] = type === 'a' ? ['b', 'c'] : [type];
-  return types.map((kind) => rule(kind, number(major), number(minor), access));
 }
 
 /** A rule as devices.allow of cgroup v1 takes it. */

@@ -1,18 +1,21 @@
 // The control groups of this host: for each controller the version that has it. Only this class knows both.
+
 import { join } from 'node:path';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { DeviceRule } from '../spec/container-spec.ts';
 import { applyWrites } from './apply-writes.ts';
 import type { CgroupManager, CgroupStep, Placement } from './cgroup-manager.ts';
 import { detectFeatures, type GroupContents, probeContents } from './detect-features.ts';
-import { type DeviceRule, formatDeviceRule } from './device-rules.ts';
+import { formatDeviceRule } from './device-rules.ts';
 import { type CgroupFeatures, featureWarnings } from './features.ts';
 import type { GroupFiles } from './group-files.ts';
 import { checkGroupPath } from './group-path.ts';
 import { type Hierarchies, v1Hierarchy, v2With } from './hierarchies.ts';
 import { handDownControllers, makeGroup, planGroup, removeQuietly } from './make-group.ts';
 import { parseKeyed } from './number-file.ts';
-import { type GroupWrite, planDevicesV1, planV1 } from './plan-v1.ts';
+import type { GroupWrite } from './plan-v1.ts';
+import { planDevicesV1, planV1 } from './plan-v1.ts';
 import { planV2 } from './plan-v2.ts';
 import { type HostStats, parsePids, readStats } from './read-stats.ts';
 import type { CgroupResources } from './resources.ts';

@@ -1,4 +1,4 @@
-// Limits as writes to the files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). Pure. HostConfig speaks v1, so that shares and
+// Limits as writes to the files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). Pure. Limits speak v1, so that shares and
 // weights are converted, and the swap limit, which there includes memory, is not.
 import { type Hierarchies, V2_CONTROLLERS, type V2Controller, v2With } from './hierarchies.ts';
 import type { GroupWrite } from './plan-v1.ts';

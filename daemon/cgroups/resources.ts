@@ -1,9 +1,11 @@
-// From Docker's HostConfig to the limits of a control group: checked, completed with Docker's defaults, and free of what the host
+// From a container's spec to the limits of a control group: checked, completed with Docker's defaults, and free of what the host
 // cannot do. Nothing here knows about files or versions of cgroups.
 import { statSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
-import { checkRequest } from './check-request.ts';
-import { type DeviceRule, type DeviceRuleSource, deviceRules } from './device-rules.ts';
+import type { ContainerSpec, DeviceRule } from '../spec/container-spec.ts';
+import type { DeviceLimit, Limits } from '../spec/limits.ts';
+import { checkLimits } from './check-limits.ts';
+import { deviceRules } from './device-rules.ts';
 import type { CgroupFeatures } from './features.ts';
 
 /** A limit of one block device; a rate of 0 is no limit. */
@@ -41,37 +43,6 @@ export interface CgroupResources {
   devices?: DeviceRule[];
 }
 
-type WeightDevice = { Path: string; Weight: number };
-type ThrottleDevice = { Path: string; Rate: number };
-
-/** The part of HostConfig that speaks of resources. */
-export interface ResourceRequest extends DeviceRuleSource {
-  Memory?: number | undefined;
-  MemorySwap?: number | undefined;
-  MemoryReservation?: number | undefined;
-  MemorySwappiness?: number | null | undefined;
-  OomKillDisable?: boolean | null | undefined;
-  NanoCpus?: number | undefined;
-  CpuShares?: number | undefined;
-  CpuPeriod?: number | undefined;
-  CpuQuota?: number | undefined;
-  CpusetCpus?: string | undefined;
-  CpusetMems?: string | undefined;
-  CpuRealtimePeriod?: number | undefined;
-  CpuRealtimeRuntime?: number | undefined;
-  CpuCount?: number | undefined;
-  CpuPercent?: number | undefined;
-  IOMaximumIOps?: number | undefined;
-  IOMaximumBandwidth?: number | undefined;
-  PidsLimit?: number | null | undefined;
-  BlkioWeight?: number | undefined;
-  BlkioWeightDevice?: WeightDevice[] | null | undefined;
-  BlkioDeviceReadBps?: ThrottleDevice[] | null | undefined;
-  BlkioDeviceWriteBps?: ThrottleDevice[] | null | undefined;
-  BlkioDeviceReadIOps?: ThrottleDevice[] | null | undefined;
-  BlkioDeviceWriteIOps?: ThrottleDevice[] | null | undefined;
-}
-
 /** A device that --device passes in, with what is allowed: some of r, w and m. */
 export interface AllowedDevice {
   type: string;
@@ -83,7 +54,7 @@ export interface AllowedDevice {
 export interface ResolvedResources {
   resources: CgroupResources;
   /** What was asked for, as it is granted: without what is left out, and within the kernel's bounds. */
-  granted: ResourceRequest;
+  granted: Limits;
   /** In Docker's words: what was asked for and left out, because the host cannot do it. */
   warnings: string[];
 }
@@ -93,66 +64,76 @@ export interface FeatureSource {
   features(): CgroupFeatures;
 }
 
+/** What of a container decides what its control group may use. */
+export interface ResourceSource {
+  readonly limits: ContainerSpec['limits'];
+  readonly devices: Pick<ContainerSpec['devices'], 'rules'>;
+  readonly security: Pick<ContainerSpec['security'], 'isPrivileged'>;
+}
+
 /**
- * Limits from a HostConfig. Throws EngineError('invalid') with Docker's message for values that cannot be; what the host lacks is left
- * out with a warning. `devices` are those of --device; block devices of --device-read-bps and kin are looked up here.
+ * Throws EngineError('invalid') with Docker's message for values that cannot be; what the host lacks is left out with a warning. `devices` are
+ * those that the container gets; block devices that are limited are looked up here.
  */
-export function resourcesFromHostConfig(
-  request: ResourceRequest,
+export function resolveResources(
+  { limits: asked, devices: { rules }, security }: ResourceSource,
   host: FeatureSource,
   devices: readonly AllowedDevice[] = [],
   findBlockDevice: (path: string) => { major: number; minor: number } = blockDeviceOf,
 ): ResolvedResources {
-  const { request: asked, warnings } = checkRequest(request, host.features());
+  const { granted, warnings } = checkLimits(asked, host.features());
   const resources: CgroupResources = {};
-  addMemory(resources, asked);
-  addCpu(resources, asked);
-  if (asked.PidsLimit != null) resources.pids = asked.PidsLimit > 0 ? asked.PidsLimit : 'max';
-  if (asked.BlkioWeight) resources.blkioWeight = asked.BlkioWeight;
+  addMemory(resources, granted);
+  addCpu(resources, granted);
+  if (granted.pids !== undefined) resources.pids = granted.pids;
+  if (granted.blkioWeight !== undefined) resources.blkioWeight = granted.blkioWeight;
 
-  const lookUp = (path: string, value: number): BlockDeviceLimit => ({ ...findBlockDevice(path), value });
-  const rates = (list: ThrottleDevice[] | null | undefined) => list?.map(({ Path, Rate }) => lookUp(Path, Rate)) ?? [];
-  const lists: [keyof CgroupResources & `blkio${string}`, BlockDeviceLimit[]][] = [
-    ['blkioWeightDevices', asked.BlkioWeightDevice?.map(({ Path, Weight }) => lookUp(Path, Weight)) ?? []],
-    ['blkioReadBps', rates(asked.BlkioDeviceReadBps)],
-    ['blkioWriteBps', rates(asked.BlkioDeviceWriteBps)],
-    ['blkioReadIops', rates(asked.BlkioDeviceReadIOps)],
-    ['blkioWriteIops', rates(asked.BlkioDeviceWriteIOps)],
-  ];
-  for (const [key, limits] of lists) if (limits.length > 0) Object.assign(resources, { [key]: limits });
-
-  const rules = deviceRules(request, devices);
-  if (rules !== undefined) resources.devices = rules;
-  return { resources, granted: asked, warnings };
+  const lookUp = ({ path, value }: DeviceLimit): BlockDeviceLimit => ({ ...findBlockDevice(path), value });
+  for (const key of blockLimits) {
+    const list = granted[key];
+    if (list !== undefined) resources[key] = list.map(lookUp);
+  }
+  const allowed = deviceRules(security.isPrivileged, rules, devices);
+  if (allowed !== undefined) resources.devices = allowed;
+  return { resources, granted, warnings };
 }
 
-function addMemory(resources: CgroupResources, asked: ResourceRequest): void {
-  if (asked.Memory) resources.memoryBytes = asked.Memory;
-  if (asked.MemorySwap === -1) resources.memorySwapBytes = 'max';
-  else if (asked.MemorySwap) resources.memorySwapBytes = asked.MemorySwap;
-  else if (asked.Memory) resources.memorySwapBytes = asked.Memory * 2;
-  if (asked.MemoryReservation) resources.memoryReservationBytes = asked.MemoryReservation;
-  if (asked.MemorySwappiness != null) resources.swappiness = asked.MemorySwappiness;
-  if (asked.OomKillDisable) resources.oomKillDisable = true;
+const blockLimits = [
+  'blkioWeightDevices',
+  'blkioReadBps',
+  'blkioWriteBps',
+  'blkioReadIops',
+  'blkioWriteIops',
+] as const satisfies (keyof CgroupResources & keyof Limits)[];
+
+function addMemory(resources: CgroupResources, asked: Limits): void {
+  const { memoryBytes, memorySwapBytes, memoryReservationBytes, swappiness, oomKillDisable } = asked;
+  if (memoryBytes !== undefined) resources.memoryBytes = memoryBytes;
+  if (memorySwapBytes !== undefined) resources.memorySwapBytes = memorySwapBytes;
+  else if (memoryBytes !== undefined) resources.memorySwapBytes = memoryBytes * 2;
+  if (memoryReservationBytes !== undefined) resources.memoryReservationBytes = memoryReservationBytes;
+  if (swappiness !== undefined) resources.swappiness = swappiness;
+  if (oomKillDisable) resources.oomKillDisable = true;
 }
 
 const DEFAULT_PERIOD_US = 100_000;
 const MAX_PERIOD_US = 1_000_000;
 const MIN_QUOTA_US = 1000;
 
-function addCpu(resources: CgroupResources, asked: ResourceRequest): void {
-  if (asked.CpuShares) resources.cpuShares = asked.CpuShares;
-  if (asked.NanoCpus) {
-    const cpus = asked.NanoCpus / 1e9;
+function addCpu(resources: CgroupResources, asked: Limits): void {
+  const { cpuShares, nanoCpus, cpuPeriodUs, cpuQuotaUs, cpusetCpus, cpusetMems } = asked;
+  if (cpuShares !== undefined) resources.cpuShares = cpuShares;
+  if (nanoCpus !== undefined) {
+    const cpus = nanoCpus / 1e9;
     // The kernel takes no quota below 1 ms: less than a hundredth of a processor needs a longer period.
     const period = cpus * DEFAULT_PERIOD_US < MIN_QUOTA_US ? MAX_PERIOD_US : DEFAULT_PERIOD_US;
     resources.cpuPeriodUs = period;
     resources.cpuQuotaUs = Math.max(MIN_QUOTA_US, Math.round(cpus * period));
   }
-  if (asked.CpuPeriod) resources.cpuPeriodUs = asked.CpuPeriod;
-  if (asked.CpuQuota) resources.cpuQuotaUs = asked.CpuQuota;
-  if (asked.CpusetCpus) resources.cpusetCpus = asked.CpusetCpus;
-  if (asked.CpusetMems) resources.cpusetMems = asked.CpusetMems;
+  if (cpuPeriodUs !== undefined) resources.cpuPeriodUs = cpuPeriodUs;
+  if (cpuQuotaUs !== undefined) resources.cpuQuotaUs = cpuQuotaUs;
+  if (cpusetCpus !== undefined) resources.cpusetCpus = cpusetCpus;
+  if (cpusetMems !== undefined) resources.cpusetMems = cpusetMems;
 }
 
 function blockDeviceOf(path: string): { major: number; minor: number } {

@@ -1,9 +1,10 @@
 // Taking over a container that runs, at the daemon's start. INVARIANT: nothing that fails here ends it or keeps the rest from being taken
 // over: a full disk, a damaged note or a network that is gone is told, and the container goes on.
+
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { resourcesFromHostConfig } from '../cgroups/resources.ts';
+import { resolveResources } from '../cgroups/resources.ts';
 import type { AdoptedSandbox } from '../networks/sandboxes.ts';
 import { parentOf } from '../runtime/container-process.ts';
 import { readStartedRecord, type StartedRecord, writeStartedRecord } from '../runtime/exit-record.ts';
@@ -19,7 +20,7 @@ import type { ExecRegistry } from './exec-registry.ts';
 import { concludeExec, watchExec } from './exec-run.ts';
 import { lifting, unknownLimits } from './granted-limits.ts';
 import { readHealthFile } from './health-file.ts';
-import { begunHealth, type HealthState, probeOf } from './health-rules.ts';
+import { begunHealth, type HealthState } from './health-rules.ts';
 import type { ContainerState } from './lifecycle/container-state.ts';
 import type { Lifecycle } from './lifecycle/lifecycle.ts';
 import type { Services } from './services.ts';
@@ -100,7 +101,7 @@ export function noteNetwork(services: Services, container: Container, networks: 
 /** As the last daemon left it; nothing for a container without a check. */
 export function noteHealth(services: Services, held: LockedContainer): void {
   const { id, record, state } = held.container;
-  if (probeOf(record.config) === undefined) return;
+  if (record.spec.healthCheck === undefined) return;
   const health: HealthState = readHealthFile(services.paths.run(id)) ?? state.health ?? begunHealth(undefined);
   held.mustApply({ kind: 'noted', health });
 }
@@ -114,7 +115,7 @@ async function settleFreezer(services: Services, container: Container): Promise<
 
 /** An update that was cut short has changed the kernel's limits and not the record, which is what the user sees. */
 function settleLimits(services: Services, container: Container): void {
-  const { resources } = resourcesFromHostConfig(container.record.hostConfig, services.cgroups);
+  const { resources } = resolveResources(container.spec, services.cgroups);
   services.cgroups.update(cgroupPathOf(services, container), lifting(unknownLimits, resources));
 }
 

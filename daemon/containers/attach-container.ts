@@ -22,17 +22,17 @@ export function attachContainer(services: Services, ref: string, options: Attach
   // Who asks for no stream has nothing to wait for.
   const follows = options.stream && (options.stdin || options.stdout || options.stderr);
   const start = awaitStart(container, follows, abort.signal);
-  const { OpenStdin, StdinOnce, Tty } = container.record.config;
+  const { stdin: wanted, hasTerminal } = container.spec.process;
   const stdin =
-    options.stdin && options.stream && OpenStdin
+    options.stdin && options.stream && wanted !== 'none'
       ? lazyStdin(
           start.then((run) => run?.monitor),
-          StdinOnce && !Tty,
+          wanted === 'first' && !hasTerminal,
         )
       : undefined;
   publishContainerEvent(services, container, 'attach');
   return {
-    tty: Tty,
+    tty: hasTerminal,
     output: attachedOutput(services, container, options, start, abort.signal),
     ...(stdin === undefined ? {} : { stdin }),
     close() {

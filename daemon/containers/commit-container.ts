@@ -26,8 +26,8 @@ export function commitContainer(services: Services, ref: string, options: Commit
       const id = await services.images.commit({
         containerId: container.id,
         imageId: record.imageId,
-        containerConfig: record.config,
-        config: mergeCommitConfig(record.config, options.config ?? {}),
+        containerConfig: record.body.config,
+        config: mergeCommitConfig(record.body.config, options.config ?? {}),
         changes: options.changes,
         author: options.author,
         comment: options.comment,

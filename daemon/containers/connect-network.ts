@@ -1,10 +1,10 @@
 // POST /networks/{id}/connect and disconnect: for a container that does not run a change of its record, for a running one of its network
 // as well. A daemon that is killed in between leaves less in the record than in the kernel, never more: see recover.ts.
+
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkAgainstNetwork, type EndpointConfig, parseEndpoint } from '../networks/endpoint-config.ts';
 import type { NetworkEntry } from '../networks/network-entry.ts';
-import { networkModeOf } from '../spec/network-mode.ts';
 import type { Container } from './container.ts';
 import { publishNetworkEvent } from './container-events.ts';
 import { linkRequests } from './links.ts';
@@ -46,7 +46,7 @@ async function connectRunning(
   const { sandboxes } = services.networks;
   const sandbox = sandboxes.of(container.id);
   if (sandbox === undefined) throw new EngineError('conflict', `container ${container.id} has no network of its own`);
-  const links = linkRequests(services, container.record.hostConfig, config, entry.record);
+  const links = linkRequests(services, container.spec, config, entry.record);
   const resolverBefore = resolverFile(services, container);
   const connection = await sandboxes.connect(sandbox, container.state.pid, { entry, config: { ...config, links } });
   const added = ownLines(container, [connection], 'network');
@@ -124,14 +124,15 @@ function checkMayChange(container: Container, ref: string): void {
 }
 
 function checkConnectable(container: Container, name: string): void {
-  const { kind } = networkModeOf(container.record);
+  const { network, isNetworkDisabled } = container.spec;
+  const { kind } = network;
   if (kind === 'host' || kind === 'container') {
     throw new EngineError(
       'invalid',
       'container sharing network namespace with another container or host cannot be connected to any other network',
     );
   }
-  if (container.record.config.NetworkDisabled) {
+  if (isNetworkDisabled) {
     throw new EngineError(
       'not-found',
       `network sandbox for container ${container.id} not found: its network is disabled`,
@@ -153,12 +154,5 @@ function checkConnectable(container: Container, name: string): void {
 }
 
 function saveEndpoints({ store }: Services, container: Container, endpoints: readonly EndpointConfig[]): void {
-  const before = container.record.endpoints;
-  container.record.endpoints = endpoints;
-  try {
-    store.saveRecord(container);
-  } catch (error) {
-    container.record.endpoints = before;
-    throw error;
-  }
+  store.change(container, { endpoints });
 }

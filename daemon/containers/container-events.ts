@@ -12,10 +12,10 @@ export function publishContainerEvent(
   action: string,
   extra: Readonly<Record<string, string>> = {},
 ): void {
-  const { config, name } = container.record;
+  const { spec, name } = container.record;
   events.publish('container', action, container.id, {
-    ...config.Labels,
-    image: config.Image,
+    ...spec.labels,
+    image: spec.imageName,
     name,
     ...extra,
   });

@@ -76,19 +76,21 @@ export async function putArchive(
 /** As the user wrote the path: only for the words of an error. */
 function isInReadOnlyMount({ record }: Container, path: string): boolean {
   const clean = cleanPath(`/${path}`);
-  return record.mounts.some(({ readonly, target }) => readonly && (clean === target || clean.startsWith(`${target}/`)));
+  return record.spec.mounts.some(
+    ({ readonly, target }) => readonly && (clean === target || clean.startsWith(`${target}/`)),
+  );
 }
 
 /** With copyUIDGID what comes in belongs to the container's user, when it has one; else the archive's owners stay (measured: dockerd 20.10). */
 function ownerFor(services: Services, container: Container, view: RootView): { owner?: { uid: number; gid: number } } {
-  const { User } = container.record.config;
-  if (!User) return {};
+  const { user } = container.spec.process;
+  if (user === '') return {};
   if (view.kind === 'running') {
-    const { uid, gid } = runningUser(services, container, User, []);
+    const { uid, gid } = runningUser(services, container, user, []);
     return { owner: { uid, gid } };
   }
   try {
-    const { uid, gid } = resolveUser(view.rootFd, User, []);
+    const { uid, gid } = resolveUser(view.rootFd, user, []);
     return { owner: { uid, gid } };
   } catch (error) {
     // A stopped view's descriptors are closed by the archive job, which is not begun now.
@@ -149,9 +151,9 @@ async function stoppedView(
   sees: 'mounts' | 'root only' = 'mounts',
 ): Promise<RootView> {
   if (container.isRemoved) throw new EngineError('not-found', `No such container: ${ref}`);
-  const all = sees === 'mounts' ? container.record.mounts : [];
+  const all = sees === 'mounts' ? container.spec.mounts : [];
   const managed = sees === 'mounts' ? lastManagedFiles(services, container) : [];
-  const readOnlyRoot = container.record.hostConfig.ReadonlyRootfs ?? false;
+  const readOnlyRoot = container.spec.isRootReadonly;
   using sources = await openSources(services, all);
   const rootFd = services.layers.openRoot(container.id);
   const taken = sources?.take();

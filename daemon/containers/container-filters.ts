@@ -1,5 +1,8 @@
 // The filters of a container list: each becomes a test; a container is listed when all hold.
+
 import { EngineError } from '../errors/engine-error.ts';
+import { exposedPorts } from '../spec/parse-ports.ts';
+import { isolationOf } from '../spec/to-docker.ts';
 import {
   booleanFilter,
   checkFilterKeys,
@@ -81,7 +84,7 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   });
   any('ancestor', (value) => {
     const ids = context.imagesWithAncestor(value);
-    return ({ record }) => ids.has(record.imageId) || record.config.Image === value;
+    return ({ record }) => ids.has(record.imageId) || record.spec.imageName === value;
   });
   any('network', (value) => {
     return (container) =>
@@ -91,7 +94,8 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
   any('volume', (value) => (container) => hasMount(container, value));
   any('expose', (value) => {
     const test = portTest('expose', value);
-    return ({ record }) => Object.keys(record.config.ExposedPorts ?? {}).some(test);
+    return ({ spec }) =>
+      exposedPorts(spec.ports.exposed).some((port) => test(`${port.containerPort}/${port.protocol}`));
   });
   any('publish', (value) => {
     const test = portTest('publish', value);
@@ -101,7 +105,7 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
     'isolation',
     (value) =>
       ({ record }) =>
-        (record.hostConfig.Isolation ?? '') === value,
+        isolationOf(record.body) === value,
   );
   const isTask = booleanFilter(filters, 'is-task');
   if (isTask === true) tests.push(() => false);
@@ -113,7 +117,7 @@ export function containerFilter(filters: Filters, context: FilterContext): (cont
     const created = BigInt(context.store.get(ref).record.createdNs);
     tests.push(({ record }) => BigInt(record.createdNs) > created);
   }
-  if (filters.has('label')) tests.push(({ record }) => matchLabels(filters, record.config.Labels));
+  if (filters.has('label')) tests.push(({ record }) => matchLabels(filters, record.spec.labels));
   return (container) => tests.every((test) => test(container));
 }
 
@@ -130,7 +134,9 @@ export function filterImpliesAll(filters: Filters): boolean {
 }
 
 function hasMount({ record }: Container, value: string): boolean {
-  return record.mounts.some(({ target, source, volume }) => target === value || (volume?.name ?? source) === value);
+  return record.spec.mounts.some(
+    ({ target, source, volume }) => target === value || (volume?.name ?? source) === value,
+  );
 }
 
 /** "80", "80/udp" or "8000-8010/tcp". */

@@ -14,7 +14,7 @@ export function containerLogs(services: Services, ref: string, options: LogsOpti
   if (!options.stdout && !options.stderr) {
     throw new EngineError('invalid', 'Bad parameters: you must choose at least one stream');
   }
-  const log = containerLog(services, container.record.hostConfig);
+  const log = containerLog(services, container.spec);
   if (log.openReader === undefined) {
     throw new EngineError('not-implemented', 'configured logging driver does not support reading');
   }
@@ -29,7 +29,7 @@ export function containerLogs(services: Services, ref: string, options: LogsOpti
     ...(options.untilNs === undefined ? {} : { untilNs: options.untilNs }),
     ...(options.follow && container.monitor !== undefined ? { follow: container.monitor } : {}),
   });
-  const isTerminal = container.record.config.Tty;
+  const isTerminal = container.spec.process.hasTerminal;
   const reader = withGaps(stored, { stream: isTerminal || !options.stderr ? 1 : 2, isTerminal });
   const streams = { stdout: options.stdout, stderr: options.stderr };
   async function* plain(): AsyncGenerator<readonly OutputChunk[]> {

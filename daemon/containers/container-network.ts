@@ -1,12 +1,12 @@
 // A container's network over its life: reserved and built at the start, ended with the run, taken over by recovery. What is reserved,
 // attached and published is the networks' business; here is what of a container they need to know.
+
 import { readFileSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
 import { hostResolvers } from '../networks/managed-files.ts';
 import type { Attachment, Sandbox, SandboxOwner } from '../networks/sandbox.ts';
 import type { AdoptedSandbox } from '../networks/sandboxes.ts';
-import { networkModeOf } from '../spec/network-mode.ts';
-import { portRequests } from '../spec/port-requests.ts';
+import { portRequests } from '../spec/parse-ports.ts';
 import type { Container } from './container.ts';
 import { publishNetworkEvent } from './container-events.ts';
 import { linkRequests } from './links.ts';
@@ -17,41 +17,34 @@ import { ownLines, updateManagedFiles } from './write-managed-files.ts';
 /** The networks that it shall be on, looked up anew. Throws 'not-found'. */
 export function attachmentsOf(services: Services, container: Container): Attachment[] {
   const { registry } = services.networks;
-  const { config: own, hostConfig, endpoints } = container.record;
+  const { spec, endpoints } = container.record;
   // Records of before have endpoints all the same.
-  if (own.NetworkDisabled) return [];
+  if (spec.isNetworkDisabled) return [];
   return endpoints.map((config) => {
     const entry = findNetwork(registry, config);
     if (entry === undefined) throw new EngineError('not-found', `network ${config.network} not found`);
-    const links = linkRequests(services, hostConfig, config, entry.record);
+    const links = linkRequests(services, container.spec, config, entry.record);
     return { entry, config: { ...resolved(registry, config), links } };
   });
 }
 
 /** undefined when it uses another container's network. Throws docker's errors: no such network, no address left, an address taken. */
 export function reserveNetwork(services: Services, container: Container): Sandbox | undefined {
-  if (networkModeOf(container.record).kind === 'container') return undefined;
+  if (container.spec.network.kind === 'container') return undefined;
   const attachments = attachmentsOf(services, container);
   return services.networks.sandboxes.reserve(ownerOf(services, container), attachments);
 }
 
 export function ownerOf({ paths, defaults }: Services, container: Container): SandboxOwner {
-  const { config, hostConfig, name } = container.record;
-  const isHost = networkModeOf(container.record).kind === 'host';
-  const asked = hostConfig.Dns?.length ? hostConfig.Dns : defaults.dns.servers;
-  const dnsOptions = hostConfig.DnsOptions?.length ? hostConfig.DnsOptions : defaults.dns.options;
+  const { dns, network, hostname, ports } = container.spec;
+  const asked = dns.servers.length > 0 ? dns.servers : defaults.dns.servers;
+  const dnsOptions = dns.options.length > 0 ? dns.options : defaults.dns.options;
   return {
     containerId: container.id,
-    containerName: name,
-    hostname: config.Hostname,
+    containerName: container.record.name,
+    hostname,
     runDir: paths.run(container.id),
-    wantedPorts: isHost
-      ? []
-      : portRequests({
-          exposed: config.ExposedPorts,
-          bindings: hostConfig.PortBindings,
-          publishAll: hostConfig.PublishAllPorts ?? false,
-        }),
+    wantedPorts: network.kind === 'host' ? [] : portRequests(ports),
     resolver: {
       servers: asked.length > 0 ? asked : hostResolvers(readResolvConf()),
       isFromHost: asked.length === 0,
@@ -72,7 +65,7 @@ export async function endNetwork(services: Services, container: Container): Prom
 function isShared({ store }: Services, container: Container): boolean {
   for (const other of store.all()) {
     if (!other.isRunning) continue;
-    const mode = networkModeOf(other.record);
+    const mode = other.spec.network;
     if (mode.kind === 'container' && store.find(mode.ref) === container) return true;
   }
   return false;
@@ -80,13 +73,13 @@ function isShared({ store }: Services, container: Container): boolean {
 
 /** At the daemon's start, for a container that runs. What is gone of its networks does not keep it from running. */
 export function adoptNetwork(services: Services, container: Container): AdoptedSandbox | undefined {
-  const { hostConfig, endpoints } = container.record;
-  if (networkModeOf(container.record).kind === 'container') return undefined;
+  const { endpoints } = container.record;
+  if (container.spec.network.kind === 'container') return undefined;
   const { registry, sandboxes } = services.networks;
   const attachments = endpoints.flatMap((config) => {
     const entry = findNetwork(registry, config);
     if (entry === undefined) return [];
-    const links = linkRequests(services, hostConfig, config, entry.record);
+    const links = linkRequests(services, container.spec, config, entry.record);
     return [{ entry, config: { ...resolved(registry, config), links } }];
   });
   return sandboxes.adopt(ownerOf(services, container), attachments);

@@ -1,11 +1,12 @@
 // What is kept of a container in the database: two JSON texts, one that only create, rename and update change, one for the state: see
 // lifecycle/container-state.ts.
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
-import type { ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
+
 import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
-import type { ResolvedMount } from '../spec/mount.ts';
-import { networkOfMode, parseNetworkMode } from '../spec/network-mode.ts';
+import { isSpec } from '../spec/check-spec.ts';
+import type { ContainerSpec } from '../spec/container-spec.ts';
+import { type DockerBody, specFromDocker } from '../spec/from-docker.ts';
+import { networkOfMode } from '../spec/network-mode.ts';
 
 export interface ContainerRecord {
   /** 64 hex digits. Immutable. */
@@ -16,22 +17,33 @@ export interface ContainerRecord {
   readonly createdNs: string;
   /** "sha256:…" of the image. Immutable. */
   readonly imageId: string;
-  /** Merged with the image's. Immutable but for the host's names: see takeHostname. */
-  config: ResolvedConfig;
-  /** Complete, with docker's defaults filled in. Limits and restart policy are changed by update. */
-  hostConfig: HostConfig;
-  /** As resolved at create. Immutable. */
-  readonly mounts: readonly ResolvedMount[];
+  /** What it is. Changed by update (limits, restart policy), by `rm --link` and, its names, by a start: see takeHostname. */
+  spec: ContainerSpec;
+  /** The same in Docker's words, complete with docker's defaults, for inspect and commit: nothing else reads it. Changes with the spec. */
+  body: DockerBody;
   /** The networks that it is or shall be on, the mode's own first. Changed by connect and disconnect. */
   endpoints: readonly EndpointConfig[];
 }
 
+/** What changes together is stored together: ContainerStore.change. */
+export type RecordChange = Partial<Pick<ContainerRecord, 'spec' | 'body' | 'endpoints'>>;
+
+/** Of the stored spec. A record of another version, or of an engine that had no specs, is read by its body. */
+const specVersion = 1;
+
+/** Mounts lie beside the spec: they are the one thing that the body alone does not say. */
+export function encodeRecord({ spec, body, ...record }: ContainerRecord): string {
+  const { mounts, ...stored } = spec;
+  return JSON.stringify({ ...record, ...body, mounts, specVersion, spec: stored });
+}
+
 /**
  * JSON that cannot set prototypes: `__proto__` in a label stays an own key, as JSON.parse makes it. What earlier versions wrote is brought to
- * what this one means. Throws TypeError for what is no record.
+ * what this one means. `damage`: no spec can be made of it, so that it cannot run, but what it is on and what Docker knows of it stays known.
+ * Throws TypeError for what is no record.
  */
-export function decodeRecord(text: string): ContainerRecord {
-  const found = JSON.parse(text) as ContainerRecord;
+export function decodeRecord(text: string): { record: ContainerRecord; damage?: unknown } {
+  const found = JSON.parse(text) as StoredRecord;
   for (const key of ['id', 'name', 'createdNs', 'imageId'] as const) {
     if (typeof found?.[key] !== 'string') throw new TypeError(`a container's record without ${key}`);
   }
@@ -40,13 +52,37 @@ export function decodeRecord(text: string): ContainerRecord {
       throw new TypeError(`a container's record without ${key}`);
   }
   if (!Array.isArray(found.mounts)) throw new TypeError("a container's record without mounts");
-  return Array.isArray(found.endpoints) ? found : { ...found, endpoints: endpointsOfOld(found) };
+  const { id, name, createdNs, imageId, config, hostConfig } = found;
+  const body = { config, hostConfig };
+  const { spec, ...rest } = specOf(found);
+  const endpoints = Array.isArray(found.endpoints) ? found.endpoints : endpointsOfOld(found.endpoints, spec);
+  return { record: { id, name, createdNs, imageId, spec, body, endpoints }, ...rest };
+}
+
+function specOf(found: StoredRecord): { spec: ContainerSpec; damage?: unknown } {
+  const spec = readSpec(found);
+  if (spec !== undefined) return { spec };
+  try {
+    return { spec: specFromDocker(found, found.mounts) };
+  } catch (damage) {
+    return { spec: specFromDocker({ config: {}, hostConfig: { NetworkMode: 'none' } }, found.mounts), damage };
+  }
+}
+
+type StoredRecord = Omit<ContainerRecord, 'spec' | 'body' | 'endpoints'> &
+  DockerBody & { mounts: ContainerSpec['mounts']; endpoints: unknown; specVersion?: unknown; spec?: unknown };
+
+/** undefined: it is of another version, or damaged: what it says stands in the body, too. */
+function readSpec({ specVersion: version, spec, mounts }: StoredRecord): ContainerSpec | undefined {
+  if (version !== specVersion || typeof spec !== 'object' || spec === null) return undefined;
+  const whole = { ...spec, mounts };
+  return isSpec(whole) ? whole : undefined;
 }
 
 /** Before there were networks it was an object, name to aliases, that nobody read; aliases are for networks of the user's, which were not there. */
-function endpointsOfOld({ endpoints, hostConfig }: { endpoints: unknown; hostConfig: HostConfig }): EndpointConfig[] {
+function endpointsOfOld(endpoints: unknown, { network }: ContainerSpec): EndpointConfig[] {
   const names = Object.keys((endpoints ?? {}) as object).map((name) => (name === 'default' ? 'bridge' : name));
-  const main = networkOfMode(parseNetworkMode(hostConfig.NetworkMode ?? ''));
+  const main = networkOfMode(network);
   if (main === undefined) return [];
   return (names.length > 0 ? names : [main]).map((name) => plainEndpoint(name));
 }
@@ -58,8 +94,7 @@ export function unreadableRecord(row: {
   createdNs: string;
   imageId: string;
 }): ContainerRecord {
-  return {
-    ...row,
+  const body: DockerBody = {
     config: {
       Hostname: '',
       Domainname: '',
@@ -80,7 +115,6 @@ export function unreadableRecord(row: {
       Labels: {},
     },
     hostConfig: { NetworkMode: 'none', LogConfig: { Type: 'json-file', Config: {} }, RestartPolicy: { Name: 'no' } },
-    mounts: [],
-    endpoints: [],
   };
+  return { ...row, body, spec: specFromDocker(body, []), endpoints: [] };
 }

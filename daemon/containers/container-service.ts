@@ -8,12 +8,12 @@ import type {
   ContainerPathStat,
   ContainerPruneResponse,
   ContainerTopResponse,
+  ContainerUpdateRequest,
   ContainerUpdateResponse,
   IdResponse,
 } from '../docker-types/container-actions.ts';
 import type { ContainerConfig } from '../docker-types/container-config.ts';
 import type { ExecConfig, ExecInspectResponse } from '../docker-types/exec.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import type { ContainerStatsResponse } from '../docker-types/stats.ts';
 import type { Filters } from '../state/filters.ts';
@@ -116,7 +116,7 @@ export interface ContainerService {
   pause(ref: string): Promise<void>;
   unpause(ref: string): Promise<void>;
   rename(ref: string, name: string): Promise<void>;
-  update(ref: string, body: HostConfig): Promise<ContainerUpdateResponse>;
+  update(ref: string, body: ContainerUpdateRequest): Promise<ContainerUpdateResponse>;
   remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
   prune(filters: Filters): Promise<ContainerPruneResponse>;
   wait(ref: string, condition: WaitCondition): Promise<Waiter>;

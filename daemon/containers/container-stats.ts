@@ -1,8 +1,9 @@
 // GET /containers/{id}/stats: the counters of the cgroup, in Docker's form, once or every second.
+
 import { readFileSync } from 'node:fs';
 import type { ContainerStatsResponse, CpuStats, NetworkStats } from '../docker-types/stats.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { networkModeOf } from '../spec/network-mode.ts';
+import type { NetworkMode } from '../spec/network-mode.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
@@ -99,7 +100,7 @@ function readNetworks({ store }: Services, container: Container): Record<string,
   const owners = new Set<Container>();
   for (let owner: Container | undefined = container; owner !== undefined && !owners.has(owner); ) {
     owners.add(owner);
-    const mode = networkModeOf(owner.record);
+    const mode: NetworkMode = owner.spec.network;
     if (mode.kind === 'host' || mode.kind === 'none') return undefined;
     owner = mode.kind === 'container' ? store.find(mode.ref) : undefined;
   }

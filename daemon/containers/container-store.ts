@@ -1,10 +1,17 @@
 // All containers: in memory by id and name, in the database for the next start of the daemon. The database's UNIQUE constraint on
 // names is what makes two concurrent creations with one name impossible; memory follows it.
+
 import { EngineError } from '../errors/engine-error.ts';
-import { parseLink } from '../networks/endpoint-config.ts';
 import { type Database, isUniqueViolation, type Row } from '../state/database.ts';
-import { Container, type LockedContainer } from './container.ts';
-import { type ContainerRecord, decodeRecord, unreadableRecord } from './container-record.ts';
+import type { LockedContainer } from './container.ts';
+import { Container } from './container.ts';
+import {
+  type ContainerRecord,
+  decodeRecord,
+  encodeRecord,
+  type RecordChange,
+  unreadableRecord,
+} from './container-record.ts';
 import { type ContainerState, decodeState, encodeState, newState } from './lifecycle/container-state.ts';
 
 /** The exit code of a run whose end nobody knows. */
@@ -58,7 +65,7 @@ export class ContainerStore {
           record.name,
           record.createdNs.padStart(20, '0'),
           record.imageId,
-          JSON.stringify(record),
+          encodeRecord(record),
           encodeState(state),
         ),
       );
@@ -76,14 +83,17 @@ export class ContainerStore {
     this.#db.run('UPDATE containers SET state = ? WHERE id = ?', encodeState(state), container.id);
   }
 
-  saveRecord(container: Container): void {
-    this.#db.run('UPDATE containers SET record = ? WHERE id = ?', JSON.stringify(container.record), container.id);
+  /** What is stored first, what is in memory after it: together, or (when the database refuses) not at all. */
+  change(container: Container, change: RecordChange): void {
+    const text = encodeRecord({ ...container.record, ...change });
+    this.#db.run('UPDATE containers SET record = ? WHERE id = ?', text, container.id);
+    Object.assign(container.record, change);
   }
 
   rename(container: Container, name: string): void {
     const next: ContainerRecord = { ...container.record, name };
     try {
-      this.#db.run('UPDATE containers SET name = ?, record = ? WHERE id = ?', name, JSON.stringify(next), container.id);
+      this.#db.run('UPDATE containers SET name = ?, record = ? WHERE id = ?', name, encodeRecord(next), container.id);
     } catch (error) {
       if (isUniqueViolation(error)) throw this.#nameConflict(name);
       throw error;
@@ -144,8 +154,7 @@ export class ContainerStore {
     const at = name.indexOf('/');
     if (at < 0) return undefined;
     const alias = name.slice(at + 1);
-    const links = this.#byName.get(name.slice(0, at))?.record.hostConfig.Links ?? [];
-    const link = links.map(parseLink).find((one) => one.alias === alias);
+    const link = this.#byName.get(name.slice(0, at))?.spec.links.find((one) => one.alias === alias);
     return link && (this.#byId.get(link.target) ?? this.#byName.get(link.target));
   }
 
@@ -167,8 +176,9 @@ export class ContainerStore {
 function readRecord(row: Row, unreadable: Map<string, unknown>): ContainerRecord {
   const id = String(row.id);
   try {
-    const record = decodeRecord(String(row.record));
+    const { record, damage } = decodeRecord(String(row.record));
     if (record.id !== id) throw new TypeError('the record is of another container');
+    if (damage !== undefined) unreadable.set(id, damage);
     return record;
   } catch (error) {
     unreadable.set(id, error);

@@ -3,6 +3,7 @@
 
 import type { LogPlace } from '../logs/format/log-directory.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
+import type { ContainerSpec } from '../spec/container-spec.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { WaitCondition } from './container-service.ts';
 import type { Exec } from './exec.ts';
@@ -79,6 +80,10 @@ export class Container {
 
   get id(): string {
     return this.record.id;
+  }
+
+  get spec(): ContainerSpec {
+    return this.record.spec;
   }
 
   /** Docker's State.Running: true also while paused. */

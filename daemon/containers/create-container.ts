@@ -3,12 +3,13 @@
 import { randomBytes } from 'node:crypto';
 import type { ContainerCreateRequest, ContainerCreateResponse } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { withNames } from '../spec/to-docker.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { publishContainerEvent } from './container-events.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { generateName } from './generate-name.ts';
 import { newState } from './lifecycle/container-state.ts';
-import { type PlannedContainer, planContainer } from './plan-container.ts';
+import { hostnameOf, type PlannedContainer, planContainer } from './plan-container.ts';
 import { prepareMounts } from './prepare-mounts.ts';
 import type { Services } from './services.ts';
 
@@ -28,12 +29,12 @@ export async function createContainer(
   const id = randomBytes(32).toString('hex');
   using claim = services.volumes.claim(id);
   const { mounts, points } = await prepareMounts(services, plan, claim);
-  const record = makeRecord(id, name, { ...plan, mounts });
+  const record = makeRecord(id, name, { ...plan, spec: { ...plan.spec, mounts } });
   try {
     await layers.create(id, plan.image.id, points);
     // Before the first start: files are copied into it.
-    const { WorkingDir } = plan.config;
-    if (WorkingDir !== '' && WorkingDir !== '/') await layers.makeDirectory(id, plan.image.id, WorkingDir);
+    const { workingDir } = plan.spec.process;
+    if (workingDir !== '' && workingDir !== '/') await layers.makeDirectory(id, plan.image.id, workingDir);
     const container = store.insert(record, newState(), (write) => claim.settle(write));
     publishContainerEvent(services, container, 'create');
   } catch (error) {
@@ -44,14 +45,14 @@ export async function createContainer(
 }
 
 function makeRecord(id: string, name: string, plan: PlannedContainer): ContainerRecord {
+  const { body, spec } = withNames(plan, { ...plan.spec, hostname: hostnameOf(plan, id) });
   return {
     id,
     name,
     createdNs: wallClockNs().toString(),
     imageId: plan.image.id,
-    config: { ...plan.config, Hostname: plan.config.Hostname || plan.hostname || id.slice(0, 12) },
-    hostConfig: plan.hostConfig,
-    mounts: plan.mounts,
+    body,
+    spec,
     endpoints: plan.endpoints,
   };
 }

@@ -1,8 +1,7 @@
 // The container service: hands each request to its use case. Nothing is decided here.
 import type { Readable } from 'node:stream';
-import type { ContainerCreateRequest } from '../docker-types/container-actions.ts';
+import type { ContainerCreateRequest, ContainerUpdateRequest } from '../docker-types/container-actions.ts';
 import type { ExecConfig } from '../docker-types/exec.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import type { Filters } from '../state/filters.ts';
 import { attachContainer } from './attach-container.ts';
@@ -83,7 +82,7 @@ export class EngineContainers implements ContainerService {
   rename(ref: string, name: string) {
     return renameContainer(this.#services, ref, name);
   }
-  update(ref: string, body: HostConfig) {
+  update(ref: string, body: ContainerUpdateRequest) {
     return updateContainer(this.#services, ref, body);
   }
   remove(ref: string, options: { force: boolean; volumes: boolean; link: boolean }) {
@@ -148,9 +147,9 @@ export class EngineContainers implements ContainerService {
       .filter(
         ({ record }) =>
           record.imageId === imageId ||
-          record.mounts.some(({ type, source }) => type === 'image' && source === imageId),
+          record.spec.mounts.some(({ type, source }) => type === 'image' && source === imageId),
       )
-      .map(({ id, record, isRunning }) => ({ id, name: record.name, isRunning, imageRef: record.config.Image }));
+      .map(({ id, record, isRunning }) => ({ id, name: record.name, isRunning, imageRef: record.spec.imageName }));
   }
   connectNetwork(ref: string, body: NetworkConnectRequest) {
     return connectNetwork(this.#services, ref, body);

@@ -1,4 +1,5 @@
 // POST /containers/{id}/exec and /exec/{id}/start, resize, inspect: a process more in a running container, with a monitor of its own.
+
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import type { ExecConfig, ExecInspectResponse } from '../docker-types/exec.ts';
@@ -53,7 +54,7 @@ export function createExec(
   if (texts.some((text) => text.includes('\0'))) {
     throw new EngineError('invalid', 'invalid exec config: no value may contain a NUL byte');
   }
-  const { config } = container.record;
+  const { process } = container.spec;
   const exec = new Exec({
     id: randomBytes(32).toString('hex'),
     containerId: container.id,
@@ -70,7 +71,7 @@ export function createExec(
       tty: body.Tty ?? false,
       openStdin: body.AttachStdin ?? false,
       privileged: body.Privileged ?? false,
-      user: runningUser(services, container, body.User || config.User, container.record.hostConfig.GroupAdd ?? []),
+      user: runningUser(services, container, body.User || process.user, process.groups),
       workingDir: body.WorkingDir ?? '',
     },
   });
@@ -211,11 +212,10 @@ async function launchExec(
   logDir: string,
   { detach, consoleSize }: ExecStartOptions,
 ): Promise<MonitorClient> {
-  const { config } = container.record;
   using open = openExecProgram({
     id: container.id,
-    config: { ...config, Env: [...linkEnvironment(services, container), ...config.Env] },
-    hostConfig: container.record.hostConfig,
+    container: container.spec,
+    linkEnv: linkEnvironment(services, container),
     exec: exec.record.options,
     ...runningProcess(services, container),
     cgroup: services.cgroups.placement(cgroupPathOf(services, container)),

@@ -2,23 +2,21 @@
 // would look up is looked up.
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
-import { resourcesFromHostConfig } from '../cgroups/resources.ts';
+import { resolveResources } from '../cgroups/resources.ts';
 import type { ContainerCreateRequest } from '../docker-types/container-actions.ts';
-import type { ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import type { ResolvedUser } from '../runtime/container-input.ts';
 import { planContainerProgram } from '../runtime/container-program.ts';
 import { resolveDevices } from '../runtime/devices.ts';
 import { explain } from '../runtime/explain.ts';
 import { resolveUser } from '../runtime/user-database.ts';
-import type { ResolvedMount } from '../spec/mount.ts';
+import type { ContainerSpec } from '../spec/container-spec.ts';
 import { plannedCgroupPath } from './cgroup-path.ts';
 import { containerLog } from './container-log.ts';
 import { explainNetwork } from './explain-network.ts';
 import { networkDonor, planNamespaces, sharedNames } from './join-namespaces.ts';
 import { linkEnvironment } from './links.ts';
-import { planContainer } from './plan-container.ts';
+import { hostnameOf, planContainer } from './plan-container.ts';
 import { findNetwork } from './plan-endpoints.ts';
 import type { Services } from './services.ts';
 import { managedFilesOf } from './write-managed-files.ts';
@@ -31,9 +29,8 @@ const exampleId = '0'.repeat(64);
 interface Explained {
   id: string;
   title: string;
-  config: ResolvedConfig;
-  hostConfig: HostConfig;
-  mounts: readonly ResolvedMount[];
+  spec: ContainerSpec;
+  linkEnv: readonly string[];
   endpoints: readonly EndpointConfig[];
   user: ResolvedUser;
   dirs: { lower: readonly string[]; upper: string; work: string };
@@ -44,7 +41,7 @@ interface Explained {
 
 export function explainRun(services: Services, body: ContainerCreateRequest): string {
   const plan = planContainer(services, body);
-  const config = { ...plan.config, Hostname: plan.config.Hostname || plan.hostname || exampleId.slice(0, 12) };
+  const spec = { ...plan.spec, hostname: hostnameOf(plan, exampleId) };
   const { paths, layers, networks } = services;
   // A create would take them; the start, which this is about as well, would not.
   for (const endpoint of plan.endpoints)
@@ -53,12 +50,11 @@ export function explainRun(services: Services, body: ContainerCreateRequest): st
   try {
     return describe(services, {
       id: exampleId,
-      title: `run ${plan.config.Image}`,
-      config,
-      hostConfig: plan.hostConfig,
-      mounts: plan.mounts,
+      title: `run ${spec.imageName}`,
+      spec,
+      linkEnv: [],
       endpoints: plan.endpoints,
-      user: resolveUser(root, config.User, plan.hostConfig.GroupAdd ?? []),
+      user: resolveUser(root, spec.process.user, spec.process.groups),
       dirs: {
         // Made at create: the places where the engine mounts.
         lower: [join(paths.dataRoot, 'layers', 'NEW'), ...layers.imageLayerDirs(plan.image.id)],
@@ -76,18 +72,17 @@ export function explainRun(services: Services, body: ContainerCreateRequest): st
 export function explainContainer(services: Services, ref: string): Promise<string> {
   const container = services.store.get(ref);
   return container.locked(() => {
-    const { record, id } = container;
+    const { record, spec, id } = container;
     // Its own root may be in use: the image's user database is the one that counts, unless the container changed it.
     const root = services.layers.openImage(record.imageId);
     try {
       return describe(services, {
         id,
         title: `container ${record.name} (${id.slice(0, 12)})`,
-        config: { ...record.config, Env: [...linkEnvironment(services, container), ...record.config.Env] },
-        hostConfig: record.hostConfig,
-        mounts: record.mounts,
+        spec,
+        linkEnv: linkEnvironment(services, container),
         endpoints: record.endpoints,
-        user: resolveUser(root, record.config.User, record.hostConfig.GroupAdd ?? []),
+        user: resolveUser(root, spec.process.user, spec.process.groups),
         dirs: services.layers.layerDirs(id),
         rootFd: root,
         warnings: [],
@@ -100,31 +95,29 @@ export function explainContainer(services: Services, ref: string): Promise<strin
 
 function describe(services: Services, input: Explained): string {
   const { cgroups, paths, host, defaults, layers } = services;
-  const { id, hostConfig, mounts, user } = input;
-  const donor = networkDonor(services.store, input);
-  const config = { ...input.config, ...(donor && sharedNames(donor)) };
-  const cgroupPath = plannedCgroupPath(services, id, hostConfig);
-  const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
+  const { id, linkEnv, user } = input;
+  const donor = networkDonor(services.store, input.spec);
+  const spec = { ...input.spec, ...(donor && sharedNames(donor)) };
+  const cgroupPath = plannedCgroupPath(services, id, spec);
+  const { resources } = resolveResources(spec, cgroups, resolveDevices(spec.devices.mappings));
   const plan = planContainerProgram({
     id,
     rootFd: input.rootFd,
-    config,
-    hostConfig,
+    container: spec,
+    linkEnv,
     user,
-    mounts,
     managedFiles: managedFilesOf(services, donor?.id ?? id),
-    namespaces: planNamespaces(services, { config, hostConfig }, pooledNamespace),
+    namespaces: planNamespaces(services, spec, pooledNamespace),
     cgroupPath,
     cgroupVersion: defaults.cgroupVersion,
     facts: host.facts,
     host,
     cgroup: cgroups.placement(cgroupPath),
     logDir: paths.logs(id),
-    logOptions: containerLog(services, hostConfig).limits,
+    logOptions: containerLog(services, spec).limits,
     nextLogSeq: 0,
     runDir: paths.run(id),
     stagingDir: paths.staging,
-    init: hostConfig.Init ?? false,
   });
   return explain({
     ...plan,
@@ -132,7 +125,7 @@ function describe(services: Services, input: Explained): string {
     cgroup: cgroups.plan(cgroupPath, resources),
     layers: [...input.dirs.lower].reverse().concat(input.dirs.upper),
     root: layers.rootCalls(input.dirs),
-    network: explainNetwork(services, hostConfig, config, input.endpoints),
+    network: explainNetwork(services, spec, input.endpoints),
     warnings: input.warnings,
     facts: host.facts,
   });

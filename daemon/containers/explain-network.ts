@@ -1,21 +1,18 @@
 // The network's part of `tsdocker explain`: what is done outside the container before its first process, as lines.
-import type { ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
 import type { InterfaceFacts } from '../networks/drivers/network-driver.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import { type NetworkRecord, poolOf, prefixOf } from '../networks/network-record.ts';
-import { networkModeOf } from '../spec/network-mode.ts';
-import { portRequests } from '../spec/port-requests.ts';
+import type { ContainerSpec } from '../spec/container-spec.ts';
+import { portRequests } from '../spec/parse-ports.ts';
 import { findNetwork } from './plan-endpoints.ts';
 import type { Services } from './services.ts';
 
 export function explainNetwork(
   { networks }: Services,
-  hostConfig: HostConfig,
-  config: ResolvedConfig,
+  spec: Pick<ContainerSpec, 'network' | 'ports'>,
   endpoints: readonly EndpointConfig[],
 ): string[] {
-  const mode = networkModeOf({ config, hostConfig });
+  const mode = spec.network;
   if (mode.kind === 'host') return ["the host's own network: nothing is made"];
   if (mode.kind === 'container') return [`the network of container ${mode.ref} is joined: nothing is made`];
   const lines = ['take a prepared network namespace: loopback is up in it'];
@@ -26,11 +23,7 @@ export function explainNetwork(
     else if (entry.interfaces !== undefined)
       lines.push(...connectionLines(entry.record, entry.interfaces, endpoint, number++));
   }
-  const ports = portRequests({
-    exposed: config.ExposedPorts,
-    bindings: hostConfig.PortBindings,
-    publishAll: hostConfig.PublishAllPorts ?? false,
-  });
+  const ports = portRequests(spec.ports);
   for (const { hostIp, hostPorts, containerPort, protocol } of number === 0 ? [] : ports) {
     const first = hostPorts?.first;
     const port =

@@ -1,42 +1,7 @@
 // What inspect says of limits is what the kernel has: a limit that the host cannot grant is not kept in the record, and one that an update
 // takes away is lifted.
 
-import type { BlockDeviceLimit, CgroupResources, ResourceRequest } from '../cgroups/resources.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
-
-const zeroWithout = [
-  'Memory',
-  'MemorySwap',
-  'MemoryReservation',
-  'NanoCpus',
-  'CpuShares',
-  'CpuPeriod',
-  'CpuQuota',
-  'BlkioWeight',
-] as const;
-const emptyWithout = ['CpusetCpus', 'CpusetMems'] as const;
-const nullWithout = [
-  'MemorySwappiness',
-  'PidsLimit',
-  'BlkioWeightDevice',
-  'BlkioDeviceReadBps',
-  'BlkioDeviceWriteBps',
-  'BlkioDeviceReadIOps',
-  'BlkioDeviceWriteIOps',
-] as const;
-
-/** `granted`: as resourcesFromHostConfig gives it. */
-export function withGranted(hostConfig: HostConfig, granted: ResourceRequest): HostConfig {
-  const next: Record<string, unknown> = { ...hostConfig };
-  const settle = (keys: readonly (keyof HostConfig & keyof ResourceRequest)[], without: unknown) => {
-    for (const key of keys) if (hostConfig[key]) next[key] = granted[key] ?? without;
-  };
-  settle(zeroWithout, 0);
-  settle(emptyWithout, '');
-  settle(nullWithout, null);
-  if (hostConfig.OomKillDisable) next.OomKillDisable = granted.OomKillDisable ?? false;
-  return next as HostConfig;
-}
+import type { BlockDeviceLimit, CgroupResources } from '../cgroups/resources.ts';
 
 const lists = [
   'blkioWeightDevices',

@@ -1,5 +1,6 @@
 // What health checks are and what their results mean, as docker has it: when the next one is due, and when a container counts as healthy. Pure.
-import type { HealthConfig, ResolvedConfig } from '../docker-types/container-config.ts';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
+import type { HealthCheck } from '../spec/container-spec.ts';
 
 export type HealthStatus = 'starting' | 'healthy' | 'unhealthy';
 
@@ -21,46 +22,14 @@ export interface HealthState {
   readonly log: readonly HealthResult[];
 }
 
-export interface Probe {
-  readonly args: readonly string[];
-  readonly intervalMs: number;
-  readonly timeoutMs: number;
-  readonly startPeriodMs: number;
-  readonly startIntervalMs: number;
-  readonly retries: number;
-}
-
 const keptResults = 5;
 export const maxOutputBytes = 4096;
-const defaults = { intervalMs: 30_000, timeoutMs: 30_000, startPeriodMs: 0, startIntervalMs: 5000, retries: 3 };
-const shell = ['/bin/sh', '-c'];
-/** What a timer can hold, 24 days, with room for what is added to it: one that is too long fires at once. */
-const longestTimerMs = 2 ** 31 - 1 - 60_000;
-
-/** undefined for a container without a check. */
-export function probeOf(config: Pick<ResolvedConfig, 'Healthcheck' | 'Shell'>): Probe | undefined {
-  const health = config.Healthcheck;
-  const [kind, ...words] = health?.Test ?? [];
-  if (health === undefined || words.length === 0 || (kind !== 'CMD' && kind !== 'CMD-SHELL')) return undefined;
-  return {
-    args: kind === 'CMD' ? words : [...(config.Shell?.length ? config.Shell : shell), ...words],
-    intervalMs: milliseconds(health.Interval, defaults.intervalMs),
-    timeoutMs: milliseconds(health.Timeout, defaults.timeoutMs),
-    startPeriodMs: milliseconds(health.StartPeriod, defaults.startPeriodMs),
-    startIntervalMs: milliseconds(health.StartInterval, defaults.startIntervalMs),
-    retries: health.Retries || defaults.retries,
-  };
-}
 
 /** Docker makes such a container, and never checks it; here its answer says so. */
 export function healthWarnings({ Healthcheck }: Pick<ResolvedConfig, 'Healthcheck'>): string[] {
   const [kind = ''] = Healthcheck?.Test ?? [];
   if (['', 'NONE', 'CMD', 'CMD-SHELL'].includes(kind)) return [];
   return [`the health check is never run: its test begins with "${kind}" instead of NONE, CMD or CMD-SHELL`];
-}
-
-function milliseconds(ns: HealthConfig['Interval'], fallback: number): number {
-  return ns ? Math.min(Math.max(ns / 1e6, 1), longestTimerMs) : fallback;
 }
 
 /** At a start: what was found before stays to be read. */
@@ -77,7 +46,7 @@ export function endedHealth(before: HealthState): HealthState {
 export function afterResult(
   before: HealthState,
   result: HealthResult,
-  probe: Probe,
+  probe: HealthCheck,
   sinceStartMs: number,
 ): HealthState {
   const log = [...before.log, result].slice(-keptResults);
@@ -88,7 +57,7 @@ export function afterResult(
 }
 
 /** Until the next check, from the end of the last one. */
-export function nextDelayMs({ status }: HealthState, probe: Probe, sinceStartMs: number): number {
+export function nextDelayMs({ status }: HealthState, probe: HealthCheck, sinceStartMs: number): number {
   return status === 'starting' && sinceStartMs < probe.startPeriodMs ? probe.startIntervalMs : probe.intervalMs;
 }
 

@@ -1,13 +1,14 @@
 // The health checks of one running container: a timer, one check at a time, and what follows from its result. A container without a check has
 // no monitor. INVARIANT: results are taken in under the container's lock, and only while its run lasts and it is not paused.
+
 import { performance } from 'node:perf_hooks';
 import type { Health } from '../docker-types/container.ts';
+import type { HealthCheck } from '../spec/container-spec.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import type { Container, HealthChecks, LockedContainer } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { writeHealthFile } from './health-file.ts';
-import { afterResult, type HealthResult, type HealthState, nextDelayMs, type Probe, probeOf } from './health-rules.ts';
-import { restartsUnhealthy } from './lifecycle/restarts-unhealthy.ts';
+import { afterResult, type HealthResult, type HealthState, nextDelayMs } from './health-rules.ts';
 import { runProbe } from './run-probe.ts';
 import type { Services } from './services.ts';
 import { formatTime } from './timestamps.ts';
@@ -15,7 +16,7 @@ import { formatTime } from './timestamps.ts';
 export class HealthMonitor implements HealthChecks {
   readonly #services: Services;
   readonly #container: Container;
-  readonly #probe: Probe;
+  readonly #probe: HealthCheck;
   readonly #onUnhealthy: () => void;
   /** Of the start, on the clock that nobody sets. */
   readonly #startMs: number;
@@ -23,7 +24,7 @@ export class HealthMonitor implements HealthChecks {
   #current: AbortController | undefined;
   #isOver = false;
 
-  constructor(services: Services, container: Container, probe: Probe, onUnhealthy: () => void) {
+  constructor(services: Services, container: Container, probe: HealthCheck, onUnhealthy: () => void) {
     this.#services = services;
     this.#container = container;
     this.#probe = probe;
@@ -87,7 +88,7 @@ export class HealthMonitor implements HealthChecks {
     if (health.status === before.status) return;
     publishContainerEvent(services, container, `health_status: ${health.status}`);
     container.tellHealth(healthResult(container));
-    if (health.status === 'unhealthy' && restartsUnhealthy(container.record.hostConfig)) this.#onUnhealthy();
+    if (health.status === 'unhealthy' && container.spec.restartsUnhealthy) this.#onUnhealthy();
   }
 }
 
@@ -98,7 +99,7 @@ export class HealthMonitor implements HealthChecks {
 export function beginHealth(services: Services, container: Container, onUnhealthy: () => void): void {
   container.health?.stop();
   container.health = undefined;
-  const probe = probeOf(container.record.config);
+  const probe = container.spec.healthCheck;
   if (probe === undefined) return;
   container.health = new HealthMonitor(services, container, probe, onUnhealthy);
   if (container.state.status === 'running') container.health.resume();

@@ -1,6 +1,8 @@
 // GET /containers/{id}/json: a container as Docker shows it.
+
 import type { ContainerInspectResponse, MountPoint } from '../docker-types/container.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
+import { inspectedBody } from '../spec/to-docker.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
 import { wireHealth } from './health.ts';
@@ -18,7 +20,7 @@ export async function inspectContainer(
   const container = services.store.get(ref);
   const { record, state, id } = container;
   const { paths } = services;
-  const command = [...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])];
+  const command = record.spec.process.args;
   const sizes = options.size ? await sizesOf(services, container) : {};
   const filesOf = donorId(services, container) ?? id;
   // What a start makes has no place before the first.
@@ -55,11 +57,10 @@ export async function inspectContainer(
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: container.execs.size === 0 ? null : runningExecs(container),
-    HostConfig: { ...record.hostConfig, Links: linkTexts(services.store, container) },
+    ...inspectedBody(record.body, linkTexts(services.store, container)),
     GraphDriver: { Name: 'overlay2', Data: graphData(services, id) },
     ...sizes,
-    Mounts: mountPoints(services, record.mounts),
-    Config: { ...record.config, Env: record.config.Env?.length > 0 ? record.config.Env : null },
+    Mounts: mountPoints(services, record.spec.mounts),
     NetworkSettings: networkSettings(services, container),
   };
 }
@@ -71,7 +72,7 @@ function runningExecs(container: Container): string[] | null {
 
 function donorId(services: Services, container: Container): string | undefined {
   try {
-    return networkDonor(services.store, container.record)?.id;
+    return networkDonor(services.store, container.spec)?.id;
   } catch {
     return undefined;
   }

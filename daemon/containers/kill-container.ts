@@ -1,11 +1,11 @@
 // POST /containers/{id}/kill.
 import { constants } from 'node:os';
 import { EngineError } from '../errors/engine-error.ts';
+import { parseSignal, parseSignalFor } from '../spec/signals.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { type Concluding, forgoRestart, killAndWait, markStopped, sendSignal } from './lifecycle/end-run.ts';
 import type { Services } from './services.ts';
-import { parseSignal, parseSignalFor } from './signals.ts';
 
 const { SIGKILL, SIGTERM } = constants.signals;
 
@@ -35,6 +35,6 @@ export async function killContainer(
 
 /** A signal that is meant to end it: restart policies then leave it alone. */
 function ends(container: Container, signo: number): boolean {
-  const { StopSignal } = container.record.config;
-  return signo === SIGKILL || signo === SIGTERM || (StopSignal !== undefined && parseSignal(StopSignal) === signo);
+  const { signal } = container.spec.stop;
+  return signo === SIGKILL || signo === SIGTERM || (signal !== undefined && parseSignal(signal) === signo);
 }

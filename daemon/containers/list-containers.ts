@@ -1,6 +1,8 @@
 // GET /containers/json: newest first, filtered, with the human status that docker's daemon writes.
+
 import type { ContainerSummary } from '../docker-types/container.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { listedBody } from '../spec/to-docker.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { mapInTurns } from '../state/map-in-turns.ts';
 import type { Container } from './container.ts';
@@ -87,7 +89,7 @@ function summarise(services: Services, container: Container, list: ListContext):
       Labels: {},
       State: state.status,
       Status: state.status,
-      HostConfig: { NetworkMode: '' },
+      ...listedBody(undefined),
       NetworkSettings: { Networks: {} },
       Mounts: [],
     };
@@ -96,25 +98,21 @@ function summarise(services: Services, container: Container, list: ListContext):
 
 function summaryOf(services: Services, container: Container, list: ListContext): ContainerSummary {
   const { record, state } = container;
-  const annotations = record.hostConfig.Annotations;
   return {
     Id: container.id,
     Names: [...(list.links.get(container.id) ?? []), `/${record.name}`],
     // As typed, unless the name now means another image: then the id.
-    Image: list.imageIdOf(record.config.Image) === record.imageId ? record.config.Image : record.imageId,
+    Image: list.imageIdOf(record.spec.imageName) === record.imageId ? record.spec.imageName : record.imageId,
     ImageID: record.imageId,
-    Command: commandText([...(record.config.Entrypoint ?? []), ...(record.config.Cmd ?? [])]),
+    Command: commandText([...record.spec.process.args]),
     Created: Number(BigInt(record.createdNs) / 1_000_000_000n),
     Ports: summaryPorts(services, container),
-    Labels: record.config.Labels,
+    Labels: { ...record.spec.labels },
     State: container.isRemoving && !container.isRunning ? 'removing' : state.status,
     Status: statusText(container, list.nowNs),
-    HostConfig: {
-      NetworkMode: record.hostConfig.NetworkMode ?? '',
-      ...(annotations ? { Annotations: annotations } : {}),
-    },
+    ...listedBody(record.body),
     NetworkSettings: { Networks: listedNetworks(services, container) },
-    Mounts: mountPoints(services, record.mounts),
+    Mounts: mountPoints(services, record.spec.mounts),
   };
 }
 

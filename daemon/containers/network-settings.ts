@@ -5,7 +5,7 @@ import type { Connection } from '../networks/gateways.ts';
 import type { PublishedPort } from '../networks/kernel/published-port.ts';
 import { gatewayOf } from '../networks/network-entry.ts';
 import { isPredefined, poolOf, prefixOf } from '../networks/network-record.ts';
-import { exposedPorts } from '../spec/port-requests.ts';
+import { exposedPorts } from '../spec/parse-ports.ts';
 import type { Container } from './container.ts';
 import type { Services } from './services.ts';
 
@@ -67,7 +67,7 @@ function endpointSettings(container: Container, config: EndpointConfig, connecti
 }
 
 function namesOf({ record, id }: Container, { aliases }: EndpointConfig): string[] {
-  const names = [record.name, ...(aliases ?? []), id.slice(0, 12), record.config.Hostname];
+  const names = [record.name, ...(aliases ?? []), id.slice(0, 12), record.spec.hostname];
   return [...new Set(names.filter((name) => name !== ''))];
 }
 
@@ -158,7 +158,7 @@ function portMap(container: Container, published: readonly PublishedPort[]): Por
   }
   // There may be 65,535 of them, and everybody waits: one pass.
   const map: PortMap = {};
-  for (const { containerPort, protocol } of exposedPorts(container.record.config.ExposedPorts)) {
+  for (const { containerPort, protocol } of exposedPorts(container.spec.ports.exposed)) {
     const key = `${containerPort}/${protocol}`;
     if (!ports.has(key)) map[key] = null;
   }
@@ -177,7 +177,7 @@ export function summaryPorts(services: Services, container: Container): Port[] {
     PublicPort: hostPort,
     Type: protocol,
   }));
-  for (const { containerPort, protocol } of exposedPorts(container.record.config.ExposedPorts)) {
+  for (const { containerPort, protocol } of exposedPorts(container.spec.ports.exposed)) {
     if (isPublished.size > 0 && isPublished.has(`${containerPort}/${protocol}`)) continue;
     ports.push({ PrivatePort: containerPort, Type: protocol });
   }

@@ -1,54 +1,37 @@
 // Which networks a create request wants, and what does not go together with which: docker's rules, in its words. Pure but for looking
 // networks up.
-import type { ContainerConfig, ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
+import type { ContainerConfig } from '../docker-types/container-config.ts';
 import type { EndpointRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import {
-  checkAgainstNetwork,
-  type EndpointConfig,
-  parseEndpoint,
-  parseLink,
-  parseMac,
-} from '../networks/endpoint-config.ts';
+import { checkAgainstNetwork, type EndpointConfig, parseEndpoint, parseMac } from '../networks/endpoint-config.ts';
 import type { NetworkEntry } from '../networks/network-entry.ts';
 import type { NetworkRegistry } from '../networks/network-registry.ts';
-import { type NetworkMode, networkOfMode, parseNetworkMode } from '../spec/network-mode.ts';
-import { portRequests } from '../spec/port-requests.ts';
+import type { ContainerSpec } from '../spec/container-spec.ts';
+import type { RequestedContainer } from '../spec/from-request.ts';
+import { type NetworkMode, networkOfMode } from '../spec/network-mode.ts';
+import { portRequests } from '../spec/parse-ports.ts';
 
 /** A container is on so many networks at the most; each has an interface. */
 const networksLimit = 128;
 
-export interface AskedNetworks {
-  hostConfig: HostConfig;
-  config: ResolvedConfig;
-  /** As the client sent it: what an image exposes is no conflict. */
-  asked: ContainerConfig;
-  endpoints: Readonly<Record<string, EndpointRequest | null>> | null | undefined;
-}
+type AskedNetworks = Pick<RequestedContainer, 'spec' | 'network' | 'asked' | 'endpoints'>;
 
 /** Throws EngineError with docker's words. A network that is not there is no error before the start. */
 export function planEndpoints(
   registry: NetworkRegistry,
-  { hostConfig, config, asked: own, endpoints }: AskedNetworks,
+  { spec, network: mode, asked: own, endpoints }: AskedNetworks,
 ): { endpoints: EndpointConfig[]; warnings: string[] } {
-  const mode = parseNetworkMode(hostConfig.NetworkMode ?? '');
-  const warnings = checkMode(mode, hostConfig, own);
-  for (const link of hostConfig.Links ?? []) parseLink(link);
-  portRequests({
-    exposed: config.ExposedPorts,
-    bindings: hostConfig.PortBindings,
-    publishAll: hostConfig.PublishAllPorts ?? false,
-  });
+  const warnings = checkMode(mode, spec, own);
+  portRequests(spec.ports);
   const main = networkOfMode(mode);
-  if (main === undefined || config.NetworkDisabled) return { endpoints: [], warnings };
-  const asked = Object.entries(endpoints ?? {});
+  if (main === undefined || spec.isNetworkDisabled) return { endpoints: [], warnings };
+  const asked = Object.entries(endpoints);
   if (asked.length > networksLimit) throw new EngineError('invalid', `more than ${networksLimit} networks`);
   const list = (asked.length > 0 ? asked : [[main, null] as const])
     .map(([name, request]) => planEndpoint(registry, name === 'default' ? 'bridge' : name, request))
     .sort((a, b) => Number(isOf(registry, b, main)) - Number(isOf(registry, a, main)));
   checkTogether(list);
-  return { endpoints: withOldMac(list, config.MacAddress ?? ''), warnings };
+  return { endpoints: withOldMac(list, own.MacAddress ?? ''), warnings };
 }
 
 /** What the network would refuse at the start is refused now, when it is there to be asked; and which of several it is, is said. */
@@ -87,10 +70,14 @@ function isOf(registry: NetworkRegistry, config: EndpointConfig, name: string): 
   );
 }
 
-function checkMode(mode: NetworkMode, hostConfig: HostConfig, config: ContainerConfig): string[] {
+function checkMode(
+  mode: NetworkMode,
+  { ports, links, dns, extraHosts }: ContainerSpec,
+  config: ContainerConfig,
+): string[] {
   const conflict = (what: string) => new EngineError('invalid', `conflicting options: ${what}`);
-  const hasPorts = Object.keys(hostConfig.PortBindings ?? {}).length > 0 || hostConfig.PublishAllPorts === true;
-  const hasLinks = (hostConfig.Links ?? []).length > 0;
+  const hasPorts = ports.published.length > 0 || ports.publishesExposed;
+  const hasLinks = links.length > 0;
   const undefinedLinks = "networking can't be used with links. This would result in undefined behavior";
   if (mode.kind === 'host') {
     if (hasLinks) throw conflict(`host type ${undefinedLinks}`);
@@ -101,8 +88,8 @@ function checkMode(mode: NetworkMode, hostConfig: HostConfig, config: ContainerC
   if (config.Hostname) throw conflict('hostname and the network mode');
   if (hasLinks)
     throw conflict("container type network can't be used with links. This would result in undefined behavior");
-  if ((hostConfig.Dns ?? []).length > 0) throw conflict('dns and the network mode');
-  if ((hostConfig.ExtraHosts ?? []).length > 0) throw conflict('custom host-to-IP mapping and the network mode');
+  if (dns.servers.length > 0) throw conflict('dns and the network mode');
+  if (extraHosts.length > 0) throw conflict('custom host-to-IP mapping and the network mode');
   if (config.MacAddress) throw conflict('mac-address and the network mode');
   if (hasPorts) throw conflict('port publishing and the container type network mode');
   if (Object.keys(config.ExposedPorts ?? {}).length > 0) {

@@ -1,4 +1,5 @@
 // What a container's mounts need before it is stored: volumes are found or made and held, and empty ones get what the image has there.
+
 import { fstatSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
 import type { MountPoint } from '../jail/file-facts.ts';
@@ -25,7 +26,7 @@ export async function prepareMounts(
   plan: PlannedContainer,
   claim: VolumeClaim,
 ): Promise<PreparedMounts> {
-  const mounts = plan.mounts.map((mount) => {
+  const mounts = plan.spec.mounts.map((mount) => {
     if (mount.volume === undefined) return mount;
     const name = claim.take(mount.volume);
     return { ...mount, source: services.volumes.mountpoint(name), volume: { ...mount.volume, name } };
@@ -35,7 +36,7 @@ export async function prepareMounts(
   for (const mount of mounts) {
     if (mount.subpath !== undefined && (await isFile(services, mount))) files.add(mount.target);
   }
-  const outerDevices = resolveDevices(plan.hostConfig).filter(({ path }) => !isInDev(path));
+  const outerDevices = resolveDevices(plan.spec.devices.mappings).filter(({ path }) => !isInDev(path));
   const points = [
     ...mountPoints(mounts, {}, files).filter(({ path }) => !alwaysThere.has(path)),
     ...outerDevices.map(({ path }): MountPoint => ({ path, kind: 'file' })),

@@ -36,7 +36,7 @@ async function pruneAll(
   for (const container of [...services.store.all()]) {
     const { status } = container.state;
     if (container.isRunning || status === 'restarting' || container.isRemoving) continue;
-    if (!matchLabels(filters, container.record.config.Labels)) continue;
+    if (!matchLabels(filters, container.spec.labels)) continue;
     if (untilNs !== undefined && BigInt(container.record.createdNs) > untilNs) continue;
     try {
       const bytes = await services.layers.sizeBytes(container.id);

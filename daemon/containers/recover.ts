@@ -1,6 +1,7 @@
 // At the start of the daemon, before it listens: what became of the containers while no daemon ran. Running ones are taken over, ended ones
 // are concluded from their exit records, and what has no row (a create, start or remove that was cut short) is cleared away.
 // INVARIANT: what a monitor still holds is never ended here, whatever is damaged or missing beside it.
+
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -157,9 +158,9 @@ async function settleEnded(services: Services, lifecycle: Lifecycle, held: Locke
   const { state, record } = container;
   if (state.status === 'restarting') {
     await lifecycle.follow(held, { kind: 'restart', delayMs: 0, restartCount: state.restartCount + 1 });
-  } else if (record.hostConfig.AutoRemove && state.status === 'exited') {
+  } else if (record.spec.removesItself && state.status === 'exited') {
     await lifecycle.follow(held, { kind: 'removal' });
-  } else if (state.status === 'exited' && restartsWithDaemon(record.hostConfig, state.stoppedByUser)) {
+  } else if (state.status === 'exited' && restartsWithDaemon(record.spec.restart, state.stoppedByUser)) {
     const follow = held.mustApply({ kind: 'daemon-started' });
     store.saveState(held);
     await lifecycle.follow(held, follow);

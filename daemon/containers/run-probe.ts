@@ -1,11 +1,13 @@
 // One health check: an exec of the container's own posture, whose output is kept up to a limit and which is killed when it takes too long.
+
 import { constants } from 'node:os';
 import { formatDurationNs } from '../protocols/units/go-duration.ts';
+import type { HealthCheck } from '../spec/container-spec.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import type { Container } from './container.ts';
 import type { Attachment } from './container-service.ts';
 import { createExec, startExec } from './exec-run.ts';
-import { type HealthResult, maxOutputBytes, type Probe } from './health-rules.ts';
+import { type HealthResult, maxOutputBytes } from './health-rules.ts';
 import type { Services } from './services.ts';
 
 /** How long the result waits for a killed check to be gone. */
@@ -15,7 +17,7 @@ const killGraceMs = 10_000;
 export async function runProbe(
   services: Services,
   container: Container,
-  probe: Probe,
+  probe: HealthCheck,
   signal: AbortSignal,
 ): Promise<HealthResult> {
   const startNs = wallClockNs().toString();
@@ -38,7 +40,7 @@ export async function runProbe(
 async function runExec(
   services: Services,
   container: Container,
-  probe: Probe,
+  probe: HealthCheck,
   signal: AbortSignal,
 ): Promise<{ exitCode: number; output: string; isLate: boolean }> {
   const { execs } = services;

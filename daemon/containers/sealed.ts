@@ -6,16 +6,18 @@ import type { Container } from './container.ts';
  * True only for containers that shared nothing with anyone: descriptors travel over unix sockets (a shared directory, network or IPC
  * namespace), through ptrace (a shared pid namespace), and stay in devices and what capabilities beyond the default set allow.
  */
-export function isSealed({ record, wasShared }: Container): boolean {
-  const { hostConfig, mounts } = record;
-  const sharesNamespace = [hostConfig.NetworkMode, hostConfig.PidMode, hostConfig.IpcMode].some(
-    (mode) => mode === 'host' || (mode ?? '').startsWith('container:'),
+export function isSealed({ spec, wasShared }: Container): boolean {
+  const { network, namespaces, security, devices, mounts } = spec;
+  const sharesNamespace = [network, namespaces.pid, namespaces.ipc].some(
+    ({ kind }) => kind === 'host' || kind === 'container',
   );
   const hasMore =
-    hostConfig.Privileged ||
-    (hostConfig.CapAdd ?? []).length > 0 ||
-    (hostConfig.Devices ?? []).length > 0 ||
-    (hostConfig.DeviceCgroupRules ?? []).length > 0 ||
-    (hostConfig.SecurityOpt ?? []).length > 0;
+    security.isPrivileged ||
+    security.capabilities.add.length > 0 ||
+    security.seccomp.kind !== 'default' ||
+    security.hasOpenSystemPaths ||
+    security.hasWritableCgroups ||
+    devices.mappings.length > 0 ||
+    devices.rules.length > 0;
   return !wasShared && !sharesNamespace && !hasMore && mounts.every(({ type }) => type === 'tmpfs');
 }

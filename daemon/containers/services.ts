@@ -7,11 +7,11 @@ import type { Networks } from '../networks/open-networks.ts';
 import type { Launcher } from '../runtime/launcher.ts';
 import type { RuntimeHost } from '../runtime/runtime-host.ts';
 import type { ContainerLayers } from '../snapshots/snapshots.ts';
+import type { HostDefaults } from '../spec/normalise-host-config.ts';
 import type { EventLog } from '../state/event-log.ts';
 import type { ContainerVolumes } from '../volumes/volume-service.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { ExecRegistry } from './exec-registry.ts';
-import type { HostDefaults } from './normalise-host-config.ts';
 import type { EnginePaths } from './paths.ts';
 import type { RunDirectories } from './run-directory.ts';
 
@@ -39,7 +39,7 @@ export interface Services {
   readonly paths: EnginePaths;
   readonly runs: RunDirectories;
   readonly defaults: HostDefaults;
-  /** Below which containers have their cgroups, unless HostConfig.CgroupParent says otherwise: a path or a slice, as the driver has it. */
+  /** Below which containers have their cgroups, unless they name another parent: a path or a slice, as the driver has it. */
   readonly cgroupParent: string;
   readonly log: Log;
 }

@@ -4,10 +4,10 @@ import os from 'node:os';
 import type { ContainerSummary } from '../docker-types/container.ts';
 import type { SystemInfo } from '../docker-types/system.ts';
 import type { RegistryFacts } from '../registry/registry-session.ts';
+import { defaultRuntime } from '../spec/normalise-host-config.ts';
 import type { EventLog } from '../state/event-log.ts';
 import { noFilters } from '../state/filters.ts';
 import { listContainers } from './list-containers.ts';
-import { defaultRuntime } from './normalise-host-config.ts';
 import type { Services } from './services.ts';
 import type { SystemService } from './system-service.ts';
 

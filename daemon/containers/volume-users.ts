@@ -9,7 +9,7 @@ export function volumeUsers(store: ContainerStore, name: string): VolumeUser[] {
   const users: VolumeUser[] = [];
   for (const container of store.all()) {
     const { record, state, isRunning } = container;
-    const mounts = record.mounts.filter(({ volume }) => volume?.name === name);
+    const mounts = record.spec.mounts.filter(({ volume }) => volume?.name === name);
     if (mounts.length === 0) continue;
     const whole = mounts.find(({ subpath }) => subpath === undefined);
     const isSource = isRunning && state.pid > 0 && whole !== undefined;
@@ -23,11 +23,11 @@ export function volumeUsers(store: ContainerStore, name: string): VolumeUser[] {
 
 /** What `rm -v` and --rm take along, unless somebody else has it too. */
 export function anonymousVolumes({ record }: Container): string[] {
-  return record.mounts.flatMap(({ volume }) => (volume?.isAnonymous ? [volume.name] : []));
+  return record.spec.mounts.flatMap(({ volume }) => (volume?.isAnonymous ? [volume.name] : []));
 }
 
 export function publishVolumesMounted(services: Services, container: Container): void {
-  for (const { volume, target, readonly } of container.record.mounts) {
+  for (const { volume, target, readonly } of container.spec.mounts) {
     if (volume === undefined) continue;
     publishVolumeEvent(services, container, volume.name, 'mount', {
       destination: target,
@@ -38,7 +38,7 @@ export function publishVolumesMounted(services: Services, container: Container):
 }
 
 export function publishVolumesUnmounted(services: Services, container: Container): void {
-  for (const { volume } of container.record.mounts) {
+  for (const { volume } of container.spec.mounts) {
     if (volume !== undefined) publishVolumeEvent(services, container, volume.name, 'unmount', {});
   }
 }

@@ -2,7 +2,6 @@
 import { EngineError } from '../errors/engine-error.ts';
 import type { WaitCondition, Waiter } from './container-service.ts';
 import { healthResult } from './health.ts';
-import { probeOf } from './health-rules.ts';
 import type { Services } from './services.ts';
 
 export function waitContainer({ store }: Services, ref: string, condition: WaitCondition): Waiter {
@@ -15,7 +14,7 @@ export function waitContainer({ store }: Services, ref: string, condition: WaitC
     return { result: Promise.resolve(container.exitResult()), cancel: () => undefined };
   }
   if (condition === 'healthy') {
-    if (probeOf(container.record.config) === undefined) {
+    if (container.spec.healthCheck === undefined) {
       throw new EngineError('invalid', `wait for the health of container ${ref}: it has no health check`);
     }
     // A container that is to be started, or started again, is waited for; one that has ended is not.

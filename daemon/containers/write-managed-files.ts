@@ -19,7 +19,6 @@ import type { Connection } from '../networks/gateways.ts';
 import { editHosts, embeddedResolvConf, type HostLine, hostsFile, resolvConf } from '../networks/managed-files.ts';
 import { poolOf } from '../networks/network-record.ts';
 import type { ManagedFiles } from '../runtime/container-input.ts';
-import { networkModeOf } from '../spec/network-mode.ts';
 import type { Container } from './container.ts';
 import { networkDonor } from './join-namespaces.ts';
 import { linkedFrom, linkLines } from './links.ts';
@@ -38,17 +37,17 @@ export function managedFilesOf({ paths }: Services, owner: string): Required<Man
 
 /** The network's addresses are reserved already. */
 export function writeManagedFiles(services: Services, container: Container): ManagedFiles {
-  const { id, config, hostConfig } = container.record;
-  const donor = networkDonor(services.store, container.record);
+  const { id, spec } = container;
+  const donor = networkDonor(services.store, spec);
   const files = managedFilesOf(services, donor?.id ?? id);
   if (donor !== undefined) return files;
-  writeOver(files.hostname, `${config.Hostname}\n`);
-  const { kind } = networkModeOf(container.record);
+  writeOver(files.hostname, `${spec.hostname}\n`);
+  const { kind } = spec.network;
   const connections = services.networks.sandboxes.connections(id);
   writeOver(
     files.hosts,
     hostsFile({
-      extraHosts: hostConfig.ExtraHosts ?? [],
+      extraHosts: spec.extraHosts,
       gateways: hostGateways(services, connections),
       ...(kind === 'host' ? { hostFile: readText('/etc/hosts') } : {}),
       lines: [...linkLines(services, container, true), ...ownLines(container, connections, kind)],
@@ -62,17 +61,17 @@ export function writeManagedFiles(services: Services, container: Container): Man
  * What the last start bound over the container's own files, as far as it is there: for a look inside while it does not run. Before the first
  * start there is nothing, and what lies in a directory that served another container is not its.
  */
-export function lastManagedFiles(services: Services, { id, record, state }: Container): ManagedMount[] {
+export function lastManagedFiles(services: Services, { id, spec, state }: Container): ManagedMount[] {
   if (state.startedNs === '0') return [];
   let owner: string;
   try {
-    owner = networkDonor(services.store, record)?.id ?? id;
+    owner = networkDonor(services.store, spec)?.id ?? id;
   } catch (error) {
     if (error instanceof EngineError && error.code === 'not-found') return [];
     throw error;
   }
   const files = managedFilesOf(services, owner);
-  const replaced = new Set(record.mounts.map(({ target }) => target));
+  const replaced = new Set(spec.mounts.map(({ target }) => target));
   const all: ManagedMount[] = [
     { target: '/etc/hosts', source: files.hosts },
     { target: '/etc/hostname', source: files.hostname },
@@ -132,16 +131,15 @@ export function updateLinks(services: Services, container: Container): void {
 }
 
 export function resolverFile(services: Services, container: Container): string {
-  const { hostConfig } = container.record;
+  const { dns: asked, network } = container.spec;
   const { dns } = services.defaults;
-  const pick = (asked: readonly string[] | null | undefined, otherwise: readonly string[]) =>
-    asked?.length ? asked : otherwise;
+  const pick = (own: readonly string[], otherwise: readonly string[]) => (own.length > 0 ? own : otherwise);
   const input = {
     hostFile: readText('/etc/resolv.conf'),
-    keepLoopback: networkModeOf(container.record).kind === 'host',
-    servers: pick(hostConfig.Dns, dns.servers),
-    search: pick(hostConfig.DnsSearch, dns.search),
-    options: pick(hostConfig.DnsOptions, dns.options),
+    keepLoopback: network.kind === 'host',
+    servers: pick(asked.servers, dns.servers),
+    search: pick(asked.search, dns.search),
+    options: pick(asked.options, dns.options),
   };
   const isOnUserNetwork = services.networks.sandboxes.of(container.id)?.isOnUserNetwork ?? false;
   return isOnUserNetwork ? embeddedResolvConf(input) : resolvConf(input);
@@ -153,9 +151,9 @@ export function ownLines(
   connections: readonly { endpoint: { ipv4?: string; ipv6?: string } }[],
   kind: string,
 ): HostLine[] {
-  const { Hostname, Domainname } = container.record.config;
-  if (Hostname === '' || kind === 'host') return [];
-  const full = Domainname === '' ? Hostname : `${Hostname}.${Domainname}`;
+  const { hostname, domainname } = container.spec;
+  if (hostname === '' || kind === 'host') return [];
+  const full = domainname === '' ? hostname : `${hostname}.${domainname}`;
   // hosts(5): the canonical name, then the short one.
   const [short = ''] = full.split('.');
   const names = short === '' || short === full ? [full] : [full, short];

@@ -14,6 +14,9 @@ export interface ContainerCreateResponse {
   Warnings: string[];
 }
 
+/** Body of POST /containers/{id}/update: limits and restart policy count. */
+export type ContainerUpdateRequest = HostConfig;
+
 export interface ContainerUpdateResponse {
   Warnings: string[] | null;
 }

@@ -1,8 +1,10 @@
 // How a container shall be connected to one network: what a client asked, checked. Kept in the container's record; what came of it while
 // the container runs is an Endpoint.
+
 import type { EndpointRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { contains, formatAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
+import { checkDnsName, parseLink } from '../spec/parse-names.ts';
 import { checkInterfaceName } from './drivers/bridge-options.ts';
 import { isPredefined, type NetworkRecord, poolOf } from './network-record.ts';
 
@@ -99,11 +101,6 @@ function checkLinkLocal(text: string): string {
 }
 
 /** What goes into a hosts file or an answer of the name server: one word. */
-export function checkDnsName(name: string): string {
-  if (!/^[\x21-\x7e]{1,255}$/.test(name)) throw new EngineError('invalid', `invalid alias: ${JSON.stringify(name)}`);
-  return name;
-}
-
 /** Forty-eight bits, not a group address (IEEE 802). */
 export function parseMac(text: string): string {
   if (text === '') return '';
@@ -113,15 +110,6 @@ export function parseMac(text: string): string {
     throw new EngineError('invalid', `invalid MAC address ${text}`);
   }
   return mac;
-}
-
-/** "container" or "container:alias". */
-export function parseLink(text: string): { target: string; alias: string } {
-  const [target = '', alias = target.split('/').pop() ?? '', ...rest] = text.split(':');
-  if (target === '' || alias === '' || rest.length > 0) {
-    throw new EngineError('invalid', `bad format for links: ${text}`);
-  }
-  return { target: target.replace(/^\//, ''), alias: checkDnsName(alias.split('/').pop() ?? '') };
 }
 
 export function interfaceNameOf({ driverOptions }: EndpointConfig): string {

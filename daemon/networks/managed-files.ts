@@ -1,6 +1,9 @@
 // The files below /etc that the engine writes for a container: hosts, hostname, resolv.conf. Pure: texts in, texts out.
+
 import { isIP } from 'node:net';
 import { EngineError } from '../errors/engine-error.ts';
+import type { ExtraHost } from '../spec/container-spec.ts';
+import { hostGateway } from '../spec/parse-names.ts';
 
 const hostsHead =
   '127.0.0.1\tlocalhost\n' +
@@ -15,20 +18,6 @@ const fileLimitBytes = 64 * 1024;
 /** Where the name server of user networks listens inside containers, as docker's. */
 export const embeddedResolver = '127.0.0.11';
 
-export const hostGateway = 'host-gateway';
-
-/** "name:address" or "name=address"; the address may be the word host-gateway. Throws 'invalid' in docker's words. */
-export function parseExtraHost(text: string): { name: string; address: string } {
-  const at = text.search(/[:=]/);
-  const name = at < 0 ? '' : text.slice(0, at);
-  if (name === '' || /\s/.test(text)) throw new EngineError('invalid', `bad format for add-host: "${text}"`);
-  const address = text.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
-  if (address !== hostGateway && isIP(address) === 0) {
-    throw new EngineError('invalid', `invalid IP address in add-host: "${address}"`);
-  }
-  return { name, address };
-}
-
 /** One address and the names that it has, the first of them the canonical one. */
 export interface HostLine {
   address: string;
@@ -36,7 +25,7 @@ export interface HostLine {
 }
 
 export interface HostsInput {
-  extraHosts: readonly string[];
+  extraHosts: readonly ExtraHost[];
   /** What host-gateway stands for: the host's addresses as the container sees them. Empty: such entries are left out. */
   gateways: readonly string[];
   /** With the host's network: the host's own file is the base. */
@@ -47,12 +36,9 @@ export interface HostsInput {
 
 export function hostsFile(input: HostsInput): string {
   const base = input.hostFile === undefined ? hostsHead : withLineEnd(input.hostFile.slice(0, fileLimitBytes));
-  const extra = input.extraHosts.flatMap((text) => {
-    const { name, address } = parseExtraHost(text);
-    return address === hostGateway
-      ? input.gateways.map((gateway) => `${gateway}\t${name}\n`)
-      : [`${address}\t${name}\n`];
-  });
+  const extra = input.extraHosts.flatMap(({ name, address }) =>
+    address === hostGateway ? input.gateways.map((gateway) => `${gateway}\t${name}\n`) : [`${address}\t${name}\n`],
+  );
   return base + extra.join('') + input.lines.map(hostLine).join('');
 }
 

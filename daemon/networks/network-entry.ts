@@ -3,10 +3,11 @@
 import { randomBytes } from 'node:crypto';
 import { EngineError } from '../errors/engine-error.ts';
 import { formatAddress, type IpAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
+import { parseLink } from '../spec/parse-names.ts';
 import { AddressAllocator } from './address-allocator.ts';
 import type { InterfaceFacts, NetworkDriver } from './drivers/network-driver.ts';
 import { dnsNames, type Endpoint, type EndpointState, makeMac } from './endpoint.ts';
-import { checkAgainstNetwork, type EndpointConfig, endpointSysctls, parseLink } from './endpoint-config.ts';
+import { checkAgainstNetwork, type EndpointConfig, endpointSysctls } from './endpoint-config.ts';
 import { type NetworkPool, type NetworkRecord, poolOf } from './network-record.ts';
 
 /** Who connects. */

@@ -1,97 +1,91 @@
-// From a container's record to its OCI runtime spec: what the container is, in plain JSON. Pure, except that --device and --privileged
+// From a container's spec to the OCI's: what this run of it is, in plain JSON. Pure, except that --device and --privileged
 // read the host's /dev. Nothing here decides in which order or with which calls it is made.
 import { EngineError } from '../errors/engine-error.ts';
-import { securityOptions } from '../spec/security-options.ts';
+import type { ContainerSpec } from '../spec/container-spec.ts';
 import { capabilitySets, effectiveCapabilities } from './capabilities.ts';
 import type { SpecInput } from './container-input.ts';
 import { DEFAULT_DEVICES, hostDevices, resolveDevices } from './devices.ts';
 import { environment } from './environment.ts';
-import { systemPaths } from './masked-paths.ts';
+import type { HostFacts } from './host-facts.ts';
 import { specNamespaces } from './namespaces.ts';
 import type { OciDevice, OciProcess, OciSeccomp, OciSpec } from './oci-spec.ts';
-import { resolveUlimits } from './rlimits.ts';
+import { resolveRlimits } from './rlimits.ts';
 import { DEFAULT_PROFILE, resolveProfile } from './seccomp-profile.ts';
 import { specMounts } from './spec-mounts.ts';
 import { resolveSysctls } from './sysctls.ts';
 
 export const OCI_VERSION = '1.2.0';
 
-/** Throws EngineError for what validateHostConfig refuses as well; a record that was created is expected to pass. */
+/** Throws EngineError for what checkOnHost refuses as well; a container that was created is expected to pass. */
 export function buildSpec(input: SpecInput): OciSpec {
-  const { config, hostConfig, namespaces, facts } = input;
-  const paths = systemPaths(hostConfig);
-  const sysctls = resolveSysctls(hostConfig, {
+  const { container, namespaces, facts } = input;
+  const { security } = container;
+  const sysctls = resolveSysctls(container.sysctls, {
     network: namespaces.network !== 'host',
     ipc: namespaces.ipc !== 'host',
     uts: namespaces.uts !== 'host',
     ownNetwork: namespaces.network === 'private' || (namespaces.network !== 'host' && 'fd' in namespaces.network),
   });
   const process = specProcess(input);
-  const seccomp = specSeccomp(input, process.capabilities?.bounding ?? []);
+  const seccomp = specSeccomp(security, facts, process.capabilities?.bounding ?? []);
   const ownUts = namespaces.uts === 'private';
+  const { hostname, domainname, annotations } = container;
   return {
     ociVersion: OCI_VERSION,
     process,
-    root: { path: 'rootfs', readonly: hostConfig.ReadonlyRootfs === true },
-    ...(ownUts && config.Hostname !== '' ? { hostname: config.Hostname } : {}),
-    ...(ownUts && config.Domainname !== '' ? { domainname: config.Domainname } : {}),
+    root: { path: 'rootfs', readonly: container.isRootReadonly },
+    ...(ownUts && hostname !== '' ? { hostname } : {}),
+    ...(ownUts && domainname !== '' ? { domainname } : {}),
     mounts: specMounts(input),
-    ...(hostConfig.Annotations ? { annotations: { ...hostConfig.Annotations } } : {}),
+    ...(Object.keys(annotations).length > 0 ? { annotations: { ...annotations } } : {}),
     linux: {
       namespaces: specNamespaces(namespaces, facts.timeNamespaces),
-      devices: specDevices(input),
+      devices: specDevices(container),
       cgroupsPath: input.cgroupPath,
       sysctl: Object.fromEntries(sysctls),
       rootfsPropagation: 'rprivate',
-      maskedPaths: [...paths.masked],
-      readonlyPaths: [...paths.readonly],
+      maskedPaths: [...security.maskedPaths],
+      readonlyPaths: [...security.readonlyPaths],
       ...(seccomp ? { seccomp } : {}),
     },
   };
 }
 
-function specProcess({ config, hostConfig, user, facts }: SpecInput): OciProcess {
-  const args = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+function specProcess({ container, linkEnv = [], user, facts }: SpecInput): OciProcess {
+  const { process, security, hostname } = container;
+  const { args, env, workingDir, hasTerminal, consoleSize } = process;
   if (args.length === 0) throw new EngineError('invalid', 'no command specified');
-  const [height = 0, width = 0] = hostConfig.ConsoleSize ?? [];
-  const capabilities = effectiveCapabilities(
-    {
-      add: hostConfig.CapAdd ?? [],
-      drop: hostConfig.CapDrop ?? [],
-      privileged: hostConfig.Privileged === true,
-    },
-    facts.capabilities,
-  );
   return {
-    terminal: config.Tty,
-    ...(config.Tty && height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
+    terminal: hasTerminal,
+    ...(hasTerminal && consoleSize ? { consoleSize: { ...consoleSize } } : {}),
     user: { uid: user.uid, gid: user.gid, umask: 0o022, additionalGids: [...user.additionalGids] },
-    args,
-    env: environment({ hostname: config.Hostname, tty: config.Tty, env: config.Env, home: user.home }),
-    cwd: config.WorkingDir === '' ? '/' : config.WorkingDir,
-    capabilities: capabilitySets(capabilities),
-    rlimits: resolveUlimits(hostConfig, facts).rlimits,
-    noNewPrivileges: securityOptions(hostConfig).noNewPrivileges,
-    oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+    args: [...args],
+    env: environment({ hostname, tty: hasTerminal, env: [...linkEnv, ...env], home: user.home }),
+    cwd: workingDir === '' ? '/' : workingDir,
+    capabilities: capabilitySets(effectiveCapabilities(security, facts.capabilities)),
+    rlimits: resolveRlimits(process.rlimits, facts).rlimits,
+    noNewPrivileges: security.noNewPrivileges,
+    oomScoreAdj: process.oomScoreAdj,
   };
 }
 
 /** undefined: no filter. A privileged container has none unless one is asked for. */
 export function specSeccomp(
-  { hostConfig, facts }: Pick<SpecInput, 'hostConfig' | 'facts'>,
+  { seccomp, isPrivileged }: ContainerSpec['security'],
+  facts: HostFacts,
   capabilities: readonly string[],
 ): OciSeccomp | undefined {
-  const { seccomp } = securityOptions(hostConfig);
-  if (seccomp === 'unconfined' || (seccomp === undefined && hostConfig.Privileged === true)) return undefined;
+  if (seccomp.kind === 'unconfined' || (seccomp.kind === 'default' && isPrivileged)) return undefined;
   if (!facts.seccomp) {
-    if (seccomp === undefined) return undefined;
+    if (seccomp.kind === 'default') return undefined;
     throw new EngineError('invalid', 'seccomp is not enabled in your kernel, cannot run a custom seccomp profile');
   }
-  return resolveProfile(seccomp ?? DEFAULT_PROFILE, { capabilities, arch: facts.arch, kernel: facts.kernel });
+  const profile = seccomp.kind === 'profile' ? seccomp.profile : DEFAULT_PROFILE;
+  return resolveProfile(profile, { capabilities, arch: facts.arch, kernel: facts.kernel });
 }
 
 /** Later devices replace earlier ones of the same path. */
-function specDevices({ hostConfig }: SpecInput): OciDevice[] {
+function specDevices({ security, devices: asked }: ContainerSpec): OciDevice[] {
   const devices = new Map<string, OciDevice>();
   const add = (list: readonly OciDevice[]) => {
     for (const { path, type, major, minor, fileMode, uid, gid } of list) {
@@ -99,7 +93,7 @@ function specDevices({ hostConfig }: SpecInput): OciDevice[] {
     }
   };
   add(DEFAULT_DEVICES);
-  if (hostConfig.Privileged === true) add(hostDevices());
-  add(resolveDevices(hostConfig));
+  if (security.isPrivileged) add(hostDevices());
+  add(resolveDevices(asked.mappings));
   return [...devices.values()];
 }

@@ -2,6 +2,7 @@
 // of it. Inheritable and ambient sets are always empty: with them a file's capabilities would let a user rise (CVE-2022-24769).
 import { CAPABILITIES } from '../../native-bindings/capabilities.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { ContainerSpec } from '../spec/container-spec.ts';
 import type { OciCapabilities } from './oci-spec.ts';
 
 /** In the order of their numbers, from 0. */
@@ -27,12 +28,6 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
   'CAP_AUDIT_WRITE',
 ];
 
-export interface CapabilityRequest {
-  add: readonly string[];
-  drop: readonly string[];
-  privileged: boolean;
-}
-
 /** Names (with CAP_, in the order of their numbers) of the bits of a mask. */
 export function capabilityNames(mask: bigint): string[] {
   return CAPABILITY_NAMES.filter((_, number) => (mask >> BigInt(number)) & 1n);
@@ -49,32 +44,30 @@ export function capabilityMask(names: readonly string[]): bigint {
   return mask;
 }
 
-/** `chown`, `CAP_CHOWN` and `all` in one spelling. Throws 400 in Docker's words for a name nobody knows or this host lacks. */
-export function normaliseCapability(name: string, available: bigint, field: 'CapAdd' | 'CapDrop'): string {
-  const upper = name.toUpperCase();
-  if (upper === 'ALL') return 'ALL';
-  const full = upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
-  const number = NUMBERS.get(full);
-  if (number === undefined) throw new EngineError('invalid', `invalid ${field}: unknown capability: "${full}"`);
-  if (field === 'CapAdd' && !((available >> BigInt(number)) & 1n)) {
-    throw new EngineError(
-      'invalid',
-      `invalid CapAdd: capability not supported by your kernel or not available in the current environment: "${full}"`,
-    );
-  }
-  return full;
+/**
+ * What a container may hold, in Docker's order of precedence. `available` is what the engine itself can hand on. Throws 'invalid' in Docker's
+ * words for one to add that is not among them.
+ */
+export function effectiveCapabilities(
+  { isPrivileged, capabilities }: Pick<ContainerSpec['security'], 'isPrivileged' | 'capabilities'>,
+  available: bigint,
+): string[] {
+  const names = capabilityNames(available);
+  if (isPrivileged) return names;
+  const { add, drop } = capabilities;
+  for (const name of add) if (name !== 'ALL' && !names.includes(name)) throw unavailable(name);
+  let wanted: Set<string>;
+  if (add.includes('ALL')) wanted = new Set(CAPABILITY_NAMES.filter((name) => !drop.includes(name)));
+  else if (drop.includes('ALL')) wanted = new Set(add);
+  else wanted = new Set([...DEFAULT_CAPABILITIES.filter((name) => !drop.includes(name)), ...add]);
+  return names.filter((name) => wanted.has(name));
 }
 
-/** What a container may hold, in Docker's order of precedence. `available` is what the engine itself can hand on. */
-export function effectiveCapabilities(request: CapabilityRequest, available: bigint): string[] {
-  if (request.privileged) return capabilityNames(available);
-  const add = new Set(request.add.map((name) => normaliseCapability(name, available, 'CapAdd')));
-  const drop = new Set(request.drop.map((name) => normaliseCapability(name, available, 'CapDrop')));
-  let wanted: Set<string>;
-  if (add.has('ALL')) wanted = new Set(CAPABILITY_NAMES.filter((name) => !drop.has(name)));
-  else if (drop.has('ALL')) wanted = add;
-  else wanted = new Set([...DEFAULT_CAPABILITIES.filter((name) => !drop.has(name)), ...add]);
-  return capabilityNames(available).filter((name) => wanted.has(name));
+function unavailable(name: string): EngineError {
+  return new EngineError(
+    'invalid',
+    `invalid CapAdd: capability not supported by your kernel or not available in the current environment: "${name}"`,
+  );
 }
 
 export function capabilitySets(names: readonly string[]): OciCapabilities {

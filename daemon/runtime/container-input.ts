@@ -1,8 +1,6 @@
 // What is known about a container when its spec is made: the input of buildSpec, openContainerProgram and openExecProgram.
 // Everything is plain data or an open descriptor that belongs to the caller.
-import type { ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import type { ResolvedMount } from '../spec/mount.ts';
+import type { ContainerSpec } from '../spec/container-spec.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { RuntimeHost } from './runtime-host.ts';
 
@@ -64,10 +62,10 @@ export interface CgroupPlacement {
 export interface SpecInput {
   /** 64 hexadecimal digits. */
   id: string;
-  config: ResolvedConfig;
-  hostConfig: HostConfig;
+  container: ContainerSpec;
+  /** Beside those of the container: what comes with links. */
+  linkEnv?: readonly string[];
   user: ResolvedUser;
-  mounts: readonly ResolvedMount[];
   managedFiles: ManagedFiles;
   namespaces: NamespacePlan;
   /** Path in the cgroup hierarchies, as in the spec's cgroupsPath. */
@@ -88,8 +86,6 @@ export interface ContainerProgramInput extends SpecInput {
   runDir: string;
   /** Any existing directory of the host: the root is attached there inside the new mount namespace, and nowhere else. */
   stagingDir: string;
-  /** The launcher stays as process 1 (`--init`). */
-  init: boolean;
   /** Detached mounts for the mounts of type volume and image, by target; they stay the caller's. */
   sources: ReadonlyMap<string, number>;
 }
@@ -110,8 +106,9 @@ export interface ExecOptions {
 export interface ExecProgramInput {
   /** Of the container. */
   id: string;
-  config: ResolvedConfig;
-  hostConfig: HostConfig;
+  container: ContainerSpec;
+  /** Beside those of the container: what comes with links. */
+  linkEnv?: readonly string[];
   exec: ExecOptions;
   /** The container's first process, seen from the host. */
   pid: number;

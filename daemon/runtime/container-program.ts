@@ -21,7 +21,7 @@ import type { ContainerHandles, JoinedNamespaces } from './program-handles.ts';
 /** Throws EngineError with Docker's words for what the user can mend, SystemError for what the kernel refuses. */
 export function openContainerProgram(input: ContainerProgramInput): OpenContainerProgram {
   const spec = withThermalMasks(buildSpec(input), input);
-  createMissingSources(input.mounts);
+  createMissingSources(input.container.mounts);
   applyTmpfsModes(spec, input);
   const descriptors = new DescriptorList();
   try {
@@ -82,7 +82,7 @@ export function planContainerProgram(input: Omit<ContainerProgramInput, 'sources
     ...commonHandles(spec, input),
     ...passed,
     binds: new Map(
-      input.mounts
+      input.container.mounts
         .filter(({ type }) => type !== 'tmpfs')
         .map((mount) => [mount.target, { fd: pass(mount.target, sourceCall(mount)), isDirectory: isDirectory(mount) }]),
     ),
@@ -135,13 +135,13 @@ function commonHandles(spec: OciSpec, input: Omit<ContainerProgramInput, 'source
   const score = spec.process.oomScoreAdj ?? 0;
   return {
     log: { nextSeq: nextLogSeq, ...logOptions },
-    openStdin: input.config.OpenStdin,
+    openStdin: input.container.process.stdin !== 'none',
     cgroup: input.cgroup,
     seccomp: spec.linux.seccomp && host.seccomp.compile(spec.linux.seccomp),
     ownCapabilities: host.facts.capabilities,
     oomScoreAdj: score === host.facts.oomScoreAdj ? undefined : score,
     keyring: `_ses.${input.id}`,
-    init: input.init,
+    init: input.container.process.hasInit,
     stagingDir: input.stagingDir,
   };
 }
@@ -175,7 +175,7 @@ function openJoined(input: ContainerProgramInput, descriptors: DescriptorList): 
 
 /** Detached copies: from here on nobody can put something else behind the path. */
 function openBinds(
-  { mounts, sources }: Pick<ContainerProgramInput, 'mounts' | 'sources'>,
+  { container: { mounts }, sources }: Pick<ContainerProgramInput, 'container' | 'sources'>,
   descriptors: DescriptorList,
 ): ContainerHandles['binds'] {
   const binds = new Map<string, { fd: number; isDirectory: boolean }>();
@@ -232,8 +232,8 @@ function statInRoot(rootFd: number, path: string): { kind: PathKind; mode: numbe
 }
 
 /** A tmpfs of the user's has the mode of the image's directory that it covers, unless one is given. */
-function applyTmpfsModes(spec: OciSpec, input: Pick<ContainerProgramInput, 'mounts' | 'rootFd'>): void {
-  for (const mount of input.mounts) {
+function applyTmpfsModes(spec: OciSpec, input: Pick<ContainerProgramInput, 'container' | 'rootFd'>): void {
+  for (const mount of input.container.mounts) {
     if (mount.type !== 'tmpfs' || mount.tmpfsOptions.some((word) => word.startsWith('mode='))) continue;
     const { kind, mode } = statInRoot(input.rootFd, mount.target);
     const inSpec = spec.mounts.find(({ destination, type }) => destination === mount.target && type === 'tmpfs');

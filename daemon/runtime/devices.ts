@@ -1,9 +1,8 @@
 // Device nodes of a container's /dev: the standard ones, those of --device, and all of the host's for a privileged container. What
 // the cgroup's device filter lets through is daemon/cgroups' part; it is told of the same devices.
 import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
-import path from 'node:path';
-import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { DeviceMapping } from '../spec/container-spec.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
 import type { OciDevice } from './oci-spec.ts';
 
@@ -49,23 +48,9 @@ export function deviceNumber(major: number, minor: number): bigint {
 }
 
 /** --device: files, symbolic links to them, and directories (all devices below). Reads the host; throws Docker's messages. */
-export function resolveDevices(hostConfig: HostConfig): ResolvedDevice[] {
+export function resolveDevices(mappings: readonly DeviceMapping[]): ResolvedDevice[] {
   const devices: ResolvedDevice[] = [];
-  for (const mapping of hostConfig.Devices ?? []) {
-    const host = mapping.PathOnHost ?? '';
-    const target = path.posix.normalize(mapping.PathInContainer || host);
-    const permissions = mapping.CgroupPermissions || 'rwm';
-    if (!host.startsWith('/') || !target.startsWith('/')) {
-      throw new EngineError('invalid', `device "${host}:${target}": both paths must be absolute`);
-    }
-    if (!/^[rwm]{1,3}$/.test(permissions) || new Set(permissions).size !== permissions.length) {
-      throw new EngineError('invalid', `invalid device mode: ${permissions}`);
-    }
-    if (/^\/(dev\/?|proc(\/.*)?|sys(\/.*)?)?$/.test(target)) {
-      throw new EngineError('invalid', `device "${host}:${target}": a device cannot have its place there`);
-    }
-    collect(host, target, permissions, devices);
-  }
+  for (const { hostPath, containerPath, access } of mappings) collect(hostPath, containerPath, access, devices);
   return devices;
 }
 

@@ -5,7 +5,6 @@ import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { pidfdOpen } from '../../native-bindings/process.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { securityOptions } from '../spec/security-options.ts';
 import { specSeccomp } from './build-spec.ts';
 import { capabilityNames, capabilitySets, effectiveCapabilities } from './capabilities.ts';
 import { compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
@@ -17,7 +16,7 @@ import { DescriptorList, OpenProgram } from './open-program.ts';
 import type { Program } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
 import type { ProcessHandles } from './program-handles.ts';
-import { resolveUlimits } from './rlimits.ts';
+import { resolveRlimits } from './rlimits.ts';
 
 export interface ExecHandles extends ProcessHandles {
   /** Of the container's first process. */
@@ -28,33 +27,27 @@ export interface ExecHandles extends ProcessHandles {
 }
 
 /** The process part of the spec, as buildSpec makes it for the first process. Pure. */
-export function execProcess({ config, hostConfig, exec, host }: ExecProgramInput): OciProcess {
+export function execProcess({ container, linkEnv = [], exec, host }: ExecProgramInput): OciProcess {
   const { facts } = host;
+  const { process, security, hostname } = container;
   const names = exec.privileged
     ? capabilityNames(facts.capabilities)
-    : effectiveCapabilities(
-        {
-          add: hostConfig.CapAdd ?? [],
-          drop: hostConfig.CapDrop ?? [],
-          privileged: hostConfig.Privileged === true,
-        },
-        facts.capabilities,
-      );
+    : effectiveCapabilities(security, facts.capabilities);
   return {
     terminal: exec.tty,
     user: { uid: exec.user.uid, gid: exec.user.gid, umask: 0o022, additionalGids: [...exec.user.additionalGids] },
     args: [...exec.args],
     env: environment({
-      hostname: config.Hostname,
+      hostname,
       tty: exec.tty,
-      env: [...config.Env, ...exec.env],
+      env: [...linkEnv, ...process.env, ...exec.env],
       home: exec.user.home,
     }),
-    cwd: exec.workingDir || config.WorkingDir || '/',
+    cwd: exec.workingDir || process.workingDir || '/',
     capabilities: capabilitySets(names),
-    rlimits: resolveUlimits(hostConfig, facts).rlimits,
-    noNewPrivileges: securityOptions(hostConfig).noNewPrivileges,
-    oomScoreAdj: hostConfig.OomScoreAdj ?? 0,
+    rlimits: resolveRlimits(process.rlimits, facts).rlimits,
+    noNewPrivileges: security.noNewPrivileges,
+    oomScoreAdj: process.oomScoreAdj,
   };
 }
 
@@ -90,17 +83,11 @@ export function compileExec(process: OciProcess, handles: ExecHandles): Program 
 export function openExecProgram(input: ExecProgramInput): OpenProgram {
   const { host, logOptions, nextLogSeq } = input;
   const process = execProcess(input);
+  const { security } = input.container;
   const containerNames = input.exec.privileged
-    ? effectiveCapabilities(
-        {
-          add: input.hostConfig.CapAdd ?? [],
-          drop: input.hostConfig.CapDrop ?? [],
-          privileged: input.hostConfig.Privileged === true,
-        },
-        host.facts.capabilities,
-      )
+    ? effectiveCapabilities(security, host.facts.capabilities)
     : (process.capabilities?.bounding ?? []);
-  const seccomp = specSeccomp({ hostConfig: input.hostConfig, facts: host.facts }, containerNames);
+  const seccomp = specSeccomp(security, host.facts, containerNames);
   const score = process.oomScoreAdj ?? 0;
   const descriptors = new DescriptorList();
   try {

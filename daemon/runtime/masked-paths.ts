@@ -1,42 +1,8 @@
-// Paths of /proc and /sys that a container must not see or write: Docker's lists, and what each one is on this kernel. A masked file
+// Paths of /proc and /sys that a container must not see or write: what each one is on this kernel. A masked file
 // is covered by a null device of the container's own, a masked directory by an empty read-only tmpfs.
 import { readdirSync, statSync } from 'node:fs';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { securityOptions } from '../spec/security-options.ts';
-
-export const DEFAULT_MASKED_PATHS: readonly string[] = [
-  '/proc/acpi',
-  '/proc/asound',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/sys/devices/virtual/powercap',
-  '/sys/firmware',
-];
-
-export const DEFAULT_READONLY_PATHS: readonly string[] = [
-  '/proc/bus',
-  '/proc/fs',
-  '/proc/irq',
-  '/proc/sys',
-  '/proc/sysrq-trigger',
-];
 
 export type PathKind = 'file' | 'directory' | 'missing';
-
-/** An empty list and null differ: null is the default, [] is none. Privileged and systempaths=unconfined have none by default. */
-export function systemPaths(hostConfig: HostConfig): { masked: readonly string[]; readonly: readonly string[] } {
-  const open = hostConfig.Privileged === true || securityOptions(hostConfig).systemPathsUnconfined;
-  return {
-    masked: hostConfig.MaskedPaths ?? (open ? [] : DEFAULT_MASKED_PATHS),
-    readonly: hostConfig.ReadonlyPaths ?? (open ? [] : DEFAULT_READONLY_PATHS),
-  };
-}
 
 /** True for a path of the procfs or sysfs that the engine mounts itself: what is there is the kernel's doing, the same on the host. */
 export function isKernelPath(path: string): boolean {

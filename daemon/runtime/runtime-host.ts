@@ -23,7 +23,7 @@ export class RuntimeHost {
   warmUp(): void {
     const { arch, kernel, seccomp, capabilities } = this.facts;
     if (!seccomp) return;
-    const held = effectiveCapabilities({ add: [], drop: [], privileged: false }, capabilities);
+    const held = effectiveCapabilities({ isPrivileged: false, capabilities: { add: [], drop: [] } }, capabilities);
     this.seccomp.compile(resolveProfile(DEFAULT_PROFILE, { capabilities: held, arch, kernel }));
   }
 }

@@ -2,23 +2,21 @@
 // that a volume on /etc has the engine's files on it. A mount of the user's replaces one of ours of the same target, and on /dev, /proc and
 // /sys all that would lie below it.
 import type { ResolvedMount } from '../spec/mount.ts';
-import { securityOptions } from '../spec/security-options.ts';
 import type { SpecInput } from './container-input.ts';
 import type { OciMount } from './oci-spec.ts';
 
-const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 /** Stay writable on a read-only root. */
 const ALWAYS_WRITABLE: ReadonlySet<string> = new Set(['/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue']);
 
 export function specMounts(input: SpecInput): OciMount[] {
-  const { hostConfig, mounts } = input;
+  const { isRootReadonly, mounts } = input.container;
   const targets = new Set(mounts.map(({ target }) => target));
   const isReplaced = ({ destination }: OciMount) =>
     targets.has(destination) ||
     [...targets].some((target) => /^\/(dev|proc|sys)$/.test(target) && destination.startsWith(`${target}/`));
   const standard = standardMounts(input).filter((mount) => !isReplaced(mount));
   const managed = managedMounts(input).filter((mount) => !isReplaced(mount) && !wouldReachHost(mount, mounts));
-  if (hostConfig.ReadonlyRootfs === true) {
+  if (isRootReadonly) {
     for (const { destination, options } of [...standard, ...managed]) {
       if (ALWAYS_WRITABLE.has(destination) || options.includes('ro')) continue;
       const rw = options.indexOf('rw');
@@ -32,10 +30,11 @@ export function specMounts(input: SpecInput): OciMount[] {
   return [...standard, ...layered];
 }
 
-function standardMounts({ hostConfig, namespaces, cgroupVersion }: SpecInput): OciMount[] {
-  const writable = hostConfig.Privileged === true;
+function standardMounts({ container, namespaces, cgroupVersion }: SpecInput): OciMount[] {
+  const { isPrivileged: writable, hasWritableCgroups } = container.security;
+  const { shmBytes } = container.namespaces.ipc;
   const access = writable ? 'rw' : 'ro';
-  const cgroupAccess = writable || securityOptions(hostConfig).writableCgroups ? 'rw' : 'ro';
+  const cgroupAccess = writable || hasWritableCgroups ? 'rw' : 'ro';
   const mount = (destination: string, type: string, source: string, options: string): OciMount => ({
     destination,
     type,
@@ -55,10 +54,9 @@ function standardMounts({ hostConfig, namespaces, cgroupVersion }: SpecInput): O
     ),
     mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid,noexec,nodev'),
   ];
-  if (hostConfig.IpcMode === 'none') return list;
+  if (shmBytes === 0) return list;
   if (namespaces.ipc === 'private') {
-    const bytes = hostConfig.ShmSize || DEFAULT_SHM_BYTES;
-    list.push(mount('/dev/shm', 'tmpfs', 'shm', `nosuid,noexec,nodev,mode=1777,size=${bytes}`));
+    list.push(mount('/dev/shm', 'tmpfs', 'shm', `nosuid,noexec,nodev,mode=1777,size=${shmBytes}`));
   } else {
     // With a joined namespace this is that container's directory: see compileJoinedShm.
     list.push(mount('/dev/shm', 'bind', '/dev/shm', 'bind,rprivate,nosuid,noexec,nodev'));
@@ -84,7 +82,7 @@ function wouldReachHost({ destination }: OciMount, mounts: readonly ResolvedMoun
   return mounts.some(({ target, propagation }) => /shared$/.test(propagation) && destination.startsWith(`${target}/`));
 }
 
-function userMount(mount: ResolvedMount, { hostConfig }: SpecInput): OciMount {
+function userMount(mount: ResolvedMount, { container }: SpecInput): OciMount {
   if (mount.type === 'tmpfs') {
     return { destination: mount.target, type: 'tmpfs', source: 'tmpfs', options: [...mount.tmpfsOptions] };
   }
@@ -99,7 +97,7 @@ function userMount(mount: ResolvedMount, { hostConfig }: SpecInput): OciMount {
       mount.recursive ? 'rbind' : 'bind',
       mount.propagation,
       access,
-      ...(mount.volume !== undefined && mount.target !== '/dev' && hostConfig.Privileged !== true ? ['nodev'] : []),
+      ...(mount.volume !== undefined && mount.target !== '/dev' && !container.security.isPrivileged ? ['nodev'] : []),
     ],
   };
 }

@@ -1,6 +1,5 @@
 // --sysctl: only what belongs to a namespace of the container's own, so that no container can turn a knob of the host. The path below
 // /proc/sys is checked here and resolved by the launcher on a procfs of its own, without following links.
-import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
 
 const IPC_KEYS: ReadonlySet<string> = new Set(
@@ -27,9 +26,12 @@ export interface SysctlNamespaces {
 }
 
 /** Sysctls of the spec, defaults included. Throws 400 for a key outside the container's namespaces. */
-export function resolveSysctls(hostConfig: HostConfig, namespaces: SysctlNamespaces): Map<string, string> {
+export function resolveSysctls(
+  sysctls: Readonly<Record<string, string>>,
+  namespaces: SysctlNamespaces,
+): Map<string, string> {
   const result = new Map<string, string>(namespaces.ownNetwork ? NETWORK_DEFAULTS : []);
-  const asked = Object.entries(hostConfig.Sysctls ?? {});
+  const asked = Object.entries(sysctls);
   if (asked.length > MAX_SYSCTLS) throw new EngineError('invalid', `more than ${MAX_SYSCTLS} sysctls`);
   for (const [key, value] of asked) {
     const name = sysctlPath(key).replaceAll('/', '.');

@@ -1,16 +1,15 @@
-// HostConfig.NetworkMode: what it can say.
-import type { HostConfig } from '../docker-types/host-config.ts';
+// What network a container has: HostConfig.NetworkMode.
 import { EngineError } from '../errors/engine-error.ts';
 
 export type NetworkMode =
   /** A namespace of its own with nothing but loopback. */
-  | { kind: 'none' }
+  | { readonly kind: 'none' }
   /** The default bridge. */
-  | { kind: 'bridge' }
-  | { kind: 'host' }
-  | { kind: 'container'; ref: string }
+  | { readonly kind: 'bridge' }
+  | { readonly kind: 'host' }
+  | { readonly kind: 'container'; readonly ref: string }
   /** A network that somebody made: its name, id, or the beginning of its id. */
-  | { kind: 'network'; ref: string };
+  | { readonly kind: 'network'; readonly ref: string };
 
 export function parseNetworkMode(text: string): NetworkMode {
   if (text === 'none' || text === 'host') return { kind: text };
@@ -23,14 +22,6 @@ export function parseNetworkMode(text: string): NetworkMode {
     return { kind: 'container', ref };
   }
   return { kind: 'network', ref: text };
-}
-
-/** What a container has: with Config.NetworkDisabled nothing but loopback, whatever its mode says. */
-export function networkModeOf(container: {
-  readonly config: { readonly NetworkDisabled?: boolean };
-  readonly hostConfig: Pick<HostConfig, 'NetworkMode'>;
-}): NetworkMode {
-  return container.config.NetworkDisabled ? { kind: 'none' } : parseNetworkMode(container.hostConfig.NetworkMode ?? '');
 }
 
 /** The name under which the network of a mode stands in EndpointsConfig; undefined when the mode is another container's. */

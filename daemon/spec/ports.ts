@@ -10,3 +10,10 @@ export interface PortRequest {
   /** First and last that may be taken, both the same for one port; undefined is any port of the kernel's choice. */
   hostPorts?: { first: number; last: number };
 }
+
+/** Both ends included. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+  readonly protocol: PortProtocol;
+}

@@ -1,24 +1,23 @@
 // HostConfig.SecurityOpt: a list of words, each `name`, `name=value` or (older clients) `name:value`.
-import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import type { SeccompChoice } from './container-spec.ts';
 import { parseSeccompProfile } from './seccomp-parse.ts';
-import type { SeccompProfile } from './seccomp-rules.ts';
 
 export interface SecurityOptions {
   noNewPrivileges: boolean;
   systemPathsUnconfined: boolean;
   writableCgroups: boolean;
-  /** undefined: the default (none for a privileged container). */
-  seccomp?: 'unconfined' | SeccompProfile;
+  seccomp: SeccompChoice;
 }
 
-/** Throws 400 in Docker's words for what it does not know, 501 for what needs AppArmor or SELinux. */
-export function securityOptions(hostConfig: HostConfig): SecurityOptions {
-  return parse(hostConfig.SecurityOpt ?? []);
-}
-
-function parse(words: readonly string[]): SecurityOptions {
-  const options: SecurityOptions = { noNewPrivileges: false, systemPathsUnconfined: false, writableCgroups: false };
+/** Throws 'invalid' in Docker's words for what it does not know, 'not-implemented' for what needs AppArmor or SELinux. */
+export function parseSecurityOptions(words: readonly string[]): SecurityOptions {
+  const options: SecurityOptions = {
+    noNewPrivileges: false,
+    systemPathsUnconfined: false,
+    writableCgroups: false,
+    seccomp: { kind: 'default' },
+  };
   for (const word of words) {
     if (word === 'no-new-privileges') {
       options.noNewPrivileges = true;
@@ -40,9 +39,9 @@ function parse(words: readonly string[]): SecurityOptions {
         options.systemPathsUnconfined = true;
         break;
       case 'seccomp':
-        if (value === 'unconfined') options.seccomp = 'unconfined';
-        else if (value === 'builtin' || value === '') delete options.seccomp;
-        else options.seccomp = parseSeccompProfile(value);
+        if (value === 'unconfined') options.seccomp = { kind: 'unconfined' };
+        else if (value === 'builtin' || value === '') options.seccomp = { kind: 'default' };
+        else options.seccomp = { kind: 'profile', profile: parseSeccompProfile(value) };
         break;
       case 'apparmor':
         if (value !== 'unconfined') throw missing(`AppArmor profile "${value}"`, 'apparmor=unconfined');

@@ -1,5 +1,6 @@
 // The end of a run, however it came: the monitor's connection closes. Reads the exit record, stores the state, tells those who wait, and clears
 // away what the run used.
+
 import { beginNewFile } from '../../logs/format/log-directory.ts';
 import { type ExitRecord, readExitRecord } from '../../runtime/exit-record.ts';
 import { wallClockNs } from '../../state/event-log.ts';
@@ -8,7 +9,6 @@ import type { Container, LockedContainer } from '../container.ts';
 import { publishContainerEvent } from '../container-events.ts';
 import { endNetwork } from '../container-network.ts';
 import { healthResult } from '../health.ts';
-
 import type { Services } from '../services.ts';
 import { publishVolumesUnmounted } from '../volume-users.ts';
 import type { Follow } from './transitions.ts';
@@ -30,12 +30,12 @@ export async function concludeRun(
 ): Promise<Follow> {
   const { store, paths, cgroups } = services;
   const { container } = held;
-  const { hostConfig } = container.record;
+  const { restart, removesItself, namespaces } = container.spec;
   container.health?.stop();
   container.health = undefined;
   const exit = readExit(services, container);
   const cgroupPath = cgroupPathOf(services, container);
-  const hasOwnPids = !hostConfig.PidMode;
+  const hasOwnPids = namespaces.pid.kind === 'private';
   // Without a record nobody waited for the processes; in a shared pid namespace they outlive the first one.
   if (exit === undefined || !hasOwnPids) await cgroups.kill(cgroupPath);
 
@@ -47,7 +47,7 @@ export async function concludeRun(
   const follow = held.mustApply({
     kind: 'ended',
     run: { exitCode, startedNs, finishedNs, oomKilled: exit?.oomKilled },
-    rules: { hostConfig, isRestartUnderWay: container.restartsUnderWay > 0 },
+    rules: { restart, removesItself, isRestartUnderWay: container.restartsUnderWay > 0 },
   });
   let isStored = true;
   try {

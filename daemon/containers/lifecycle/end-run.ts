@@ -1,11 +1,12 @@
 // How a run is brought to its end: signals, time to act on them, and the certain end. Nothing here knows what follows.
+
 import { constants } from 'node:os';
 import { EngineError } from '../../errors/engine-error.ts';
+import { parseSignal } from '../../spec/signals.ts';
 import { cgroupPathOf } from '../cgroup-path.ts';
 import type { Container, LockedContainer } from '../container.ts';
 import { publishContainerEvent } from '../container-events.ts';
 import type { Services } from '../services.ts';
-import { parseSignal } from '../signals.ts';
 import { endMonitors, wakeMonitors } from './stopped-monitors.ts';
 
 const { SIGKILL } = constants.signals;
@@ -65,9 +66,9 @@ export async function endRun(
   container: Container,
   options: StopOptions,
 ): Promise<void> {
-  const { StopSignal, StopTimeout } = container.record.config;
-  const signo = parseSignal(options.signal || StopSignal || 'TERM');
-  const timeoutSeconds = options.timeoutSeconds ?? StopTimeout ?? defaultTimeoutSeconds;
+  const { stop } = container.spec;
+  const signo = parseSignal(options.signal || stop.signal || 'TERM');
+  const timeoutSeconds = options.timeoutSeconds ?? stop.timeoutSeconds ?? defaultTimeoutSeconds;
   publishContainerEvent(services, container, 'kill', { signal: String(signo) });
   // Without a monitor (it does not answer) there is nobody to pass the signal on: only the certain end is left.
   const isWatched = container.monitor !== undefined;

@@ -1,15 +1,15 @@
 // One start: cgroup, root, program, launch, record. Each step's undo runs in reverse when a later one fails, so that a
 // failed start leaves nothing but its reason in the state.
+
 import { close, mkdirSync } from 'node:fs';
 import { isErrno } from '../../../native-bindings/errno.ts';
-import { resourcesFromHostConfig } from '../../cgroups/resources.ts';
+import { resolveResources } from '../../cgroups/resources.ts';
 import { endOfLog } from '../../logs/format/log-directory.ts';
 import type { ManagedFiles } from '../../runtime/container-input.ts';
 import { openContainerProgram } from '../../runtime/container-program.ts';
 import { resolveDevices } from '../../runtime/devices.ts';
 import type { MonitorClient } from '../../runtime/monitor-client.ts';
 import { resolveUser } from '../../runtime/user-database.ts';
-import { networkModeOf } from '../../spec/network-mode.ts';
 import { wallClockNs } from '../../state/event-log.ts';
 import { plannedCgroupPath } from '../cgroup-path.ts';
 import type { Container, LockedContainer } from '../container.ts';
@@ -17,7 +17,6 @@ import { publishContainerEvent, publishNetworkEvent } from '../container-events.
 import { containerLog, followLog } from '../container-log.ts';
 import { endNetwork, reserveNetwork } from '../container-network.ts';
 import { platformHint } from '../foreign-platform.ts';
-import { probeOf } from '../health-rules.ts';
 import { planNamespaces, takeHostname } from '../join-namespaces.ts';
 import { launchFailure, launchProgram, terminalSize } from '../launch-failure.ts';
 import { linkEnvironment } from '../links.ts';
@@ -46,11 +45,11 @@ export async function startRun(
   try {
     const run: BegunRun = {
       startedNs: wallClockNs(),
-      cgroupPath: plannedCgroupPath(services, container.id, container.record.hostConfig),
-      hasProbe: probeOf(container.record.config) !== undefined,
+      cgroupPath: plannedCgroupPath(services, container.id, container.spec),
+      hasProbe: container.spec.healthCheck !== undefined,
     };
     // Let go when the container counts as running: see ContainerVolumes.open.
-    using sources = await openSources(services, container.record.mounts);
+    using sources = await openSources(services, container.spec.mounts);
     const monitor = await launch(services, held, run, sources?.fds ?? noSources, undo);
     held.mustApply({ kind: 'launched', run, pid: monitor.pid });
     begin(monitor);
@@ -86,7 +85,8 @@ async function launch(
   const { paths, cgroups } = services;
   const { container } = held;
   takeHostname(services, container);
-  const { id, config, hostConfig } = container.record;
+  const { id, spec } = container;
+  const { process } = spec;
   const runDir = paths.run(id);
   // Of an end that could not be stored, the record is still there.
   if (container.hasOldRun) services.runs.remove(id);
@@ -96,12 +96,12 @@ async function launch(
   const sandbox = reserveNetwork(services, container);
   undo.push(() => endNetwork(services, container));
   const managedFiles = await writeWithRoom(services, container);
-  const ownsNamespace = sandbox !== undefined && networkModeOf(container.record).kind !== 'host';
+  const ownsNamespace = sandbox !== undefined && spec.network.kind !== 'host';
   using network = ownsNamespace ? await services.networks.sandboxes.build(sandbox) : undefined;
-  const namespaces = planNamespaces(services, container.record, network);
+  const namespaces = planNamespaces(services, spec, network);
 
   const { cgroupPath } = run;
-  const { resources } = resourcesFromHostConfig(hostConfig, cgroups, resolveDevices(hostConfig));
+  const { resources } = resolveResources(spec, cgroups, resolveDevices(spec.devices.mappings));
   const placement = await cgroups.create(cgroupPath, resources);
   undo.push(async () => {
     await cgroups.kill(cgroupPath);
@@ -115,10 +115,9 @@ async function launch(
     container.runLogStart = logStart;
     using open = openContainerProgram({
       id,
-      config: { ...config, Env: [...linkEnvironment(services, container), ...config.Env] },
-      hostConfig,
-      user: resolveUser(rootFd, config.User, hostConfig.GroupAdd ?? []),
-      mounts: container.record.mounts,
+      container: spec,
+      linkEnv: linkEnvironment(services, container),
+      user: resolveUser(rootFd, process.user, process.groups),
       sources,
       managedFiles,
       namespaces,
@@ -129,14 +128,14 @@ async function launch(
       rootFd,
       cgroup: placement,
       logDir: paths.logs(id),
-      logOptions: containerLog(services, hostConfig).limits,
+      logOptions: containerLog(services, spec).limits,
       nextLogSeq: logStart.seq,
       runDir,
       stagingDir: paths.staging,
-      init: hostConfig.Init ?? false,
     });
     const hold = container.hasStartListeners ? { holdLogFrom: logStart.seq } : {};
-    const size = config.Tty ? terminalSize(hostConfig.ConsoleSize) : {};
+    const { hasTerminal, consoleSize } = process;
+    const size = hasTerminal && consoleSize ? terminalSize([consoleSize.height, consoleSize.width]) : {};
     const launching = launchProgram(
       services.launcher,
       open,
@@ -185,7 +184,7 @@ export function recordFailure(
 ): { failure: Error; follow: Follow } {
   const { container } = held;
   const { error: failure, exitCode } = launchFailure(error);
-  const autoRemove = container.record.hostConfig.AutoRemove === true;
+  const autoRemove = container.spec.removesItself;
   const follow = held.mustApply({
     kind: 'launch-failed',
     failure: { exitCode, message: failure.message, atNs: wallClockNs(), autoRemove },

@@ -1,6 +1,6 @@
 // Where a container may go from where it is: every change of its state, as a pure function of the state and of what happened. What is to be
 // done in the world, before or after, is the actions' business; when a change is stored and told, the use cases'.
-import type { HostConfig } from '../../docker-types/host-config.ts';
+import type { RestartPolicy } from '../../spec/container-spec.ts';
 import { begunHealth, endedHealth, type HealthState } from '../health-rules.ts';
 import type { ContainerState, ContainerStatus } from './container-state.ts';
 import { planRestart } from './restart-policy.ts';
@@ -58,7 +58,8 @@ export interface EndedRun {
 
 /** What decides about the time after an end. */
 export interface FollowRules {
-  readonly hostConfig: HostConfig;
+  readonly restart: RestartPolicy;
+  readonly removesItself: boolean;
   /** Someone is about to start it again: AutoRemove waits. */
   readonly isRestartUnderWay: boolean;
 }
@@ -174,8 +175,8 @@ function failed(
   };
 }
 
-function ended(state: ContainerState, run: EndedRun, { hostConfig, isRestartUnderWay }: FollowRules): Transition {
-  const restart = planRestart(hostConfig, {
+function ended(state: ContainerState, run: EndedRun, rules: FollowRules): Transition {
+  const restart = planRestart(rules.restart, {
     exitCode: run.exitCode,
     stoppedByUser: state.stoppedByUser,
     restartCount: state.restartCount,
@@ -183,7 +184,7 @@ function ended(state: ContainerState, run: EndedRun, { hostConfig, isRestartUnde
     durationNs: run.finishedNs - run.startedNs,
     isAsked: state.restartAsked,
   });
-  const isToGo = hostConfig.AutoRemove === true && !isRestartUnderWay;
+  const isToGo = rules.removesItself && !rules.isRestartUnderWay;
   return {
     state: {
       ...state,

@@ -1,18 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { compileDeviceRules } from '../../../daemon/cgroups/device-program.ts';
-import {
-  DEFAULT_DEVICE_RULES,
-  type DeviceRule,
-  deviceRules,
-  formatDeviceRule,
-  parseDeviceRule,
-} from '../../../daemon/cgroups/device-rules.ts';
+import { DEFAULT_DEVICE_RULES, deviceRules, formatDeviceRule } from '../../../daemon/cgroups/device-rules.ts';
+import type { DeviceRule } from '../../../daemon/spec/container-spec.ts';
+import { parseDeviceRule } from '../../../daemon/spec/parse-device.ts';
 
 const format = (rules: readonly DeviceRule[] | undefined) => rules?.map(formatDeviceRule);
 
 describe('device rules', () => {
   it('give every container the nodes of its own /dev, and making any node', () => {
-    expect(format(deviceRules({}, []))).toEqual([
+    expect(format(deviceRules(false, [], []))).toEqual([
       'c *:* m',
       'b *:* m',
       'c 1:3 rwm',
@@ -28,14 +24,13 @@ describe('device rules', () => {
   });
 
   it('add devices that are passed in and rules that are given, one rule per device', () => {
-    const rules = deviceRules({ DeviceCgroupRules: ['b 8:0 w', 'c 10:* rm'] }, [
-      { type: 'b', major: 8, minor: 0, permissions: 'r' },
-    ]);
+    const custom = ['b 8:0 w', 'c 10:* rm'].flatMap(parseDeviceRule);
+    const rules = deviceRules(false, custom, [{ type: 'b', major: 8, minor: 0, permissions: 'r' }]);
     expect(format(rules)?.slice(11)).toEqual(['b 8:0 rw', 'c 10:* rm']);
   });
 
   it('do not exist for a privileged container', () => {
-    expect(deviceRules({ Privileged: true }, [])).toBeUndefined();
+    expect(deviceRules(true, [], [])).toBeUndefined();
   });
 
   it('of type a are of both types: the kernel would take them as everything', () => {
@@ -59,7 +54,9 @@ describe('device rules', () => {
 
   it('refuse numbers beyond 32 bits and more than 1024 rules', () => {
     expect(() => parseDeviceRule('c 4294967296:0 r')).toThrow('invalid device number 4294967296');
-    expect(() => deviceRules({ DeviceCgroupRules: new Array(1025).fill('c 1:1 r') }, [])).toThrow('more than 1024');
+    expect(() => deviceRules(false, new Array(1025).fill('c 1:1 r').flatMap(parseDeviceRule), [])).toThrow(
+      'more than 1024',
+    );
   });
 });
 

@@ -8,7 +8,8 @@ import { kernelFiles } from '../../../daemon/cgroups/group-files.ts';
 import { findHierarchies } from '../../../daemon/cgroups/hierarchies.ts';
 import { HostCgroups } from '../../../daemon/cgroups/host-cgroups.ts';
 import { openCgroups } from '../../../daemon/cgroups/open-cgroups.ts';
-import { resourcesFromHostConfig } from '../../../daemon/cgroups/resources.ts';
+import { resolveResources } from '../../../daemon/cgroups/resources.ts';
+import { specOf } from '../spec/spec-of.ts';
 
 const PARENT = `/tsdocker-unit-${process.pid}`;
 const PATH = `${PARENT}/one`;
@@ -110,7 +111,7 @@ function behavesAsAManager(open: () => CgroupManager): void {
   });
 
   it('allows the default devices and no others, for all kinds of access', async () => {
-    const { resources } = resourcesFromHostConfig({}, cgroups);
+    const { resources } = resolveResources(specOf(), cgroups);
     cgroups.create(PATH, resources);
     const node = `/tmp/tsdocker-unit-node-${process.pid}`;
     const script = [
@@ -127,7 +128,7 @@ function behavesAsAManager(open: () => CgroupManager): void {
 
   it('adds devices and rules to the default ones', async () => {
     const device = { type: 'c', major: 1, minor: 11, permissions: 'r' };
-    cgroups.create(PATH, resourcesFromHostConfig({ DeviceCgroupRules: ['c 10:237 rm'] }, cgroups, [device]).resources);
+    cgroups.create(PATH, resolveResources(specOf({ DeviceCgroupRules: ['c 10:237 rm'] }), cgroups, [device]).resources);
     const nodes = [11, 237].map((minor) => `/tmp/tsdocker-unit-${process.pid}-${minor}`) as [string, string];
     const script = [
       `mknod ${nodes[0]} c 1 11; mknod ${nodes[1]} c 10 237`,
@@ -140,7 +141,7 @@ function behavesAsAManager(open: () => CgroupManager): void {
   });
 
   it('leaves all devices to a privileged group', async () => {
-    cgroups.create(PATH, resourcesFromHostConfig({ Privileged: true }, cgroups).resources);
+    cgroups.create(PATH, resolveResources(specOf({ Privileged: true }), cgroups).resources);
     const node = `/tmp/tsdocker-unit-all-${process.pid}`;
     const script = `mknod ${node} c 1 11; (: < ${node}) && echo read; rm -f ${node}`;
     expect(await (await runIn(cgroups, script)).output).toBe('read');
@@ -178,8 +179,8 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
     });
 
     it('are what was asked for', () => {
-      const { resources, warnings } = resourcesFromHostConfig(
-        {
+      const { resources, warnings } = resolveResources(
+        specOf({
           Memory: 64 * MB,
           NanoCpus: 5e8,
           CpuShares: 300,
@@ -189,7 +190,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
           MemorySwappiness: 10,
           BlkioWeight: 200,
           OomKillDisable: true,
-        },
+        }),
         cgroups,
       );
       expect(warnings).toEqual([]);
@@ -209,8 +210,8 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
 
     it('can be raised and lowered, memory before swap or after it', () => {
       const set = (request: { Memory: number; MemorySwap?: number }) =>
-        cgroups.update(PATH, resourcesFromHostConfig(request, cgroups).resources);
-      cgroups.create(PATH, resourcesFromHostConfig({ Memory: 64 * MB }, cgroups).resources);
+        cgroups.update(PATH, resolveResources(specOf(request), cgroups).resources);
+      cgroups.create(PATH, resolveResources(specOf({ Memory: 64 * MB }), cgroups).resources);
       set({ Memory: 512 * MB });
       expect(read('memory', 'memory.memsw.limit_in_bytes')).toBe(`${1024 * MB}`);
       set({ Memory: 16 * MB, MemorySwap: 16 * MB });
@@ -228,7 +229,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
     });
 
     it('have the kernel kill what takes too much memory, and count it', async () => {
-      cgroups.create(PATH, resourcesFromHostConfig({ Memory: 8 * MB, MemorySwap: 8 * MB }, cgroups).resources);
+      cgroups.create(PATH, resolveResources(specOf({ Memory: 8 * MB, MemorySwap: 8 * MB }), cgroups).resources);
       expect(cgroups.oomKills(PATH)).toBe(0);
       const { child } = await runIn(cgroups, 'exec tail /dev/zero');
       await new Promise((resolve) => child.once('exit', resolve));
@@ -265,7 +266,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
     });
 
     it('are counted in the stats', async () => {
-      cgroups.create(PATH, resourcesFromHostConfig({ Memory: 64 * MB, PidsLimit: 20 }, cgroups).resources);
+      cgroups.create(PATH, resolveResources(specOf({ Memory: 64 * MB, PidsLimit: 20 }), cgroups).resources);
       await runIn(cgroups, 'x=$(head -c 1000000 /dev/zero | tr "\\0" a); while :; do :; done');
       // Only the shell is left once it has its megabyte.
       await eventually(

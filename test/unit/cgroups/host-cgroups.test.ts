@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DeviceRule } from '../../../daemon/cgroups/device-rules.ts';
 import { HostCgroups } from '../../../daemon/cgroups/host-cgroups.ts';
+import type { DeviceRule } from '../../../daemon/spec/container-spec.ts';
 import { FakeCgroup2 } from './fake-cgroup2.ts';
 
 const ROOT = '/fake';

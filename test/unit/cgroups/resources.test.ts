@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { CgroupFeatures } from '../../../daemon/cgroups/features.ts';
-import { type ResourceRequest, resourcesFromHostConfig } from '../../../daemon/cgroups/resources.ts';
+import { resolveResources } from '../../../daemon/cgroups/resources.ts';
+import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
+import { specOf } from '../spec/spec-of.ts';
 
 const MB = 1024 * 1024;
 
@@ -32,9 +34,9 @@ for (const key of Object.keys(nothing) as (keyof CgroupFeatures)[]) {
   if (typeof nothing[key] === 'boolean') Object.assign(nothing, { [key]: false });
 }
 
-function resolve(request: ResourceRequest, features = everything) {
+function resolve(request: HostConfig, features = everything) {
   const disk = () => ({ major: 8, minor: 16 });
-  const { resources, warnings } = resourcesFromHostConfig(request, { features: () => features }, [], disk);
+  const { resources, warnings } = resolveResources(specOf(request), { features: () => features }, [], disk);
   const { devices, ...limits } = resources;
   return { limits, devices, warnings };
 }
@@ -72,7 +74,7 @@ describe('limits from a HostConfig', () => {
   });
 
   it('looks up block devices', () => {
-    const request: ResourceRequest = {
+    const request: HostConfig = {
       BlkioWeightDevice: [{ Path: '/dev/sdb', Weight: 200 }],
       BlkioDeviceReadBps: [{ Path: '/dev/sdb', Rate: 1000 }],
       BlkioDeviceWriteIOps: [{ Path: '/dev/sdb', Rate: 50 }],
@@ -86,14 +88,14 @@ describe('limits from a HostConfig', () => {
 
   it('refuses paths that are no block devices', () => {
     const host = { features: () => everything };
-    const at = (Path: string) => () => resourcesFromHostConfig({ BlkioDeviceReadBps: [{ Path, Rate: 1 }] }, host);
+    const at = (Path: string) => () => resolveResources(specOf({ BlkioDeviceReadBps: [{ Path, Rate: 1 }] }), host);
     expect(at('/dev/none')).toThrow('stat /dev/none: no such file or directory');
     expect(at('/dev/null')).toThrow('/dev/null is not a block device');
   });
 });
 
 describe('values that cannot be', () => {
-  const wrong: [ResourceRequest, string][] = [
+  const wrong: [HostConfig, string][] = [
     [{ Memory: 5 * MB }, 'Minimum memory limit allowed is 6MB'],
     [{ Memory: -1 }, 'Minimum memory limit allowed is 6MB'],
     [
@@ -121,7 +123,6 @@ describe('values that cannot be', () => {
     [{ BlkioWeight: 9 }, 'Range of blkio weight is from 10 to 1000'],
     [{ BlkioWeight: 1001 }, 'Range of blkio weight is from 10 to 1000'],
     [{ BlkioWeightDevice: [{ Path: '/dev/a', Weight: 5 }] }, 'Range of blkio weight is from 10 to 1000: /dev/a has 5'],
-    [{ IOMaximumIOps: 1 }, 'Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps'],
     [{ DeviceCgroupRules: ['c 1:3'] }, "invalid device cgroup rule format: 'c 1:3'"],
     [{ Privileged: true, DeviceCgroupRules: ['x'] }, "invalid device cgroup rule format: 'x'"],
   ];
@@ -132,7 +133,7 @@ describe('values that cannot be', () => {
 
 describe('what the host lacks', () => {
   it('is left out with a warning each', () => {
-    const request: ResourceRequest = {
+    const request: HostConfig = {
       Memory: 64 * MB,
       MemorySwappiness: 10,
       MemoryReservation: 32 * MB,

@@ -2,7 +2,9 @@ import { expect, it } from 'vitest';
 import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
 import { ContainerStore } from '../../../daemon/containers/container-store.ts';
 import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
+import type { DockerBody } from '../../../daemon/spec/from-docker.ts';
 import { Database } from '../../../daemon/state/database.ts';
+import { specOf } from '../spec/spec-of.ts';
 
 function record(id: string, name: string): ContainerRecord {
   const labels = JSON.parse('{"__proto__":"x"}');
@@ -11,9 +13,8 @@ function record(id: string, name: string): ContainerRecord {
     name,
     createdNs: '1',
     imageId: 'sha256:0',
-    config: { Labels: labels } as ContainerRecord['config'],
-    hostConfig: {},
-    mounts: [],
+    body: { config: { Labels: labels } as DockerBody['config'], hostConfig: {} },
+    spec: specOf({}, { Labels: labels }),
     endpoints: [],
   };
 }
@@ -63,10 +64,10 @@ it('reads back what it stored; what it cannot read is a dead container that can 
   const next = new ContainerStore(db);
   expect([...next.load().unreadable.keys()]).toEqual([second]);
   expect(next.get('web').state).toMatchObject({ status: 'exited', exitCode: 7 });
-  expect(Object.entries(next.get('web').record.config.Labels)).toEqual([['__proto__', 'x']]);
+  expect(Object.entries(next.get('web').spec.labels)).toEqual([['__proto__', 'x']]);
   const dead = next.get('constructor');
   expect(dead.state).toMatchObject({ status: 'dead', error: expect.stringContaining('cannot be read') });
-  expect(dead.record).toMatchObject({ id: second, imageId: 'sha256:0', mounts: [] });
+  expect(dead.record).toMatchObject({ id: second, imageId: 'sha256:0', spec: { mounts: [] } });
   next.delete(dead);
   expect(db.all('SELECT id FROM containers')).toHaveLength(1);
   expect(() => next.get('constructor')).toThrow('No such container');

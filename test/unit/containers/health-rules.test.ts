@@ -7,49 +7,20 @@ import {
   type HealthState,
   healthText,
   nextDelayMs,
-  type Probe,
-  probeOf,
 } from '../../../daemon/containers/health-rules.ts';
-import { restartsUnhealthy } from '../../../daemon/containers/lifecycle/restarts-unhealthy.ts';
+import type { HealthCheck } from '../../../daemon/spec/container-spec.ts';
 
 const result = (exitCode: number): HealthResult => ({ startNs: '1', endNs: '2', exitCode, output: '' });
-const probe: Probe = { args: ['x'], intervalMs: 30, timeoutMs: 5, startPeriodMs: 100, startIntervalMs: 7, retries: 2 };
+const probe: HealthCheck = {
+  args: ['x'],
+  intervalMs: 30,
+  timeoutMs: 5,
+  startPeriodMs: 100,
+  startIntervalMs: 7,
+  retries: 2,
+};
 const play = (codes: number[], sinceStartMs: number, from = begunHealth(undefined)): HealthState =>
   codes.reduce((health, code) => afterResult(health, result(code), probe, sinceStartMs), from);
-
-describe('what is run', () => {
-  test.each([
-    [
-      ['CMD', '/bin/x', 'y'],
-      ['/bin/x', 'y'],
-    ],
-    [
-      ['CMD-SHELL', 'a | b'],
-      ['/bin/sh', '-c', 'a | b'],
-    ],
-    [['NONE'], undefined],
-    [[], undefined],
-    [['CMD'], undefined],
-    [[''], undefined],
-  ])('%j', (Test, args) => expect(probeOf({ Healthcheck: { Test } })?.args).toEqual(args));
-
-  test('the image’s shell, docker’s times', () => {
-    expect(probeOf({ Shell: ['/bin/ash', '-ec'], Healthcheck: { Test: ['CMD-SHELL', 'x'] } })).toEqual({
-      args: ['/bin/ash', '-ec', 'x'],
-      intervalMs: 30_000,
-      timeoutMs: 30_000,
-      startPeriodMs: 0,
-      startIntervalMs: 5000,
-      retries: 3,
-    });
-    expect(probeOf({ Healthcheck: { Test: ['CMD', 'x'], Interval: 5_000_000, Retries: 1 } })).toMatchObject({
-      intervalMs: 5,
-      retries: 1,
-    });
-    // A timer that is too long would fire at once.
-    expect(probeOf({ Healthcheck: { Test: ['CMD', 'x'], Interval: 2 ** 53 - 1 } })?.intervalMs).toBe(2 ** 31 - 60_001);
-  });
-});
 
 describe('what results mean', () => {
   test('one success is healthy, so many failures in a row are not', () => {
@@ -85,14 +56,4 @@ describe('what results mean', () => {
       'unhealthy',
     ]);
   });
-});
-
-test('--restart-unhealthy is a field, or an annotation; a label is nothing', () => {
-  expect(restartsUnhealthy({ RestartUnhealthy: true })).toBe(true);
-  expect(restartsUnhealthy({ Annotations: { 'io.tsdocker.restart-unhealthy': 'true' } })).toBe(true);
-  expect(restartsUnhealthy({ RestartUnhealthy: false, Annotations: { 'io.tsdocker.restart-unhealthy': 'true' } })).toBe(
-    false,
-  );
-  expect(restartsUnhealthy({ Annotations: { other: 'true' } })).toBe(false);
-  expect(restartsUnhealthy({})).toBe(false);
 });

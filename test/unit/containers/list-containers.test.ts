@@ -5,6 +5,7 @@ import type { ContainerRecord } from '../../../daemon/containers/container-recor
 import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
 import { listContainers } from '../../../daemon/containers/list-containers.ts';
 import type { Services } from '../../../daemon/containers/services.ts';
+import { specOf } from '../spec/spec-of.ts';
 
 const imageIds: Record<string, string> = { one: 'sha256:1', two: 'sha256:2' };
 
@@ -13,9 +14,9 @@ function manyContainers(count: number) {
     const image = n % 2 === 0 ? 'one' : 'two';
     const record = {
       ...{ id: n.toString(16).padStart(64, '0'), name: `c${n}`, imageId: imageIds[image] },
-      ...{ createdNs: `${1_000_000_000_000 + n}`, mounts: [], endpoints: [] },
-      config: { Image: n === 3 ? 'gone' : image, Env: [], Labels: {} },
-      hostConfig: { Links: n < 50 ? [`${'0'.repeat(64)}:a${n}`] : null },
+      ...{ createdNs: `${1_000_000_000_000 + n}`, endpoints: [] },
+      body: { config: {}, hostConfig: {} },
+      spec: specOf({ Links: n < 50 ? [`${'0'.repeat(64)}:a${n}`] : null }, { Image: n === 3 ? 'gone' : (image ?? '') }),
     };
     return new Container(record as unknown as ContainerRecord, newState());
   });

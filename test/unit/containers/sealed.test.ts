@@ -3,9 +3,13 @@ import { Container } from '../../../daemon/containers/container.ts';
 import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
 import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
 import { isSealed } from '../../../daemon/containers/sealed.ts';
+import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
+import type { ContainerSpec } from '../../../daemon/spec/container-spec.ts';
+import { specOf } from '../spec/spec-of.ts';
 
-function container(hostConfig: object, mounts: object[] = []): Container {
-  return new Container({ id: 'c', hostConfig, mounts } as unknown as ContainerRecord, newState());
+function container(hostConfig: HostConfig, mounts: object[] = []): Container {
+  const spec = { ...specOf(hostConfig), mounts: mounts as ContainerSpec['mounts'] };
+  return new Container({ id: 'c', spec } as ContainerRecord, newState());
 }
 
 test('a container with everything of its own has given nothing away', () => {
@@ -13,7 +17,7 @@ test('a container with everything of its own has given nothing away', () => {
   expect(isSealed(container({ NetworkMode: 'none', Devices: [], CapAdd: null }, [{ type: 'tmpfs' }]))).toBe(true);
 });
 
-test.each([
+test.each<[string, HostConfig, object[]]>([
   ['a volume', {}, [{ type: 'tmpfs' }, { type: 'volume' }]],
   ['a bind', {}, [{ type: 'bind' }]],
   ['the network of the host', { NetworkMode: 'host' }, []],

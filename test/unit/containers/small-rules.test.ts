@@ -1,15 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { checkName } from '../../../daemon/containers/create-container.ts';
 import { generateName } from '../../../daemon/containers/generate-name.ts';
-import {
-  checkRestartPolicy,
-  planRestart,
-  restartsWithDaemon,
-} from '../../../daemon/containers/lifecycle/restart-policy.ts';
+import { planRestart, restartsWithDaemon } from '../../../daemon/containers/lifecycle/restart-policy.ts';
 import { Mutex } from '../../../daemon/containers/mutex.ts';
-import { parseSignal } from '../../../daemon/containers/signals.ts';
 import { formatLogTime, formatTime } from '../../../daemon/containers/timestamps.ts';
 import { parsePs } from '../../../daemon/containers/top-container.ts';
+import { parseRestartPolicy } from '../../../daemon/spec/parse-restart.ts';
+import { parseSignal } from '../../../daemon/spec/signals.ts';
 import { parseTimeFilter } from '../../../daemon/state/time-filter.ts';
 
 const second = 1_000_000_000n;
@@ -71,7 +68,7 @@ describe('restart policy', () => {
     durationNs: second,
     isAsked: false,
   };
-  const policy = (Name: string, MaximumRetryCount = 0) => ({ RestartPolicy: { Name, MaximumRetryCount } });
+  const policy = (Name: string, MaximumRetryCount = 0) => parseRestartPolicy({ Name, MaximumRetryCount });
 
   it('doubles the delay up to a minute and starts over after a long run', () => {
     expect(planRestart(policy('always'), run)).toEqual({ delayMs: 100, restartCount: 1 });
@@ -94,11 +91,10 @@ describe('restart policy', () => {
     expect(restartsWithDaemon(policy('on-failure'), false)).toBe(false);
   });
   it.each([
-    [policy('sometimes'), "unknown policy 'sometimes'"],
-    [policy('always', 3), "maximum retry count can only be used with 'on-failure'"],
-    [policy('on-failure', -1), 'cannot be negative'],
-    [{ ...policy('always'), AutoRemove: true }, "can't create 'AutoRemove' container with restart policy"],
-  ])('refuses %j', (hostConfig, message) => expect(() => checkRestartPolicy(hostConfig)).toThrow(message));
+    ['sometimes', 0, "unknown policy 'sometimes'"],
+    ['always', 3, "maximum retry count can only be used with 'on-failure'"],
+    ['on-failure', -1, 'cannot be negative'],
+  ])('refuses %s:%d', (name, retries, message) => expect(() => policy(name, retries)).toThrow(message));
 });
 
 describe('top', () => {

@@ -4,10 +4,10 @@ import {
   editHosts,
   embeddedResolvConf,
   hostsFile,
-  parseExtraHost,
   resolvConf,
 } from '../../../daemon/networks/managed-files.ts';
 import { parseNetworkMode } from '../../../daemon/spec/network-mode.ts';
+import { parseExtraHost } from '../../../daemon/spec/parse-names.ts';
 
 const none = { servers: [], search: [], options: [] };
 
@@ -50,13 +50,17 @@ describe('resolv.conf', () => {
 
 describe('hosts', () => {
   it('adds extra hosts', () => {
-    const text = hostsFile({ extraHosts: ['db:10.0.0.2', 'v6=[::2]', 'w6:::3'], gateways: [], lines: [] });
+    const text = hostsFile({
+      extraHosts: ['db:10.0.0.2', 'v6=[::2]', 'w6:::3'].map(parseExtraHost),
+      gateways: [],
+      lines: [],
+    });
     expect(text).toContain('127.0.0.1\tlocalhost\n');
     expect(text.endsWith('10.0.0.2\tdb\n::2\tv6\n::3\tw6\n')).toBe(true);
   });
   it('puts the host in for host-gateway, own and linked addresses last', () => {
     const text = hostsFile({
-      extraHosts: ['gw:host-gateway'],
+      extraHosts: [parseExtraHost('gw:host-gateway')],
       gateways: ['10.0.0.1', 'fd00::1'],
       lines: [{ address: '10.0.0.2', names: ['me.example', 'me'] }],
     });

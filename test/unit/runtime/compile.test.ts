@@ -8,11 +8,11 @@ import { compileProgram } from '../../../daemon/runtime/compile-container.ts';
 import type { NamespacePlan, SpecInput } from '../../../daemon/runtime/container-input.ts';
 import { compileExec } from '../../../daemon/runtime/exec-program.ts';
 import type { HostFacts } from '../../../daemon/runtime/host-facts.ts';
-import { parseMounts } from '../../../daemon/runtime/mounts.ts';
 import type { OciSpec } from '../../../daemon/runtime/oci-spec.ts';
 import { encodeProgram, type Program } from '../../../daemon/runtime/program.ts';
 import type { ContainerHandles } from '../../../daemon/runtime/program-handles.ts';
 import type { ResolvedMount } from '../../../daemon/spec/mount.ts';
+import { specOf } from '../spec/spec-of.ts';
 import { disassemble } from './disassemble.ts';
 
 const CAPABILITIES = (1n << 41n) - 1n;
@@ -61,10 +61,8 @@ function specInput({ hostConfig = {}, config = {}, namespaces = {}, cgroupVersio
   } as ResolvedConfig;
   return {
     id: 'f'.repeat(64),
-    config: full,
-    hostConfig,
+    container: specOf(hostConfig, full),
     user: { uid: 0, gid: 0, additionalGids: [0, 10], home: '/root' },
-    mounts: parseMounts(hostConfig, full),
     managedFiles: { hosts: '/data/hosts', hostname: '/data/hostname', resolvConf: '/data/resolv.conf' },
     namespaces: { ...privateNamespaces, ...namespaces },
     cgroupPath: '/tsdocker/f',
@@ -117,7 +115,7 @@ function handlesFor(
 function compile(options: Case): { spec: OciSpec; program: Program; text: string } {
   const input = specInput(options);
   const spec = buildSpec(input);
-  const program = compileProgram(spec, handlesFor(spec, input.mounts, options.handles ?? {}));
+  const program = compileProgram(spec, handlesFor(spec, input.container.mounts, options.handles ?? {}));
   // What the launcher would refuse fails here.
   encodeProgram(program);
   return { spec, program, text: `${disassemble(program).join('\n')}\n` };

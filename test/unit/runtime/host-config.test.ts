@@ -3,14 +3,15 @@ import { describe, expect, test } from 'vitest';
 import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
 import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import { capabilityMask, DEFAULT_CAPABILITIES, effectiveCapabilities } from '../../../daemon/runtime/capabilities.ts';
+import { checkOnHost } from '../../../daemon/runtime/check-on-host.ts';
 import { deviceNumber, resolveDevices } from '../../../daemon/runtime/devices.ts';
 import { type HostFacts, parseLimits } from '../../../daemon/runtime/host-facts.ts';
-import { systemPaths } from '../../../daemon/runtime/masked-paths.ts';
-import { parseNamespaceModes } from '../../../daemon/runtime/namespaces.ts';
-import { resolveUlimits } from '../../../daemon/runtime/rlimits.ts';
+import { resolveRlimits } from '../../../daemon/runtime/rlimits.ts';
 import { resolveSysctls, sysctlPath } from '../../../daemon/runtime/sysctls.ts';
-import { validateHostConfig } from '../../../daemon/runtime/validate-host-config.ts';
-import { securityOptions } from '../../../daemon/spec/security-options.ts';
+import { checkHostConfig } from '../../../daemon/spec/check-host-config.ts';
+import { parseNamespaceModes } from '../../../daemon/spec/parse-namespaces.ts';
+import { parseSecurityOptions } from '../../../daemon/spec/security-options.ts';
+import { specOf } from '../spec/spec-of.ts';
 
 const ALL = (1n << 41n) - 1n;
 const RESOURCE = 1n << 24n;
@@ -30,7 +31,7 @@ const facts: HostFacts = {
 
 describe('capabilities', () => {
   const of = (add: string[], drop: string[], privileged = false, available = ALL) =>
-    effectiveCapabilities({ add, drop, privileged }, available);
+    effectiveCapabilities(specOf({ CapAdd: add, CapDrop: drop, Privileged: privileged }).security, available);
 
   test('Docker’s order of precedence', () => {
     expect(new Set(of([], []))).toEqual(new Set(DEFAULT_CAPABILITIES));
@@ -60,7 +61,7 @@ describe('capabilities', () => {
 
 describe('ulimits', () => {
   const of = (Ulimits: NonNullable<HostConfig['Ulimits']>, capabilities = ALL) =>
-    resolveUlimits({ Ulimits }, { ...facts, capabilities });
+    resolveRlimits(specOf({ Ulimits }).process.rlimits, { ...facts, capabilities });
 
   test('become rlimits', () => {
     expect(of([{ Name: 'nofile', Soft: 10, Hard: -1 }]).rlimits).toEqual([
@@ -90,7 +91,8 @@ describe('ulimits', () => {
 
 describe('sysctls', () => {
   const own = { network: true, ipc: true, uts: true, ownNetwork: false };
-  const of = (Sysctls: Record<string, string>, namespaces = own) => resolveSysctls({ Sysctls }, namespaces);
+  const of = (Sysctls: Record<string, string>, namespaces = own) =>
+    resolveSysctls(specOf({ Sysctls }).sysctls, namespaces);
 
   test('of the container’s namespaces are taken', () => {
     expect([
@@ -128,14 +130,22 @@ describe('sysctls', () => {
 });
 
 describe('namespace words', () => {
-  test('defaults follow the control groups’ version', () => {
-    expect(parseNamespaceModes({}, 1).cgroup).toBe('host');
-    expect(parseNamespaceModes({}, 2).cgroup).toBe('private');
-    expect(parseNamespaceModes({ Privileged: true }, 2).cgroup).toBe('host');
+  test('what is not said of control groups is the version’s to say, but for privileged containers', () => {
+    expect(parseNamespaceModes({})).not.toHaveProperty('cgroup');
+    expect(parseNamespaceModes({ CgroupnsMode: 'private', Privileged: true }).cgroup).toBe('private');
+    expect(parseNamespaceModes({ Privileged: true }).cgroup).toBe('host');
+  });
+
+  test('memory that is shared: of which size, and with whom', () => {
+    const ipcOf = (IpcMode: string, ShmSize = 0) => parseNamespaceModes({ IpcMode, ShmSize }).ipc;
+    expect(ipcOf('')).toEqual({ kind: 'private', shmBytes: 64 * 1024 * 1024, isShareable: false });
+    expect(ipcOf('none')).toEqual({ kind: 'private', shmBytes: 0, isShareable: false });
+    expect(ipcOf('shareable', 1 << 20)).toEqual({ kind: 'private', shmBytes: 1 << 20, isShareable: true });
+    expect(ipcOf('host')).toMatchObject({ kind: 'host', isShareable: true });
   });
 
   test('container:X keeps the reference', () => {
-    const modes = parseNamespaceModes({ PidMode: 'container:a', IpcMode: 'container:b' }, 1);
+    const modes = parseNamespaceModes({ PidMode: 'container:a', IpcMode: 'container:b' });
     expect(modes.pid).toEqual({ kind: 'container', ref: 'a' });
     expect(modes.ipc).toMatchObject({ kind: 'container', ref: 'b' });
   });
@@ -147,19 +157,19 @@ describe('namespace words', () => {
     [{ UTSMode: 'container:x' }, 'invalid UTS mode: container:x'],
     [{ CgroupnsMode: 'x' }, 'invalid cgroup namespace mode: x'],
     [{ UsernsMode: 'x' }, 'invalid USER mode: x'],
-  ])('%j', (hostConfig, message) => expect(() => parseNamespaceModes(hostConfig, 1)).toThrow(message));
+  ])('%j', (hostConfig, message) => expect(() => parseNamespaceModes(hostConfig)).toThrow(message));
 });
 
 describe('security options', () => {
-  const of = (...SecurityOpt: string[]) => securityOptions({ SecurityOpt });
+  const of = (...words: string[]) => parseSecurityOptions(words);
 
   test('both spellings', () => {
     expect(of('no-new-privileges').noNewPrivileges).toBe(true);
     expect(of('no-new-privileges:true').noNewPrivileges).toBe(true);
     expect(of('no-new-privileges=false').noNewPrivileges).toBe(false);
-    expect(of('seccomp:unconfined').seccomp).toBe('unconfined');
+    expect(of('seccomp:unconfined').seccomp).toEqual({ kind: 'unconfined' });
     expect(of('systempaths=unconfined').systemPathsUnconfined).toBe(true);
-    expect(of('label=disable', 'apparmor=unconfined', 'seccomp=builtin').seccomp).toBeUndefined();
+    expect(of('label=disable', 'apparmor=unconfined', 'seccomp=builtin').seccomp).toEqual({ kind: 'default' });
   });
 
   test.each([
@@ -174,18 +184,24 @@ describe('security options', () => {
   });
 
   test('paths: null is the default, [] is none, privileged has none', () => {
-    expect(systemPaths({}).masked).toContain('/proc/kcore');
-    expect(systemPaths({ MaskedPaths: null }).masked).toContain('/proc/kcore');
-    expect(systemPaths({ MaskedPaths: [] }).masked).toEqual([]);
-    expect(systemPaths({ Privileged: true })).toEqual({ masked: [], readonly: [] });
-    expect(systemPaths({ SecurityOpt: ['systempaths=unconfined'] }).readonly).toEqual([]);
+    const of = (hostConfig: HostConfig) => specOf(hostConfig).security;
+    expect(of({}).maskedPaths).toContain('/proc/kcore');
+    expect(of({ MaskedPaths: null }).maskedPaths).toContain('/proc/kcore');
+    expect(of({ MaskedPaths: [] }).maskedPaths).toEqual([]);
+    expect(of({ Privileged: true })).toMatchObject({ maskedPaths: [], readonlyPaths: [] });
+    expect(of({ SecurityOpt: ['systempaths=unconfined'] }).readonlyPaths).toEqual([]);
   });
 });
 
 describe('devices', () => {
+  const devicesOf = (...Devices: NonNullable<HostConfig['Devices']>) =>
+    resolveDevices(specOf({ Devices }).devices.mappings);
+
   test('are what the host has there', () => {
-    const [device] = resolveDevices({
-      Devices: [{ PathOnHost: '/dev/zero', PathInContainer: '/dev/x/../y', CgroupPermissions: 'r' }],
+    const [device] = devicesOf({
+      PathOnHost: '/dev/zero',
+      PathInContainer: '/dev/x/../y',
+      CgroupPermissions: 'r',
     });
     expect(device).toMatchObject({ path: '/dev/y', type: 'c', major: 1, minor: 5, permissions: 'r' });
   });
@@ -200,7 +216,7 @@ describe('devices', () => {
     [{ PathOnHost: '/dev/zero', CgroupPermissions: 'rx' }, 'invalid device mode: rx'],
     [{ PathOnHost: '/dev/zero', PathInContainer: '/dev/../proc/zero' }, 'a device cannot have its place there'],
     [{ PathOnHost: '/dev/zero', PathInContainer: '/dev/' }, 'a device cannot have its place there'],
-  ])('%j is refused', (device, message) => expect(() => resolveDevices({ Devices: [device] })).toThrow(message));
+  ])('%j is refused', (device, message) => expect(() => devicesOf(device)).toThrow(message));
 
   test('numbers are makedev(3)’s', () => {
     expect(deviceNumber(136, 0)).toBe(0x8800n);
@@ -210,8 +226,10 @@ describe('devices', () => {
 
 describe('the rest', () => {
   const config = { Volumes: null, Hostname: '', Domainname: '' } as ResolvedConfig;
-  const check = (hostConfig: HostConfig, more: Partial<ResolvedConfig> = {}) =>
-    validateHostConfig(hostConfig, { ...config, ...more }, facts, 1);
+  const check = (hostConfig: HostConfig, more: Partial<ResolvedConfig> = {}) => {
+    checkHostConfig(hostConfig, { ...config, ...more });
+    return checkOnHost(specOf(hostConfig, { ...config, ...more }), facts);
+  };
 
   test('an empty HostConfig is fine', () => expect(check({}).warnings).toEqual([]));
 
@@ -242,6 +260,9 @@ describe('the rest', () => {
       "can't create 'AutoRemove' container with restart policy",
     ],
     [{ Runtime: 'kata' }, 'unknown or invalid runtime name: kata'],
+    [{ AutoRemove: true, RestartUnhealthy: true }, "can't create 'AutoRemove' container with RestartUnhealthy"],
+    [{ IOMaximumIOps: 1 }, 'for Windows only'],
+    [{ CpuPercent: 1 }, 'for Windows only'],
     [{ Isolation: 'hyperv' }, "invalid isolation 'hyperv' on linux"],
     [{ MaskedPaths: ['x'] }, 'must be absolute'],
     [{ Binds: Array.from({ length: 1025 }, (_, index) => `/a:/${index}`) }, 'Binds has more than 1024 entries'],

@@ -23,12 +23,13 @@ import { openExecProgram } from '../../../daemon/runtime/exec-program.ts';
 import { readExitRecord, readStartedRecord } from '../../../daemon/runtime/exit-record.ts';
 import { Launcher } from '../../../daemon/runtime/launcher.ts';
 import type { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
-import { parseMounts } from '../../../daemon/runtime/mounts.ts';
 import type { OpenProgram } from '../../../daemon/runtime/open-program.ts';
 import { RuntimeHost } from '../../../daemon/runtime/runtime-host.ts';
 import { resolveUser } from '../../../daemon/runtime/user-database.ts';
+import type { ContainerSpec } from '../../../daemon/spec/container-spec.ts';
 import { isErrno } from '../../../native-bindings/errno.ts';
 import { mountDetached } from '../../../native-bindings/mount-api.ts';
+import { specOf } from '../spec/spec-of.ts';
 
 export const LAUNCHER = new URL('../../../native-bindings/launcher/tsdocker-launcher', import.meta.url).pathname;
 export const runtimeHost = RuntimeHost.open();
@@ -57,16 +58,15 @@ export class KernelContainer implements AsyncDisposable {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'tsd-kernel-'));
   readonly id = `${process.pid.toString(16)}${(++counter).toString(16)}`.padStart(64, 'c');
   readonly launcher = Launcher.open(LAUNCHER);
-  readonly config: ResolvedConfig;
-  readonly hostConfig: HostConfig;
+  readonly #spec: ContainerSpec;
   readonly #options: RunOptions;
   #client: MonitorClient | undefined;
   #execs = 0;
 
   constructor(command: string | readonly string[], options: RunOptions = {}) {
     this.#options = options;
-    this.hostConfig = options.hostConfig ?? {};
-    this.config = {
+    const hostConfig = { Init: options.init ?? false, ...options.hostConfig };
+    this.#spec = specOf(hostConfig, {
       Hostname: 'kernel-test',
       Domainname: '',
       User: '',
@@ -85,7 +85,7 @@ export class KernelContainer implements AsyncDisposable {
       OnBuild: null,
       Labels: {},
       ...options.config,
-    };
+    });
   }
 
   get pid(): number {
@@ -104,7 +104,6 @@ export class KernelContainer implements AsyncDisposable {
 
   /** Starts and resolves when execve has succeeded. */
   async start(): Promise<void> {
-    const { hostConfig, config } = this;
     const rootFd = mountDetached('tmpfs', [['mode', '755']]);
     try {
       this.#fill(`/proc/self/fd/${rootFd}`);
@@ -112,10 +111,8 @@ export class KernelContainer implements AsyncDisposable {
       using open = openContainerProgram({
         ...dirs,
         id: this.id,
-        config,
-        hostConfig,
-        user: resolveUser(rootFd, config.User, hostConfig.GroupAdd ?? []),
-        mounts: parseMounts(hostConfig, config),
+        container: this.#spec,
+        user: resolveUser(rootFd, this.#spec.process.user, this.#spec.process.groups),
         sources: new Map(),
         managedFiles: this.#options.managedFiles ?? {},
         namespaces: {
@@ -133,7 +130,6 @@ export class KernelContainer implements AsyncDisposable {
         rootFd,
         cgroup: this.placement(),
         stagingDir: this.directory,
-        init: this.#options.init ?? false,
       });
       this.#client = await this.#launch(open, dirs.runDir);
     } finally {
@@ -148,13 +144,12 @@ export class KernelContainer implements AsyncDisposable {
     const name = `exec${this.#execs++}`;
     const dirs = this.#directories(name);
     const root = openSync(`/proc/${this.pid}/root`, 'r');
-    const user = resolveUser(root, options.userName ?? this.config.User, this.hostConfig.GroupAdd ?? []);
+    const user = resolveUser(root, options.userName ?? this.#spec.process.user, this.#spec.process.groups);
     closeSync(root);
     using open = openExecProgram({
       ...dirs,
       id: this.id,
-      config: this.config,
-      hostConfig: this.hostConfig,
+      container: this.#spec,
       exec: {
         args: typeof command === 'string' ? ['sh', '-c', command] : command,
         env: [],

@@ -1,4 +1,5 @@
 // What follows from the end of a run when the host does not play along.
+
 import { describe, expect, test, vi } from 'vitest';
 import { Container } from '../../../../daemon/containers/container.ts';
 import type { ContainerRecord } from '../../../../daemon/containers/container-record.ts';
@@ -7,19 +8,19 @@ import { hasExited } from '../../../../daemon/containers/lifecycle/end-run.ts';
 import { Lifecycle } from '../../../../daemon/containers/lifecycle/lifecycle.ts';
 import { EnginePaths } from '../../../../daemon/containers/paths.ts';
 import type { Services } from '../../../../daemon/containers/services.ts';
+import type { HostConfig } from '../../../../daemon/docker-types/host-config.ts';
 import { EventLog } from '../../../../daemon/state/event-log.ts';
+import { specOf } from '../../spec/spec-of.ts';
 
 const exit = { code: 3, signal: 0, startedNs: 1n, finishedNs: 2n, oomKilled: false };
 vi.mock('../../../../daemon/runtime/exit-record.ts', () => ({ readExitRecord: () => exit }));
 
-function setUp(hostConfig: object) {
+function setUp(hostConfig: HostConfig) {
   const record = {
     id: 'c'.repeat(64),
     name: 'c',
-    config: { Image: 'i' },
-    hostConfig,
-    mounts: [],
-  } as unknown as ContainerRecord;
+    spec: specOf(hostConfig, { Image: 'i' }),
+  } as ContainerRecord;
   const container = new Container(record, { ...newState(), status: 'running', cgroupPath: `/p/${'c'.repeat(64)}` });
   const store = { saveState: vi.fn(), delete: vi.fn(), all: () => [] };
   const cgroups = { remove: vi.fn(async () => undefined), kill: vi.fn(async () => undefined) };

@@ -1,4 +1,5 @@
 // The table of all transitions: every state and every event, with the state that follows or '-' where the event means nothing.
+
 import { describe, expect, test } from 'vitest';
 import {
   type ContainerState,
@@ -6,17 +7,17 @@ import {
   newState,
 } from '../../../../daemon/containers/lifecycle/container-state.ts';
 import { type LifecycleEvent, next } from '../../../../daemon/containers/lifecycle/transitions.ts';
-import type { HostConfig } from '../../../../daemon/docker-types/host-config.ts';
+import type { RestartPolicy } from '../../../../daemon/spec/container-spec.ts';
 
 const states = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'] as const;
 
 const health = { status: 'healthy', failingStreak: 0, log: [] } as const;
 const begun = { startedNs: 5n, cgroupPath: '/p/c', hasProbe: false };
 const exit = { exitCode: 3, startedNs: 5n, finishedNs: 9n, oomKilled: false };
-const ended = (hostConfig: HostConfig = {}): LifecycleEvent => ({
+const ended = (restart: RestartPolicy = { kind: 'no' }, removesItself = false): LifecycleEvent => ({
   kind: 'ended',
   run: exit,
-  rules: { hostConfig, isRestartUnderWay: false },
+  rules: { restart, removesItself, isRestartUnderWay: false },
 });
 
 const events: Record<string, LifecycleEvent> = {
@@ -31,7 +32,7 @@ const events: Record<string, LifecycleEvent> = {
   checked: { kind: 'checked', health },
   'memory-short': { kind: 'memory-short', kills: 1 },
   ended: ended(),
-  'ended, restarts': ended({ RestartPolicy: { Name: 'always' } }),
+  'ended, restarts': ended({ kind: 'always' }),
   'found-alive': { kind: 'found-alive', pid: 42 },
   noted: { kind: 'noted', startedNs: 5n },
   'daemon-started': { kind: 'daemon-started' },
@@ -126,7 +127,7 @@ describe('what a transition changes', () => {
     expect(short).toMatchObject({ oomKilled: true, oomKills: 1 });
     const unseen: LifecycleEvent = {
       ...{ kind: 'ended', run: { ...exit, oomKilled: undefined } },
-      rules: { hostConfig: {}, isRestartUnderWay: false },
+      rules: { restart: { kind: 'no' }, removesItself: false, isRestartUnderWay: false },
     };
     expect(stateAfter(short, unseen).oomKilled).toBe(true);
     expect(stateAfter(short, ended()).oomKilled).toBe(false);
@@ -153,7 +154,7 @@ describe('what follows', () => {
 
   test('a restart, as the policy has it', () => {
     const running = inState('running', { restartCount: 1, restartDelayMs: 100 });
-    const event = ended({ RestartPolicy: { Name: 'always' } });
+    const event = ended({ kind: 'always' });
     expect(follow(running, event)).toEqual({ kind: 'restart', delayMs: 200, restartCount: 2 });
     expect(follow({ ...running, stoppedByUser: true }, event)).toEqual({ kind: 'nothing' });
     expect(follow({ ...running, restartAsked: true }, ended())).toEqual({
@@ -165,10 +166,10 @@ describe('what follows', () => {
   });
 
   test('the removal that AutoRemove asks for, unless somebody is about to start it again', () => {
-    expect(follow(inState('running'), ended({ AutoRemove: true }))).toEqual({ kind: 'removal' });
+    expect(follow(inState('running'), ended({ kind: 'no' }, true))).toEqual({ kind: 'removal' });
     const underWay: LifecycleEvent = {
       ...{ kind: 'ended', run: exit },
-      rules: { hostConfig: { AutoRemove: true }, isRestartUnderWay: true },
+      rules: { restart: { kind: 'no' }, removesItself: true, isRestartUnderWay: true },
     };
     expect(follow(inState('running'), underWay)).toEqual({ kind: 'nothing' });
     const failed: LifecycleEvent = {

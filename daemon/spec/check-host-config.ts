@@ -1,63 +1,20 @@
-// Every field of HostConfig that shapes what a container is: wrong values are refused with Docker's words when the container is made,
-// and what this engine does not have is refused by name instead of being passed over. Limits of control groups: daemon/cgroups.
+// What no container can be, by Docker's body alone: what this engine does not have is refused by name instead of being passed over, and what
+// does not go together in Docker's words. The words themselves: from-docker.ts. What the host cannot do: runtime and cgroups.
 import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import type { HostConfig } from '../docker-types/host-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from '../spec/mount.ts';
-import { securityOptions } from '../spec/security-options.ts';
-import { effectiveCapabilities } from './capabilities.ts';
-import { deviceWarnings, type ResolvedDevice, resolveDevices } from './devices.ts';
-import type { HostFacts } from './host-facts.ts';
-import { parseMounts } from './mounts.ts';
-import { type NamespaceModes, parseNamespaceModes } from './namespaces.ts';
-import { resolveUlimits } from './rlimits.ts';
-import { resolveSysctls } from './sysctls.ts';
+import { parseRestartPolicy, restartsUnhealthy } from './parse-restart.ts';
 
-export interface ValidatedHostConfig {
-  warnings: string[];
-  modes: NamespaceModes;
-  mounts: ResolvedMount[];
-  devices: ResolvedDevice[];
-}
-
-const RESTART_POLICIES: ReadonlySet<string> = new Set(['', 'no', 'always', 'on-failure', 'unless-stopped']);
 const MAX_LIST = 1024;
 const RUNTIMES: ReadonlySet<string> = new Set(['', 'runc', 'io.containerd.runc.v2', 'tsdocker']);
 
-/** Throws EngineError 'invalid' or 'not-implemented'. Reads the host for devices and for sources of --mount. */
-export function validateHostConfig(
-  hostConfig: HostConfig,
-  config: ResolvedConfig,
-  facts: HostFacts,
-  cgroupVersion: 1 | 2,
-  /** What --volumes-from brings. */
-  inherited: readonly ResolvedMount[] = [],
-): ValidatedHostConfig {
+/** Throws EngineError 'invalid' or 'not-implemented'. */
+export function checkHostConfig(hostConfig: HostConfig, config: Pick<ResolvedConfig, 'Hostname' | 'Domainname'>): void {
   refuseMissing(hostConfig);
   checkNumbers(hostConfig);
   checkRestart(hostConfig);
   checkPaths(hostConfig);
-  const modes = parseNamespaceModes(hostConfig, cgroupVersion);
-  checkCombinations(hostConfig, config, modes);
-  effectiveCapabilities(
-    { add: hostConfig.CapAdd ?? [], drop: hostConfig.CapDrop ?? [], privileged: hostConfig.Privileged === true },
-    facts.capabilities,
-  );
-  const security = securityOptions(hostConfig);
-  if (security.seccomp !== undefined && security.seccomp !== 'unconfined' && !facts.seccomp) {
-    throw new EngineError('invalid', 'seccomp is not enabled in your kernel, cannot run a custom seccomp profile');
-  }
-  const isHostNetwork = hostConfig.NetworkMode === 'host';
-  resolveSysctls(hostConfig, {
-    network: !isHostNetwork,
-    ipc: modes.ipc.kind !== 'host',
-    uts: modes.uts.kind !== 'host',
-    ownNetwork: !isHostNetwork,
-  });
-  const { warnings } = resolveUlimits(hostConfig, facts);
-  const mounts = parseMounts(hostConfig, config, inherited);
-  const devices = resolveDevices(hostConfig);
-  return { warnings: [...warnings, ...deviceWarnings(devices, mounts)], modes, mounts, devices };
+  checkCombinations(hostConfig, config);
 }
 
 /** What Docker has and this engine does not: named, never passed over. */
@@ -98,19 +55,11 @@ function checkNumbers(hostConfig: HostConfig): void {
 }
 
 function checkRestart(hostConfig: HostConfig): void {
-  const { Name: name = '', MaximumRetryCount: retries = 0 } = hostConfig.RestartPolicy ?? {};
-  if (!RESTART_POLICIES.has(name)) {
-    throw new EngineError(
-      'invalid',
-      `invalid restart policy: unknown policy '${name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`,
-    );
-  }
-  if (retries !== 0 && name !== 'on-failure') {
-    throw new EngineError('invalid', "invalid restart policy: maximum retry count can only be used with 'on-failure'");
-  }
-  if (retries < 0) throw new EngineError('invalid', 'invalid restart policy: maximum retry count cannot be negative');
-  if (hostConfig.AutoRemove && name !== '' && name !== 'no') {
-    throw new EngineError('invalid', "can't create 'AutoRemove' container with restart policy");
+  const { kind } = parseRestartPolicy(hostConfig.RestartPolicy);
+  if (!hostConfig.AutoRemove) return;
+  if (kind !== 'no') throw new EngineError('invalid', "can't create 'AutoRemove' container with restart policy");
+  if (restartsUnhealthy(hostConfig)) {
+    throw new EngineError('invalid', "can't create 'AutoRemove' container with RestartUnhealthy");
   }
 }
 
@@ -126,8 +75,8 @@ function checkPaths(hostConfig: HostConfig): void {
   }
 }
 
-function checkCombinations(hostConfig: HostConfig, config: ResolvedConfig, modes: NamespaceModes): void {
-  if (modes.uts.kind === 'host' && (config.Hostname !== '' || config.Domainname !== '')) {
+function checkCombinations(hostConfig: HostConfig, config: Pick<ResolvedConfig, 'Hostname' | 'Domainname'>): void {
+  if (hostConfig.UTSMode === 'host' && (config.Hostname !== '' || config.Domainname !== '')) {
     throw new EngineError('invalid', 'conflicting options: hostname and the UTS mode');
   }
   const shares = hostConfig.NetworkMode?.startsWith('container:') === true;

@@ -1,31 +1,34 @@
-// Docker's checks of the resource part of a HostConfig, with its messages: wrong values are errors; what the host's control groups
-// lack is dropped from the request with a warning.
+// Docker's checks of limits, with its messages: wrong values are errors; what the host's control groups lack is left out with a warning.
 import { EngineError } from '../errors/engine-error.ts';
+import type { Limits } from '../spec/limits.ts';
 import type { CgroupFeatures } from './features.ts';
 import { parseNumberList } from './number-list.ts';
-import type { ResourceRequest } from './resources.ts';
 
 /** The kernel's own, for cpu.shares. */
 const MIN_CPU_SHARES = 2;
 const MAX_CPU_SHARES = 262_144;
 const MIN_MEMORY_BYTES = 6 * 1024 * 1024;
 
-export interface CheckedRequest {
-  request: ResourceRequest;
+type Granted = { -readonly [K in keyof Limits]: Limits[K] };
+
+export interface CheckedLimits {
+  granted: Limits;
   warnings: string[];
 }
 
-/** Checks a request; the result is a copy without what cannot be had. */
-export function checkRequest(asked: ResourceRequest, features: CgroupFeatures): CheckedRequest {
-  const check: Check = { request: { ...asked }, warnings: [], features };
+/** What is granted is a copy without what cannot be had, and within the kernel's bounds. */
+export function checkLimits(asked: Limits, features: CgroupFeatures): CheckedLimits {
+  const check: Check = { limits: { ...asked }, warnings: [], features };
   checkMemory(check);
   checkCpu(check);
   checkCpuset(check);
   checkBlkio(check);
-  return { request: check.request, warnings: check.warnings };
+  return { granted: check.limits, warnings: check.warnings };
 }
 
-interface Check extends CheckedRequest {
+interface Check {
+  limits: Granted;
+  warnings: string[];
   features: CgroupFeatures;
 }
 
@@ -33,15 +36,11 @@ function refuse(message: string): never {
   throw new EngineError('invalid', message);
 }
 
-function isSet(value: unknown): boolean {
-  return Array.isArray(value) ? value.length > 0 : Boolean(value);
-}
-
 /** Drops `key` with a warning when it is set and the host cannot do it. */
-function drop(check: Check, key: keyof ResourceRequest, isSupported: boolean, warning: string): void {
-  if (isSupported || !isSet(check.request[key])) return;
+function drop(check: Check, key: keyof Limits, isSupported: boolean, warning: string): void {
+  if (isSupported || check.limits[key] === undefined) return;
   check.warnings.push(warning);
-  delete check.request[key];
+  delete check.limits[key];
 }
 
 function unsupported(what: string, discarded: string): string {
@@ -49,67 +48,70 @@ function unsupported(what: string, discarded: string): string {
 }
 
 function checkMemory(check: Check): void {
-  const { request, features, warnings } = check;
-  if (request.MemorySwappiness === -1) delete request.MemorySwappiness;
-  const memory = request.Memory ?? 0;
+  const { limits, features, warnings } = check;
+  const memory = limits.memoryBytes ?? 0;
   if (memory !== 0 && memory < MIN_MEMORY_BYTES) refuse('Minimum memory limit allowed is 6MB');
   if (memory > 0 && !features.MemoryLimit) {
-    drop(check, 'Memory', false, unsupported('memory limit capabilities', 'Limitation'));
-    delete request.MemorySwap;
+    drop(check, 'memoryBytes', false, unsupported('memory limit capabilities', 'Limitation'));
+    delete limits.memorySwapBytes;
   }
-  const swap = request.MemorySwap ?? 0;
-  if (swap < -1) refuse(`Invalid value: ${swap}, memory swap must be -1, 0 or a number of bytes`);
-  if (request.Memory && swap !== -1 && !features.SwapLimit) {
-    warnings.push(
-      'Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.',
-    );
-    request.MemorySwap = -1;
-  }
-  if (memory > 0 && swap > 0 && swap < memory) {
-    refuse('Minimum memoryswap limit should be larger than memory limit, see usage');
-  }
-  if (memory === 0 && swap > 0) {
-    refuse('You should always set the Memory limit when using Memoryswap limit, see usage');
-  }
-  const swappiness = request.MemorySwappiness;
-  if (swappiness != null && (swappiness < 0 || swappiness > 100)) {
+  checkSwap(check, memory);
+  const { swappiness } = limits;
+  if (swappiness !== undefined && (swappiness < 0 || swappiness > 100)) {
     refuse(`Invalid value: ${swappiness}, valid memory swappiness range is 0-100`);
   }
-  if (swappiness != null && !features.MemorySwappiness) {
-    warnings.push(unsupported('memory swappiness capabilities', 'Memory swappiness'));
-    delete request.MemorySwappiness;
-  }
-  const reservation = request.MemoryReservation ?? 0;
+  drop(
+    check,
+    'swappiness',
+    features.MemorySwappiness,
+    unsupported('memory swappiness capabilities', 'Memory swappiness'),
+  );
+  const reservation = limits.memoryReservationBytes ?? 0;
   if (reservation !== 0 && reservation < MIN_MEMORY_BYTES) refuse('Minimum memory reservation allowed is 6MB');
   if (memory > 0 && memory < reservation) {
     refuse('Minimum memory limit can not be less than memory reservation limit, see usage');
   }
   drop(
     check,
-    'MemoryReservation',
+    'memoryReservationBytes',
     features.MemoryReservation,
     unsupported('memory soft limit capabilities', 'Limitation'),
   );
   drop(
     check,
-    'OomKillDisable',
+    'oomKillDisable',
     features.OomKillDisable,
     'Your kernel does not support OomKillDisable. OomKillDisable discarded.',
   );
-  if (request.OomKillDisable && !request.Memory) {
+  if (limits.oomKillDisable && limits.memoryBytes === undefined) {
     warnings.push(
       'OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.',
     );
   }
-  if (request.PidsLimit != null && !features.PidsLimit) {
-    if (request.PidsLimit > 0) warnings.push(unsupported('PIDs limit capabilities', 'PIDs limit'));
-    delete request.PidsLimit;
+  if (limits.pids !== undefined && !features.PidsLimit) {
+    if (limits.pids !== 'max') warnings.push(unsupported('PIDs limit capabilities', 'PIDs limit'));
+    delete limits.pids;
   }
 }
 
+/** `memory` is what was asked for, granted or not. */
+function checkSwap({ limits, features, warnings }: Check, memory: number): void {
+  const swap = limits.memorySwapBytes ?? 0;
+  if (swap !== 'max' && swap < 0) refuse(`Invalid value: ${swap}, memory swap must be -1, 0 or a number of bytes`);
+  if (limits.memoryBytes !== undefined && swap !== 'max' && !features.SwapLimit) {
+    warnings.push(
+      'Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.',
+    );
+    limits.memorySwapBytes = 'max';
+  }
+  if (swap === 'max' || swap === 0) return;
+  if (memory > 0 && swap < memory) refuse('Minimum memoryswap limit should be larger than memory limit, see usage');
+  if (memory === 0) refuse('You should always set the Memory limit when using Memoryswap limit, see usage');
+}
+
 function checkCpu(check: Check): void {
-  const { request, features } = check;
-  const { NanoCpus: nano = 0, CpuPeriod: period = 0, CpuQuota: quota = 0, CpuShares: shares = 0 } = request;
+  const { limits, features } = check;
+  const { nanoCpus: nano = 0, cpuPeriodUs: period = 0, cpuQuotaUs: quota = 0, cpuShares: shares = 0 } = limits;
   if (nano > 0 && period > 0) refuse('Conflicting options: Nano CPUs and CPU Period cannot both be set');
   if (nano > 0 && quota > 0) refuse('Conflicting options: Nano CPUs and CPU Quota cannot both be set');
   if (nano > 0 && !features.CpuCfsQuota) {
@@ -123,43 +125,40 @@ function checkCpu(check: Check): void {
   if (shares < 0) refuse(`invalid CPU shares (${shares}): value must be a positive integer`);
   drop(
     check,
-    'CpuShares',
+    'cpuShares',
     features.CPUShares,
     'Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded.',
   );
-  if (request.CpuShares) {
+  if (limits.cpuShares !== undefined) {
     const granted = Math.min(Math.max(shares, MIN_CPU_SHARES), MAX_CPU_SHARES);
     if (granted !== shares) {
       check.warnings.push(
         `CPU shares are from ${MIN_CPU_SHARES} to ${MAX_CPU_SHARES}: ${granted} instead of ${shares}.`,
       );
     }
-    request.CpuShares = granted;
+    limits.cpuShares = granted;
   }
   if ((period !== 0 || quota !== 0) && !features.CpuCfsQuota) {
     check.warnings.push('Your kernel does not support CPU CFS scheduler. CPU period/quota discarded.');
-    delete request.CpuPeriod;
-    delete request.CpuQuota;
+    delete limits.cpuPeriodUs;
+    delete limits.cpuQuotaUs;
   }
   if (period !== 0 && (period < 1000 || period > 1_000_000)) {
     refuse('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)');
   }
   if (quota > 0 && quota < 1000) refuse('CPU cfs quota can not be less than 1ms (i.e. 1000)');
   if (quota < -1) refuse(`invalid CPU cfs quota (${quota}): value must be -1 or a number of microseconds`);
-  drop(check, 'CpuPercent', false, 'linux does not support CPU percent. Percent discarded.');
-  drop(check, 'CpuRealtimePeriod', false, unsupported('CPU real-time period', 'CPU real-time period'));
-  drop(check, 'CpuRealtimeRuntime', false, unsupported('CPU real-time runtime', 'CPU real-time runtime'));
 }
 
 function checkCpuset(check: Check): void {
-  const { request, features } = check;
-  if ((request.CpusetCpus || request.CpusetMems) && !features.CPUSet) {
+  const { limits, features } = check;
+  if ((limits.cpusetCpus !== undefined || limits.cpusetMems !== undefined) && !features.CPUSet) {
     check.warnings.push('Your kernel does not support cpuset or the cgroup is not mounted. Cpuset discarded.');
-    delete request.CpusetCpus;
-    delete request.CpusetMems;
+    delete limits.cpusetCpus;
+    delete limits.cpusetMems;
   }
-  checkList(request.CpusetCpus, features.cpus, 'cpuset cpus', 'CPUs');
-  checkList(request.CpusetMems, features.mems, 'cpuset mems', 'memory nodes');
+  checkList(limits.cpusetCpus, features.cpus, 'cpuset cpus', 'CPUs');
+  checkList(limits.cpusetMems, features.mems, 'cpuset mems', 'memory nodes');
 }
 
 function checkList(asked: string | undefined, available: string, option: string, what: string): void {
@@ -175,25 +174,27 @@ function checkList(asked: string | undefined, available: string, option: string,
 }
 
 function checkBlkio(check: Check): void {
-  const { request, features } = check;
+  const { limits, features } = check;
   const weightRange = 'Range of blkio weight is from 10 to 1000';
   const inRange = (weight: number) => weight === 0 || (weight >= 10 && weight <= 1000);
-  if (!inRange(request.BlkioWeight ?? 0)) refuse(weightRange);
-  for (const { Weight, Path } of request.BlkioWeightDevice ?? []) {
-    if (!inRange(Weight)) refuse(`${weightRange}: ${Path} has ${Weight}`);
+  if (!inRange(limits.blkioWeight ?? 0)) refuse(weightRange);
+  for (const { value, path } of limits.blkioWeightDevices ?? []) {
+    if (!inRange(value)) refuse(`${weightRange}: ${path} has ${value}`);
   }
-  if (request.IOMaximumBandwidth || request.IOMaximumIOps) {
-    refuse('Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps');
-  }
-  drop(check, 'BlkioWeight', features.BlkioWeight, unsupported('Block I/O weight', 'Weight'));
-  drop(check, 'BlkioWeightDevice', features.BlkioWeightDevice, unsupported('Block I/O weight_device', 'Weight-device'));
+  drop(check, 'blkioWeight', features.BlkioWeight, unsupported('Block I/O weight', 'Weight'));
+  drop(
+    check,
+    'blkioWeightDevices',
+    features.BlkioWeightDevice,
+    unsupported('Block I/O weight_device', 'Weight-device'),
+  );
   const limit = (unit: 'BPS' | 'IOPS', direction: 'read' | 'write') =>
     unsupported(
       `${unit} Block ${unit === 'BPS' ? 'I/O ' : ''}${direction} limit`,
       `Block I/O ${unit} ${direction} limit`,
     );
-  drop(check, 'BlkioDeviceReadBps', features.BlkioReadBpsDevice, limit('BPS', 'read'));
-  drop(check, 'BlkioDeviceWriteBps', features.BlkioWriteBpsDevice, limit('BPS', 'write'));
-  drop(check, 'BlkioDeviceReadIOps', features.BlkioReadIOpsDevice, limit('IOPS', 'read'));
-  drop(check, 'BlkioDeviceWriteIOps', features.BlkioWriteIOpsDevice, limit('IOPS', 'write'));
+  drop(check, 'blkioReadBps', features.BlkioReadBpsDevice, limit('BPS', 'read'));
+  drop(check, 'blkioWriteBps', features.BlkioWriteBpsDevice, limit('BPS', 'write'));
+  drop(check, 'blkioReadIops', features.BlkioReadIOpsDevice, limit('IOPS', 'read'));
+  drop(check, 'blkioWriteIops', features.BlkioWriteIOpsDevice, limit('IOPS', 'write'));
 }

@@ -1,11 +1,15 @@
 // Published ports out of what a container says: HostConfig.PortBindings, PublishAllPorts, ExposedPorts.
 import { isIP } from 'node:net';
 import { EngineError } from '../errors/engine-error.ts';
-import type { PortProtocol, PortRequest } from './ports.ts';
+import type { PortsSpec } from './container-spec.ts';
+import type { PortProtocol, PortRange, PortRequest } from './ports.ts';
+
+type Exposed = Readonly<Record<string, unknown>> | null | undefined;
+type Bindings = Readonly<Record<string, readonly { HostIp?: string; HostPort?: string }[] | null>> | null | undefined;
 
 export interface PortWishes {
-  exposed: Readonly<Record<string, unknown>> | null | undefined;
-  bindings: Readonly<Record<string, readonly { HostIp?: string; HostPort?: string }[] | null>> | null | undefined;
+  exposed: Exposed;
+  bindings: Bindings;
   publishAll: boolean;
 }
 
@@ -14,30 +18,37 @@ const protocols: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
 const portsLimit = 131_072;
 
 /** Throws 'invalid' in docker's words. */
-export function portRequests({ exposed, bindings, publishAll }: PortWishes): PortRequest[] {
-  const requests: PortRequest[] = [];
-  const bound = new Set<string>();
-  for (const [key, list] of Object.entries(bindings ?? {})) {
+export function parsePorts({ exposed, bindings, publishAll }: PortWishes): PortsSpec {
+  return { exposed: exposedRanges(exposed), published: parseBindings(bindings), publishesExposed: publishAll };
+}
+
+function parseBindings(bindings: Bindings): PortRequest[] {
+  return Object.entries(bindings ?? {}).flatMap(([key, list]) => {
     const port = parsePort(key);
-    bound.add(portKey(port));
     // A port with an empty list is bound to whatever the kernel gives, as `-p 80` is.
-    for (const { HostIp = '', HostPort = '' } of list?.length ? list : [{}]) {
+    return (list?.length ? list : [{}]).map(({ HostIp = '', HostPort = '' }) => {
       const hostPorts = parseHostPorts(HostPort);
-      requests.push({ ...port, hostIp: checkHostIp(HostIp), ...(hostPorts === undefined ? {} : { hostPorts }) });
-    }
-  }
-  if (publishAll) {
+      return { ...port, hostIp: checkHostIp(HostIp), ...(hostPorts === undefined ? {} : { hostPorts }) };
+    });
+  });
+}
+
+/** All that is to be published, in the order of the container's ports. Throws 'invalid' for more than can be. */
+export function portRequests({ exposed, published, publishesExposed }: PortsSpec): PortRequest[] {
+  const requests = [...published];
+  if (publishesExposed) {
+    const bound = new Set(published.map(portKey));
     for (const port of exposedPorts(exposed)) if (!bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
-  } else eachExposed(exposed, () => undefined);
+  }
   if (requests.length > portsLimit) throw new EngineError('invalid', `more than ${portsLimit} published ports`);
   return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
 }
 
-/** Of Config.ExposedPorts, each once. Throws 'invalid' in docker's words, and for ranges that are more ports together than there can be. */
-export function exposedPorts(exposed: PortWishes['exposed']): { containerPort: number; protocol: PortProtocol }[] {
+/** Each port once, in the order in which they are named first. */
+export function exposedPorts(exposed: readonly PortRange[]): { containerPort: number; protocol: PortProtocol }[] {
   const ports: { containerPort: number; protocol: PortProtocol }[] = [];
   const seen = new Set<number>();
-  eachExposed(exposed, (first, last, protocol) => {
+  for (const { first, last, protocol } of exposed) {
     const place = protocol === 'tcp' ? 0 : protocol === 'udp' ? 1 : 2;
     for (let port = first; port <= last; port++) {
       const key = port * 4 + place;
@@ -45,15 +56,30 @@ export function exposedPorts(exposed: PortWishes['exposed']): { containerPort: n
       seen.add(key);
       ports.push({ containerPort: port, protocol });
     }
-  });
+  }
   return ports;
 }
 
-/** As they are written; an image may name each of 65,535, and everybody waits meanwhile. Throws as exposedPorts. */
-function eachExposed(
-  exposed: PortWishes['exposed'],
-  see: (first: number, last: number, protocol: PortProtocol) => void,
-): void {
+/**
+ * Of Config.ExposedPorts, in the order in which they stand there; what follows one upon another is one range. Throws 'invalid' in docker's words,
+ * and for ranges that are more ports together than there can be.
+ */
+export function exposedRanges(exposed: Exposed): PortRange[] {
+  const ranges: PortRange[] = [];
+  let open: { first: number; last: number; protocol: PortProtocol } | undefined;
+  eachExposed(exposed, (first, last, protocol) => {
+    if (open?.protocol === protocol && first === open.last + 1) {
+      open.last = last;
+      return;
+    }
+    open = { first, last, protocol };
+    ranges.push(open);
+  });
+  return ranges;
+}
+
+/** As they are written; an image may name each of 65,535, and everybody waits meanwhile. Throws as exposedRanges. */
+function eachExposed(exposed: Exposed, see: (first: number, last: number, protocol: PortProtocol) => void): void {
   let left = portsLimit;
   for (const key in exposed ?? {}) {
     const end = endOfPort(key);
@@ -87,12 +113,6 @@ function protocolAt(key: string, at: number): PortProtocol | undefined {
   if (key.length === at) return 'tcp';
   if (key.length === at + 4) return key.endsWith('/tcp') ? 'tcp' : key.endsWith('/udp') ? 'udp' : undefined;
   return key.length === at + 5 && key.endsWith('/sctp') ? 'sctp' : undefined;
-}
-
-interface PortRange {
-  first: number;
-  last: number;
-  protocol: PortProtocol;
 }
 
 function portKey({ containerPort, protocol }: Pick<PortRequest, 'containerPort' | 'protocol'>): string {

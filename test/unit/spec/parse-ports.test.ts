@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { exposedPorts, portRequests } from '../../../daemon/spec/port-requests.ts';
+import {
+  exposedPorts,
+  exposedRanges,
+  type PortWishes,
+  parsePorts,
+  portRequests,
+} from '../../../daemon/spec/parse-ports.ts';
 
+const requests = (wishes: PortWishes) => portRequests(parsePorts(wishes));
+const exposedOf = (exposed: PortWishes['exposed']) => exposedPorts(exposedRanges(exposed));
 const bindings = (asked: Record<string, { HostIp?: string; HostPort?: string }[] | null>) =>
-  portRequests({ exposed: null, bindings: asked, publishAll: false });
+  requests({ exposed: null, bindings: asked, publishAll: false });
 
 describe('published ports', () => {
   it('in all forms', () => {
@@ -27,23 +35,23 @@ describe('published ports', () => {
   });
   it('-P publishes what is exposed and not bound', () => {
     const exposed = { '80/tcp': {}, '90-91/udp': {} };
-    expect(portRequests({ exposed, bindings: { '80/tcp': [{ HostPort: '8' }] }, publishAll: true })).toEqual([
+    expect(requests({ exposed, bindings: { '80/tcp': [{ HostPort: '8' }] }, publishAll: true })).toEqual([
       { containerPort: 80, protocol: 'tcp', hostIp: '', hostPorts: { first: 8, last: 8 } },
       { containerPort: 90, protocol: 'udp', hostIp: '' },
       { containerPort: 91, protocol: 'udp', hostIp: '' },
     ]);
-    expect(portRequests({ exposed, bindings: {}, publishAll: false })).toEqual([]);
+    expect(requests({ exposed, bindings: {}, publishAll: false })).toEqual([]);
   });
   it('are each published once, however often an image exposes them', () => {
     const exposed = { '80': {}, '80/tcp': {}, '79-80/TCP': {} };
-    expect(portRequests({ exposed, bindings: {}, publishAll: true }).map(({ containerPort }) => containerPort)).toEqual(
-      [79, 80],
-    );
+    expect(requests({ exposed, bindings: {}, publishAll: true }).map(({ containerPort }) => containerPort)).toEqual([
+      79, 80,
+    ]);
   });
   it('are counted before they are made out of the ranges of an image', () => {
     const exposed = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`${i + 1}-65535/tcp`, {}]));
     for (const publishAll of [true, false]) {
-      expect(() => portRequests({ exposed, bindings: {}, publishAll })).toThrow('more than 131072 exposed ports');
+      expect(() => requests({ exposed, bindings: {}, publishAll })).toThrow('more than 131072 exposed ports');
     }
   });
   it.each([
@@ -65,6 +73,16 @@ describe('published ports', () => {
 });
 
 describe('exposed ports', () => {
+  it('are kept as few ranges, whatever an image names', () => {
+    const all = Object.fromEntries(Array.from({ length: 65_535 }, (_, i) => [`${i + 1}/tcp`, {}]));
+    expect(exposedRanges(all)).toEqual([{ first: 1, last: 65_535, protocol: 'tcp' }]);
+    expect(exposedRanges({ '80': {}, '81/udp': {}, '82/udp': {}, '84/udp': {} })).toEqual([
+      { first: 80, last: 80, protocol: 'tcp' },
+      { first: 81, last: 82, protocol: 'udp' },
+      { first: 84, last: 84, protocol: 'udp' },
+    ]);
+  });
+
   it('are each there once, in the order in which they are named first', () => {
     const exposed = {
       '00080': {},
@@ -75,7 +93,7 @@ describe('exposed ports', () => {
       '79-81/tcp': {},
       '65535/tcp': {},
     };
-    expect(exposedPorts(exposed).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`)).toEqual([
+    expect(exposedOf(exposed).map(({ containerPort, protocol }) => `${containerPort}/${protocol}`)).toEqual([
       ...['80/tcp', '53/udp', '9/sctp', '79/tcp', '81/tcp', '65535/tcp'],
     ]);
   });
@@ -94,11 +112,11 @@ describe('exposed ports', () => {
     '80 /tcp',
     '81-80',
   ])('refuses "%s"', (port) => {
-    expect(() => exposedPorts({ [port]: {} })).toThrow(/^invalid (port specification|proto)/);
+    expect(() => exposedOf({ [port]: {} })).toThrow(/^invalid (port specification|proto)/);
   });
 
   it('are no more than there can be', () => {
     const exposed = { '1-65535/tcp': {}, '1-65535/udp': {}, '1/sctp': {}, '2/sctp': {}, '3/sctp': {} };
-    expect(() => exposedPorts(exposed)).toThrow('more than 131072 exposed ports');
+    expect(() => exposedOf(exposed)).toThrow('more than 131072 exposed ports');
   });
 });
