@@ -86,11 +86,10 @@ export class IncomingBlob {
 
   async close(): Promise<void> {
     await this.done.catch(() => undefined);
-    try {
-      await this.writer[Symbol.asyncDispose]();
-    } finally {
-      this.#onClose();
-    }
+    // Closing the file waits for a thread, and holding on to the blob meanwhile would be too long: whoever removes the image as soon as the
+    // pull is answered would leave the blob behind.
+    this.#onClose();
+    await this.writer[Symbol.asyncDispose]();
   }
 
   #wake(): void {
