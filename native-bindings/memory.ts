@@ -46,7 +46,15 @@ export function collectBuffers(): void {
   gc?.({ type: 'major', execution: 'sync', flavor: 'regular' });
 }
 
-/** Gives free memory back to the kernel. Stops the thread for 20 to 50 ms: for quiet moments. */
+/** Gives back what was freed and glibc has kept. Takes some milliseconds, and no collection. */
+export function returnFreed(): void {
+  trim?.([0]);
+}
+
+/**
+ * Gives free memory back to the kernel, after several collections. They stop the thread for 20 to 50 ms, and for much longer while others
+ * want the processors, since V8 waits for threads of its own that collect with it: for quiet moments.
+ */
 export function returnFreeMemory(): void {
   const { gc } = globalThis as { gc?: Collect };
   gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });

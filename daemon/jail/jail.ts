@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import type { Readable } from 'node:stream';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { closeFd } from '../../native-bindings/files.ts';
-import { returnFreeMemory } from '../../native-bindings/memory.ts';
+import { returnFreed } from '../../native-bindings/memory.ts';
 import { EngineError, type ErrorCode } from '../errors/engine-error.ts';
 import { cancelled, setCancelFlag } from './cancellation.ts';
 import type { ByteSource } from './decoding/decompress.ts';
@@ -316,7 +316,7 @@ export class Jail {
   async #end(slot: Slot): Promise<void> {
     this.#slots.delete(slot);
     await endSlot(slot);
-    if (this.#slots.size === 0 && this.#starting.size === 0) returnFreeMemory();
+    if (this.#slots.size === 0 && this.#starting.size === 0) returnFreed();
   }
 }
 

@@ -1,5 +1,5 @@
 // Images in and out of a daemon by its API, and what has to be true of the daemon while an attack on them runs.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { ApiAnswer } from './api-client.ts';
 import { sleep } from './eventually.ts';
 import { residentBytes } from './ledger.ts';
@@ -102,15 +102,16 @@ export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<
   const before = residentBytes(daemon.pid);
   let grownBytes = 0;
   const times: number[] = [];
+  const waits = processorWaits(daemon.pid);
   let isDone = false;
   const end = () => {
     isDone = true;
   };
   void work.then(end, end);
   while (!isDone) {
-    const [at, waited] = [performance.now(), processorWaitMs(daemon.pid)];
+    const [at, waited] = [performance.now(), waits.begin()];
     await daemon.api.send('GET', '/_ping');
-    times.push(performance.now() - at - (processorWaitMs(daemon.pid) - waited));
+    times.push(performance.now() - at - waited());
     grownBytes = Math.max(grownBytes, residentBytes(daemon.pid) - before);
     await Promise.race([sleep(15), work.catch(() => {})]);
   }
@@ -118,9 +119,28 @@ export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<
   return { result: await work, grownBytes, pingMs: times[(times.length - 1) >> 1] ?? 0 };
 }
 
-/** How long the main threads of the daemon and of this process have waited for a processor (schedstat): that is the machine's doing. */
-export function processorWaitMs(pid: number): number {
-  return [pid, process.pid]
-    .map((of) => Number(readFileSync(`/proc/${of}/task/${of}/schedstat`, 'latin1').split(' ')[1]) / 1e6)
-    .reduce((sum, ms) => sum + ms, 0);
+/**
+ * How long an answer of the daemon was kept waiting by the machine: the time that its main thread and this process's waited for a processor, and
+ * the one of V8's threads that waited longest, since the main thread waits for them when they collect together.
+ */
+export function processorWaits(pid: number): { begin(): () => number } {
+  const mains = [`${pid}/task/${pid}`, `${process.pid}/task/${process.pid}`];
+  const helpers = readdirSync(`/proc/${pid}/task`)
+    .map((task) => `${pid}/task/${task}`)
+    .filter((thread) => readFileSync(`/proc/${thread}/comm`, 'latin1') === 'V8Worker\n');
+  return {
+    begin: () => {
+      const since = (threads: readonly string[]) => {
+        const before = threads.map(waitMs);
+        return () => threads.map((thread, i) => waitMs(thread) - (before[i] as number));
+      };
+      const [main, helper] = [since(mains), since(helpers)];
+      return () => main().reduce((sum, ms) => sum + ms, 0) + Math.max(0, ...helper());
+    },
+  };
+}
+
+/** Of a thread's life (schedstat). */
+function waitMs(thread: string): number {
+  return Number(readFileSync(`/proc/${thread}/schedstat`, 'latin1').split(' ')[1]) / 1e6;
 }

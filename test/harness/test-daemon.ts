@@ -1,6 +1,6 @@
 // A tsdockerd of a test's own: private directory, socket, cgroup parent and network namespace, started through bin/tsdockerd as a user
 // would. What it does to bridges and firewall rules is done in that namespace, which outlives the daemon.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { ApiClient } from './api-client.ts';
 import { eventually, sleep, timeFactor } from './eventually.ts';
@@ -17,6 +17,8 @@ export interface DaemonOptions {
   wrapper?: readonly string[];
   /** Where `bin/tsdockerd` is: this project (the default), or another version of it (older-engine.ts). */
   root?: string;
+  /** Its data on a tmpfs of these options: what is measured is the daemon then, and not the disk. */
+  dataInMemory?: string;
   /** Import the image `busybox` (default true). */
   image?: boolean;
   /** An existing directory to use instead of a new one; it is not deleted at the end. */
@@ -39,6 +41,7 @@ export class TestDaemon implements EnginePlace {
   private child: ChildProcess | undefined;
   private isDirOurs: boolean;
   private ownNetwork: NetNamespace | undefined;
+  private hasDataMount = false;
 
   constructor(options: DaemonOptions = {}) {
     this.options = options;
@@ -124,6 +127,7 @@ export class TestDaemon implements EnginePlace {
 
   spawn(): ChildProcess {
     if (this.isRunning) throw new Error('the daemon runs already');
+    this.mountData();
     const log = openSync(`${this.dir}/daemon.log`, 'a', 0o600);
     const [file = '', ...args] = this.commandLine();
     const child = spawn(file, args, {
@@ -252,6 +256,7 @@ export class TestDaemon implements EnginePlace {
     const lastWords = problems.length > 0 ? `\n--- end of the daemon's log\n${this.logTail()}` : '';
     this.ownNetwork?.close();
     this.ownNetwork = undefined;
+    if (this.hasDataMount) execFileSync('umount', ['-l', this.dataRoot]);
     if (this.isDirOurs) rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
     if (problems.length > 0) throw new Error(`left behind by the engine:\n${problems.join('\n')}${lastWords}`);
   }
@@ -286,6 +291,14 @@ export class TestDaemon implements EnginePlace {
     }
     if (strays.length > 0) await sleep(100);
     return strays;
+  }
+
+  private mountData(): void {
+    const { dataInMemory } = this.options;
+    if (dataInMemory === undefined || this.hasDataMount) return;
+    mkdirSync(this.dataRoot);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', dataInMemory, 'tsdt', this.dataRoot]);
+    this.hasDataMount = true;
   }
 
   private removeCgroupParents(): void {

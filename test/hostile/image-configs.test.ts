@@ -14,7 +14,7 @@ import {
 import { Tripwire } from '../harness/tripwire.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
-const fixture = useDaemon({ image: false });
+const fixture = useDaemon({ image: false, dataInMemory: 'size=1g' });
 let registry: EvilRegistry;
 let wire: Tripwire;
 let layer: RawLayer;

@@ -1,12 +1,10 @@
 // Fifty clients at once, each with archives that are made to fill a daemon: it stays small, and answers everybody else.
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { create } from '../harness/containers.ts';
 import { sleep, timeFactor } from '../harness/eventually.ts';
 import { keysWithoutEnd, largeWindow, longValues, manyDirectories, manyNames } from '../harness/hostile-archives.ts';
-import { processorWaitMs } from '../harness/image-transfers.ts';
+import { processorWaits } from '../harness/image-transfers.ts';
 import { pssBytes, residentBytes } from '../harness/ledger.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
@@ -15,16 +13,7 @@ const SOAK_MS = 10_000;
 const MEMORY_BYTES = 250 * (1 << 20);
 const PING_MS = 100;
 
-const dir = mkdtempSync('/tmp/tsdt-soak-');
-beforeAll(() => {
-  mkdirSync(`${dir}/data`);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1g,nr_inodes=400k', 'tsdt', `${dir}/data`]);
-});
-afterAll(() => {
-  execFileSync('umount', ['-l', `${dir}/data`]);
-  rmSync(dir, { recursive: true, force: true });
-});
-const fixture = useDaemon({ dir });
+const fixture = useDaemon({ dataInMemory: 'size=1g,nr_inodes=400k' });
 
 interface Attack {
   method: string;
@@ -52,14 +41,15 @@ function send(attack: Attack, patienceMs: number): Promise<number> {
 async function watch(until: Promise<unknown>): Promise<{ pings: number[]; rss: number; pss: number }> {
   const seen = { pings: [] as number[], rss: 0, pss: 0 };
   const { pid, api } = fixture.daemon;
+  const waits = processorWaits(pid);
   let isOver = false;
   void until.finally(() => {
     isOver = true;
   });
   for (let round = 0; !isOver; round++) {
-    const [begin, waited] = [performance.now(), processorWaitMs(pid)];
+    const [begin, waited] = [performance.now(), waits.begin()];
     expect((await api.send('GET', '/_ping')).status).toBe(200);
-    seen.pings.push(performance.now() - begin - (processorWaitMs(pid) - waited));
+    seen.pings.push(performance.now() - begin - waited());
     seen.rss = Math.max(seen.rss, residentBytes(pid));
     if (round % 10 === 0) seen.pss = Math.max(seen.pss, pssBytes(pid));
     await sleep(20);
