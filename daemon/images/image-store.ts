@@ -82,12 +82,13 @@ export interface AddOptions {
   isTold?: boolean;
 }
 
-/** Configs that stay parsed. */
-const CACHED_CONFIGS = 256;
+/** Of configs that stay parsed: so many bytes before they were. Usual ones have some thousand, strangers' up to `MAX_CONFIG_BYTES`. */
+const CACHED_CONFIG_BYTES = 2 * 1024 * 1024;
 
 export class LocalImageStore implements ImageStore {
   readonly parts: ImageParts;
   readonly #configs = new Map<string, ImageConfig>();
+  #configBytes = 0;
 
   constructor(parts: ImageParts) {
     this.parts = parts;
@@ -121,11 +122,21 @@ export class LocalImageStore implements ImageStore {
   config(id: string): ImageConfig {
     let config = this.#configs.get(id);
     if (config === undefined) {
-      config = parseImageConfig(this.parts.content.get(id, MAX_CONFIG_BYTES));
-      if (this.#configs.size >= CACHED_CONFIGS) this.#configs.clear();
-      this.#configs.set(id, config);
+      const bytes = this.parts.content.get(id, MAX_CONFIG_BYTES);
+      config = parseImageConfig(bytes);
+      this.#keepConfig(id, config, bytes.length);
     }
     return config;
+  }
+
+  #keepConfig(id: string, config: ImageConfig, bytes: number): void {
+    if (this.#configs.has(id)) return;
+    if (this.#configBytes + bytes > CACHED_CONFIG_BYTES) {
+      this.#configs.clear();
+      this.#configBytes = 0;
+    }
+    this.#configs.set(id, config);
+    this.#configBytes += bytes;
   }
 
   /** undefined: its blob is damaged. Such an image is listed and can be removed, and stands in no other's way. */
@@ -193,9 +204,10 @@ export class LocalImageStore implements ImageStore {
 
   /** Records an image whose layers are stored; their holds may go afterwards. `bytes` is its config as it came: their digest is its id. */
   addBytes(bytes: Uint8Array, options: AddOptions): string {
-    parseImageConfig(bytes);
+    const config = parseImageConfig(bytes);
     const { content, layers, tables, blobs } = this.parts;
     const id = content.put(bytes);
+    this.#keepConfig(id, config, bytes.length);
     const sizeBytes = layers.chain(options.topLayer).reduce((sum, layer) => sum + layer.sizeBytes, 0);
     const { repo, tag } = options.name ?? { repo: '', tag: '' };
     tables.transaction(() => {
