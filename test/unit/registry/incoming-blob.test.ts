@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { BlobWriter } from '../../../../daemon/images/blob-writer.ts';
-import { IncomingBlob } from '../../../../daemon/images/pull/incoming-blob.ts';
+import type { BlobWriter } from '../../../daemon/content/blob-writer.ts';
+import { IncomingBlob } from '../../../daemon/registry/incoming-blob.ts';
 
 test('lets go of the blob as soon as it has come and nobody wants it, not when its file has been closed', async () => {
   const file = Promise.withResolvers<void>();
