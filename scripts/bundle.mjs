@@ -90,6 +90,24 @@ const nativeBindingsApart = {
   },
 };
 
+/**
+ * What Fastify would load on demand and the daemon never asks for: its compilers of schemas (daemon/docker-api/api-server.ts gives it others),
+ * which bring two thirds of a megabyte of ajv and its kin, and the requests without a socket that tests make.
+ * @type {import('esbuild').Plugin}
+ */
+const unusedLeftOut = {
+  name: 'unused-left-out',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(@fastify\/(ajv-compiler|fast-json-stringify-compiler)|light-my-request)$/ }, ({ path }) => ({
+      path,
+      namespace: 'unused',
+    }));
+    onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({
+      contents: `throw new Error(${JSON.stringify(`${path} is not in the bundle`)});`,
+    }));
+  },
+};
+
 async function bundle() {
   mkdirSync(aside, { recursive: true });
   const results = await Promise.all([
@@ -100,6 +118,7 @@ async function bundle() {
       banner: { js: requireBanner },
       minifySyntax: true,
       keepNames: false,
+      plugins: [unusedLeftOut],
     }),
     build({ ...shared, entryPoints: { tsdockerd: 'daemon/boot.ts' }, outdir: aside }),
     build({
