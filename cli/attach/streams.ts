@@ -1,12 +1,13 @@
 // The user's standard streams connected to a container's over a hijacked connection, until the output ends or the user
 // detaches.
+
+import { Demultiplexer } from '../../daemon/protocols/streams/demultiplexer.ts';
+import { DetachScanner, defaultDetachKeys, parseDetachKeys } from '../../daemon/protocols/streams/detach-keys.ts';
 import type { Hijacked } from '../client/api-client.ts';
 import { drained } from '../client/exchange.ts';
-import { Demultiplexer } from '../client/multiplexed-stream.ts';
 import type { Cli } from '../context.ts';
 import { messageOf } from '../errors.ts';
 import { enterRawMode } from '../terminal/raw-mode.ts';
-import { DetachFilter, defaultDetachKeys, parseDetachKeys } from './detach-keys.ts';
 
 export interface StreamOptions {
   tty: boolean;
@@ -69,13 +70,13 @@ function isConnectionEnd(error: unknown): boolean {
 }
 
 async function copyInput(cli: Cli, { socket }: Hijacked, options: StreamOptions): Promise<'ended' | 'detached'> {
-  const filter = options.tty ? new DetachFilter(detachSequence(cli, options.detachKeys)) : undefined;
+  const scanner = options.tty ? new DetachScanner(detachSequence(cli, options.detachKeys)) : undefined;
   try {
     for await (const chunk of process.stdin) {
       const bytes = chunk as Buffer;
-      const { pass, detached } = filter?.feed(bytes) ?? { pass: bytes, detached: false };
+      const { pass, isDetached } = scanner?.scan(bytes) ?? { pass: bytes, isDetached: false };
       if (pass.length > 0 && !socket.write(pass)) await drained(socket);
-      if (detached) return 'detached';
+      if (isDetached) return 'detached';
     }
   } catch (error) {
     if (cli.options.debug) cli.err.line(`stdin: ${messageOf(error)}`);
@@ -89,7 +90,7 @@ async function endInput({ socket }: Hijacked): Promise<'ended'> {
   return 'ended';
 }
 
-function detachSequence(cli: Cli, text: string): readonly number[] {
+function detachSequence(cli: Cli, text: string): Buffer {
   if (text === '') return defaultDetachKeys;
   try {
     return parseDetachKeys(text);

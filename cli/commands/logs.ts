@@ -1,8 +1,8 @@
 import type { ContainerInspectResponse } from '../../daemon/docker-types/container.ts';
 import { boolFlag, stringFlag } from '../../daemon/protocols/flags/flag.ts';
+import { Demultiplexer } from '../../daemon/protocols/streams/demultiplexer.ts';
 import { segment } from '../client/api-client.ts';
 import type { WireResponse } from '../client/exchange.ts';
-import { Demultiplexer } from '../client/multiplexed-stream.ts';
 import { defineCommand, exactly } from '../command.ts';
 import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';

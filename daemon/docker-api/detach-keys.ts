@@ -1,48 +1,18 @@
-// The key sequence that leaves a container's terminal without ending it: written as "ctrl-p,ctrl-q" or "a,b", found in what the client types.
+// The detach keys that a request or a configuration asks for.
 import { EngineError } from '../errors/engine-error.ts';
+import { FormatError } from '../protocols/format-error.ts';
+import { defaultDetachKeys, parseDetachKeys } from '../protocols/streams/detach-keys.ts';
 
-const defaultKeys = Buffer.from([0x10, 0x11]);
-const lengthLimit = 32;
+const keyLimit = 32;
 
 /** Empty and undefined mean ctrl-p,ctrl-q. Throws 'invalid'. */
-export function parseDetachKeys(text: string | undefined): Buffer {
-  if (text === undefined || text === '') return defaultKeys;
-  const names = text.split(',');
-  const invalid = () => new EngineError('invalid', `invalid detach keys (${text}) provided`);
-  if (names.length > lengthLimit) throw invalid();
-  return Buffer.from(
-    names.map((name) => {
-      const code = name.charCodeAt(0);
-      if (name.length === 1 && code < 0x80) return code;
-      const control = /^ctrl-([a-z@[\\\]^_])$/.exec(name);
-      if (control === null) throw invalid();
-      return (control[1] as string).toUpperCase().charCodeAt(0) - 0x40;
-    }),
-  );
-}
-
-export class DetachScanner {
-  readonly #keys: Buffer;
-  #matched = 0;
-
-  constructor(keys: Buffer) {
-    this.#keys = keys;
+export function detachKeysOf(text: string | undefined): Buffer {
+  if (text === undefined || text === '') return defaultDetachKeys;
+  try {
+    const keys = parseDetachKeys(text);
+    if (keys.length <= keyLimit) return keys;
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
   }
-
-  /** What goes on to the container. Keys that begin the sequence are held back until it is clear that they do not. */
-  scan(input: Buffer): { pass: Buffer; isDetached: boolean } {
-    if (this.#matched === 0 && !input.includes(this.#keys[0] as number)) return { pass: input, isDetached: false };
-    const pass: number[] = [];
-    for (const byte of input) {
-      if (byte === this.#keys[this.#matched]) {
-        this.#matched++;
-        if (this.#matched === this.#keys.length) return { pass: Buffer.from(pass), isDetached: true };
-        continue;
-      }
-      for (let i = 0; i < this.#matched; i++) pass.push(this.#keys[i] as number);
-      this.#matched = byte === this.#keys[0] ? 1 : 0;
-      if (this.#matched === 0) pass.push(byte);
-    }
-    return { pass: Buffer.from(pass), isDetached: false };
-  }
+  throw new EngineError('invalid', `invalid detach keys (${text}) provided`);
 }

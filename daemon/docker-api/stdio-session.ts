@@ -3,7 +3,7 @@
 // is taken off the socket until then: a unix socket closed with unread bytes makes the peer see ECONNRESET instead of the end.
 import type { Duplex } from 'node:stream';
 import type { Attachment } from '../containers/container-service.ts';
-import { DetachScanner } from './detach-keys.ts';
+import { DetachScanner } from '../protocols/streams/detach-keys.ts';
 import { pumpOutput } from './stream-framing.ts';
 
 /** How long a client may keep the connection open after the end. */

@@ -1,12 +1,16 @@
-// Container output on the wire: raw for a terminal, else in frames of 8 bytes of header (stream, 0, 0, 0, length big endian) and payload, so
-// that stdout and stderr can share a connection. Small chunks leave in blocks; a chunk never waits longer than the source is busy.
+// Container output on the wire: raw for a terminal, else in frames. Small chunks leave in blocks; a chunk never waits longer than the source is busy.
 import type { Writable } from 'node:stream';
 import type { OutputChunk } from '../containers/container-service.ts';
+import {
+  FRAME_HEADER_BYTES,
+  growFrame,
+  type StreamNumber,
+  writeFrameHeader,
+} from '../protocols/streams/frame-header.ts';
 
 const blockBytes = 64 * 1024;
 /** Written blocks that are kept to be filled again. */
 const spareBlocks = 4;
-const headerBytes = 8;
 
 /** What a service gives, and where frames are to end inside it: one frame without. Numbers, since an object a line would be the daemon's memory. */
 export interface FramedChunk extends OutputChunk {
@@ -14,9 +18,6 @@ export interface FramedChunk extends OutputChunk {
 }
 
 export type Output = AsyncIterable<FramedChunk | readonly FramedChunk[]>;
-
-/** Docker's numbers: 1 stdout, 2 stderr, 3 a message of the engine itself. */
-export type StreamNumber = 1 | 2 | 3;
 
 export interface Framing {
   isFramed: boolean;
@@ -56,7 +57,8 @@ export class FrameWriter {
   /** Takes the bytes from `start` to `end`. false: wait for `drained` before the next. */
   push(stream: StreamNumber, data: Buffer, start = 0, end = data.length): boolean {
     const length = end - start;
-    if (this.#used + headerBytes + Math.min(length, blockBytes / 4) > this.#block.bytes.length) this.#nextBlock();
+    if (this.#used + FRAME_HEADER_BYTES + Math.min(length, blockBytes / 4) > this.#block.bytes.length)
+      this.#nextBlock();
     if (this.#framing.isFramed) this.#frame(stream, length);
     for (let at = start; at < end; ) {
       if (this.#used === this.#block.bytes.length) this.#nextBlock();
@@ -101,14 +103,13 @@ export class FrameWriter {
   #frame(stream: StreamNumber, length: number): void {
     const { bytes } = this.#block;
     if (this.#open >= 0 && this.#openStream === stream) {
-      bytes.writeUInt32BE(bytes.readUInt32BE(this.#open + 4) + length, this.#open + 4);
+      growFrame(bytes, this.#open, length);
       return;
     }
-    bytes.writeUInt32BE(stream << 24, this.#used);
-    bytes.writeUInt32BE(length, this.#used + 4);
+    writeFrameHeader(bytes, this.#used, stream, length);
     this.#open = this.#framing.canMerge ? this.#used : -1;
     this.#openStream = stream;
-    this.#used += headerBytes;
+    this.#used += FRAME_HEADER_BYTES;
   }
 
   #nextBlock(): void {

@@ -3,7 +3,7 @@ import { type Static, Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, given, containerParams as params } from '../app.ts';
-import { parseDetachKeys } from '../detach-keys.ts';
+import { detachKeysOf } from '../detach-keys.ts';
 import { type HijackTarget, notHandedOver } from '../hijack.ts';
 import { lineFrames } from '../line-frames.ts';
 import { compileQuery, flag, text, timestamp } from '../query.ts';
@@ -29,7 +29,7 @@ const decodeAttach = compileQuery(attachQuery);
 export function registerContainerStreams(app: App, { containers }: ApiServices): HijackTarget[] {
   const openAttach = async (id: string, query: Static<typeof attachQuery>): Promise<Opened> => {
     const { detachKeys, ...options } = query;
-    const keys = parseDetachKeys(detachKeys);
+    const keys = detachKeysOf(detachKeys);
     return { attachment: await containers.attach(checkName('container', id), options), detachKeys: keys };
   };
 

@@ -4,7 +4,7 @@ import type { ExecStartConfig } from '../../docker-types/exec.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, checkName, containerParams, execParams, given, sendEmpty, sendJson } from '../app.ts';
 import { compileBody } from '../body-schema.ts';
-import { parseDetachKeys } from '../detach-keys.ts';
+import { detachKeysOf } from '../detach-keys.ts';
 import { type HijackTarget, notHandedOver } from '../hijack.ts';
 import { integer } from '../query.ts';
 import { ExecBody, ExecStartBody } from '../schemas.ts';
@@ -22,7 +22,7 @@ export function registerExec(app: App, { containers }: ApiServices): HijackTarge
     const exec = checkExecId(id);
     const { DetachKeys } = (await containers.inspectExec(exec)) as { DetachKeys?: string };
     return {
-      detachKeys: parseDetachKeys(DetachKeys),
+      detachKeys: detachKeysOf(DetachKeys),
       // As the start says it, whatever the exec was made with: that is what its client goes by.
       isFramed: !tty,
       attachment: await containers.startExec(exec, { detach, ...given({ tty, consoleSize }) }),
@@ -43,7 +43,7 @@ export function registerExec(app: App, { containers }: ApiServices): HijackTarge
     async (request, reply) => {
       const { body } = request;
       if ((body.Cmd?.length ?? 0) === 0) throw new EngineError('invalid', 'No exec command specified');
-      parseDetachKeys(body.DetachKeys);
+      detachKeysOf(body.DetachKeys);
       return sendJson(reply, await containers.createExec(checkName('container', request.params.id), body), 201);
     },
   );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Demultiplexer } from '../../../../cli/client/multiplexed-stream.ts';
 import { type ResponseHead, ResponseParser } from '../../../../cli/client/response-parser.ts';
+import { Demultiplexer } from '../../../../daemon/protocols/streams/demultiplexer.ts';
 
 function parse(chunks: (string | Buffer)[], hasBody = true) {
   const seen: { head?: ResponseHead; body: string; ended: boolean } = { body: '', ended: false };

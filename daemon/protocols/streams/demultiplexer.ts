@@ -1,12 +1,12 @@
-// Splits docker's multiplexed stream into standard output and error: 8 bytes (stream, 0, 0, 0, length u32be), then the payload.
-import { CliError } from '../errors.ts';
+// Splits docker's multiplexed stream into standard output and error.
+import { FormatError } from '../format-error.ts';
+import { FRAME_HEADER_BYTES, readFrameHeader } from './frame-header.ts';
 
 export interface StreamSink {
   stdout(bytes: Buffer): Promise<void>;
   stderr(bytes: Buffer): Promise<void>;
 }
 
-const headerBytes = 8;
 const maxSystemErrorBytes = 64 * 1024;
 
 /** Feed it the bytes as they come; payloads are passed on without waiting for the end of their frame. */
@@ -34,13 +34,14 @@ export class Demultiplexer {
   }
 
   #takeHeader(bytes: Buffer): Buffer {
-    const missing = headerBytes - this.#header.length;
+    const missing = FRAME_HEADER_BYTES - this.#header.length;
     this.#header = Buffer.concat([this.#header, bytes.subarray(0, missing)]);
-    if (this.#header.length === headerBytes) {
-      this.#stream = this.#header[0] ?? 0;
-      this.#remaining = this.#header.readUInt32BE(4);
+    if (this.#header.length === FRAME_HEADER_BYTES) {
+      const { stream, lengthBytes } = readFrameHeader(this.#header);
+      this.#stream = stream;
+      this.#remaining = lengthBytes;
       this.#header = Buffer.alloc(0);
-      if (this.#stream > 3) throw new CliError(`Unrecognized input header: ${this.#stream}`);
+      if (this.#stream > 3) throw new FormatError(`Unrecognized input header: ${this.#stream}`);
     }
     return bytes.subarray(missing);
   }
@@ -51,7 +52,7 @@ export class Demultiplexer {
     else if (this.#stream !== 3) await this.#sink.stdout(payload);
     else {
       this.#systemError = (this.#systemError + payload.toString()).slice(0, maxSystemErrorBytes);
-      if (this.#remaining === 0) throw new CliError(`error from daemon in stream: ${this.#systemError}`);
+      if (this.#remaining === 0) throw new FormatError(`error from daemon in stream: ${this.#systemError}`);
     }
   }
 }

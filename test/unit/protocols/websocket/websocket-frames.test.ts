@@ -6,7 +6,7 @@ import {
   frameHeader,
   opcode,
   WebSocketProtocolError,
-} from '../../../daemon/docker-api/websocket-frames.ts';
+} from '../../../../daemon/protocols/websocket/websocket-frames.ts';
 
 const mask = Buffer.from([0x12, 0x34, 0x56, 0x78]);
 
