@@ -24,7 +24,9 @@ export function followLog(services: Services, container: Container, writer: Moni
   try {
     const subject = logSubject(record);
     const directory = services.paths.logs(id);
-    containerLog(services, record.spec).follow?.({ containerId: id, directory, subject, from, writer });
+    const onError = (err: unknown) =>
+      services.log.warn({ err, container: id }, 'the log driver of a running container failed');
+    containerLog(services, record.spec).follow?.({ containerId: id, directory, subject, from, writer, onError });
   } catch (error) {
     services.log.warn({ err: error, container: id }, 'give the log of a run to its driver');
   }

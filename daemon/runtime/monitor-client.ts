@@ -113,6 +113,10 @@ export class MonitorClient implements LogWriter {
     this.#send('G', payload);
   }
 
+  get heldSeq(): number {
+    return Math.min(...[...this.#holds].map(({ seq }) => seq));
+  }
+
   /** Any number of holds; the lowest counts. All end with the connection. */
   holdLog(seq: number): LogHold {
     const hold = { seq };

@@ -4,6 +4,7 @@ import { openLogReader } from '../reader/log-reader.ts';
 import { noDetails, parseDetails } from './log-details.ts';
 import type { ContainerLog, LogDriver } from './log-driver.ts';
 import { checkKeys, parseCount, parseSize } from './log-options.ts';
+import { packRotated } from './pack-rotated.ts';
 
 const fileOptions = ['max-size', 'max-file', 'compress'];
 const detailOptions = ['labels', 'labels-regex', 'env', 'env-regex', 'tag'];
@@ -25,28 +26,29 @@ function fileDriver(name: 'json-file' | 'local'): LogDriver {
     configure(options): ContainerLog {
       checkKeys(name, options, hasDetails ? [...fileOptions, ...detailOptions] : fileOptions);
       const details = hasDetails ? parseDetails(options) : noDetails;
+      const maxFiles = parseCount('max-file', options.get('max-file')) ?? defaultMaxFiles;
+      const maxBytes = Math.max(parseSize('max-size', options.get('max-size')) ?? defaultMaxBytes, leastMaxBytes);
+      const isPacked = parseCompress(name, options);
       return {
-        limits: {
-          maxBytes: Math.max(parseSize('max-size', options.get('max-size')) ?? defaultMaxBytes, leastMaxBytes),
-          maxFiles: parseCount('max-file', options.get('max-file')) ?? defaultMaxFiles,
-        },
-        warnings: checkCompress(name, options),
+        limits: { maxBytes, maxFiles },
+        warnings: [],
         details,
         openReader: ({ directory }, reading) => openLogReader(directory, reading),
+        ...(isPacked ? { follow: (run) => packRotated(run, maxFiles) } : {}),
       };
     },
   };
 }
 
-/** Rotated files are not packed: who asks for it is told. In docker's legal combinations only. */
-function checkCompress(name: keyof typeof dockerMaxFiles, options: ReadonlyMap<string, string>): string[] {
+/** Throws 'invalid'; only docker's combinations are legal. */
+function parseCompress(name: keyof typeof dockerMaxFiles, options: ReadonlyMap<string, string>): boolean {
   const value = options.get('compress');
-  if (value === undefined) return [];
-  if (/^(?:0|f|false)$/i.test(value)) return [];
+  if (value === undefined) return false;
+  if (/^(?:0|f|false)$/i.test(value)) return false;
   if (!/^(?:1|t|true)$/i.test(value)) throw new EngineError('invalid', `invalid value for "compress": ${value}`);
   const hasFiles = Number(options.get('max-file') ?? dockerMaxFiles[name]) >= 2;
   if (!hasFiles || (name === 'json-file' && !options.has('max-size'))) {
     throw new EngineError('invalid', 'compress cannot be true when max-file is less than 2 or max-size is not set');
   }
-  return ['log opt compress: rotated files are kept as they are, within max-size and max-file'];
+  return true;
 }

@@ -43,4 +43,6 @@ export interface LogRun extends LogSource {
   /** undefined: another daemon began with this run; how far it came is for the driver to know. */
   readonly from: LogPlace | undefined;
   readonly writer: LogWriter;
+  /** For what fails later. */
+  readonly onError: (error: unknown) => void;
 }

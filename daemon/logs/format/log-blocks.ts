@@ -1,10 +1,7 @@
 // Walks the files of a log in order and reads them in large blocks of whole records. Knows rotation, not time, lines or streams.
-import { closeSync, fstatSync, read } from 'node:fs';
-import { promisify } from 'node:util';
-import { type LogPlace, logSequences, openLogFile } from './log-directory.ts';
+import { type LogPlace, logSequences } from './log-directory.ts';
+import { type LogFile, openLogFile } from './log-file.ts';
 import { decodeRecords, type LogRecord } from './log-record.ts';
-
-const readFd = promisify(read);
 
 /** Larger than the largest record, so that every block has a whole one. More would only be more memory for each reader. */
 const BLOCK_BYTES = 256 * 1024;
@@ -28,10 +25,10 @@ export class LogBlocks implements Disposable {
   readonly #onMove: (seq: number) => void;
   readonly #end: LogPlace | undefined;
   /** Opened ahead, by sequence number. */
-  readonly #ahead = new Map<number, number>();
+  readonly #ahead = new Map<number, LogFile>();
   #isWhole = false;
   #buffer = Buffer.alloc(0);
-  #fd: number | undefined;
+  #file: LogFile | undefined;
   #seq: number;
   #offset: number;
 
@@ -42,7 +39,7 @@ export class LogBlocks implements Disposable {
     this.#seq = start.seq;
     this.#offset = start.offset;
     this.#onMove = onMove;
-    this.#fd = openLogFile(logDir, start.seq);
+    this.#file = openLogFile(logDir, start.seq);
   }
 
   get seq(): number {
@@ -52,15 +49,15 @@ export class LogBlocks implements Disposable {
   /** The next whole records; undefined when there are none yet, or none any more. `newestSeq`: no later file than this is there. */
   async next(newestSeq = Number.POSITIVE_INFINITY): Promise<LogBlock | undefined> {
     for (;;) {
-      const block = this.#fd === undefined ? undefined : await this.#readBlock(this.#fd);
+      const block = this.#file === undefined ? undefined : await this.#readBlock(this.#file);
       if (block) return block;
-      if (this.#fd !== undefined && newestSeq <= this.#seq) return undefined;
+      if (this.#file !== undefined && newestSeq <= this.#seq) return undefined;
       // Once there is a next file nothing more is appended to this one: but it may have grown before that file was made.
       const following = this.#openFollowing();
       if (!following) return undefined;
-      const last = this.#fd === undefined ? undefined : await this.#readBlock(this.#fd);
+      const last = this.#file === undefined ? undefined : await this.#readBlock(this.#file);
       if (last) {
-        this.#ahead.set(following.seq, following.fd);
+        this.#ahead.set(following.seq, following.file);
         return last;
       }
       this.#moveTo(following);
@@ -71,28 +68,28 @@ export class LogBlocks implements Disposable {
   openRest(): void {
     if (this.#isWhole) return;
     for (const seq of logSequences(this.#logDir)) {
-      if (seq <= this.#seq && this.#fd !== undefined) continue;
+      if (seq <= this.#seq && this.#file !== undefined) continue;
       if (seq < this.#seq || this.#ahead.has(seq)) continue;
-      const fd = openLogFile(this.#logDir, seq);
-      if (fd !== undefined) this.#ahead.set(seq, fd);
+      const file = openLogFile(this.#logDir, seq);
+      if (file !== undefined) this.#ahead.set(seq, file);
     }
     this.#isWhole = true;
   }
 
   [Symbol.dispose](): void {
-    if (this.#fd !== undefined) closeSync(this.#fd);
-    this.#fd = undefined;
-    for (const fd of this.#ahead.values()) closeSync(fd);
+    this.#file?.close();
+    this.#file = undefined;
+    for (const file of this.#ahead.values()) file.close();
     this.#ahead.clear();
   }
 
-  async #readBlock(fd: number): Promise<LogBlock | undefined> {
-    const size = Math.min(this.#limit(fstatSync(fd).size) - this.#offset, BLOCK_BYTES);
+  async #readBlock(file: LogFile): Promise<LogBlock | undefined> {
+    const size = Math.min(this.#limit(file.size()) - this.#offset, BLOCK_BYTES);
     if (size <= 0) return undefined;
     if (this.#buffer.length < size) {
       this.#buffer = Buffer.allocUnsafeSlow(size <= SMALL_BLOCK_BYTES ? SMALL_BLOCK_BYTES : BLOCK_BYTES);
     }
-    const { bytesRead } = await readFd(fd, this.#buffer, 0, size, this.#offset);
+    const bytesRead = await file.read(this.#buffer, size, this.#offset);
     const { chunks, used } = decodeRecords(this.#buffer.subarray(0, bytesRead));
     if (chunks.length === 0) return undefined;
     const block = { seq: this.#seq, offset: this.#offset, chunks };
@@ -106,27 +103,27 @@ export class LogBlocks implements Disposable {
     return this.#seq === this.#end.seq ? Math.min(fileBytes, this.#end.offset) : 0;
   }
 
-  #openFollowing(): { seq: number; fd: number } | undefined {
+  #openFollowing(): { seq: number; file: LogFile } | undefined {
     const lowestAhead = Math.min(...this.#ahead.keys());
-    const fd = this.#ahead.get(lowestAhead);
-    if (fd !== undefined) {
+    const file = this.#ahead.get(lowestAhead);
+    if (file !== undefined) {
       this.#ahead.delete(lowestAhead);
-      return { seq: lowestAhead, fd };
+      return { seq: lowestAhead, file };
     }
     if (this.#isWhole) return undefined;
     for (const seq of logSequences(this.#logDir)) {
-      if (seq < this.#seq || (seq === this.#seq && this.#fd !== undefined)) continue;
+      if (seq < this.#seq || (seq === this.#seq && this.#file !== undefined)) continue;
       const opened = openLogFile(this.#logDir, seq);
-      if (opened !== undefined) return { seq, fd: opened };
+      if (opened !== undefined) return { seq, file: opened };
     }
     return undefined;
   }
 
-  #moveTo({ seq, fd }: { seq: number; fd: number }): void {
-    if (this.#fd !== undefined) closeSync(this.#fd);
+  #moveTo({ seq, file }: { seq: number; file: LogFile }): void {
+    this.#file?.close();
     // The file at a start that did not exist yet is read from where the caller said.
     if (seq !== this.#seq) this.#offset = 0;
-    this.#fd = fd;
+    this.#file = file;
     this.#seq = seq;
     this.#onMove(seq);
   }

@@ -10,7 +10,7 @@ export interface LogPlace {
   readonly offset: number;
 }
 
-/** Sequence numbers of the files that are there, lowest first; none when the directory is gone. */
+/** Sequence numbers of the files that are there, plain or packed, lowest first; none when the directory is gone. */
 export function logSequences(logDir: string): number[] {
   let names: string[];
   try {
@@ -19,10 +19,8 @@ export function logSequences(logDir: string): number[] {
     if (isMissing(cause)) return [];
     throw new EngineError('system', `read directory ${logDir}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
   }
-  return names
-    .filter((name) => /^log\.\d{1,10}$/.test(name))
-    .map((name) => Number(name.slice('log.'.length)))
-    .sort((a, b) => a - b);
+  const found = names.map((name) => /^log\.(\d{1,10})(?:\.gz)?$/.exec(name)?.[1]).filter((text) => text !== undefined);
+  return [...new Set(found.map(Number))].sort((a, b) => a - b);
 }
 
 /** Where the log ends now; undefined when there is none. */
@@ -42,17 +40,6 @@ export function beginNewFile(logDir: string): void {
   const { seq } = endOfLog(logDir);
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
   closeSync(openSync(join(logDir, `log.${seq + 1}`), flags, 0o600));
-}
-
-/** Undefined when rotation has deleted it (or has not made it yet). */
-export function openLogFile(logDir: string, seq: number): number | undefined {
-  const path = join(logDir, `log.${seq}`);
-  try {
-    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (cause) {
-    if (isMissing(cause)) return undefined;
-    throw new EngineError('system', `open ${path}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
-  }
 }
 
 function isMissing(error: unknown): boolean {

@@ -13,6 +13,8 @@ export interface LogHold {
 }
 
 export interface LogWriter {
+  /** The lowest file that is held; Infinity when none is. */
+  readonly heldSeq: number;
   /** Nothing is appended any more, or is about to be. */
   readonly hasEnded: boolean;
   /** Calls back with the position of now, and after the log has grown, with the newest only. Returns what ends the subscription. */

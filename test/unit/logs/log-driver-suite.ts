@@ -26,9 +26,13 @@ const subject: LogSubject = {
 /** A run of a container whose monitor writes to `written`, given to the driver as the engine does it. */
 export function begin(log: ContainerLog, written: WrittenLog, containerId = id): LogRun {
   const { directory } = written;
-  const run = { containerId, subject, directory, from: { seq: 0, offset: 0 }, writer: written };
+  const run = { containerId, subject, directory, from: { seq: 0, offset: 0 }, writer: written, onError: fail };
   log.follow?.(run);
   return run;
+}
+
+function fail(error: unknown): never {
+  throw error;
 }
 
 export async function textOf(log: ContainerLog, run: LogRun, options: Partial<LogReaderOptions> = {}): Promise<string> {

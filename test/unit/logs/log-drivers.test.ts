@@ -17,7 +17,7 @@ import { WrittenLog } from './written-log.ts';
 
 logDriverSuite('json-file', () => ({
   driver: jsonFileDriver,
-  options: { 'max-size': '1m', 'max-file': '2', tag: '{{.Name}}', labels: 'tier', 'env-regex': '^A' },
+  options: { 'max-size': '1m', 'max-file': '2', compress: 'true', tag: '{{.Name}}', labels: 'tier', 'env-regex': '^A' },
   isReadable: true,
 }));
 logDriverSuite('local', () => ({ driver: localDriver, options: { 'max-size': '1m' }, isReadable: true }));

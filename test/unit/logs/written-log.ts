@@ -8,8 +8,10 @@ export class WrittenLog implements LogWriter, Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'tsd-log-'));
   hasEnded = false;
   holds = 0;
+  heldSeq = Number.POSITIVE_INFINITY;
   readonly #listeners = new Set<(position: LogPosition) => void>();
   readonly #endListeners = new Set<() => void>();
+  #seq = 0;
   #size = 0;
 
   /** Subscriptions and holds that nobody has ended. */
@@ -23,9 +25,17 @@ export class WrittenLog implements LogWriter, Disposable {
     header[0] = stream;
     header.writeUInt32BE(data.length, 4);
     header.writeBigUInt64BE(timeNs, 8);
-    appendFileSync(join(this.directory, 'log.0'), Buffer.concat([header, data]));
+    appendFileSync(join(this.directory, `log.${this.#seq}`), Buffer.concat([header, data]));
     this.#size += header.length + data.length;
-    for (const tell of this.#listeners) tell({ seq: 0, size: this.#size });
+    this.#tell();
+  }
+
+  /** Begins the next file. */
+  rotate(): void {
+    this.#seq++;
+    this.#size = 0;
+    appendFileSync(join(this.directory, `log.${this.#seq}`), '');
+    this.#tell();
   }
 
   end(): void {
@@ -35,7 +45,7 @@ export class WrittenLog implements LogWriter, Disposable {
 
   onLog(callback: (position: LogPosition) => void): () => void {
     this.#listeners.add(callback);
-    queueMicrotask(() => callback({ seq: 0, size: this.#size }));
+    queueMicrotask(() => callback({ seq: this.#seq, size: this.#size }));
     return () => this.#listeners.delete(callback);
   }
 
@@ -57,6 +67,10 @@ export class WrittenLog implements LogWriter, Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.directory, { recursive: true });
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #tell(): void {
+    for (const tell of this.#listeners) tell({ seq: this.#seq, size: this.#size });
   }
 }
