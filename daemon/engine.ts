@@ -67,7 +67,7 @@ export async function openEngine(options: DaemonOptions, version: string, log: L
       try {
         await cleanup();
       } catch (error) {
-        log.warn({ err: error }, 'close the engine');
+        log.warn({ err: error }, 'cannot close a part of the engine: the next start takes care of it');
       }
     }
   };
@@ -135,7 +135,7 @@ async function build(
     usersOfImage: (imageId) => containers.usersOfImage(imageId),
     registry: options.registry,
     onEvent: ({ action, id, attributes }) => events.publish('image', action, id, attributes),
-    onError: (error) => log.warn({ err: error }, 'delete what was thrown away: tried again later'),
+    onError: (error) => log.warn({ err: error }, 'cannot delete what was thrown away: tried again later'),
   });
   cleanups.push(() => withinLimit(images.close()));
 
@@ -146,7 +146,7 @@ async function build(
     poolSize: namespacePoolSize,
     isForwardingSet: options.networks.isForwardingSet,
     startMode: (name, fds, end, label) => launcher.startMode(name, fds, end, label),
-    onNotice: (notice) => log.warn({ notice }, 'network'),
+    onNotice: (notice) => log.warn({}, `networks: ${notice}`),
   });
   const networks = await openNetworks({
     database,
@@ -156,7 +156,10 @@ async function build(
     kernel,
     drivers: new NetworkDrivers([new BridgeDriver(kernel), hostDriver, nullDriver]),
     openResolvers: (directory) => {
-      const names = new NameServer({ directory, onError: (error) => log.warn({ err: error }, 'answer a name') });
+      const names = new NameServer({
+        directory,
+        onError: (error) => log.warn({ err: error }, 'cannot answer a question of a container for a name'),
+      });
       cleanups.push(() => names[Symbol.dispose]());
       return names;
     },
@@ -173,7 +176,7 @@ async function build(
     usersOf: (name) => volumeUsers(store, name),
     onEvent: (action, id, attributes) => events.publish('volume', action, id, attributes),
     nowNs: wallClockNs,
-    onError: (error) => log.warn({ err: error }, 'delete the files of a volume: tried again at the next start'),
+    onError: (error) => log.warn({ err: error }, 'cannot delete the files of a volume: tried again at the next start'),
     onNote: (fields, message) => log.warn(fields, message),
   });
   cleanups.push(closeVolumes);

@@ -70,8 +70,8 @@ export async function adoptContainer(
       await work();
     } catch (error) {
       log.error(
-        { err: error, container: container.id, what },
-        'take over a running container: this failed, and it goes on',
+        { err: error, container: container.id, name: container.record.name, what },
+        'cannot do a step of taking over a running container: it goes on without',
       );
     }
   }
@@ -125,7 +125,10 @@ function adoptExecs(services: Services, execs: ExecRegistry, container: Containe
   for (const id of readdirSync(execDir)) {
     if (!idPattern.test(id)) continue;
     adoptExec(services, execs, container, id).catch((error: unknown) => {
-      services.log.error({ err: error, container: container.id, exec: id }, 'take over an exec');
+      services.log.error(
+        { err: error, container: container.id, name: container.record.name, exec: id },
+        'cannot take over an exec: it goes on, and its end is not recorded',
+      );
     });
   }
 }
@@ -139,7 +142,10 @@ async function adoptExec(services: Services, execs: ExecRegistry, container: Con
   };
   const found = readExecFile(runDir);
   if (found === 'damaged')
-    services.log.warn({ container: container.id, exec: id }, 'the note about an exec is damaged');
+    services.log.warn(
+      { container: container.id, name: container.record.name, exec: id },
+      'the note about an exec is damaged',
+    );
   const record = found === 'damaged' || found?.id !== id ? found && unknownExec(container.id, id) : found;
   let answer = await askMonitor(services, runDir);
   while (answer === 'silent' && container.isRunning) {
@@ -170,7 +176,7 @@ export function readStarted(services: Services, runDir: string): StartedRecord |
   try {
     return readStartedRecord(runDir);
   } catch (error) {
-    services.log.warn({ err: error, runDir }, 'read when a container was started');
+    services.log.warn({ err: error, runDir }, 'cannot read when a container was started: another time is shown');
     return undefined;
   }
 }

@@ -28,6 +28,9 @@ export function followLog(services: Services, container: Container, writer: Moni
       services.log.warn({ err, container: id }, 'the log driver of a running container failed');
     containerLog(services, record.spec).follow?.({ containerId: id, directory, subject, from, writer, onError });
   } catch (error) {
-    services.log.warn({ err: error, container: id }, 'give the log of a run to its driver');
+    services.log.warn(
+      { err: error, container: id, name: record.name },
+      'cannot give the log of a run to its driver: the container goes on',
+    );
   }
 }

@@ -18,7 +18,10 @@ async function endOne(services: Services, lifecycle: Concluding, container: Cont
   try {
     await endRun(services, lifecycle, container, {});
   } catch (error) {
-    services.log.warn({ err: error, container: container.id }, 'end a container with the host');
+    services.log.warn(
+      { err: error, container: container.id, name: container.record.name },
+      'cannot end a container before the host goes down: it ends with the host',
+    );
   }
   // The end has just scheduled it.
   container.cancelRestart?.();

@@ -120,7 +120,10 @@ export async function startExec(
     writeExecFile(runDir, exec.record);
   } catch (error) {
     // It runs: all that is lost is that the next daemon can take it over.
-    services.log.warn({ err: error, exec: id }, 'note an exec for the next start of the daemon');
+    services.log.warn(
+      { err: error, container: container.id, name: container.record.name, exec: id },
+      'cannot note an exec: the next daemon will not know it',
+    );
   }
   exec.tellStarted(monitor);
   watchExec(services, execs, container, exec, monitor, clean);
@@ -197,7 +200,10 @@ export function concludeExec(
   try {
     code = readExitRecord(services.paths.execRun(container.id, exec.id))?.code ?? killedWithMonitor;
   } catch (error) {
-    services.log.warn({ err: error, exec: exec.id }, 'read the exit record of an exec');
+    services.log.warn(
+      { err: error, container: container.id, name: container.record.name, exec: exec.id },
+      'cannot read the exit record of an exec: how it ended is not known',
+    );
   }
   exec.end(code);
   publishContainerEvent(services, container, 'exec_die', { execID: exec.id, exitCode: String(code) });

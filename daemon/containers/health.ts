@@ -72,7 +72,10 @@ export class HealthMonitor implements HealthChecks {
         this.resume();
       });
     } catch (error) {
-      this.#services.log.warn({ err: error, container: this.#container.id }, 'note the result of a health check');
+      this.#services.log.warn(
+        { err: error, container: this.#container.id, name: this.#container.record.name },
+        'cannot note the result of a health check: the next daemon does not know it',
+      );
       if (this.#current === undefined) this.resume();
     }
   }

@@ -76,7 +76,10 @@ function summarise(services: Services, container: Container, list: ListContext):
   try {
     return summaryOf(services, container, list);
   } catch (error) {
-    services.log.warn({ err: error, container: container.id }, 'list a container: its record is damaged');
+    services.log.warn(
+      { err: error, container: container.id, name: container.record.name },
+      'cannot list a container: its record is damaged',
+    );
     const { id, record, state } = container;
     return {
       Id: id,

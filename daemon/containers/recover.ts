@@ -50,7 +50,10 @@ export async function recover(
         await container.locked((held) => recoverContainer(services, lifecycle, execs, held, networks));
       } catch (error) {
         // No monitor is there: what failed is how its end was to be concluded. Its state stays, and `rm -f` or the next start tries again.
-        log.error({ err: error, container: container.id }, 'recover a container: it is left as it is');
+        log.error(
+          { err: error, container: container.id, name: container.record.name },
+          'cannot recover a container: it is left as it is',
+        );
       }
     }),
   );
@@ -61,7 +64,10 @@ export async function recover(
     await container
       .locked(() => settleNetwork(services, container, adopted))
       .catch((error: unknown) =>
-        log.warn({ err: error, container: container.id }, 'bring a network to what is recorded'),
+        log.warn(
+          { err: error, container: container.id, name: container.record.name },
+          'cannot bring the networks of a container to what is recorded: it goes on with those that it has',
+        ),
       );
   }
   await clearOrphans(services, new Set([...known, ...held]), strays);
@@ -93,19 +99,28 @@ async function recoverContainer(
     const answer = await within(asking, answerLimitMs);
     if (answer === 'silent') {
       // Stopped or starved, but alive: the container is not dead, and the others do not wait for it.
-      log.warn({ container: container.id }, 'the monitor does not answer: the container is taken over when it does');
+      log.warn(
+        { container: container.id, name: container.record.name },
+        'the monitor does not answer: the container is taken over when it does',
+      );
       held.mustApply({ kind: 'found-alive' });
       try {
         noteNetwork(services, container, networks);
       } catch (error) {
-        log.warn({ err: error, container: container.id }, 'take over the network of a running container');
+        log.warn(
+          { err: error, container: container.id, name: container.record.name },
+          'cannot take over the network of a running container: it goes on, and the engine does not change it',
+        );
       }
       void adoptLater(services, lifecycle, execs, container, asking);
       return;
     }
     if (answer !== undefined) return adoptContainer(services, lifecycle, execs, held, answer, networks);
   } else if (container.isRunning) {
-    log.warn({ container: container.id, runDir }, 'the directory of a run is gone: what may still run of it is ended');
+    log.warn(
+      { container: container.id, name: container.record.name, runDir },
+      'the directory of a run is gone: what may still run of it is ended',
+    );
   }
   await settleEnded(services, lifecycle, held);
 }
@@ -132,7 +147,10 @@ async function adoptLater(
       for (const adopted of networks.values()) await settleNetwork(services, container, adopted);
     });
   } catch (error) {
-    services.log.error({ err: error, container: container.id }, 'take over a container whose monitor was silent');
+    services.log.error(
+      { err: error, container: container.id, name: container.record.name },
+      'cannot take over a container whose monitor was silent: it is left as it is',
+    );
   }
 }
 

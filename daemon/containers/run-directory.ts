@@ -35,7 +35,7 @@ export class RunDirectories {
 
   #delete(path: string): void {
     rm(path, { recursive: true, force: true }).catch((error) =>
-      this.#log.warn({ err: error, path }, 'delete the files of a run: tried again at the next start'),
+      this.#log.warn({ err: error, path }, 'cannot delete the files of a run: tried again at the next start'),
     );
   }
 }

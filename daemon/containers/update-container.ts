@@ -54,7 +54,10 @@ function applyLimits(services: Services, group: string, before: CgroupResources,
     try {
       services.cgroups.update(group, lifting(next, before));
     } catch (undoError) {
-      services.log.warn({ err: undoError, group }, 'take back the limits of an update that failed');
+      services.log.warn(
+        { err: undoError, group },
+        'cannot take back the limits of an update that failed: the group keeps some of them',
+      );
     }
     throw error;
   }

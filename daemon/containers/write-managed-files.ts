@@ -105,8 +105,8 @@ function edit(services: Services, container: Container, path: string, change: (t
   } catch (error) {
     if (!isErrno(error, 'EAGAIN')) throw error;
     services.log.warn(
-      { container: container.id, path },
-      'edit a file of a container: one of its processes has a lease on it',
+      { container: container.id, name: container.record.name, path },
+      'cannot edit a file of a container: one of its processes has a lease on it',
     );
   }
 }

@@ -119,7 +119,7 @@ export class EngineNetworks implements NetworkService {
           await this.#removeUnused(entry);
           deleted.push(record.name);
         } catch (error) {
-          log.warn({ err: error, network: record.name }, 'prune a network');
+          log.warn({ err: error, network: record.name }, 'cannot prune a network: it stays');
         }
       }
     } finally {
@@ -139,7 +139,7 @@ export class EngineNetworks implements NetworkService {
     } catch (error) {
       log.warn(
         { err: error, network: entry.record.name },
-        'remove what a network has in the kernel: tried again at the next start',
+        'cannot remove what a network has in the kernel: tried again at the next start',
       );
     }
     onEvent('destroy', entry.record);

@@ -92,9 +92,9 @@ export class SandboxSteps {
     try {
       const { repaired, failed } = await driver.heal(state);
       for (const what of repaired) log.info({ what }, 'networks: repaired');
-      for (const what of failed) log.warn({ what }, 'networks: not as it was');
+      for (const what of failed) log.warn({ what }, 'cannot repair a part of the networks: it is not as it was');
     } catch (error) {
-      log.error({ err: error, driver: driver.name }, 'heal the networks: what runs may have lost its network');
+      log.error({ err: error, driver: driver.name }, 'cannot heal the networks: what runs may have lost its network');
     }
   }
 
@@ -103,7 +103,10 @@ export class SandboxSteps {
       try {
         await step();
       } catch (error) {
-        this.#parts.log.warn({ err: error }, 'undo a change of a network');
+        this.#parts.log.warn(
+          { err: error },
+          'cannot undo a change of a network: what it left is collected at the next start',
+        );
       }
     }
   }
@@ -113,7 +116,10 @@ export class SandboxSteps {
     try {
       await work();
     } catch (error) {
-      this.#parts.log.warn({ err: error, container: sandbox.owner.containerId }, 'a change of the network of a run');
+      this.#parts.log.warn(
+        { err: error, container: sandbox.owner.containerId, name: sandbox.owner.containerName },
+        'a change of the network of a container failed: what it leaves is collected at the next start',
+      );
     }
   }
 }

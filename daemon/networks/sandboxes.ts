@@ -155,7 +155,7 @@ export class Sandboxes {
     const note = readSandboxFile(owner.runDir);
     for (const what of note?.damaged ?? []) {
       log.warn(
-        { container: owner.containerId, what },
+        { container: owner.containerId, name: owner.containerName, what },
         'the note about the network of a running container is damaged: what is missing is made anew',
       );
     }
@@ -170,7 +170,10 @@ export class Sandboxes {
         else if (entry.interfaces === undefined) this.#reserve(sandbox, attachment);
         else if (note !== undefined) missing.push(attachment);
       } catch (error) {
-        log.warn({ err: error, container: owner.containerId, network: entry.record.name }, 'take over a network');
+        log.warn(
+          { err: error, container: owner.containerId, name: owner.containerName, network: entry.record.name },
+          'cannot take over a network of a running container: it goes on without it',
+        );
       }
     }
     const isAdopted = ({ endpointId }: EndpointState) =>

@@ -58,7 +58,7 @@ export function openState({ dataRoot, directory = dataRoot, holdings, tell }: St
     database.copyRows(
       copies,
       () => allRows(database),
-      (error) => tell({ err: error }, 'copy a row of the database: done again at the next start'),
+      (error) => tell({ err: error }, 'cannot copy a row of the database: done again at the next start'),
     );
     const isDoubtful = restored > 0 || left.length > 0 || opened.isRescued;
     return { database, isDoubtful, left, close: () => closeState(database, copies, reserve) };
@@ -125,7 +125,7 @@ function salvage(aside: string, database: Database, tell: Tell): void {
       damaged.close();
     }
   } catch (error) {
-    tell({ err: error }, 'read what is left of the damaged database');
+    tell({ err: error }, 'cannot read what is left of the damaged database: the copies of its rows are all there is');
   } finally {
     for (const suffix of walFiles) rmSync(`${work}${suffix}`, { force: true });
   }

@@ -61,7 +61,7 @@ function writeMissing(database: Database, copies: RowCopies, tell: Tell): void {
   try {
     for (const copy of allRows(database)) if (!copies.has(copy.table, copy.row)) copies.write(copy);
   } catch (error) {
-    tell({ err: error }, 'copy the rows of the database: tried again at the next start');
+    tell({ err: error }, 'cannot copy the rows of the database: tried again at the next start');
   }
 }
 
@@ -142,7 +142,7 @@ class Teller {
   refuse({ table, row }: RowCopy, error: Error): void {
     this.#tell(
       { table: table.name, ...shortKey(table, row), err: error },
-      'put back a row that the database lost: it stays in rows.log',
+      'cannot put back a row that the database lost: it stays in rows.log',
     );
   }
 

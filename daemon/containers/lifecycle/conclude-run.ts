@@ -55,7 +55,10 @@ export async function concludeRun(
   } catch (error) {
     // A full disk must not hide that it ended. The exit record stays, so that the next start of the daemon finds the same.
     isStored = false;
-    services.log.error({ err: error, container: container.id }, 'store the end of a container');
+    services.log.error(
+      { err: error, container: container.id, name: container.record.name },
+      'cannot store the end of a container: the next daemon reads it from its exit record',
+    );
   }
 
   // Clients take the end as the word that they have the whole output, as docker gives it.
@@ -77,7 +80,10 @@ export async function concludeRun(
     await cgroups.remove(cgroupPath);
   } catch (error) {
     // What follows from the end does not depend on it, and someone may wait for that.
-    services.log.warn({ err: error, container: container.id }, 'remove the cgroup of a run');
+    services.log.warn(
+      { err: error, container: container.id, name: container.record.name },
+      'cannot remove the cgroup of a run: it is removed at the next start of the daemon',
+    );
   }
   if (isStored) services.runs.remove(container.id);
   else container.hasOldRun = true;
@@ -88,7 +94,10 @@ function readExit(services: Services, container: Container): ExitRecord | undefi
   try {
     return readExitRecord(services.paths.run(container.id));
   } catch (error) {
-    services.log.warn({ err: error, container: container.id }, 'read the exit record');
+    services.log.warn(
+      { err: error, container: container.id, name: container.record.name },
+      'cannot read the exit record of a container: how it ended is not known',
+    );
     return undefined;
   }
 }

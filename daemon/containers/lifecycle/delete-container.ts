@@ -25,8 +25,8 @@ export async function deleteContainer(services: Services, held: LockedContainer,
     services.layers.remove(container.id, { isSealed: isSealed(container) });
   } catch (error) {
     services.log.warn(
-      { err: error, container: container.id },
-      'clear away a removed container: done at the next start',
+      { err: error, container: container.id, name: container.record.name },
+      'cannot clear away a removed container: done at the next start',
     );
   }
   publishContainerEvent(services, container, 'destroy');

@@ -38,7 +38,10 @@ export function markStopped(services: Services, container: Container): Promise<v
       services.store.saveState(held);
     } catch (error) {
       // Not a reason to let it run on: on a full disk that is what fills it.
-      services.log.warn({ err: error, container: container.id }, 'store that a container is to stop');
+      services.log.warn(
+        { err: error, container: container.id, name: container.record.name },
+        'cannot store that a container is to stop: after a new start of the daemon its policy may restart it',
+      );
     }
   });
 }

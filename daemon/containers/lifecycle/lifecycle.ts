@@ -44,7 +44,10 @@ export class Lifecycle {
         }),
       )
       .catch((error) => {
-        this.#services.log.error({ err: error, container: container.id }, 'record the end of a container');
+        this.#services.log.error(
+          { err: error, container: container.id, name: container.record.name },
+          'cannot conclude the end of a container: the next daemon does',
+        );
       });
   }
 
@@ -86,7 +89,12 @@ export class Lifecycle {
           if (container.isRemoving) return;
           if (held.apply({ kind: 'restart-due', delayMs, restartCount }) !== undefined) await this.#start(held);
         })
-        .catch((error) => this.#services.log.warn({ err: error, container: container.id }, 'restart by policy'));
+        .catch((error) =>
+          this.#services.log.warn(
+            { err: error, container: container.id, name: container.record.name },
+            'cannot restart a container by its policy: it stays stopped',
+          ),
+        );
     }, delayMs);
     // The daemon may end while a container waits: the next one goes on from the stored state.
     timer.unref();

@@ -14,9 +14,12 @@ export async function renewUnhealthy(services: Services, lifecycle: Concluding, 
       return true;
     });
     if (!isAsked) return;
-    services.log.info({ container: container.id }, 'restart an unhealthy container');
+    services.log.info({ container: container.id, name: container.record.name }, 'restart an unhealthy container');
     await endRun(services, lifecycle, container, {});
   } catch (error) {
-    services.log.warn({ err: error, container: container.id }, 'restart an unhealthy container');
+    services.log.warn(
+      { err: error, container: container.id, name: container.record.name },
+      'cannot restart an unhealthy container: it is left as it is',
+    );
   }
 }

@@ -68,7 +68,10 @@ export async function startRun(
       try {
         await step();
       } catch (undoError) {
-        services.log.warn({ err: undoError, container: container.id }, 'undo a failed start');
+        services.log.warn(
+          { err: undoError, container: container.id, name: container.record.name },
+          'cannot undo a part of a failed start: it is undone at the next start of the daemon',
+        );
       }
     }
     throw error;
@@ -193,7 +196,10 @@ export function recordFailure(
     services.store.saveState(held);
   } catch (saveError) {
     // Those who wait are told all the same.
-    services.log.warn({ err: saveError, container: container.id }, 'store why a container did not start');
+    services.log.warn(
+      { err: saveError, container: container.id, name: container.record.name },
+      'cannot store why a container did not start: its state says nothing of it',
+    );
   }
   container.tellStarted(undefined);
   container.wake('next-exit', 'not-running');

@@ -29,12 +29,15 @@ function signalMonitors({ paths, log }: Services, container: Container, signal: 
       const pid = readStartedRecord(runDir)?.monitor;
       if (pid !== undefined && signalMonitor(pid, id, signal)) {
         log.warn(
-          { container: container.id, monitor: pid, signal },
+          { container: container.id, name: container.record.name, monitor: pid, signal },
           'a monitor does not let its processes go: signalled',
         );
       }
     } catch (error) {
-      log.warn({ err: error, container: container.id, runDir }, 'signal a monitor');
+      log.warn(
+        { err: error, container: container.id, name: container.record.name, runDir },
+        'cannot signal a monitor that holds its processes: its container stays',
+      );
     }
   }
 }

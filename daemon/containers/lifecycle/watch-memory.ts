@@ -17,7 +17,10 @@ export function watchMemory(services: Services, container: Container, monitor: M
     try {
       services.store.saveState(held);
     } catch (error) {
-      services.log.warn({ err: error, container: container.id }, 'store that a container lacks memory');
+      services.log.warn(
+        { err: error, container: container.id, name: container.record.name },
+        'cannot store that a container lacked memory: it is not shown after the next start',
+      );
     }
     for (let n = 0; n < events; n++) publishContainerEvent(services, container, 'oom');
   };

@@ -24,7 +24,7 @@ export function registerImageArchives(app: App, { images, log }: ApiServices): v
       for await (const chunk of tar) await stream.write(chunk as Buffer);
       stream.end();
     } catch (error) {
-      if (!reply.raw.destroyed) log.warn({ err: error }, 'save images');
+      if (!reply.raw.destroyed) log.warn({ err: error }, 'cannot save images to their end: the client was cut off');
       stream.abort();
     }
   };
