@@ -44,9 +44,9 @@ describe('the drivers that there are', () => {
 
 test('a driver that is registered has the runs of its containers, and `logs` reads what it keeps', async () => {
   using written = new WrittenLog();
-  const hostConfig = { LogConfig: { Type: 'memory', Config: {} } };
-  const config = { Image: 'busybox', Labels: {}, Env: [], Tty: false };
-  const record = { id: 'c'.repeat(64), name: 'web', imageId: 'sha256:d', config, hostConfig, mounts: [] };
+  const process = { args: ['sh'], env: [], hasTerminal: false };
+  const spec = { log: { driver: 'memory', options: {} }, imageName: 'busybox', process, labels: {} };
+  const record = { id: 'c'.repeat(64), name: 'web', imageId: 'sha256:d', spec };
   const container = new Container(record as unknown as ContainerRecord, newState());
   const services = {
     store: { get: () => container },
@@ -68,15 +68,12 @@ test('a driver that is registered has the runs of its containers, and `logs` rea
 });
 
 test('a driver that throws at the start of a run does not end it', () => {
-  const record = {
-    id: 'c'.repeat(64),
-    config: {},
-    hostConfig: { LogConfig: { Type: 'gone', Config: {} } },
-    mounts: [],
-  };
+  const process = { args: ['sh'], env: [] };
+  const record = { id: 'c'.repeat(64), spec: { log: { driver: 'gone', options: {} }, process } };
   const container = new Container(record as unknown as ContainerRecord, newState());
   const warn = vi.fn();
   const services = { logs: drivers, paths: { logs: () => '/' }, log: { warn } } as unknown as Services;
   followLog(services, container, {} as MonitorClient);
-  expect(warn).toHaveBeenCalledOnce();
+  const err = expect.objectContaining({ code: 'invalid' });
+  expect(warn).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ err }), expect.any(String));
 });
