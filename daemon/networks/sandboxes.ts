@@ -107,7 +107,10 @@ export class Sandboxes {
       if (this.#steps.isGateway(sandbox, connection)) {
         await this.#parts.kernel.setGateways(namespace, gatewaysOf(sandbox.connections));
       }
-      if (sandbox.ports.length === 0) await this.#steps.publish(sandbox);
+      if (sandbox.ports.length === 0) {
+        await this.#steps.publish(sandbox);
+        undo.push(() => this.#steps.unpublish(sandbox));
+      }
       if (sandbox.hasResolver) this.#steps.updateResolver(sandbox);
       // By the namespace, not the pid: the process may end meanwhile.
       else if (sandbox.isOnUserNetwork) await this.#steps.startResolver(sandbox, { fd: namespace.fd });

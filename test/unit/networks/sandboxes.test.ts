@@ -24,6 +24,7 @@ let names: NameDirectory;
 let resolverCalls: string[];
 let resolverNamespaces: object[];
 let events: string[];
+let failsResolver: boolean;
 
 beforeEach(async () => {
   dir = mkdtempSync('/tmp/tsdt-networks-');
@@ -43,8 +44,10 @@ async function open(routes: FakeKernel['routes'] = []): Promise<void> {
   resolverCalls = [];
   resolverNamespaces = [];
   events = [];
+  failsResolver = false;
   const resolvers: Resolvers = {
     start: (containerId, namespace, { hasWayOut }) => {
+      if (failsResolver) throw new Error('no resolver');
       resolverNamespaces.push(namespace);
       resolverCalls.push(`start ${containerId[0]} ${hasWayOut}`);
     },
@@ -227,6 +230,16 @@ describe('a container’s network', () => {
     await networks.sandboxes.disconnect(sandbox, 1, first);
     expect(kernel.calls).toContain('unpublish 32768');
     expect(sandbox.ports).toMatchObject([{ containerIp: '172.17.0.2' }]);
+  });
+
+  it('a connect whose name server cannot be begun takes back the ports that it published', async () => {
+    await networks.service.create({ Name: 'n' });
+    const sandbox = await run('a', [on('none')], [{ protocol: 'tcp', containerPort: 80, hostIp: '' }]);
+    failsResolver = true;
+    await expect(networks.sandboxes.connect(sandbox, 1, on('n'))).rejects.toThrow('no resolver');
+    expect(sandbox.ports).toEqual([]);
+    expect(kernel.calls.slice(-3)).toEqual(['publish 172.18.0.2 :80', 'unpublish 32768', 'detach 172.18.0.2 running']);
+    expect(networks.registry.get('n').endpoints.size).toBe(0);
   });
 
   it('a failing connect leaves all as it was', async () => {
