@@ -1,18 +1,25 @@
 // What a container that is being made takes of the volumes, until it is stored or given up.
-import type { LocalVolumes } from './local-volumes.ts';
-import type { VolumeRequest } from './volume-record.ts';
+import type { VolumeRecord, VolumeRequest, VolumeStatus } from './volume-record.ts';
 import type { VolumeClaim } from './volume-service.ts';
 import type { VolumeTable } from './volume-table.ts';
 
+/** What a claim takes from and gives back to. */
+export interface ClaimedVolumes {
+  /** Finds or makes. `status` is that of a new one. */
+  obtain(request: VolumeRequest, status: VolumeStatus): { record: VolumeRecord; isNew: boolean };
+  isHeld(name: string): boolean;
+  finishRemoval(name: string): void;
+}
+
 export class Claim implements VolumeClaim {
   readonly containerId: string;
-  readonly #volumes: LocalVolumes;
+  readonly #volumes: ClaimedVolumes;
   readonly #table: VolumeTable;
   readonly #taken = new Set<string>();
   readonly #made: string[] = [];
   readonly #forget: () => void;
 
-  constructor(containerId: string, volumes: LocalVolumes, table: VolumeTable, forget: () => void) {
+  constructor(containerId: string, volumes: ClaimedVolumes, table: VolumeTable, forget: () => void) {
     this.containerId = containerId;
     this.#volumes = volumes;
     this.#table = table;
