@@ -187,7 +187,7 @@ async function build(
     volumes,
     events,
     images: images.store,
-    layers: images.containerLayers,
+    layers: images.snapshots,
     archive: images.archive,
     cgroups,
     launcher,

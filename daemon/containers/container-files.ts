@@ -19,7 +19,7 @@ import { lastManagedFiles } from './write-managed-files.ts';
 
 /** An array of FilesystemChange, or null, as JSON. */
 export function containerChanges(services: Services, ref: string): Promise<Readable> {
-  return services.layers.changes(services.store.get(ref).id);
+  return services.layers.diff(services.store.get(ref).id);
 }
 
 export function exportContainer(services: Services, ref: string): Promise<Readable> {
@@ -155,7 +155,7 @@ async function stoppedView(
   const managed = sees === 'mounts' ? lastManagedFiles(services, container) : [];
   const readOnlyRoot = container.spec.isRootReadonly;
   using sources = await openSources(services, all);
-  const rootFd = services.layers.openRoot(container.id);
+  const rootFd = services.layers.mount(container.id);
   const taken = sources?.take();
   return {
     kind: 'stopped',

@@ -31,10 +31,10 @@ export async function createContainer(
   const { mounts, points } = await prepareMounts(services, plan, claim);
   const record = makeRecord(id, name, { ...plan, spec: { ...plan.spec, mounts } });
   try {
-    await layers.create(id, plan.image.id, points);
+    await layers.prepare(id, services.images.topLayer(plan.image.id), { mountPoints: points });
     // Before the first start: files are copied into it.
     const { workingDir } = plan.spec.process;
-    if (workingDir !== '' && workingDir !== '/') await layers.makeDirectory(id, plan.image.id, workingDir);
+    if (workingDir !== '' && workingDir !== '/') await layers.makeDirectory(id, workingDir);
     const container = store.insert(record, newState(), (write) => claim.settle(write));
     publishContainerEvent(services, container, 'create');
   } catch (error) {

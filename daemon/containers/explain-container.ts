@@ -46,7 +46,7 @@ export function explainRun(services: Services, body: ContainerCreateRequest): st
   // A create would take them; the start, which this is about as well, would not.
   for (const endpoint of plan.endpoints)
     if (findNetwork(networks.registry, endpoint) === undefined) networks.registry.get(endpoint.network);
-  const root = layers.openImage(plan.image.id);
+  const root = services.images.openFiles(plan.image.id);
   try {
     return describe(services, {
       id: exampleId,
@@ -57,7 +57,7 @@ export function explainRun(services: Services, body: ContainerCreateRequest): st
       user: resolveUser(root, spec.process.user, spec.process.groups),
       dirs: {
         // Made at create: the places where the engine mounts.
-        lower: [join(paths.dataRoot, 'layers', 'NEW'), ...layers.imageLayerDirs(plan.image.id)],
+        lower: [join(paths.dataRoot, 'layers', 'NEW'), ...layers.viewDirs(services.images.topLayer(plan.image.id))],
         upper: join(paths.container(exampleId), 'upper'),
         work: join(paths.container(exampleId), 'work'),
       },
@@ -74,7 +74,7 @@ export function explainContainer(services: Services, ref: string): Promise<strin
   return container.locked(() => {
     const { record, spec, id } = container;
     // Its own root may be in use: the image's user database is the one that counts, unless the container changed it.
-    const root = services.layers.openImage(record.imageId);
+    const root = services.images.openFiles(record.imageId);
     try {
       return describe(services, {
         id,
@@ -83,7 +83,7 @@ export function explainContainer(services: Services, ref: string): Promise<strin
         linkEnv: linkEnvironment(services, container),
         endpoints: record.endpoints,
         user: resolveUser(root, spec.process.user, spec.process.groups),
-        dirs: services.layers.layerDirs(id),
+        dirs: services.layers.dirs(id),
         rootFd: root,
         warnings: [],
       });
@@ -124,7 +124,7 @@ function describe(services: Services, input: Explained): string {
     title: input.title,
     cgroup: cgroups.plan(cgroupPath, resources),
     layers: [...input.dirs.lower].reverse().concat(input.dirs.upper),
-    root: layers.rootCalls(input.dirs),
+    root: layers.mountCalls(input.dirs),
     network: explainNetwork(services, spec, input.endpoints),
     warnings: input.warnings,
     facts: host.facts,

@@ -80,7 +80,7 @@ function donorId(services: Services, container: Container): string | undefined {
 
 async function sizesOf(services: Services, container: Container): Promise<{ SizeRw: number; SizeRootFs: number }> {
   // Its files may have gone meanwhile, or be lost.
-  const written = await services.layers.sizeBytes(container.id).catch(() => 0);
+  const written = await services.layers.usage(container.id, 'size').catch(() => 0);
   return { SizeRw: written, SizeRootFs: imageBytes(services, container.record.imageId) + written };
 }
 
@@ -94,7 +94,7 @@ export function imageBytes({ images }: Services, id: string): number {
 
 function graphData(services: Services, id: string): Record<string, string> | null {
   try {
-    const { lower, upper, work } = services.layers.layerDirs(id);
+    const { lower, upper, work } = services.layers.dirs(id);
     return { LowerDir: lower.join(':'), UpperDir: upper, WorkDir: work };
   } catch {
     return null;

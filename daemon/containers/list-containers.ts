@@ -36,7 +36,7 @@ export async function listContainers(services: Services, options: ListOptions): 
   const summaries = await mapInTurns(shown, (container) => summarise(services, container, list));
   if (!options.size) return summaries;
   const ids = shown.map(({ id }) => id);
-  const written = await services.layers.sizesOf(ids, 'size');
+  const written = await services.layers.usages(ids, 'size');
   const bytesOfImage = remember((id) => imageBytes(services, id));
   return summaries.map((summary, n) => {
     // Its files may have gone meanwhile, or be lost: a list is not refused because of one.

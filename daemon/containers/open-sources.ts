@@ -49,7 +49,7 @@ async function openAll(services: Services, mounts: readonly ResolvedMount[]): Pr
 export async function openSource(services: Services, mount: ResolvedMount): Promise<HeldMount> {
   const { subpath = '' } = mount;
   if (mount.volume !== undefined) return services.volumes.open(mount.volume.name, subpath);
-  const held = new HeldMount(services.layers.openImage(mount.source));
+  const held = new HeldMount(services.images.openFiles(mount.source));
   try {
     // The layer of an image that has only one is its very directory.
     mountSetattr(held.fd, '', AT.EMPTY_PATH | AT.RECURSIVE, { set: MOUNT_ATTR.RDONLY });

@@ -47,8 +47,8 @@ export async function prepareMounts(
 async function copyUp(services: Services, imageId: string, { target, volume, mode }: ResolvedMount): Promise<void> {
   if (volume === undefined) return;
   const isOfImage = volume.isAnonymous && mode === '';
-  if (!volume.copiesUp || services.layers.imageLayerDirs(imageId).length === 0) return;
-  const found = await services.volumes.copyUp(volume.name, target, () => services.layers.openImage(imageId));
+  if (!volume.copiesUp || services.images.topLayer(imageId) === undefined) return;
+  const found = await services.volumes.copyUp(volume.name, target, () => services.images.openFiles(imageId));
   if (found === 'file' && isOfImage) {
     throw new EngineError('invalid', `cannot mount volume over existing file, file exists ${target}`);
   }

@@ -39,7 +39,7 @@ async function pruneAll(
     if (!matchLabels(filters, container.spec.labels)) continue;
     if (untilNs !== undefined && BigInt(container.record.createdNs) > untilNs) continue;
     try {
-      const bytes = await services.layers.sizeBytes(container.id);
+      const bytes = await services.layers.usage(container.id, 'size');
       await removeContainer(services, lifecycle, container.id, { force: false, volumes: false, link: false });
       deleted.push(container.id);
       reclaimed += bytes;

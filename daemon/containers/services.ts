@@ -6,7 +6,7 @@ import type { LogDrivers } from '../logs/drivers/log-drivers.ts';
 import type { Networks } from '../networks/open-networks.ts';
 import type { Launcher } from '../runtime/launcher.ts';
 import type { RuntimeHost } from '../runtime/runtime-host.ts';
-import type { ContainerLayers } from '../snapshots/snapshots.ts';
+import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { HostDefaults } from '../spec/normalise-host-config.ts';
 import type { EventLog } from '../state/event-log.ts';
 import type { ContainerVolumes } from '../volumes/volume-service.ts';
@@ -27,7 +27,7 @@ export interface Services {
   readonly store: ContainerStore;
   readonly events: EventLog;
   readonly images: ImageStore;
-  readonly layers: ContainerLayers;
+  readonly layers: Snapshots;
   readonly archive: Archive;
   readonly cgroups: CgroupManager;
   readonly launcher: Launcher;

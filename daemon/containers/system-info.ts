@@ -43,7 +43,7 @@ export class SystemInformation implements SystemService {
   async containerUsage(): Promise<ContainerSummary[]> {
     const all = await listContainers(this.#services, { all: true, limit: 0, size: true, filters: noFilters });
     const ids = all.map(({ Id }) => Id);
-    const used = await this.#services.layers.sizesOf(ids, 'usage');
+    const used = await this.#services.layers.usages(ids, 'usage');
     for (const container of all) {
       // None of one that was removed meanwhile.
       const bytes = used.get(container.Id);

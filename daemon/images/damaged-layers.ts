@@ -1,12 +1,9 @@
 // What a disk, or somebody, has taken from layers and blobs that are here: found before a load or pull says that it has them, and given back by
 // it. Files are judged by their number of bytes, blobs by theirs or by their digest.
-import { statSync } from 'node:fs';
-import { isErrno } from '../../native-bindings/errno.ts';
 import type { Descriptor } from '../content/digest.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { holdTree } from '../jail/hold-tree.ts';
 import type { Layer, LayerHold, StagedLayer } from '../snapshots/layer-store.ts';
-import type { ImageParts } from './image-store.ts';
+import type { ImageParts } from './image-parts.ts';
 
 /** What is wrong with a layer: its files, or only its packed form. */
 export type Damage = 'files' | 'blob';
@@ -28,47 +25,26 @@ export async function findDamage(
       parts.blobs.removeLayerBlob(layer.diffId, blob.digest);
       damage.set(layer.key, 'blob');
     }
-    if ((await bytesOf(parts, parts.layers.dirOf(layer.number))) !== layer.sizeBytes) damage.set(layer.key, 'files');
+    if (!(await parts.files.isWhole(layer))) damage.set(layer.key, 'files');
   }
   return damage;
 }
 
-/**
- * Puts staged files in the place of a layer's. Throws 'conflict' where a running container uses what is left of them. How bytes were counted may
- * have been another way once: what has as many as the new files have stays.
- */
+/** Puts staged files in the place of a layer's. Throws 'conflict' where a running container uses what is left of them. */
 export async function repairLayer(parts: ImageParts, staged: StagedLayer, layer: Layer): Promise<LayerHold> {
-  const left = await bytesOf(parts, parts.layers.dirOf(layer.number));
-  if (left !== undefined && left === (await bytesOf(parts, staged.directory))) {
-    parts.layers.setSize(layer.number, left);
-    return parts.layers.hold(layer.number);
-  }
-  const user = left === undefined ? undefined : runningUser(parts, layer);
-  if (user !== undefined) {
+  return parts.files.repair(staged, layer, (leftBytes) => {
+    const user = leftBytes === undefined ? undefined : runningUser(parts, layer);
+    if (user === undefined) return;
     throw new EngineError(
       'conflict',
       `repair layer ${layer.diffId}: files of it are missing, and container ${user.slice(0, 12)} runs on the others: stop it first`,
     );
-  }
-  parts.containerLayers().forgetMounts();
-  return parts.layers.replace(staged, layer.number);
+  });
 }
 
 async function isBlobWhole({ content }: ImageParts, { digest, size }: Descriptor, reads: boolean): Promise<boolean> {
   if (!content.has(digest) || content.sizeOf(digest) !== size) return false;
   return !reads || (await content.isWhole(digest));
-}
-
-/** undefined: it is not there. */
-async function bytesOf({ jail }: ImageParts, directory: string): Promise<number | undefined> {
-  try {
-    if (!statSync(directory).isDirectory()) return undefined;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
-  const fd = holdTree(directory);
-  return jail.run<'size'>({ do: 'size', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
 }
 
 function runningUser({ tables, layers, usersOf }: ImageParts, layer: Layer): string | undefined {

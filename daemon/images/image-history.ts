@@ -1,12 +1,12 @@
 // GET /images/{name}/history: the config's history with the sizes of its layers, newest first.
 import type { HistoryResponseItem } from '../docker-types/image.ts';
+import type { Catalogue } from './catalogue.ts';
 import type { ImageRecord } from './image-service.ts';
-import type { LocalImageStore } from './image-store.ts';
 import { createdSeconds, repoTags } from './list-images.ts';
 
 /** The newest entry and those of parents that are here carry an id; the others are "<missing>". */
-export function imageHistory(store: LocalImageStore, image: ImageRecord): HistoryResponseItem[] {
-  const { tables, layers } = store.parts;
+export function imageHistory(catalogue: Catalogue, image: ImageRecord): HistoryResponseItem[] {
+  const { tables, layers } = catalogue.parts;
   const history = image.config.history ?? [];
   const sizes = layers
     .chain(tables.get(image.id)?.topLayer)
@@ -25,18 +25,18 @@ export function imageHistory(store: LocalImageStore, image: ImageRecord): Histor
     };
   });
   items.reverse();
-  nameAncestors(store, image, items);
+  nameAncestors(catalogue, image, items);
   return items;
 }
 
-function nameAncestors(store: LocalImageStore, image: ImageRecord, items: HistoryResponseItem[]): void {
-  const { tables } = store.parts;
+function nameAncestors(catalogue: Catalogue, image: ImageRecord, items: HistoryResponseItem[]): void {
+  const { tables } = catalogue.parts;
   const seen = new Set<string>();
   for (let id: string | undefined = image.id; id !== undefined && !seen.has(id); ) {
     seen.add(id);
     const row = tables.get(id);
     if (row === undefined) return;
-    const length = store.config(id).history?.length ?? 0;
+    const length = catalogue.config(id).history?.length ?? 0;
     const item = items[items.length - length];
     if (item !== undefined) {
       item.Id = id;

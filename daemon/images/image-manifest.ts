@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Descriptor } from '../content/digest.ts';
 import { DOCKER_CONFIG, DOCKER_MANIFEST, layerCompression, OCI_CONFIG, OCI_MANIFEST } from '../content/media-types.ts';
 import type { BlobTables } from './blob-tables.ts';
-import type { ImageParts } from './image-store.ts';
+import type { ImageParts } from './image-parts.ts';
 import { packingOf } from './layer-archives.ts';
 
 export interface ImageManifest {

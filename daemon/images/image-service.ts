@@ -107,6 +107,10 @@ export interface ImageStore {
   get(ref: string): ImageRecord;
   /** By the full id only: for records that name their image by it. */
   byId(id: string): ImageRecord | undefined;
+  /** By the full id: the layer that its files end with, for snapshots to stand on; undefined: it has none. Throws 'not-found'. */
+  topLayer(id: string): number | undefined;
+  /** By the full id: a detached read-only mount of its files, which the caller closes. Throws 'not-found', and 'invalid' when it has none. */
+  openFiles(id: string): number;
   list(options: ListImagesOptions): ImageSummary[];
   /** With a platform: throws 'not-found' when it is not the image's. So do `history` and `remove`. */
   inspect(ref: string, platform?: Platform): ImageInspect;

@@ -1,9 +1,5 @@
-// The images: finding, naming, reading and making them. The parts that have many rules are in files of their own (list, remove, import,
-// commit); this one holds the state that they share.
+// The images as the rest of the engine has them: the catalogue for what is found and named, a use case for everything else.
 import type { Readable } from 'node:stream';
-import { collectContent } from '../content/collect-content.ts';
-import type { ContentStore } from '../content/content-store.ts';
-import type { Descriptor } from '../content/digest.ts';
 import type {
   HistoryResponseItem,
   ImageDeleteResponseItem,
@@ -12,16 +8,11 @@ import type {
   ImageSummary,
 } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { Jail } from '../jail/jail.ts';
-import { familiar, isValidTag, parseReference, refuseAlgorithm } from '../registry/reference.ts';
-import type { LayerStore } from '../snapshots/layer-store.ts';
-import type { ContainerLayerStore } from '../snapshots/overlay-snapshots.ts';
 import type { Filters } from '../state/filters.ts';
-import type { BlobTables } from './blob-tables.ts';
+import type { Catalogue } from './catalogue.ts';
 import { commitImage } from './commit-image.ts';
 import { imagesDiskUsage } from './disk-usage.ts';
 import { fullDiskError } from './full-disk.ts';
-import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
 import { imageHistory } from './image-history.ts';
 import type {
   CommitImageOptions,
@@ -32,218 +23,70 @@ import type {
   ListImagesOptions,
   LoadOptions,
   SaveOptions,
-  UsersOfImage,
 } from './image-service.ts';
-import type { ImageRow, ImageTables } from './image-tables.ts';
 import { importFromUrl, importImage } from './import-image.ts';
 import { inspectImage } from './inspect-image.ts';
-import type { LayerArchives } from './layer-archives.ts';
 import { listImages } from './list-images.ts';
 import { loadImages } from './load-images.ts';
 import { type Platform, requirePlatform } from './platform.ts';
 import type { ProgressSink } from './progress.ts';
 import { pruneImages } from './prune-images.ts';
-import type { Slots } from './pull/slots.ts';
 import { removeImage } from './remove-image.ts';
 import { saveImages } from './save-images.ts';
 
-export interface ImageEvent {
-  action: 'create' | 'import' | 'pull' | 'save' | 'load' | 'push' | 'tag' | 'untag' | 'delete' | 'prune';
-  /** The image's full id; empty for prune. */
-  id: string;
-  attributes: Record<string, string>;
-}
-
-/** What the parts of the image store work with. */
-export interface ImageParts {
-  readonly tables: ImageTables;
-  readonly layers: LayerStore;
-  readonly content: ContentStore;
-  readonly blobs: BlobTables;
-  readonly archives: LayerArchives;
-  readonly jail: Jail;
-  /** Archives of images that are received at the same time. */
-  readonly loads: Slots;
-  /** For what is being made; on the same file system as the content. */
-  readonly staging: string;
-  readonly usersOf: UsersOfImage;
-  readonly onEvent: (event: ImageEvent) => void;
-  readonly containerLayers: () => ContainerLayerStore;
-}
-
-export interface AddOptions {
-  topLayer: number | undefined;
-  parentId?: string;
-  /** How a registry or an archive has it; its bytes are in the content store. */
-  manifest?: Descriptor;
-  /** Given in the same transaction: nobody finds the image without it. No name when `repo` is empty. */
-  name?: { repo: string; tag: string };
-  /** With an event 'create', before that of its name. */
-  isTold?: boolean;
-}
-
-/** Of configs that stay parsed: so many bytes before they were. Usual ones have some thousand, strangers' up to `MAX_CONFIG_BYTES`. */
-const CACHED_CONFIG_BYTES = 2 * 1024 * 1024;
-
 export class LocalImageStore implements ImageStore {
-  readonly parts: ImageParts;
-  readonly #configs = new Map<string, ImageConfig>();
-  #configBytes = 0;
+  readonly #catalogue: Catalogue;
 
-  constructor(parts: ImageParts) {
-    this.parts = parts;
+  constructor(catalogue: Catalogue) {
+    this.#catalogue = catalogue;
   }
 
   resolve(ref: string): ImageRecord | undefined {
-    const id = this.#find(ref);
-    return id === undefined ? undefined : this.byId(id);
+    return this.#catalogue.resolve(ref);
   }
 
   get(ref: string): ImageRecord {
-    return this.byId(this.idOf(ref)) as ImageRecord;
-  }
-
-  /** The id alone: also of an image whose config cannot be read. Throws as `get`. */
-  idOf(ref: string): string {
-    const id = this.#find(ref);
-    if (id !== undefined) return id;
-    throw new EngineError('not-found', `No such image: ${shownReference(ref)}`);
+    return this.#catalogue.get(ref);
   }
 
   byId(id: string): ImageRecord | undefined {
-    const row = this.parts.tables.get(id);
-    return row === undefined ? undefined : this.record(row);
+    return this.#catalogue.byId(id);
   }
 
-  record(row: ImageRow): ImageRecord {
-    return { id: row.id, parentId: row.parentId, sizeBytes: row.sizeBytes, config: this.config(row.id) };
+  topLayer(id: string): number | undefined {
+    return this.#catalogue.topLayer(id);
   }
 
-  config(id: string): ImageConfig {
-    let config = this.#configs.get(id);
-    if (config === undefined) {
-      const bytes = this.parts.content.get(id, MAX_CONFIG_BYTES);
-      config = parseImageConfig(bytes);
-      this.#keepConfig(id, config, bytes.length);
-    }
-    return config;
-  }
-
-  #keepConfig(id: string, config: ImageConfig, bytes: number): void {
-    if (this.#configs.has(id)) return;
-    if (this.#configBytes + bytes > CACHED_CONFIG_BYTES) {
-      this.#configs.clear();
-      this.#configBytes = 0;
-    }
-    this.#configs.set(id, config);
-    this.#configBytes += bytes;
-  }
-
-  /** undefined: its blob is damaged. Such an image is listed and can be removed, and stands in no other's way. */
-  readableConfig(id: string): ImageConfig | undefined {
-    try {
-      return this.config(id);
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** For events: of an image that has gone, or whose config cannot be read, there are none. */
-  labelsOf(ref: string): Readonly<Record<string, string>> {
-    try {
-      const id = ref === '' ? undefined : this.#find(ref);
-      return (id === undefined ? undefined : this.config(id).config?.Labels) ?? {};
-    } catch {
-      return {};
-    }
+  openFiles(id: string): number {
+    const top = this.#catalogue.topLayer(id);
+    if (top === undefined) throw new EngineError('invalid', `the image ${id} has no files`);
+    return this.#catalogue.parts.snapshots.view(top);
   }
 
   list(options: ListImagesOptions): ImageSummary[] {
-    return listImages(this, options);
+    return listImages(this.#catalogue, options);
   }
 
   inspect(ref: string, platform?: Platform): ImageInspect {
-    return inspectImage(this, this.#getFor(ref, platform));
+    return inspectImage(this.#catalogue, this.#getFor(ref, platform));
   }
 
   history(ref: string, platform?: Platform): HistoryResponseItem[] {
-    return imageHistory(this, this.#getFor(ref, platform));
-  }
-
-  #getFor(ref: string, platform: Platform | undefined): ImageRecord {
-    const image = this.get(ref);
-    requirePlatform(ref, image.config, platform);
-    return image;
+    return imageHistory(this.#catalogue, this.#getFor(ref, platform));
   }
 
   tag(ref: string, repo: string, tag: string): void {
-    const image = this.get(ref);
-    this.setTag(image.id, repo, tag);
-  }
-
-  /** Names an image; an empty tag is "latest". */
-  setTag(id: string, repo: string, tag: string): void {
-    this.#writeTag(id, repo, tag);
-    this.#tellTag(id, repo, tag);
-  }
-
-  #writeTag(id: string, repo: string, tag: string): void {
-    const name = parseTarget(repo, tag);
-    this.parts.tables.setTag(name.repository, name.tag, id, new Date().toISOString());
-  }
-
-  #tellTag(id: string, repo: string, tag: string): void {
-    const name = parseTarget(repo, tag);
-    this.parts.onEvent({ action: 'tag', id, attributes: { name: familiar({ ...name, digest: undefined }) } });
-  }
-
-  /** Records an image that was made here. */
-  add(config: ImageConfig, options: AddOptions): string {
-    return this.addBytes(Buffer.from(JSON.stringify(config)), options);
-  }
-
-  /** Records an image whose layers are stored; their holds may go afterwards. `bytes` is its config as it came: their digest is its id. */
-  addBytes(bytes: Uint8Array, options: AddOptions): string {
-    const config = parseImageConfig(bytes);
-    const { content, layers, tables, blobs } = this.parts;
-    const id = content.put(bytes);
-    this.#keepConfig(id, config, bytes.length);
-    const sizeBytes = layers.chain(options.topLayer).reduce((sum, layer) => sum + layer.sizeBytes, 0);
-    const { repo, tag } = options.name ?? { repo: '', tag: '' };
-    tables.transaction(() => {
-      tables.insert({ id, parentId: options.parentId, topLayer: options.topLayer, sizeBytes });
-      if (options.manifest !== undefined) blobs.addManifest(id, options.manifest);
-      if (repo !== '') this.#writeTag(id, repo, tag);
-    });
-    if (options.isTold) this.parts.onEvent({ action: 'create', id, attributes: { name: id } });
-    if (repo !== '') this.#tellTag(id, repo, tag);
-    return id;
-  }
-
-  /** Keeps an image's layers and blobs where they are, whatever happens to the image. */
-  holdImage(id: string): Disposable {
-    const { tables, layers, blobs, content } = this.parts;
-    const top = tables.get(id)?.topLayer;
-    const manifests = blobs.manifestsOf(id).map(({ digest }) => digest);
-    const archives = layers.chain(top).flatMap(({ diffId }) => blobs.layerBlobs(diffId).map(({ digest }) => digest));
-    const held = content.hold([id, ...manifests, ...archives]);
-    const chain = top === undefined ? undefined : layers.hold(top);
-    return {
-      [Symbol.dispose]: () => {
-        held[Symbol.dispose]();
-        chain?.[Symbol.dispose]();
-      },
-    };
+    this.#catalogue.setTag(this.get(ref).id, repo, tag);
   }
 
   save(refs: readonly string[], options: SaveOptions): Promise<Readable> {
-    return saveImages(this, refs, options);
+    return saveImages(this.#catalogue, refs, options);
   }
 
   load(archive: Readable, options: LoadOptions): Promise<void> {
-    return loadImages(this, archive, options).catch((error: unknown) => {
+    return loadImages(this.#catalogue, archive, options).catch((error: unknown) => {
       // Its layers' blobs are in the store already.
-      this.reclaim();
+      this.#catalogue.reclaim();
       throw fullDiskError(error, 'load images');
     });
   }
@@ -253,85 +96,36 @@ export class LocalImageStore implements ImageStore {
     options: { force: boolean; noPrune: boolean; platform?: Platform },
   ): Promise<ImageDeleteResponseItem[]> {
     if (options.platform !== undefined) this.#getFor(ref, options.platform);
-    return removeImage(this, ref, options);
+    return removeImage(this.#catalogue, ref, options);
   }
 
   prune(filters: Filters): Promise<ImagePruneResponse> {
-    return pruneImages(this, filters);
+    return pruneImages(this.#catalogue, filters);
   }
 
   importTar(tar: Readable, options: ImportOptions): Promise<string> {
-    return importImage(this, tar, options);
+    return importImage(this.#catalogue, tar, options);
   }
 
   importFrom(url: string, options: ImportOptions, tell: ProgressSink): Promise<string> {
-    return importFromUrl(this, url, options, tell);
+    return importFromUrl(this.#catalogue, url, options, tell);
   }
 
   commit(options: CommitImageOptions): Promise<string> {
-    return commitImage(this, options);
+    return commitImage(this.#catalogue, options);
   }
 
   diskUsage(): Promise<ImagesDiskUsage> {
-    return imagesDiskUsage(this);
+    return imagesDiskUsage(this.#catalogue);
   }
 
   count(): number {
-    return this.parts.tables.count();
+    return this.#catalogue.parts.tables.count();
   }
 
-  /**
-   * Lets go of layers and blobs without a user, and of partial downloads that nobody has gone on with for `keptMs` (a day). Returns the bytes of
-   * blobs and downloads that went.
-   */
-  reclaim(keptMs?: number): number {
-    const { layers, tables, content, blobs } = this.parts;
-    layers.collect(tables.all().map(({ topLayer }) => topLayer));
-    blobs.dropUnused();
-    return collectContent(content, blobs.used()) + content.dropOldIngests(keptMs);
+  #getFor(ref: string, platform: Platform | undefined): ImageRecord {
+    const image = this.get(ref);
+    requirePlatform(ref, image.config, platform);
+    return image;
   }
-
-  /** Lets go of layers and blobs without a user. Returns the chain ids of those that went. */
-  collect(): string[] {
-    const tops = this.parts.tables.all().map(({ topLayer }) => topLayer);
-    const gone = this.parts.layers.collect(tops);
-    this.parts.blobs.dropUnused();
-    collectContent(this.parts.content, this.parts.blobs.used());
-    return gone.filter(({ kind }) => kind === 'image').map(({ key }) => key);
-  }
-
-  /** Full id, then name, then unique prefix of an id: Docker's order. */
-  #find(ref: string): string | undefined {
-    const hex = /^(?:sha256:)?([0-9a-f]{64})$/.exec(ref)?.[1];
-    if (hex !== undefined) return this.parts.tables.get(`sha256:${hex}`)?.id;
-    const prefix = /^(?:sha256:)?([0-9a-f]{1,64})$/.exec(ref)?.[1];
-    if (!ref.startsWith('sha256:')) {
-      const name = parseReference(ref);
-      const found =
-        name.digest !== undefined
-          ? this.parts.tables.byDigest(name.repository, name.digest)
-          : this.parts.tables.byTag(name.repository, name.tag ?? 'latest');
-      if (found !== undefined) return found;
-    }
-    if (prefix === undefined) return undefined;
-    const ids = this.parts.tables.idsWithPrefix(prefix);
-    if (ids.length > 1) throw new EngineError('not-found', `No such image: ${ref}: the id is ambiguous`);
-    return ids[0];
-  }
-}
-
-/** The name that an image shall get. The tag goes before one that stands in `repo`. */
-export function parseTarget(repo: string, tag: string): { repository: string; tag: string } {
-  if (repo.includes('@')) throw new EngineError('invalid', 'refusing to create a tag with a digest reference');
-  const reference = parseReference(repo);
-  if (tag !== '' && !isValidTag(tag)) throw new EngineError('invalid', 'invalid tag format');
-  refuseAlgorithm(reference.repository);
-  return { repository: reference.repository, tag: tag || (reference.tag ?? 'latest') };
-}
-
-/** As Docker names what it did not find: with the tag it looked for. */
-export function shownReference(ref: string): string {
-  if (/^(?:sha256:)?[0-9a-f]{64}$/.test(ref) || ref.startsWith('sha256:')) return ref;
-  const reference = parseReference(ref);
-  return familiar(reference.digest === undefined ? { ...reference, tag: reference.tag ?? 'latest' } : reference);
 }

@@ -2,28 +2,25 @@
 import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 import { decompressed } from '../jail/decoding/decompress.ts';
-import { holdTree } from '../jail/hold-tree.ts';
+import type { Catalogue } from './catalogue.ts';
 import { applyChanges } from './config-changes.ts';
 import type { ImageConfig } from './image-config.ts';
+import { parseTarget } from './image-names.ts';
 import type { ImportOptions } from './image-service.ts';
-import { type LocalImageStore, parseTarget } from './image-store.ts';
 import { hostPlatform, type Platform, parsePlatform } from './platform.ts';
 import { counted, type ProgressSink } from './progress.ts';
 import { importUrl, openRemoteTar } from './remote-tar.ts';
 
 const TELL_MS = 200;
 
-export async function importImage(store: LocalImageStore, tar: Readable, options: ImportOptions): Promise<string> {
+export async function importImage(catalogue: Catalogue, tar: Readable, options: ImportOptions): Promise<string> {
   const platform = checkOptions(options);
-  const { layers, jail, onEvent } = store.parts;
+  const { layers, files, onEvent } = catalogue.parts;
   using hold = await layers.make(undefined, async (directory) => {
     const input = await decompressed(tar);
-    const fd = holdTree(directory);
-    const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
-    const result = await jail.run<'unpack-layer'>({ do: 'unpack-layer', place, repack: true }, [fd], {
-      input,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
+    const { signal } = options;
+    const unpacking = { repack: true, ...(signal === undefined ? {} : { signal }) };
+    const result = await files.unpack(directory, { input }, unpacking);
     if (result.diffId === undefined) throw new EngineError('system', 'import: the layer has no digest');
     return { diffId: result.diffId, sizeBytes: result.sizeBytes, tarBytes: result.tarBytes };
   });
@@ -39,7 +36,7 @@ export async function importImage(store: LocalImageStore, tar: Readable, options
     rootfs: { type: 'layers', diff_ids: [hold.layer.diffId] },
   };
   const { repo, tag } = options;
-  const id = store.add(config, { topLayer: hold.layer.number, name: { repo, tag } });
+  const id = catalogue.add(config, { topLayer: hold.layer.number, name: { repo, tag } });
   onEvent({ action: 'import', id, attributes: { name: id } });
   return id;
 }
@@ -52,7 +49,7 @@ function checkOptions(options: ImportOptions): Platform {
 }
 
 export async function importFromUrl(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   text: string,
   options: ImportOptions,
   tell: ProgressSink,
@@ -63,7 +60,7 @@ export async function importFromUrl(
   try {
     const tar = new ByteCount(sizeBytes, tell);
     pipeline(stream, tar, () => undefined);
-    return await importImage(store, tar, options);
+    return await importImage(catalogue, tar, options);
   } finally {
     stream.destroy();
   }

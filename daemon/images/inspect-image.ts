@@ -1,16 +1,16 @@
 // GET /images/{name}/json.
 import type { ImageInspect } from '../docker-types/image.ts';
+import type { Catalogue } from './catalogue.ts';
 import type { ImageRecord } from './image-service.ts';
-import type { LocalImageStore } from './image-store.ts';
 import { repoDigests, repoTags } from './list-images.ts';
 
 const NEVER = '0001-01-01T00:00:00Z';
 
-export function inspectImage(store: LocalImageStore, image: ImageRecord): ImageInspect {
+export function inspectImage(catalogue: Catalogue, image: ImageRecord): ImageInspect {
   const { config } = image;
-  const row = store.parts.tables.get(image.id);
-  const names = store.parts.tables.namesOf(image.id);
-  const layers = store.parts.layers.chain(row?.topLayer).map(({ number }) => store.parts.layers.dirOf(number));
+  const row = catalogue.parts.tables.get(image.id);
+  const names = catalogue.parts.tables.namesOf(image.id);
+  const layers = catalogue.parts.layers.chain(row?.topLayer).map(({ number }) => catalogue.parts.layers.dirOf(number));
   const data: Record<string, string> = {};
   const [upper, ...lower] = layers;
   if (upper !== undefined) data.UpperDir = upper;

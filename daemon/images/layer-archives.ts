@@ -3,7 +3,6 @@
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { MessageChannel } from 'node:worker_threads';
 import { constants, createGzip, type ZlibOptions } from 'node:zlib';
 import type { ContentStore } from '../content/content-store.ts';
 import type { Descriptor } from '../content/digest.ts';
@@ -12,9 +11,8 @@ import { type LayerCompression, layerCompression } from '../content/media-types.
 import { EngineError } from '../errors/engine-error.ts';
 import { decoded, programBytes } from '../jail/decoding/decompress.ts';
 import { ZSTD_HEADER_BYTES } from '../jail/decoding/zstd-window.ts';
-import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
-import { readableOf } from '../jail/jail-streams.ts';
+import type { LayerFiles } from '../snapshots/layer-files.ts';
 import type { Layer, LayerStore } from '../snapshots/layer-store.ts';
 import type { BlobTables } from './blob-tables.ts';
 
@@ -39,7 +37,9 @@ export interface LayerArchivesParts {
   readonly layers: LayerStore;
   readonly content: ContentStore;
   readonly blobs: BlobTables;
-  readonly jail: Jail;
+  readonly files: LayerFiles;
+  /** Whose memory is shared with what decodes archives. */
+  readonly jail: Pick<Jail, 'memory'>;
 }
 
 export class LayerArchives {
@@ -79,7 +79,7 @@ export class LayerArchives {
   plain(layer: Layer): Readable {
     const [stored] = this.stored(layer.diffId);
     const check = new DigestCheck(layer.diffId, `pack layer ${layer.diffId}`);
-    const source = stored === undefined ? this.#packedNow(layer) : this.#unpacked(stored);
+    const source = stored === undefined ? this.#parts.files.pack(layer) : this.#unpacked(stored);
     pipeline(source, check).catch(() => undefined);
     return check;
   }
@@ -127,20 +127,6 @@ export class LayerArchives {
       yield* decoded(file, packing, start);
     }
     return Readable.from(chunks(), { objectMode: false }).once('close', () => gone.abort());
-  }
-
-  /** Made of the layer's files, in a jail. */
-  #packedNow(layer: Layer): Readable {
-    const { jail, layers } = this.#parts;
-    const { port1, port2 } = new MessageChannel();
-    const tar = readableOf(port2);
-    const fd = holdTree(layers.dirOf(layer.number));
-    jail
-      .run<'pack-layer'>({ do: 'pack-layer', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd], {
-        outputPort: port1,
-      })
-      .catch((error: Error) => tar.destroy(error));
-    return tar;
   }
 }
 

@@ -2,7 +2,7 @@
 // files are layers. What turns out to be none is thrown away.
 import { availableParallelism } from 'node:os';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
-import type { ImageParts } from './image-store.ts';
+import type { ImageParts } from './image-parts.ts';
 import { isLargeEnough, type LoadedLayer, mayBeLayer, stageLayer } from './load-layer.ts';
 
 /** The archive is received, and a layer packed for the store, beside it: one processor is theirs. */

@@ -9,7 +9,7 @@ import { OCI_INDEX, OCI_MANIFEST } from '../content/media-types.ts';
 import { familiar } from '../registry/reference.ts';
 import { isFullDisk } from './full-disk.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
-import type { ImageParts } from './image-store.ts';
+import type { ImageParts } from './image-parts.ts';
 import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 
 /** Names often change several at a time. */

@@ -3,9 +3,9 @@ import type { ImageSummary } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { familiar, familiarName } from '../registry/reference.ts';
 import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
+import type { Catalogue } from './catalogue.ts';
 import { type Glob, parseGlobs } from './glob.ts';
 import type { ListImagesOptions } from './image-service.ts';
-import type { LocalImageStore } from './image-store.ts';
 import type { ImageName, ImageRow } from './image-tables.ts';
 
 const knownFilters: ReadonlySet<string> = new Set([
@@ -19,36 +19,36 @@ const knownFilters: ReadonlySet<string> = new Set([
 ]);
 
 /** Newest first. Without `all` only images that have a name or no children. */
-export function listImages(store: LocalImageStore, { all, filters, sharedSize }: ListImagesOptions): ImageSummary[] {
+export function listImages(catalogue: Catalogue, { all, filters, sharedSize }: ListImagesOptions): ImageSummary[] {
   checkFilterKeys(filters, knownFilters);
   const dangling = booleanFilter(filters, 'dangling');
-  const before = timeOfImages(store, filters.get('before'), Math.min);
-  const since = timeOfImages(store, filters.get('since'), Math.max);
+  const before = timeOfImages(catalogue, filters.get('before'), Math.min);
+  const since = timeOfImages(catalogue, filters.get('since'), Math.max);
   const until = untilSeconds(filters.get('until'));
   const patterns = parseGlobs(filters.get('reference') ?? []);
   const result: ImageSummary[] = [];
-  for (const row of store.parts.tables.all()) {
-    const config = store.readableConfig(row.id);
+  for (const row of catalogue.parts.tables.all()) {
+    const config = catalogue.readableConfig(row.id);
     const created = createdSeconds(config?.created);
     if (before !== undefined && created >= before) continue;
     if (since !== undefined && created <= since) continue;
     if (until !== undefined && created >= until) continue;
     const labels = config?.config?.Labels ?? null;
     if (!matchLabels(filters, labels)) continue;
-    const names = store.parts.tables
+    const names = catalogue.parts.tables
       .namesOf(row.id)
       .filter((name) => patterns.length === 0 || patterns.some((pattern) => matchesReference(pattern, name)));
     // An image that has only a digest (pulled by it) is dangling and not dangling, as with Docker.
     if (dangling === true && names.some(({ tag }) => tag !== undefined)) continue;
     if (names.length === 0) {
       if (dangling === false || patterns.length > 0) continue;
-      if (!all && store.parts.tables.childrenOf(row.id).length > 0) continue;
+      if (!all && catalogue.parts.tables.childrenOf(row.id).length > 0) continue;
     }
     const image = summary(row, names, created, labels);
-    result.push({ ...image, Containers: store.parts.usersOf(row.id).length });
+    result.push({ ...image, Containers: catalogue.parts.usersOf(row.id).length });
   }
   result.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
-  if (sharedSize) addSharedSizes(store, result);
+  if (sharedSize) addSharedSizes(catalogue, result);
   return result;
 }
 
@@ -84,14 +84,15 @@ export function repoDigests(names: readonly ImageName[]): string[] {
 }
 
 /** Bytes of an image's layers that other images have as well. */
-function addSharedSizes(store: LocalImageStore, images: readonly ImageSummary[]): void {
+function addSharedSizes(catalogue: Catalogue, images: readonly ImageSummary[]): void {
   const users = new Map<number, number>();
-  const rows = new Map(store.parts.tables.all().map((row) => [row.id, row]));
+  const rows = new Map(catalogue.parts.tables.all().map((row) => [row.id, row]));
   for (const row of rows.values()) {
-    for (const { number } of store.parts.layers.chain(row.topLayer)) users.set(number, (users.get(number) ?? 0) + 1);
+    for (const { number } of catalogue.parts.layers.chain(row.topLayer))
+      users.set(number, (users.get(number) ?? 0) + 1);
   }
   for (const image of images) {
-    const chain = store.parts.layers.chain(rows.get(image.Id)?.topLayer);
+    const chain = catalogue.parts.layers.chain(rows.get(image.Id)?.topLayer);
     image.SharedSize = chain.reduce(
       (sum, layer) => sum + ((users.get(layer.number) ?? 0) > 1 ? layer.sizeBytes : 0),
       0,
@@ -107,12 +108,12 @@ function matchesReference(pattern: Glob, name: ImageName): boolean {
 }
 
 function timeOfImages(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   refs: readonly string[] | undefined,
   pick: (...times: number[]) => number,
 ): number | undefined {
   if (refs === undefined || refs.length === 0) return undefined;
-  return pick(...refs.map((ref) => createdSeconds(store.get(ref).config.created)));
+  return pick(...refs.map((ref) => createdSeconds(catalogue.get(ref).config.created)));
 }
 
 /** A time stamp, or a duration before now ("10m", "1h30m", "1700000000", RFC 3339). */

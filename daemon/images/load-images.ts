@@ -3,13 +3,12 @@
 import type { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 import { type ByteSource, decompressed } from '../jail/decoding/decompress.ts';
-import { holdTree } from '../jail/hold-tree.ts';
 import { familiar } from '../registry/reference.ts';
 import { chainId, type Layer } from '../snapshots/layer-store.ts';
 import { ArchiveSpool, type SpooledFile } from './archive-spool.ts';
+import type { Catalogue } from './catalogue.ts';
 import { type Damage, findDamage, repairLayer } from './damaged-layers.ts';
 import type { LoadOptions } from './image-service.ts';
-import type { LocalImageStore } from './image-store.ts';
 import { LayerStaging } from './layer-staging.ts';
 import { checkLayer, type LoadedLayer } from './load-layer.ts';
 import { type PlannedImage, type PlannedLayer, planLoad } from './load-plan.ts';
@@ -21,17 +20,17 @@ interface WantedLayer {
   readonly parentKey: string | undefined;
 }
 
-export async function loadImages(store: LocalImageStore, archive: Readable, options: LoadOptions): Promise<void> {
-  const { parts } = store;
+export async function loadImages(catalogue: Catalogue, archive: Readable, options: LoadOptions): Promise<void> {
+  const { parts } = catalogue;
   using _slot = await parts.loads.take(options.signal);
   const source = await decompressed(archive);
   await using spool = await ArchiveSpool.open(parts.staging);
   await using staging = new LayerStaging(parts, spool, options.signal);
-  await receive(store, spool, staging, source, options.signal);
+  await receive(catalogue, spool, staging, source, options.signal);
   const images = await planLoad(spool, options.platform);
   using holds = new DisposableStack();
-  const damage = await findDamage(parts, knownLayers(store, images, holds), { reads: true });
-  const wanted = wantedLayers(store, images, damage, holds);
+  const damage = await findDamage(parts, knownLayers(catalogue, images, holds), { reads: true });
+  const wanted = wantedLayers(catalogue, images, damage, holds);
   const loaded = new Map<string, LoadedLayer>();
   for (const [key, { planned, file }] of wanted) {
     const layer = await staging.get(file);
@@ -43,14 +42,14 @@ export async function loadImages(store: LocalImageStore, archive: Readable, opti
   // The archive is of no use any more: synchronised, it would be written to the disk as well.
   await staging.stop();
   await spool[Symbol.asyncDispose]();
-  if (wanted.size > 0) await syncStore(store);
-  await publishAll(store, wanted, loaded, damage, holds);
-  record(store, images, options);
+  if (wanted.size > 0) await syncStore(catalogue);
+  await publishAll(catalogue, wanted, loaded, damage, holds);
+  record(catalogue, images, options);
 }
 
 /** The decoder's memory is free again when all is there: what unpacks it needs some as well. */
 async function receive(
-  { parts }: LocalImageStore,
+  { parts }: Catalogue,
   spool: ArchiveSpool,
   staging: LayerStaging,
   source: ByteSource,
@@ -61,21 +60,20 @@ async function receive(
 }
 
 /** Once for all layers: their files are on the disk before a row names them. */
-async function syncStore({ parts }: LocalImageStore): Promise<void> {
-  const fd = holdTree(parts.staging);
-  await parts.jail.run<'sync'>({ do: 'sync', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+async function syncStore({ parts }: Catalogue): Promise<void> {
+  await parts.files.sync(parts.staging);
 }
 
 /** Those that are here, held. */
-function knownLayers(store: LocalImageStore, images: readonly PlannedImage[], holds: DisposableStack): Layer[] {
+function knownLayers(catalogue: Catalogue, images: readonly PlannedImage[], holds: DisposableStack): Layer[] {
   const known: Layer[] = [];
   for (const { layers } of images) {
     let key: string | undefined;
     for (const { diffId } of layers) {
       key = chainId(key, diffId);
-      const layer = store.parts.layers.byKey(key);
+      const layer = catalogue.parts.layers.byKey(key);
       if (layer === undefined) continue;
-      holds.use(store.parts.layers.hold(layer.number));
+      holds.use(catalogue.parts.layers.hold(layer.number));
       known.push(layer);
     }
   }
@@ -84,7 +82,7 @@ function knownLayers(store: LocalImageStore, images: readonly PlannedImage[], ho
 
 /** The layers that are not here yet, or not whole, by chain id, parents first. Those that are here are held. */
 function wantedLayers(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   images: readonly PlannedImage[],
   damage: ReadonlyMap<string, Damage>,
   holds: DisposableStack,
@@ -96,10 +94,10 @@ function wantedLayers(
     let parentKey: string | undefined;
     for (const planned of layers) {
       const key = chainId(parentKey, planned.diffId);
-      const known = store.parts.layers.byKey(key);
+      const known = catalogue.parts.layers.byKey(key);
       const { file } = planned;
       const isWhole = known !== undefined && !(damage.has(key) && file !== undefined);
-      if (isWhole) holds.use(store.parts.layers.hold(known.number));
+      if (isWhole) holds.use(catalogue.parts.layers.hold(known.number));
       else if (file === undefined) missing.set(key, planned.name);
       else if (!wanted.has(key)) wanted.set(key, { planned, file, parentKey });
       parentKey = key;
@@ -113,13 +111,13 @@ function wantedLayers(
 
 /** Parents first: a layer's row names its parent's. */
 async function publishAll(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   wanted: ReadonlyMap<string, WantedLayer>,
   staged: ReadonlyMap<string, LoadedLayer>,
   damage: ReadonlyMap<string, Damage>,
   holds: DisposableStack,
 ): Promise<void> {
-  const { layers, blobs } = store.parts;
+  const { layers, blobs } = catalogue.parts;
   for (const [key, { planned, parentKey }] of wanted) {
     const loaded = staged.get(key);
     if (loaded === undefined) throw new EngineError('system', `load layer ${planned.diffId}: it was not unpacked`);
@@ -128,24 +126,24 @@ async function publishAll(
     holds.use(
       broken === undefined
         ? layers.publish(loaded.staged, parent)
-        : await repairLayer(store.parts, loaded.staged, broken),
+        : await repairLayer(catalogue.parts, loaded.staged, broken),
     );
     blobs.addLayerBlob(planned.diffId, loaded.kept);
   }
 }
 
-function record(store: LocalImageStore, images: readonly PlannedImage[], options: LoadOptions): void {
-  const { tables, content, layers } = store.parts;
+function record(catalogue: Catalogue, images: readonly PlannedImage[], options: LoadOptions): void {
+  const { tables, content, layers } = catalogue.parts;
   const told: string[] = [];
   tables.transaction(() => {
     for (const image of images) {
-      const parentId = parentOf(store, image, images);
+      const parentId = parentOf(catalogue, image, images);
       const top = image.layers.reduce<string | undefined>((key, { diffId }) => chainId(key, diffId), undefined);
       // Layers that came plain are kept in another form: then the manifest is of no use.
       const isWhole =
         image.manifest !== undefined && image.layers.every(({ blob }) => blob && content.has(blob.digest));
       if (isWhole) content.put(image.manifest?.bytes as Buffer);
-      store.addBytes(image.configBytes, {
+      catalogue.addBytes(image.configBytes, {
         topLayer: top === undefined ? undefined : layers.byKey(top)?.number,
         ...(parentId === undefined ? {} : { parentId }),
         ...(isWhole && image.manifest !== undefined ? { manifest: image.manifest.descriptor } : {}),
@@ -162,21 +160,21 @@ function record(store: LocalImageStore, images: readonly PlannedImage[], options
       if (image.names.length === 0) told.push(`Loaded image ID: ${image.id}\n`);
     }
   });
-  for (const { id } of images) store.parts.onEvent({ action: 'load', id, attributes: { name: id } });
+  for (const { id } of images) catalogue.parts.onEvent({ action: 'load', id, attributes: { name: id } });
   for (const stream of told) options.tell({ stream });
 }
 
 /** Only an image that is here, or comes along, and whose layers are the lowest of this one's can be its parent. */
-function parentOf(store: LocalImageStore, image: PlannedImage, images: readonly PlannedImage[]): string | undefined {
+function parentOf(catalogue: Catalogue, image: PlannedImage, images: readonly PlannedImage[]): string | undefined {
   const { parent } = image;
-  if (parent === undefined || descendsFrom(store, parent, image.id)) return undefined;
-  const config = images.find(({ id }) => id === parent)?.config ?? store.byId(parent)?.config;
+  if (parent === undefined || descendsFrom(catalogue, parent, image.id)) return undefined;
+  const config = images.find(({ id }) => id === parent)?.config ?? catalogue.byId(parent)?.config;
   const mine = image.config.rootfs.diff_ids;
   return config?.rootfs.diff_ids.every((diffId, i) => diffId === mine[i]) === true ? parent : undefined;
 }
 
 /** Two images that were each other's parents could never be removed. */
-function descendsFrom({ parts: { tables } }: LocalImageStore, id: string, ancestor: string): boolean {
+function descendsFrom({ parts: { tables } }: Catalogue, id: string, ancestor: string): boolean {
   const seen = new Set<string>();
   for (let at: string | undefined = id; at !== undefined && !seen.has(at); at = tables.get(at)?.parentId) seen.add(at);
   return seen.has(ancestor);

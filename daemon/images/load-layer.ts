@@ -6,11 +6,10 @@ import type { Descriptor } from '../content/digest.ts';
 import { layerCompression } from '../content/media-types.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { type Compression, compressionOf, decompressed } from '../jail/decoding/decompress.ts';
-import { holdTree } from '../jail/hold-tree.ts';
 import type { UnpackResult } from '../jail/messages.ts';
 import type { StagedLayer } from '../snapshots/layer-store.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
-import type { ImageParts } from './image-store.ts';
+import type { ImageParts } from './image-parts.ts';
 import { DOCKER_GZIP_LAYER, LOCAL_FORM, OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 import type { PlannedLayer } from './load-plan.ts';
 
@@ -83,13 +82,8 @@ async function unpack(
   signal: AbortSignal,
 ): Promise<UnpackResult & { diffId: string }> {
   const input = compression === 'none' ? undefined : await decompressed(spool.stream(file));
-  const fd = holdTree(directory);
-  const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
-  const job = { do: 'unpack-layer', place, repack: false, digest: true, unsynced: true } as const;
-  const result =
-    input === undefined
-      ? await parts.jail.run<'unpack-layer'>({ ...job, from: spool.range(file) }, [fd], { signal })
-      : await parts.jail.run<'unpack-layer'>(job, [fd], { signal, input });
+  const source = input === undefined ? { from: spool.range(file) } : { input };
+  const result = await parts.files.unpack(directory, source, { digest: true, unsynced: true, signal });
   return { ...result, diffId: String(result.diffId) };
 }
 

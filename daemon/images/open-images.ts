@@ -2,20 +2,22 @@
 // left half-made goes to the trash before anything else can see it.
 
 import { ContentStore } from '../content/content-store.ts';
-import { EngineError } from '../errors/engine-error.ts';
 import { JailedArchive } from '../jail/archive.ts';
 import type { Archive } from '../jail/archive-service.ts';
 import { Jail } from '../jail/jail.ts';
 import { Trash } from '../jail/trash.ts';
+import { LayerFiles } from '../snapshots/layer-files.ts';
 import { LayerStore } from '../snapshots/layer-store.ts';
-import { ContainerLayerStore } from '../snapshots/overlay-snapshots.ts';
-import type { ContainerLayers } from '../snapshots/snapshots.ts';
+import { OverlaySnapshots } from '../snapshots/overlay-snapshots.ts';
+import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { Database } from '../state/database.ts';
 import type { Strays } from '../state/strays.ts';
 import { BlobTables } from './blob-tables.ts';
+import { Catalogue } from './catalogue.ts';
 import { openDataRoot } from './data-root.ts';
+import type { ImageEvent } from './image-parts.ts';
 import type { ImageStore, UsersOfImage } from './image-service.ts';
-import { type ImageEvent, LocalImageStore } from './image-store.ts';
+import { LocalImageStore } from './image-store.ts';
 import { ImageTables } from './image-tables.ts';
 import { LayerArchives } from './layer-archives.ts';
 import { LayoutIndex } from './layout-index.ts';
@@ -39,8 +41,10 @@ export interface ImagesOptions {
 
 export interface Images {
   readonly store: ImageStore;
+  /** What is behind it. */
+  readonly catalogue: Catalogue;
   readonly registry: RegistrySide;
-  readonly containerLayers: ContainerLayers;
+  readonly snapshots: Snapshots;
   readonly archive: Archive;
   readonly jail: Jail;
   /** Ends the workers. What is in the trash stays for the next start. */
@@ -63,21 +67,20 @@ export function openImages(options: ImagesOptions): Images {
   const tables = new ImageTables(options.database, () => {
     if (!options.isReadOnly) index.writeSoon();
   });
-  const archives = new LayerArchives({ layers, content, blobs, jail });
+  const files = new LayerFiles(jail, layers);
+  const archives = new LayerArchives({ layers, files, content, blobs, jail });
   const index: LayoutIndex = new LayoutIndex(
     { tables, blobs, layers, content, archives },
     root.content,
     root.staging,
     onError,
   );
-  const containerLayers: ContainerLayerStore = new ContainerLayerStore(root, layers, trash, jail, (id) => {
-    const image = tables.get(id);
-    if (image !== undefined) return image.topLayer;
-    throw new EngineError('not-found', `No such image: ${id}`);
-  });
-  const store: LocalImageStore = new LocalImageStore({
+  const snapshots = new OverlaySnapshots(root, layers, trash, jail);
+  const catalogue: Catalogue = new Catalogue({
     tables,
     layers,
+    files,
+    snapshots,
     content,
     blobs,
     staging: root.staging,
@@ -86,27 +89,27 @@ export function openImages(options: ImagesOptions): Images {
     loads: new Slots(LOADS),
     usersOf: options.usersOfImage,
     onEvent: ({ action, id, attributes }) =>
-      options.onEvent?.({ action, id, attributes: { ...store.labelsOf(id), ...attributes } }),
-    containerLayers: () => containerLayers,
+      options.onEvent?.({ action, id, attributes: { ...catalogue.labelsOf(id), ...attributes } }),
   });
   if (!options.isReadOnly) {
-    store.collect();
+    catalogue.collect();
     index.writeSoon();
     trash.emptySoon();
   }
   const reclaiming = setInterval(() => {
     if (options.isReadOnly) return;
     try {
-      store.reclaim();
+      catalogue.reclaim();
     } catch (error) {
       onError(error);
     }
   }, RECLAIM_MS).unref();
-  const registry = openRegistry(store, options.registry ?? {}, () => trash.empty());
+  const registry = openRegistry(catalogue, options.registry ?? {}, () => trash.empty());
   return {
-    store,
+    store: new LocalImageStore(catalogue),
+    catalogue,
     registry,
-    containerLayers,
+    snapshots,
     archive: new JailedArchive(jail),
     jail,
     close: async () => {

@@ -4,9 +4,9 @@ import { HttpRegistries } from '../registry/http-registries.ts';
 import type { Registries } from '../registry/registry-session.ts';
 import { defaultRegistryOptions, type RegistryOptions } from '../registry/registry-settings.ts';
 import { searchRegistry } from '../registry/search.ts';
+import type { Catalogue } from './catalogue.ts';
 import { distributionInspect } from './distribution-inspect.ts';
 import { isFullDisk } from './full-disk.ts';
-import type { LocalImageStore } from './image-store.ts';
 import { ImagePuller } from './pull/image-puller.ts';
 import { pushImages } from './push-image.ts';
 import type { RegistryService } from './registry-service.ts';
@@ -23,13 +23,13 @@ export interface RegistrySide {
 
 /** `makeRoom` deletes what was thrown away. Throws 'invalid' naming an option that cannot be. */
 export function openRegistry(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   given: RegistrySideOptions,
   makeRoom: () => Promise<void>,
 ): RegistrySide {
   const options: RegistryOptions = { ...defaultRegistryOptions, ...given };
   const registries = new HttpRegistries(options);
-  const puller = new ImagePuller(store, registries, {
+  const puller = new ImagePuller(catalogue, registries, {
     maxConcurrentDownloads: given.maxConcurrentDownloads ?? 3,
     maxDownloadAttempts: given.maxDownloadAttempts ?? 5,
     retryPauseMs: options.retryPauseMs,
@@ -37,7 +37,7 @@ export function openRegistry(
   const clear = async (): Promise<void> => {
     await puller.atRest();
     // Room is worth more than beginnings.
-    store.reclaim(0);
+    catalogue.reclaim(0);
     await makeRoom();
   };
   return {
@@ -53,7 +53,7 @@ export function openRegistry(
           await puller.pull(pullOptions).finally(clear);
         }
       },
-      push: (name, pushOptions) => pushImages(store, registries, name, pushOptions),
+      push: (name, pushOptions) => pushImages(catalogue, registries, name, pushOptions),
       search: (searchOptions) => searchRegistry(registries, searchOptions),
       login: (serverAddress, credentials) => registries.login(serverAddress, credentials),
       distribution: (name, credentials) => distributionInspect(registries, name, credentials),

@@ -5,10 +5,10 @@ import { registryError } from '../registry/pull-words.ts';
 import { familiar, familiarName, parseReference } from '../registry/reference.ts';
 import type { Registries, RegistrySession } from '../registry/registry-session.ts';
 import type { Layer } from '../snapshots/layer-store.ts';
+import type { Catalogue } from './catalogue.ts';
 import { fullDiskError } from './full-disk.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
 import type { ImageRecord, PushOptions } from './image-service.ts';
-import type { LocalImageStore } from './image-store.ts';
 import { LOCAL_FORM } from './layer-archives.ts';
 import { platformMatches } from './platform.ts';
 import { noted } from './progress.ts';
@@ -24,7 +24,7 @@ interface Tagged {
 
 /** Without a tag in `ref` or in the options: all tags of the repository. */
 export async function pushImages(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   registries: Registries,
   ref: string,
   options: PushOptions,
@@ -33,37 +33,37 @@ export async function pushImages(
   if (digest !== undefined) throw new EngineError('invalid', 'cannot push a digest reference');
   const tag = options.tag === '' ? named : options.tag;
   options.tell({ status: `The push refers to repository [${repository}]` });
-  const wanted = tagged(store, repository, tag);
+  const wanted = tagged(catalogue, repository, tag);
   using session = registries.open(repository, options.credentials, 'push');
   try {
-    for (const each of wanted) await pushTag(store, session, each, options);
+    for (const each of wanted) await pushTag(catalogue, session, each, options);
   } catch (error) {
     throw registryError(fullDiskError(error, `pack ${repository}`));
   }
 }
 
-function tagged(store: LocalImageStore, repository: string, tag: string | undefined): Tagged[] {
-  const all = store.parts.tables.allTags().filter((name) => name.repository === repository);
+function tagged(catalogue: Catalogue, repository: string, tag: string | undefined): Tagged[] {
+  const all = catalogue.parts.tables.allTags().filter((name) => name.repository === repository);
   if (all.length === 0)
     throw new EngineError('not-found', `An image does not exist locally with the tag: ${familiarName(repository)}`);
   const found = tag === undefined ? all : all.filter((name) => name.tag === tag);
   if (found.length === 0)
     throw new EngineError('not-found', `tag does not exist: ${familiar({ repository, tag, digest: undefined })}`);
-  return found.map((name) => ({ tag: name.tag, image: store.get(name.imageId) }));
+  return found.map((name) => ({ tag: name.tag, image: catalogue.get(name.imageId) }));
 }
 
 async function pushTag(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   session: RegistrySession,
   { tag, image }: Tagged,
   options: PushOptions,
 ): Promise<void> {
-  const { tables, blobs, content, onEvent } = store.parts;
+  const { tables, blobs, content, onEvent } = catalogue.parts;
   const { repository } = session;
   const shown = familiar({ repository, tag, digest: undefined });
   checkPlatform(image, shown, options);
-  using _held = store.holdImage(image.id);
-  const manifest = await pushBlobs(store, session, image, options);
+  using _held = catalogue.holdImage(image.id);
+  const manifest = await pushBlobs(catalogue, session, image, options);
   const { mediaType, digest, size } = manifest.descriptor;
   using _manifest = content.hold([digest]);
   const given = await session.putManifest(tag, mediaType, manifest.bytes, options.signal);
@@ -92,13 +92,13 @@ function checkPlatform({ config }: ImageRecord, shown: string, { platform }: Pus
 
 /** Brings all blobs there; resolves to the manifest that names them. */
 async function pushBlobs(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   session: RegistrySession,
   image: ImageRecord,
   options: PushOptions,
 ): Promise<ImageManifest> {
-  const { layers, tables, content } = store.parts;
-  const recorded = recordedManifest(store.parts, image.id, (layer) => layer.mediaType !== LOCAL_FORM);
+  const { layers, tables, content } = catalogue.parts;
+  const recorded = recordedManifest(catalogue.parts, image.id, (layer) => layer.mediaType !== LOCAL_FORM);
   const chain = layers.chain(tables.get(image.id)?.topLayer);
   const work = chain.map((layer, i): LayerPush & { layer: Layer } => ({
     layer,
@@ -106,14 +106,14 @@ async function pushBlobs(
   }));
   for (const { layer } of work) options.tell(noted('Preparing', shortId(layer)));
   for (const { layer } of work.slice(AT_ONCE)) options.tell(noted('Waiting', shortId(layer)));
-  const pushed = await atMost(AT_ONCE, work, (each) => pushLayer(store, session, each, options));
+  const pushed = await atMost(AT_ONCE, work, (each) => pushLayer(catalogue, session, each, options));
   const config = recorded?.config ?? { digest: image.id, size: content.sizeOf(image.id), mediaType: '' };
-  await pushConfig(store, session, config, options.signal);
+  await pushConfig(catalogue, session, config, options.signal);
   return recorded ?? makeManifest('docker', config, [...pushed].reverse());
 }
 
 async function pushConfig(
-  { parts }: LocalImageStore,
+  { parts }: Catalogue,
   session: RegistrySession,
   config: { digest: string; size: number; mediaType: string },
   signal: AbortSignal | undefined,

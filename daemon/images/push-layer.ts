@@ -4,8 +4,8 @@ import type { Descriptor } from '../content/digest.ts';
 import { registryError } from '../registry/pull-words.ts';
 import type { RegistrySession } from '../registry/registry-session.ts';
 import type { Layer } from '../snapshots/layer-store.ts';
+import type { Catalogue } from './catalogue.ts';
 import type { PushOptions } from './image-service.ts';
-import type { LocalImageStore } from './image-store.ts';
 import { counted, noted } from './progress.ts';
 
 export interface LayerPush {
@@ -20,7 +20,7 @@ const TELL_EVERY_MS = 100;
 
 /** Resolves to what the registry has by then. */
 export async function pushLayer(
-  { parts }: LocalImageStore,
+  { parts }: Catalogue,
   session: RegistrySession,
   { layer, blob: given }: LayerPush,
   { tell, signal }: PushOptions,
@@ -58,7 +58,7 @@ export async function pushLayer(
 
 /** The repository of the same registry that it was taken over from, without its domain. */
 async function mount(
-  blobs: LocalImageStore['parts']['blobs'],
+  blobs: Catalogue['parts']['blobs'],
   session: RegistrySession,
   digest: string,
   signal: AbortSignal | undefined,

@@ -3,8 +3,9 @@
 import type { ImageDeleteResponseItem } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { familiar, parseReference } from '../registry/reference.ts';
-import type { ImageEvent, LocalImageStore } from './image-store.ts';
-import { shownReference } from './image-store.ts';
+import type { Catalogue } from './catalogue.ts';
+import { shownReference } from './image-names.ts';
+import type { ImageEvent } from './image-parts.ts';
 import type { ImageName } from './image-tables.ts';
 
 interface Conflict {
@@ -30,42 +31,42 @@ const hard: ConflictMask = { children: true, running: true };
 const soft: ConflictMask = { references: true, stopped: true };
 
 export async function removeImage(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   ref: string,
   options: { force: boolean; noPrune: boolean },
 ): Promise<ImageDeleteResponseItem[]> {
-  const imageId = store.idOf(ref);
-  return inTransaction(store, (removal) => {
-    if (isIdPrefix(imageId, ref)) removeById(store, imageId, removal, options);
-    else removeByName(store, imageId, ref, removal, options);
+  const imageId = catalogue.idOf(ref);
+  return inTransaction(catalogue, (removal) => {
+    if (isIdPrefix(imageId, ref)) removeById(catalogue, imageId, removal, options);
+    else removeByName(catalogue, imageId, ref, removal, options);
   });
 }
 
 /** Deletes an image without a name, and its parents that are then of no use. For pruning: quiet about conflicts. */
-export function deleteUnused(store: LocalImageStore, id: string): ImageDeleteResponseItem[] {
-  return inTransaction(store, (removal) =>
-    deleteImage(store, id, removal, { force: false, noPrune: false, isQuiet: true }),
+export function deleteUnused(catalogue: Catalogue, id: string): ImageDeleteResponseItem[] {
+  return inTransaction(catalogue, (removal) =>
+    deleteImage(catalogue, id, removal, { force: false, noPrune: false, isQuiet: true }),
   );
 }
 
 /** Layers go last, once: those of all images that went. */
-function inTransaction(store: LocalImageStore, work: (removal: Removal) => void): ImageDeleteResponseItem[] {
+function inTransaction(catalogue: Catalogue, work: (removal: Removal) => void): ImageDeleteResponseItem[] {
   const removal: Removal = { records: [], events: [] };
-  store.parts.tables.transaction(() => work(removal));
-  for (const event of removal.events) store.parts.onEvent(event);
+  catalogue.parts.tables.transaction(() => work(removal));
+  for (const event of removal.events) catalogue.parts.onEvent(event);
   const isGone = removal.events.some(({ action }) => action === 'delete');
-  if (isGone) for (const chainId of store.collect()) removal.records.push({ Deleted: chainId });
+  if (isGone) for (const chainId of catalogue.collect()) removal.records.push({ Deleted: chainId });
   return removal.records;
 }
 
 function removeByName(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   imageId: string,
   ref: string,
   removal: Removal,
   options: { force: boolean; noPrune: boolean },
 ): void {
-  const { tables, usersOf } = store.parts;
+  const { tables, usersOf } = catalogue.parts;
   if (!options.force && isSingleReference(tables.namesOf(imageId))) {
     const [user] = usersOf(imageId);
     if (user !== undefined) {
@@ -76,51 +77,51 @@ function removeByName(
       );
     }
   }
-  untag(store, imageId, nameOf(ref), removal);
-  dropLoneDigests(store, imageId, nameOf(ref), removal);
+  untag(catalogue, imageId, nameOf(ref), removal);
+  dropLoneDigests(catalogue, imageId, nameOf(ref), removal);
   if (tables.namesOf(imageId).length > 0) return;
-  deleteImage(store, imageId, removal, { ...options, isQuiet: true });
+  deleteImage(catalogue, imageId, removal, { ...options, isQuiet: true });
 }
 
 function removeById(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   imageId: string,
   removal: Removal,
   options: { force: boolean; noPrune: boolean },
 ): void {
-  const names = store.parts.tables.namesOf(imageId);
+  const names = catalogue.parts.tables.namesOf(imageId);
   if (isSingleReference(names)) {
-    throwConflict(imageId, conflictOf(store, imageId, { ...hard, ...(options.force ? {} : { stopped: true }) }));
-    for (const name of names) untag(store, imageId, name, removal);
+    throwConflict(imageId, conflictOf(catalogue, imageId, { ...hard, ...(options.force ? {} : { stopped: true }) }));
+    for (const name of names) untag(catalogue, imageId, name, removal);
   }
-  deleteImage(store, imageId, removal, { ...options, isQuiet: false });
+  deleteImage(catalogue, imageId, removal, { ...options, isQuiet: false });
 }
 
 function deleteImage(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   id: string,
   removal: Removal,
   options: { force: boolean; noPrune: boolean; isQuiet: boolean },
 ): void {
-  const { tables } = store.parts;
-  const conflict = conflictOf(store, id, options.force ? hard : { ...hard, ...soft });
+  const { tables } = catalogue.parts;
+  const conflict = conflictOf(catalogue, id, options.force ? hard : { ...hard, ...soft });
   if (conflict !== undefined) {
     const isNamed = tables.namesOf(id).length > 0;
-    const isUsed = store.parts.usersOf(id).length > 0;
+    const isUsed = catalogue.parts.usersOf(id).length > 0;
     if (options.isQuiet && (isNamed || isUsed || tables.childrenOf(id).length > 0)) return;
     throwConflict(id, conflict);
   }
   const parent = tables.get(id)?.parentId;
-  for (const name of tables.namesOf(id)) untag(store, id, name, removal);
+  for (const name of tables.namesOf(id)) untag(catalogue, id, name, removal);
   tables.delete(id);
   removal.events.push({ action: 'delete', id, attributes: { name: id } });
   removal.records.push({ Deleted: id });
   if (options.noPrune || parent === undefined || tables.get(parent) === undefined) return;
-  deleteImage(store, parent, removal, { force: false, noPrune: false, isQuiet: true });
+  deleteImage(catalogue, parent, removal, { force: false, noPrune: false, isQuiet: true });
 }
 
-function conflictOf(store: LocalImageStore, id: string, mask: ConflictMask): Conflict | undefined {
-  const { tables, usersOf } = store.parts;
+function conflictOf(catalogue: Catalogue, id: string, mask: ConflictMask): Conflict | undefined {
+  const { tables, usersOf } = catalogue.parts;
   if (mask.children && tables.childrenOf(id).length > 0)
     return { isHard: true, message: 'image has dependent child images' };
   const users = usersOf(id);
@@ -144,20 +145,20 @@ function throwConflict(id: string, conflict: Conflict | undefined): void {
   throw new EngineError('conflict', `conflict: unable to delete ${shortId(id)} (${force}) - ${conflict.message}`);
 }
 
-function untag(store: LocalImageStore, id: string, name: ImageName, removal: Removal): void {
-  if (!store.parts.tables.removeName(name)) return;
+function untag(catalogue: Catalogue, id: string, name: ImageName, removal: Removal): void {
+  if (!catalogue.parts.tables.removeName(name)) return;
   const shown = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
   // Its labels now: when the event is told the image may be gone.
-  removal.events.push({ action: 'untag', id, attributes: { ...store.labelsOf(id), name: shown } });
+  removal.events.push({ action: 'untag', id, attributes: { ...catalogue.labelsOf(id), name: shown } });
   removal.records.push({ Untagged: shown });
 }
 
 /** When the last tag of a repository went, its digests go as well. */
-function dropLoneDigests(store: LocalImageStore, id: string, removed: ImageName, removal: Removal): void {
+function dropLoneDigests(catalogue: Catalogue, id: string, removed: ImageName, removal: Removal): void {
   if (removed.digest !== undefined) return;
-  const same = store.parts.tables.namesOf(id).filter(({ repository }) => repository === removed.repository);
+  const same = catalogue.parts.tables.namesOf(id).filter(({ repository }) => repository === removed.repository);
   if (same.some(({ tag }) => tag !== undefined)) return;
-  for (const name of same) untag(store, id, name, removal);
+  for (const name of same) untag(catalogue, id, name, removal);
 }
 
 /** All names are of one repository, and at most one is a tag. */

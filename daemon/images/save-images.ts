@@ -10,9 +10,10 @@ import { EngineError } from '../errors/engine-error.ts';
 import { encodeEntry, endOfArchive, paddingOf } from '../protocols/tar/tar-header.ts';
 import { familiar, parseReference } from '../registry/reference.ts';
 import type { Layer } from '../snapshots/layer-store.ts';
+import type { Catalogue } from './catalogue.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
+import { shownReference } from './image-names.ts';
 import type { ImageRecord, SaveOptions } from './image-service.ts';
-import { type LocalImageStore, shownReference } from './image-store.ts';
 import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 import { platformMatches } from './platform.ts';
 
@@ -29,25 +30,25 @@ const MAX_NAMES = 10_000;
 const READ_BYTES = 1024 * 1024;
 
 export async function saveImages(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   refs: readonly string[],
   options: SaveOptions,
 ): Promise<Readable> {
   if (refs.length === 0) throw new EngineError('invalid', 'save: name the images');
   if (refs.length > MAX_NAMES) throw new EngineError('invalid', `save: more than ${MAX_NAMES} images`);
-  const wanted = collectNames(store, refs);
+  const wanted = collectNames(catalogue, refs);
   for (const { image } of wanted) checkPlatform(image, options);
-  const holds = wanted.map(({ image }) => store.holdImage(image.id));
+  const holds = wanted.map(({ image }) => catalogue.holdImage(image.id));
   const release = (): void => {
     for (const hold of holds.splice(0)) hold[Symbol.dispose]();
   };
   try {
     const saved: Saved[] = [];
-    for (const { image, names } of wanted) saved.push({ image, names, ...(await formOf(store, image)) });
-    const stream = Readable.from(archive(store, saved), { objectMode: false, highWaterMark: READ_BYTES });
+    for (const { image, names } of wanted) saved.push({ image, names, ...(await formOf(catalogue, image)) });
+    const stream = Readable.from(archive(catalogue, saved), { objectMode: false, highWaterMark: READ_BYTES });
     stream.once('close', release);
     for (const { image } of saved)
-      store.parts.onEvent({ action: 'save', id: image.id, attributes: { name: image.id } });
+      catalogue.parts.onEvent({ action: 'save', id: image.id, attributes: { name: image.id } });
     return stream;
   } catch (error) {
     release();
@@ -56,10 +57,7 @@ export async function saveImages(
 }
 
 /** A name without a tag means all tags of the repository; an id or a digest means the image without a name. */
-function collectNames(
-  store: LocalImageStore,
-  refs: readonly string[],
-): { image: ImageRecord; names: Saved['names'] }[] {
+function collectNames(catalogue: Catalogue, refs: readonly string[]): { image: ImageRecord; names: Saved['names'] }[] {
   const byId = new Map<string, { image: ImageRecord; names: Saved['names'] }>();
   const want = (image: ImageRecord, name?: { repository: string; tag: string }): void => {
     const known = byId.get(image.id) ?? { image, names: [] };
@@ -68,13 +66,13 @@ function collectNames(
     if (name !== undefined && isNew) known.names.push(name);
   };
   for (const ref of refs) {
-    const found = store.resolve(ref);
+    const found = catalogue.resolve(ref);
     const isId = found !== undefined && isIdOf(found.id, ref);
     const name = isId || ref.startsWith('sha256:') ? undefined : parseReference(ref);
     if (name !== undefined && name.tag === undefined && name.digest === undefined) {
-      const tags = store.parts.tables.allTags().filter(({ repository }) => repository === name.repository);
+      const tags = catalogue.parts.tables.allTags().filter(({ repository }) => repository === name.repository);
       if (tags.length > 0) {
-        for (const { repository, tag, imageId } of tags) want(store.get(imageId), { repository, tag });
+        for (const { repository, tag, imageId } of tags) want(catalogue.get(imageId), { repository, tag });
         continue;
       }
     }
@@ -96,12 +94,12 @@ function checkPlatform({ config, id }: ImageRecord, { platform }: SaveOptions): 
 }
 
 async function formOf(
-  store: LocalImageStore,
+  catalogue: Catalogue,
   image: ImageRecord,
 ): Promise<{ manifest: ImageManifest; plain: Map<string, Layer> }> {
-  const { archives, layers, tables, content } = store.parts;
+  const { archives, layers, tables, content } = catalogue.parts;
   const plain = new Map<string, Layer>();
-  const recorded = recordedManifest(store.parts, image.id, (layer) => packingOf(layer) !== 'zstd');
+  const recorded = recordedManifest(catalogue.parts, image.id, (layer) => packingOf(layer) !== 'zstd');
   if (recorded !== undefined) return { manifest: recorded, plain };
   const descriptors: Descriptor[] = [];
   for (const layer of layers.chain(tables.get(image.id)?.topLayer).reverse()) {
@@ -121,16 +119,16 @@ function ociType(blob: Descriptor): string {
   return packingOf(blob) === 'gzip' ? `${OCI_PLAIN_LAYER}+gzip` : OCI_PLAIN_LAYER;
 }
 
-async function* archive(store: LocalImageStore, saved: readonly Saved[]): AsyncGenerator<Buffer> {
+async function* archive(catalogue: Catalogue, saved: readonly Saved[]): AsyncGenerator<Buffer> {
   yield directory('blobs/');
   yield directory('blobs/sha256/');
   const written = new Set<string>();
   const isNew = (digest: string): boolean => !written.has(digest) && written.add(digest) !== undefined;
   for (const { image, manifest, plain } of saved) {
     for (const layer of manifest.layers) {
-      if (isNew(layer.digest)) yield* blob(layer, bytesOf(store, layer, plain.get(layer.digest)));
+      if (isNew(layer.digest)) yield* blob(layer, bytesOf(catalogue, layer, plain.get(layer.digest)));
     }
-    if (isNew(image.id)) yield file(blobPath(image.id), store.parts.content.get(image.id, manifest.config.size));
+    if (isNew(image.id)) yield file(blobPath(image.id), catalogue.parts.content.get(image.id, manifest.config.size));
     if (isNew(manifest.descriptor.digest)) yield file(blobPath(manifest.descriptor.digest), manifest.bytes);
   }
   yield json('index.json', layoutIndex(saved));
@@ -144,7 +142,7 @@ async function* archive(store: LocalImageStore, saved: readonly Saved[]): AsyncG
   yield endOfArchive();
 }
 
-function bytesOf({ parts }: LocalImageStore, { digest }: Descriptor, plain: Layer | undefined): Readable {
+function bytesOf({ parts }: Catalogue, { digest }: Descriptor, plain: Layer | undefined): Readable {
   if (plain !== undefined) return parts.archives.plain(plain);
   const stream = createReadStream(parts.content.pathOf(digest), { highWaterMark: READ_BYTES });
   const check = new DigestCheck(digest, `read ${digest}`);

@@ -16,7 +16,7 @@ export type RootView =
   | {
       readonly kind: 'stopped';
       readonly ref: string;
-      /** Of ContainerLayers.openRoot. The archive takes it over and closes it. */
+      /** A detached mount of its root. The archive takes it over and closes it. */
       readonly rootFd: number;
       readonly mounts: readonly ViewMount[];
       readonly readOnlyRoot: boolean;

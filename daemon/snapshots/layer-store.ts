@@ -55,6 +55,7 @@ export class LayerStore {
   readonly #byNumber = new Map<number, Layer>();
   readonly #byKey = new Map<string, Layer>();
   readonly #holds = new Map<number, number>();
+  readonly #onReplace: (() => void)[] = [];
   #last = 0;
 
   constructor(root: SnapshotRoot, db: Database, trash: Trash, strays: Strays = noStrays) {
@@ -158,8 +159,14 @@ export class LayerStore {
     });
   }
 
+  /** `listener` is called before files of a layer give way to others. */
+  onReplace(listener: () => void): void {
+    this.#onReplace.push(listener);
+  }
+
   /** Other files take the place of a layer's: as many as it should have. Nothing may be mounted on what was there. */
   replace({ directory }: Pick<StagedLayer, 'directory'>, number: number): LayerHold {
+    for (const listener of this.#onReplace) listener();
     const path = this.dirOf(number);
     this.#trash.discard(path);
     renameSync(directory, path);

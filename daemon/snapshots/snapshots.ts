@@ -1,48 +1,78 @@
-// The writable layers of containers, as the rest of the engine has them.
+// The one interface of writable layers: what containers, and whoever else needs a root to write to, ask of where files lie. How it is done is in
+// overlay-snapshots.ts; every implementation passes test/unit/snapshots/snapshot-suite.ts.
 import type { Readable } from 'node:stream';
 import type { MountPoint } from '../jail/file-facts.ts';
+import type { LayerHold } from './layer-store.ts';
 
-/** The writable layers of containers: below containers/<id>/ of the data root. */
-export interface ContainerLayers {
+/** The layer that a snapshot stands on, by its number; undefined: it stands on nothing. */
+export type Parent = number | undefined;
+
+/** One range of an id map, user_namespaces(7): `size` ids from `containerId` on are `hostId` on the host. */
+export interface IdRange {
+  readonly containerId: number;
+  readonly hostId: number;
+  readonly size: number;
+}
+
+export interface SnapshotOptions {
   /**
-   * Makes upper and work of a container, and the init layer that holds its mount points (cached per image and list).
-   * /dev /proc /sys /etc/hosts /etc/hostname /etc/resolv.conf /.dockerenv are always there and need not be named.
+   * What must exist before something is mounted there; it does not count as a change. /dev /proc /sys /etc/hosts /etc/hostname
+   * /etc/resolv.conf /.dockerenv are always there and need not be named.
    */
-  create(id: string, imageId: string, mountPoints: readonly MountPoint[]): Promise<void>;
+  readonly mountPoints?: readonly MountPoint[];
+  /** Bytes that its files may take. An implementation without it throws 'not-implemented'. */
+  readonly sizeBytes?: number;
+  /** Files have the owners that a container with this map sees. An implementation without it throws 'not-implemented'. */
+  readonly idMap?: readonly IdRange[];
+}
+
+/** 'size': bytes of the files that were written. 'usage': bytes of the disk for all that is kept under the id, the container's logs too. */
+export type SnapshotCount = 'size' | 'usage';
+
+/** Where the parts of a root lie on the host, layers highest first. */
+export interface SnapshotDirs {
+  readonly lower: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+}
+
+/** Snapshots by the ids of their containers (64 hex digits). Throws 'invalid' for what is no id, 'not-found' for one that is not there. */
+export interface Snapshots {
+  /** Makes one, empty but for its parent's files. When it fails nothing is there but what `remove` takes away. */
+  prepare(id: string, parent: Parent, options?: SnapshotOptions): Promise<void>;
   /**
-   * Makes the directory `path` in the container where its image has none, with its parents: root's, 0755; links are followed inside the root.
-   * What is mounted over it does not count. Throws 'invalid' when a file stands there.
+   * Mounts it detached: visible nowhere. Returns the mount's fd, close-on-exec; the caller closes it, and the mount goes with its last user.
+   * Never two at a time for one snapshot: the caller holds the container's lock.
    */
-  makeDirectory(id: string, imageId: string, path: string): Promise<void>;
+  mount(id: string): number;
+  /** What was changed in it becomes a layer on top of its parent. Nobody writes meanwhile. The hold keeps the layer until an image has it. */
+  commit(id: string): Promise<LayerHold>;
+  /** What was changed, as a walk with sorted names finds it: an array of Change in JSON, or null. */
+  diff(id: string): Promise<Readable>;
+  usage(id: string, count: SnapshotCount): Promise<number>;
+  /** Of many, by id. Those that are gone or cannot be read are left out. */
+  usages(ids: readonly string[], count: SnapshotCount): Promise<Map<string, number>>;
   /**
-   * Mounts the container's root (overlay) detached: visible nowhere. Returns the mount's fd, close-on-exec; the caller closes it, and the
-   * mount goes with its last user. Never two at a time for one container: the caller holds the container's lock.
-   */
-  openRoot(id: string): number;
-  /** The directory that holds what the container changed, in overlayfs's form. */
-  upperDir(id: string): string;
-  /** What the container changed, as a walk with sorted names finds it: an array of Change in JSON, or null. As long as there were changes. */
-  changes(id: string): Promise<Readable>;
-  /** Bytes of the disk for all that is kept for the container: its layer, its logs. */
-  usageBytes(id: string): Promise<number>;
-  /** Bytes of the files that the container wrote. */
-  sizeBytes(id: string): Promise<number>;
-  /** The one ('usage') or the other ('size') of many, by id. Those that are gone or cannot be read are left out. */
-  sizesOf(ids: readonly string[], count: 'size' | 'usage'): Promise<Map<string, number>>;
-  /**
-   * Forgets the layer and takes the container's whole directory away, with all that others put there. Idempotent. `isSealed`: nobody can
-   * hold a descriptor of its files any more, so that its directories may serve another container.
+   * Forgets it and takes all away that is kept under its id, with what others put there. Idempotent. `isSealed`: nobody can hold a descriptor
+   * of its files any more, so that its directories may serve another container.
    */
   remove(id: string, options?: { isSealed: boolean }): void;
+
+  /**
+   * Makes the directory `path` in it where its parent has none, with its parents: root's, 0755; links are followed inside the root.
+   * What is mounted over it does not count. Throws 'invalid' when a file stands there.
+   */
+  makeDirectory(id: string, path: string): Promise<void>;
+  /** A detached read-only mount of a layer and those below it; the caller closes it. */
+  view(layer: number): number;
   /** Deletes at once what was removed: for who finds the disk full. */
   makeRoom(): Promise<void>;
-  /** The layers below the container, highest first: for `explain` and inspect's GraphDriver. */
-  layerDirs(id: string): { lower: string[]; upper: string; work: string };
-  /** The layers of an image, highest first, and a detached read-only mount of them (the caller closes it): for explain. */
-  imageLayerDirs(imageId: string): string[];
-  openImage(imageId: string): number;
-  /** The system calls that mount a container's root, in words: for explain. */
-  rootCalls(dirs: { lower: readonly string[]; upper: string; work: string }): string[];
-  /** Ids of all container layers that exist, for the clean-up at start. */
+  /** Ids of all that exist. */
   ids(): string[];
+
+  /** For `explain` and inspect's GraphDriver: where its parts lie, and those of a layer with all below it, highest first. */
+  dirs(id: string): SnapshotDirs;
+  viewDirs(parent: Parent): string[];
+  /** The system calls that mount such a root, in words. */
+  mountCalls(dirs: SnapshotDirs): string[];
 }

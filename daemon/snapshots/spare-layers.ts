@@ -7,12 +7,11 @@ import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import { llistxattr } from '../../native-bindings/xattrs.ts';
 import type { Trash } from '../jail/trash.ts';
+import { ROOT_MODE } from './init-layers.ts';
 import type { Layer } from './layer-store.ts';
 
 /** What stays in a directory that is kept; of `log` only the empty directory. */
 const kept: ReadonlySet<string> = new Set(['upper', 'work', 'init', 'log']);
-/** Of / in a container. */
-export const ROOT_MODE = 0o755;
 /** Small files that each start writes over: they stay when they are plain files of root's still. */
 const overwritten: ReadonlySet<string> = new Set(['hosts', 'hostname', 'resolv.conf']);
 const OVERWRITTEN_BYTES = 64 * 1024;

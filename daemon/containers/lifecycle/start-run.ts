@@ -113,7 +113,7 @@ async function launch(
 
   let rootFd: number | undefined;
   try {
-    rootFd = services.layers.openRoot(id);
+    rootFd = services.layers.mount(id);
     const logStart = endOfLog(paths.logs(id));
     container.runLogStart = logStart;
     using open = openContainerProgram({

@@ -8,7 +8,8 @@ import { pullError, registryError } from '../../registry/pull-words.ts';
 import { familiar, familiarName, isValidTag, parseReference, type Reference } from '../../registry/reference.ts';
 import type { FetchedManifest, Registries } from '../../registry/registry-session.ts';
 import { readWholeBlob } from '../../registry/whole-blob.ts';
-import type { ImageParts, LocalImageStore } from '../image-store.ts';
+import type { Catalogue } from '../catalogue.ts';
+import type { ImageParts } from '../image-parts.ts';
 import { type ImageManifest, parseManifest } from '../manifest.ts';
 import { type Platform, parsePlatform, requirePlatform } from '../platform.ts';
 import { noted } from '../progress.ts';
@@ -38,7 +39,7 @@ interface Resolved {
 }
 
 export class ImagePuller {
-  readonly #store: LocalImageStore;
+  readonly #catalogue: Catalogue;
   readonly #parts: ImageParts;
   readonly #registries: Registries;
   readonly #settings: PullSettings;
@@ -48,9 +49,9 @@ export class ImagePuller {
   readonly #layers = new Flights<PulledLayer>();
   readonly #images = new Flights<PulledImage>();
 
-  constructor(store: LocalImageStore, registries: Registries, settings: PullSettings) {
-    this.#store = store;
-    this.#parts = store.parts;
+  constructor(catalogue: Catalogue, registries: Registries, settings: PullSettings) {
+    this.#catalogue = catalogue;
+    this.#parts = catalogue.parts;
     this.#registries = registries;
     this.#settings = settings;
     this.#downloadSlots = new Slots(settings.maxConcurrentDownloads);
@@ -76,7 +77,7 @@ export class ImagePuller {
   /** What has one platform only is taken, whatever was asked for. */
   #warnOfPlatform(reference: Reference, asked: Platform, { onProgress }: PullOptions): void {
     const ref = familiar(reference.digest === undefined ? reference : { ...reference, tag: undefined });
-    const image = this.#store.resolve(ref);
+    const image = this.#catalogue.resolve(ref);
     try {
       if (image !== undefined) requirePlatform(ref, image.config, asked);
     } catch (error) {
@@ -248,7 +249,7 @@ export class ImagePuller {
         ? tables.byTag(repository, tag ?? 'latest')
         : tables.byDigest(repository, reference.digest);
     tables.transaction(() => {
-      this.#store.addBytes(image.config, { topLayer: image.topLayer, manifest: withoutBytes(fetched) });
+      this.#catalogue.addBytes(image.config, { topLayer: image.topLayer, manifest: withoutBytes(fetched) });
       for (const layer of manifest.layers) if (content.has(layer.digest)) blobs.seenIn(layer.digest, repository);
       tables.setDigest(repository, top.digest, id);
       if (reference.digest === undefined && previous !== id) {

@@ -3,12 +3,11 @@
 import { createHash } from 'node:crypto';
 import type { Descriptor } from '../../content/digest.ts';
 import { EngineError } from '../../errors/engine-error.ts';
-import { holdTree } from '../../jail/hold-tree.ts';
 import type { FetchedManifest } from '../../registry/registry-session.ts';
 import { chainId, type LayerHold } from '../../snapshots/layer-store.ts';
 import { type Damage, findDamage } from '../damaged-layers.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from '../image-config.ts';
-import type { ImageParts } from '../image-store.ts';
+import type { ImageParts } from '../image-parts.ts';
 import type { ImageRow } from '../image-tables.ts';
 import type { ImageManifest } from '../manifest.ts';
 import { noted } from '../progress.ts';
@@ -161,8 +160,7 @@ async function pullLayers(
 async function sync(parts: ImageParts, shares: readonly Share<PulledLayer>[]): Promise<void> {
   const [first] = shares;
   if (first === undefined) return;
-  const fd = holdTree(first.result.directory);
-  await parts.jail.run<'sync'>({ do: 'sync', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+  await parts.files.sync(first.result.directory);
   // On the same file system that was all: this tells of errors, and it writes where the blobs are on another one.
   await Promise.all(shares.map(({ result }) => result.incoming?.result.writer.sync()));
 }

@@ -7,12 +7,11 @@ import type { Descriptor } from '../../content/digest.ts';
 import { isForeignLayer, type LayerCompression, layerTypeOf } from '../../content/media-types.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { decompressed } from '../../jail/decoding/decompress.ts';
-import { holdTree } from '../../jail/hold-tree.ts';
 import type { IncomingBlob } from '../../registry/incoming-blob.ts';
 import { RegistryFailure } from '../../registry/registry-failure.ts';
 import type { Layer, LayerHold, StagedLayer } from '../../snapshots/layer-store.ts';
 import { repairLayer } from '../damaged-layers.ts';
-import type { ImageParts } from '../image-store.ts';
+import type { ImageParts } from '../image-parts.ts';
 import { counted, noted, type ProgressSink } from '../progress.ts';
 import { shortDigest } from './download-words.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
@@ -185,10 +184,7 @@ async function unpack(
     try {
       const input = await decompressed(source, packings);
       packing = input.compression as LayerCompression;
-      const fd = holdTree(directory);
-      const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
-      const job = { do: 'unpack-layer', place, repack: false, digest: true, unsynced: true } as const;
-      const result = await parts.jail.run<'unpack-layer'>(job, [fd], { input, signal });
+      const result = await parts.files.unpack(directory, { input }, { digest: true, unsynced: true, signal });
       if (result.diffId !== diffId) {
         throw new EngineError(
           'invalid',

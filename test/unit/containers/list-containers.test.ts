@@ -25,7 +25,7 @@ function manyContainers(count: number) {
     resolve: vi.fn((ref: string) => (ref in imageIds ? { id: imageIds[ref] } : undefined)),
     byId: vi.fn((id: string) => ({ id, sizeBytes: 1000 })),
   };
-  const layers = { sizesOf: vi.fn(async (ids: readonly string[]) => new Map(ids.map((id, n) => [id, n]))) };
+  const layers = { usages: vi.fn(async (ids: readonly string[]) => new Map(ids.map((id, n) => [id, n]))) };
   const services = {
     ...{ images, layers, networks: { sandboxes: { of: () => undefined } }, volumes: {}, log: { warn: vi.fn() } },
     store: { all: () => byId.values(), find: (ref: string) => byId.get(ref) },
@@ -43,7 +43,7 @@ test.each([10, 1000])('a list of %i asks once for each image, and once for all s
   expect(found).toHaveLength(count);
   expect(images.resolve).toHaveBeenCalledTimes(3);
   expect(images.byId).toHaveBeenCalledTimes(2);
-  expect(layers.sizesOf).toHaveBeenCalledTimes(1);
+  expect(layers.usages).toHaveBeenCalledTimes(1);
   expect(found.at(-1)).toMatchObject({ Image: 'one', SizeRw: count - 1, SizeRootFs: 1000 + count - 1 });
   expect(found.at(-1)?.Names.slice(0, 2)).toEqual(['/c0/a0', '/c1/a1']);
   // Its name means nothing any more.

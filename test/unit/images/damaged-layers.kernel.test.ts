@@ -37,10 +37,10 @@ beforeAll(async () => {
 });
 
 const blobs = () => join(target.path, 'content/blobs/sha256');
-const layers = () => target.localStore.parts.layers.chain(target.localStore.parts.tables.get(id)?.topLayer);
-const lowest = () => target.localStore.parts.layers.dirOf(layers().at(-1)?.number ?? 0);
+const layers = () => target.catalogue.parts.layers.chain(target.catalogue.parts.tables.get(id)?.topLayer);
+const lowest = () => target.catalogue.parts.layers.dirOf(layers().at(-1)?.number ?? 0);
 const blobPath = () => {
-  const [blob] = target.localStore.parts.blobs.layerBlobs(layers().at(-1)?.diffId ?? '');
+  const [blob] = target.catalogue.parts.blobs.layerBlobs(layers().at(-1)?.diffId ?? '');
   return join(blobs(), String(blob?.digest).slice(7));
 };
 
@@ -63,7 +63,7 @@ const damages: Record<string, () => void> = {
   'a config that is another': () => writeFileSync(join(blobs(), id.slice(7)), 'rot'),
   'all of content and layers': () => {
     for (const name of readdirSync(blobs())) rmSync(join(blobs(), name));
-    for (const layer of layers()) rmSync(target.localStore.parts.layers.dirOf(layer.number), { recursive: true });
+    for (const layer of layers()) rmSync(target.catalogue.parts.layers.dirOf(layer.number), { recursive: true });
   },
 };
 
@@ -96,7 +96,7 @@ test('a layer on which a container runs is not taken from below it: that is told
 
 test('an image that is whole is not unpacked again', async () => {
   const before = readdirSync(lowest());
-  const [stamp] = layers().map(({ number }) => target.localStore.parts.layers.dirOf(number));
+  const [stamp] = layers().map(({ number }) => target.catalogue.parts.layers.dirOf(number));
   const mark = join(String(stamp), '..', 'mark');
   writeFileSync(mark, '');
   await load();

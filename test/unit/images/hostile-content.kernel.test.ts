@@ -69,7 +69,7 @@ async function pull(
   } as Partial<RegistrySession> as RegistrySession;
   const registries = { open: () => session } as Partial<Registries> as Registries;
   const settings = { maxConcurrentDownloads: 3, maxDownloadAttempts: 1, retryPauseMs: 1 };
-  await new ImagePuller(fixture.localStore, registries, settings).pull({
+  await new ImagePuller(fixture.catalogue, registries, settings).pull({
     image,
     tag: '1',
     platform: '',
@@ -115,7 +115,7 @@ describe('a registry', () => {
     'that calls a gzip layer %s: it is kept as what it is',
     async (mediaType) => {
       await pull('evil.test/c', configOf('c'), [{ bytes: layer, mediaType }]);
-      const { archives, layers } = fixture.localStore.parts;
+      const { archives, layers } = fixture.catalogue.parts;
       const found = layers.byKey(digestOf(layerTar));
       if (found === undefined) throw new Error('the layer is not there');
       expect(digestOf(await contentOf(archives.plain(found)))).toBe(digestOf(layerTar));
@@ -238,7 +238,7 @@ test('what a disk has taken of an image is there again after a pull of it', asyn
   const again = () => pull('good.test/g', config, [{ bytes: layer }]);
   await again();
   const id = fixture.store.get('good.test/g:1').id;
-  const { layers, tables, content } = fixture.localStore.parts;
+  const { layers, tables, content } = fixture.catalogue.parts;
   const directory = layers.dirOf(tables.get(id)?.topLayer ?? 0);
   const blob = content.pathOf(digestOf(layer));
   const damages = [

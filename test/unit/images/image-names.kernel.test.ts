@@ -184,7 +184,7 @@ describe('removal', () => {
   });
 
   test('prune and time give back what failed pulls have left, and the events of a removal carry labels', async () => {
-    const { content } = fixture.localStore.parts;
+    const { content } = fixture.catalogue.parts;
     const blob = content.put(Buffer.from('of nobody'));
     const kept = content.put(Buffer.from('held'));
     using _held = content.hold([kept]);
@@ -195,7 +195,7 @@ describe('removal', () => {
       return path;
     };
     const [old, young] = [partial('a', 25 * 3600_000), partial('b', 60_000)];
-    expect(fixture.localStore.reclaim()).toBe('of nobody'.length + 'half'.length);
+    expect(fixture.catalogue.reclaim()).toBe('of nobody'.length + 'half'.length);
     expect([content.has(blob), content.has(kept), existsSync(old), existsSync(young)]).toEqual([
       false,
       true,
@@ -219,7 +219,7 @@ describe('removal', () => {
   test('prune goes on past a tag that takes the digest of its repository along', async () => {
     const pushed = await fixture.import([file('p', 'p')], 'registry.test/pushed:1');
     const digest = `sha256:${'5'.repeat(64)}`;
-    fixture.localStore.parts.tables.setDigest('registry.test/pushed', digest, pushed);
+    fixture.catalogue.parts.tables.setDigest('registry.test/pushed', digest, pushed);
     const other = await fixture.import([file('o', 'o')], 'zz:1');
     const pruned = await fixture.store.prune(new Map([['dangling', ['false']]]));
     for (const record of [{ Untagged: `registry.test/pushed@${digest}` }, { Deleted: pushed }, { Deleted: other }]) {

@@ -11,15 +11,15 @@ function add(label: string): string {
     rootfs: { type: 'layers', diff_ids: [] },
     config: { Labels: { label } },
   };
-  return fixture.localStore.add(config as never, { topLayer: undefined });
+  return fixture.catalogue.add(config as never, { topLayer: undefined });
 }
 
 test('configs stay parsed, but not more of them than fit into two megabytes', () => {
   const small = add('small');
-  const parsed = fixture.localStore.config(small);
-  expect(fixture.localStore.config(small), 'it is parsed once').toBe(parsed);
+  const parsed = fixture.catalogue.config(small);
+  expect(fixture.catalogue.config(small), 'it is parsed once').toBe(parsed);
   for (const letter of ['a', 'b', 'c']) add(letter.repeat(700 << 10));
-  const again = fixture.localStore.config(small);
+  const again = fixture.catalogue.config(small);
   expect(again).toEqual(parsed);
   expect(again, 'it had to give way').not.toBe(parsed);
 });

@@ -20,8 +20,8 @@ beforeAll(async () => {
   image = await fixture.import([dir('old'), file('old/a'), file('old/b')]);
   const small = await box('names', 10_000);
   for (let round = 0; round < 2; round++) {
-    await drain(await fixture.containers.changes(small));
-    await fixture.containers.sizeBytes(small);
+    await drain(await fixture.containers.diff(small));
+    await fixture.containers.usage(small, 'size');
     await drain(await fixture.images.archive.exportTar(fixture.stopped(small)));
     await fixture.commit(small, image, { repo: 'small', tag: String(round) });
   }
@@ -56,7 +56,7 @@ async function grownBytes(work: () => Promise<void>): Promise<number> {
 
 async function box(shape: 'names' | 'links' | 'dirs', count: number): Promise<string> {
   const id = await fixture.create(image);
-  disk.grow(shape, `${fixture.containers.upperDir(id).slice(place.length + 1)}/new`, count);
+  disk.grow(shape, `${fixture.containers.dirs(id).upper.slice(place.length + 1)}/new`, count);
   return id;
 }
 
@@ -85,7 +85,7 @@ describe('60,000 long names in one directory', () => {
     sorted.update(']\n');
     const told = createHash('sha256');
     const grown = await grownBytes(async () => {
-      for await (const chunk of await fixture.containers.changes(id)) told.update(chunk as Buffer);
+      for await (const chunk of await fixture.containers.diff(id)) told.update(chunk as Buffer);
     });
     expect(told.digest('hex')).toBe(sorted.digest('hex'));
     expect(grown).toBeLessThan(LIMIT_BYTES);
@@ -93,8 +93,8 @@ describe('60,000 long names in one directory', () => {
 
   test('are counted', async () => {
     const grown = await grownBytes(async () => {
-      expect(await fixture.containers.sizeBytes(id)).toBe(0);
-      expect(await fixture.containers.usageBytes(id)).toBeGreaterThanOrEqual(0);
+      expect(await fixture.containers.usage(id, 'size')).toBe(0);
+      expect(await fixture.containers.usage(id, 'usage')).toBeGreaterThanOrEqual(0);
     });
     expect(grown).toBeLessThan(LIMIT_BYTES);
   }, 60_000);
@@ -119,7 +119,7 @@ describe('60,000 long names in one directory', () => {
     });
     expect(committing).toBeLessThan(COMMIT_LIMIT_BYTES);
     // Its digest is checked.
-    const { archives, layers, tables } = fixture.localStore.parts;
+    const { archives, layers, tables } = fixture.catalogue.parts;
     const top = tables.get(fixture.store.get('many:1').id)?.topLayer as number;
     expect(await drain(archives.plain(layers.get(top)))).toBe(layers.get(top).tarBytes);
   }, 120_000);
@@ -132,7 +132,7 @@ describe('25,000 files with two names each', () => {
   }, 60_000);
 
   test('count once', async () => {
-    expect(await fixture.containers.sizeBytes(id)).toBe(25_000);
+    expect(await fixture.containers.usage(id, 'size')).toBe(25_000);
   }, 60_000);
 
   test('are exported with each link to the name that came first', async () => {

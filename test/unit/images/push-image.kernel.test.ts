@@ -80,7 +80,7 @@ async function push(ref: string, more = {}): Promise<string[]> {
     tell: (line: ProgressMessage) => void lines.push(line),
     ...more,
   };
-  await pushImages(fixture.localStore, registry.registries as Registries, ref, options);
+  await pushImages(fixture.catalogue, registry.registries as Registries, ref, options);
   return lines.map(({ status, id, aux }) => (aux !== undefined ? JSON.stringify(aux) : `${id ?? '-'} ${status}`));
 }
 
@@ -144,7 +144,7 @@ describe('push', () => {
       for (const each of [fixture, other]) {
         await each.import(entries, 'r.test/same:1');
         registry = new MemoryRegistry();
-        await pushImages(each.localStore, registry.registries as Registries, 'r.test/same:1', {
+        await pushImages(each.catalogue, registry.registries as Registries, 'r.test/same:1', {
           tag: '',
           credentials: noCredentials,
           tell: () => {},
@@ -215,7 +215,7 @@ describe('push', () => {
     expect(digestOf(gunzipSync(readFileSync(join(fixture.path, 'content/blobs/sha256', blob.digest.slice(7)))))).toBe(
       digestOf(layer),
     );
-    expect(fixture.localStore.parts.blobs.layerBlobs(digestOf(layer))).toHaveLength(1);
+    expect(fixture.catalogue.parts.blobs.layerBlobs(digestOf(layer))).toHaveLength(1);
   });
 
   test('all tags of a repository', async () => {

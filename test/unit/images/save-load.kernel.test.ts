@@ -66,7 +66,7 @@ async function expectNothingLoaded(
   const layers = readdirSync(join(target.path, 'layers'));
   // What an earlier test left goes now; streams let go of theirs a moment after their end.
   await new Promise(setImmediate);
-  target.localStore.collect();
+  target.catalogue.collect();
   const blobs = readdirSync(join(target.path, 'content/blobs/sha256'));
   await expect(load(target, archive)).rejects.toThrow(why);
   expect(JSON.stringify(target.store.list({ all: true, filters: new Map(), sharedSize: false }))).toBe(before);
@@ -140,7 +140,7 @@ describe('save', () => {
     const stream = await fixture.store.save(['goes:1'], {});
     await fixture.store.remove('goes:1', { force: false, noPrune: false });
     expect(filesOf(await contentOf(stream)).has(`blobs/sha256/${id.slice(7)}`)).toBe(true);
-    fixture.localStore.collect();
+    fixture.catalogue.collect();
     expect(readdirSync(join(fixture.path, 'content/blobs/sha256'))).not.toContain(id.slice(7));
   });
 });
@@ -264,7 +264,7 @@ describe('load', () => {
     const again = filesOf(await contentOf(await other.store.save(['oci:3'], {})));
     const [saved] = JSON.parse(String(again.get('manifest.json')));
     expect(digestOf(gunzipSync(again.get(saved.Layers[0]) as Buffer))).toBe(digestOf(layerTar));
-    expect(recordedManifest(other.localStore.parts, id)?.descriptor.digest).toBe(digest);
+    expect(recordedManifest(other.catalogue.parts, id)?.descriptor.digest).toBe(digest);
     await other.store.remove('oci:3', { force: false, noPrune: false });
     expect(await load(other, layout('3').entries)).toEqual([`Loaded image ID: ${id}\n`]);
     await other.store.remove(id, { force: false, noPrune: false });
@@ -285,7 +285,7 @@ describe('load', () => {
     const lean = entries.filter(({ name }) => name !== `blobs/sha256/${blob}`);
     expect(await load(other, lean)).toEqual(['Loaded image: oci:3\n']);
     // Its first layer is here in another packing: the manifest that names the missing blob is of no use.
-    expect(recordedManifest(other.localStore.parts, id)?.descriptor.digest).not.toBe(digest);
+    expect(recordedManifest(other.catalogue.parts, id)?.descriptor.digest).not.toBe(digest);
     await load(fixture, await contentOf(await other.store.save(['oci:3'], {})));
     await fixture.store.remove('oci:3', { force: false, noPrune: false });
     await other.store.remove('oci:3', { force: false, noPrune: false });

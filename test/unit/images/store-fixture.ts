@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
+import type { ImageEvent } from '../../../daemon/images/image-parts.ts';
 import type { CommitImageOptions, ImageUser } from '../../../daemon/images/image-service.ts';
-import type { ImageEvent, LocalImageStore } from '../../../daemon/images/image-store.ts';
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
 import type { RootView, ViewMount } from '../../../daemon/jail/archive-service.ts';
 import type { Change } from '../../../daemon/jail/file-facts.ts';
@@ -27,9 +27,9 @@ export class StoreFixture {
     this.images = this.#open();
   }
 
-  /** With its parts, for what is behind the interface. */
-  get localStore(): LocalImageStore {
-    return this.images.store as LocalImageStore;
+  /** What is behind the interface. */
+  get catalogue() {
+    return this.images.catalogue;
   }
 
   get store() {
@@ -37,7 +37,7 @@ export class StoreFixture {
   }
 
   get containers() {
-    return this.images.containerLayers;
+    return this.images.snapshots;
   }
 
   /** As after a restart of the daemon. */
@@ -65,17 +65,17 @@ export class StoreFixture {
 
   async create(imageId: string, mountPoints: { path: string; kind: 'directory' | 'file' }[] = []): Promise<string> {
     const id = randomBytes(32).toString('hex');
-    await this.containers.create(id, imageId, mountPoints);
+    await this.containers.prepare(id, this.store.topLayer(imageId), { mountPoints });
     return id;
   }
 
   async changes(id: string): Promise<Change[] | null> {
-    return (await json(await this.containers.changes(id))) as Change[] | null;
+    return (await json(await this.containers.diff(id))) as Change[] | null;
   }
 
   /** Runs with the container's root as the working directory: what a process in it would do, through the overlay. */
   inRoot<T>(id: string, work: () => T): T {
-    const fd = this.containers.openRoot(id);
+    const fd = this.containers.mount(id);
     const home = process.cwd();
     try {
       fchdir(fd);
@@ -87,7 +87,7 @@ export class StoreFixture {
   }
 
   stopped(id: string, mounts: ViewMount[] = [], readOnlyRoot = false): RootView {
-    return { kind: 'stopped', ref: 'box', rootFd: this.containers.openRoot(id), mounts, readOnlyRoot };
+    return { kind: 'stopped', ref: 'box', rootFd: this.containers.mount(id), mounts, readOnlyRoot };
   }
 
   commit(containerId: string, imageId: string, more: Partial<CommitImageOptions> = {}): Promise<string> {

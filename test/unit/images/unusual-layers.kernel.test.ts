@@ -252,8 +252,8 @@ describe('a zstd layer of several frames', () => {
     expect(await seen(other, 'onframes:1', () => readdirSync('d').sort())).toEqual(['first', 'last', 'more']);
     expect(await seen(other, 'onframes:1', () => readFileSync('d/last', 'utf8'))).toBe('last');
     // What a push sends.
-    const layer = fixture.localStore.parts.layers.chain(fixture.localStore.parts.tables.get(id)?.topLayer)[0];
-    const packed = await fixture.localStore.parts.archives.packed(layer as NonNullable<typeof layer>);
+    const layer = fixture.catalogue.parts.layers.chain(fixture.catalogue.parts.tables.get(id)?.topLayer)[0];
+    const packed = await fixture.catalogue.parts.archives.packed(layer as NonNullable<typeof layer>);
     expect(packed.mediaType).toMatch(/gzip$/);
     for (const one of [name, 'onframes:1']) {
       await fixture.store.remove(one, { force: true, noPrune: false });

@@ -50,7 +50,7 @@ describe('a container layer', () => {
       expect(statSync('etc').mode & 0o777).toBe(0o750);
     });
     expect(await fixture.changes(box)).toBeNull();
-    expect(readdirSync(fixture.containers.upperDir(box))).toEqual([]);
+    expect(readdirSync(fixture.containers.dirs(box).upper)).toEqual([]);
   });
 
   test('of an image that has gone meanwhile is not made', async () => {
@@ -92,9 +92,11 @@ describe('a container layer', () => {
   });
 
   test('refuses ids that are no ids', async () => {
-    await expect(fixture.containers.create('../../etc', await imported, [])).rejects.toThrow(/not a container id/);
+    await expect(fixture.containers.prepare('../../etc', fixture.store.topLayer(await imported))).rejects.toThrow(
+      /not a container id/,
+    );
     expect(() => fixture.containers.remove('../x')).toThrow(/not a container id/);
-    expect(() => fixture.containers.openRoot('a'.repeat(64))).toThrow(/no such container layer/);
+    expect(() => fixture.containers.mount('a'.repeat(64))).toThrow(/no such container layer/);
   });
 });
 
@@ -123,21 +125,21 @@ describe('changes', () => {
       { Path: '/fresh-er', Kind: 1 },
       { Path: '/link', Kind: 2 },
     ]);
-    expect(await fixture.containers.sizeBytes(box)).toBe(1 + 7 + 2 + 1 + 1);
+    expect(await fixture.containers.usage(box, 'size')).toBe(1 + 7 + 2 + 1 + 1);
   });
 
   test('of many are counted together, a few jobs for all, and one whose files are lost is left out', async () => {
     const boxes = await Promise.all(Array.from({ length: 80 }, () => imported.then((id) => fixture.create(id))));
     for (const [n, box] of boxes.entries()) fixture.inRoot(box, () => put('data/n', 'x'.repeat(n)));
     const [lost] = boxes as [string];
-    rmSync(fixture.containers.upperDir(lost), { recursive: true });
+    rmSync(fixture.containers.dirs(lost).upper, { recursive: true });
     const jobs = vi.spyOn(Jail.prototype, 'run');
-    const sizes = await fixture.containers.sizesOf([...boxes, 'f'.repeat(64)], 'size');
+    const sizes = await fixture.containers.usages([...boxes, 'f'.repeat(64)], 'size');
     expect(jobs.mock.calls.length).toBeLessThanOrEqual(80 / 20);
     jobs.mockRestore();
     expect(sizes).toEqual(new Map(boxes.slice(1).map((box, n) => [box, n + 1])));
-    const usage = await fixture.containers.sizesOf(boxes, 'usage');
-    for (const box of boxes.slice(0, 3)) expect(usage.get(box)).toBe(await fixture.containers.usageBytes(box));
+    const usage = await fixture.containers.usages(boxes, 'usage');
+    for (const box of boxes.slice(0, 3)) expect(usage.get(box)).toBe(await fixture.containers.usage(box, 'usage'));
   });
 
   test('tell a directory that was replaced', async () => {
@@ -185,15 +187,15 @@ describe('directories of removed containers', () => {
     chmodSync(join(directory, 'hostname'), 0o600);
     put(join(directory, 'resolv.conf'), 'x'.repeat(100_000));
     put(join(directory, 'other'), 'x');
-    const made = identity(fixture.containers.upperDir(box));
+    const made = identity(fixture.containers.dirs(box).upper);
     fixture.inRoot(box, () => readFileSync('spare'));
     fixture.containers.remove(box, { isSealed: true });
     expect(existsSync(directory)).toBe(false);
     const soon = await fixture.create(id);
-    expect(identity(fixture.containers.upperDir(soon))).not.toBe(made);
+    expect(identity(fixture.containers.dirs(soon).upper)).not.toBe(made);
     await new Promise((resolve) => setTimeout(resolve, 1100));
     const later = await fixture.create(id);
-    expect(identity(fixture.containers.upperDir(later))).toBe(made);
+    expect(identity(fixture.containers.dirs(later).upper)).toBe(made);
     expect(readdirSync(join(fixture.path, 'containers', later)).sort()).toEqual([
       'hosts',
       'init',
@@ -237,17 +239,17 @@ describe('directories of removed containers', () => {
     for (const [, touch] of touches) {
       const box = await fixture.create(id);
       fixture.inRoot(box, touch);
-      seen.add(identity(fixture.containers.upperDir(box)));
+      seen.add(identity(fixture.containers.dirs(box).upper));
       fixture.containers.remove(box, { isSealed: true });
     }
     // Untouched, but somebody may hold a descriptor of what is in it.
     const shared = await fixture.create(id);
-    seen.add(identity(fixture.containers.upperDir(shared)));
+    seen.add(identity(fixture.containers.dirs(shared).upper));
     fixture.containers.remove(shared, { isSealed: false });
     await new Promise((resolve) => setTimeout(resolve, 1100));
     for (let i = 0; i < 10; i++) {
       const box = await fixture.create(id);
-      expect(seen.has(identity(fixture.containers.upperDir(box)))).toBe(false);
+      expect(seen.has(identity(fixture.containers.dirs(box).upper))).toBe(false);
     }
   });
 });
