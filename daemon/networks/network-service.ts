@@ -1,29 +1,30 @@
 // Networks as the API sees them: listed, looked at, made, removed. Connecting containers is the containers' business.
-import type {
-  Network,
-  NetworkCreateRequest,
-  NetworkCreateResponse,
-  NetworkPruneResponse,
-} from '../docker-types/network.ts';
+import type { NetworkCreateRequest, NetworkCreateResponse, NetworkPruneResponse } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
 import { parseTimeFilter } from '../state/time-filter.ts';
 import type { AddressPool } from './address-pools.ts';
 import type { NetworkDrivers } from './drivers/network-drivers.ts';
+import type { Endpoint } from './endpoint.ts';
 import { hostSubnets } from './host-subnets.ts';
 import type { NetworkKernel } from './kernel/network-kernel.ts';
 import type { Log } from './log.ts';
 import type { NetworkEntry } from './network-entry.ts';
+import { networkFilter, pruneFilter } from './network-filters.ts';
 import { isPredefined, type NetworkRecord, predefined } from './network-record.ts';
 import type { NetworkRegistry } from './network-registry.ts';
-import { networkFilter, networkWire, pruneFilter } from './network-wire.ts';
 import { planNetwork } from './plan-network.ts';
 
+/** A network as it is now, and who is on it. */
+export interface SeenNetwork {
+  readonly record: NetworkRecord;
+  readonly endpoints: readonly Endpoint[];
+}
+
 export interface NetworkService {
-  /** `withContainers`: as clients below 1.28 know it. */
-  list(filters: Filters, options?: { withContainers: boolean }): Network[];
+  list(filters: Filters): SeenNetwork[];
   /** By id, name, then unique id prefix. */
-  inspect(ref: string): Network;
+  inspect(ref: string): SeenNetwork;
   create(request: NetworkCreateRequest): Promise<NetworkCreateResponse>;
   /** Throws 'forbidden' for a predefined network and for one that containers are connected to. */
   remove(ref: string): Promise<void>;
@@ -49,18 +50,17 @@ export class EngineNetworks implements NetworkService {
     this.#parts = parts;
   }
 
-  list(filters: Filters, { withContainers } = { withContainers: false }): Network[] {
+  list(filters: Filters): SeenNetwork[] {
     const { registry } = this.#parts;
     const matches = networkFilter(filters, ({ id }) => (registry.byId(id)?.endpoints.size ?? 0) > 0);
     return registry
       .all()
       .filter(({ record }) => matches(record))
-      .map(({ record, endpoints }) => networkWire(record, withContainers ? endpoints.values() : []));
+      .map(seen);
   }
 
-  inspect(ref: string): Network {
-    const { record, endpoints } = this.#parts.registry.get(ref);
-    return networkWire(record, endpoints.values());
+  inspect(ref: string): SeenNetwork {
+    return seen(this.#parts.registry.get(ref));
   }
 
   async create(request: NetworkCreateRequest): Promise<NetworkCreateResponse> {
@@ -144,4 +144,8 @@ export class EngineNetworks implements NetworkService {
     }
     onEvent('destroy', entry.record);
   }
+}
+
+function seen({ record, endpoints }: NetworkEntry): SeenNetwork {
+  return { record, endpoints: [...endpoints.values()] };
 }

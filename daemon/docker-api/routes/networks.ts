@@ -6,6 +6,7 @@ import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, containerParams as params, sendEmpty, sendJson } from '../app.ts';
 import { filters, flag, text } from '../query.ts';
 import type { ApiServices } from '../services.ts';
+import { networkView } from '../views/network-view.ts';
 
 const tags = ['Network'];
 /** From this version on a list does not tell who is connected. */
@@ -23,7 +24,9 @@ export function registerNetworks(app: App, { networks, containers }: ApiServices
     },
     async (request, reply) => {
       const withContainers = requestedVersion(request.originalUrl) < listWithoutContainersSince;
-      return sendJson(reply, networks.list(request.query.filters, { withContainers }));
+      const list = networks.list(request.query.filters);
+      const shown = withContainers ? list : list.map(({ record }) => ({ record, endpoints: [] }));
+      return sendJson(reply, shown.map(networkView));
     },
   );
 
@@ -41,7 +44,7 @@ export function registerNetworks(app: App, { networks, containers }: ApiServices
       const { scope = '' } = request.query;
       const name = checkName('network', request.params.id);
       if (scope !== '' && scope !== 'local') throw new EngineError('not-found', `network ${name} not found`);
-      return sendJson(reply, networks.inspect(name));
+      return sendJson(reply, networkView(networks.inspect(name)));
     },
   );
 

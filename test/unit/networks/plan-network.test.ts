@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { networkView } from '../../../daemon/docker-api/views/network-view.ts';
 import type { NetworkCreateRequest } from '../../../daemon/docker-types/network.ts';
 import { addressPools } from '../../../daemon/networks/address-pools.ts';
 import { BridgeDriver } from '../../../daemon/networks/drivers/bridge-driver.ts';
 import { hostDriver, nullDriver } from '../../../daemon/networks/drivers/fixed-drivers.ts';
 import { NetworkDrivers } from '../../../daemon/networks/drivers/network-drivers.ts';
 import { hostSubnets } from '../../../daemon/networks/host-subnets.ts';
-import { networkWire } from '../../../daemon/networks/network-wire.ts';
 import { planNetwork } from '../../../daemon/networks/plan-network.ts';
 import { parseSubnet, type Subnet } from '../../../daemon/protocols/addresses/ip-address.ts';
 import { fakeKernel } from './fake-kernel.ts';
@@ -43,10 +43,12 @@ describe('a network', () => {
     expect(asked.pools).toEqual([
       { family: 4, subnet: '10.5.0.0/16', gateway: '10.5.8.0', range: '10.5.8.0/24', auxiliary: ['10.5.8.1'] },
     ]);
-    expect(networkWire(asked).IPAM.Config).toEqual([
+    expect(networkView({ record: asked, endpoints: [] }).IPAM.Config).toEqual([
       { Subnet: '10.5.0.0/16', IPRange: '10.5.8.0/24', AuxiliaryAddresses: { a: '10.5.8.1' } },
     ]);
-    expect(networkWire(plan({})).IPAM.Config).toEqual([{ Subnet: '172.18.0.0/16', Gateway: '172.18.0.1' }]);
+    expect(networkView({ record: plan({}), endpoints: [] }).IPAM.Config).toEqual([
+      { Subnet: '172.18.0.0/16', Gateway: '172.18.0.1' },
+    ]);
   });
   it('with --ipv6 has a subnet of each family', () => {
     const dual = plan({ EnableIPv6: true, IPAM: { Config: [{ Subnet: 'fd00:7::/64' }] } });

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { networkView } from '../../../daemon/docker-api/views/network-view.ts';
 import type { EndpointRequest } from '../../../daemon/docker-types/network.ts';
 import { BridgeDriver } from '../../../daemon/networks/drivers/bridge-driver.ts';
 import { hostDriver, nullDriver } from '../../../daemon/networks/drivers/fixed-drivers.ts';
@@ -128,7 +129,7 @@ describe('a container’s network', () => {
   it('none is a namespace and nothing else', async () => {
     await run('a', [on('none')]);
     expect(kernel.calls).toEqual([]);
-    expect(networks.service.inspect('none').Containers).toHaveProperty(id('a'));
+    expect(networkView(networks.service.inspect('none')).Containers).toHaveProperty(id('a'));
   });
 
   it('gives back its address, and only then', async () => {
@@ -311,7 +312,7 @@ describe('networks', () => {
     const both = await Promise.allSettled([ask('p'), ask('p')]);
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     const subnets = (await Promise.all(['q', 'r', 's'].map((name) => ask(name)))).map(
-      ({ Id }) => networks.service.inspect(Id).IPAM.Config?.[0]?.Subnet,
+      ({ Id }) => networkView(networks.service.inspect(Id)).IPAM.Config?.[0]?.Subnet,
     );
     expect(new Set(subnets).size).toBe(3);
   });
@@ -349,7 +350,7 @@ describe('networks', () => {
     const list = (...filters: [string, string[]][]) =>
       networks.service
         .list(new Map(filters))
-        .map(({ Name }) => Name)
+        .map(({ record }) => record.name)
         .sort();
     expect(list()).toEqual(['bridge', 'host', 'mine', 'none']);
     expect(list(['type', ['custom']])).toEqual(['mine']);
@@ -386,7 +387,7 @@ describe('another daemon on the same data', () => {
   });
 
   it('chooses another subnet for an unused default bridge when the host has come to reach that', async () => {
-    const subnet = () => networks.service.inspect('bridge').IPAM.Config?.[0]?.Subnet;
+    const subnet = () => networkView(networks.service.inspect('bridge')).IPAM.Config?.[0]?.Subnet;
     expect(subnet()).toBe('172.17.0.0/16');
     // Its own bridge is there: containers may be on it.
     await open([
