@@ -1,5 +1,6 @@
 // Types of Go for plain JSON values: how fmt prints them, which fields a struct has when the JSON leaves them out, and their names in Go.
 // Types are written as in Go, apart from maps, which name only what they hold (keys are texts), and struct{}, which is `set`.
+import { formatDurationNs } from '../../daemon/protocols/units/go-duration.ts';
 import { isFields, printAs } from './values.ts';
 
 interface Field {
@@ -8,12 +9,6 @@ interface Field {
   type: string;
   isEmbedded: boolean;
 }
-
-const NANOSECONDS: readonly (readonly [unit: string, size: number])[] = [
-  ['ns', 1],
-  ['µs', 1e3],
-  ['ms', 1e6],
-];
 
 export class GoTypes {
   readonly #structs = new Map<string, Field[]>();
@@ -146,7 +141,7 @@ function printScalar(value: unknown, type: string): string {
     case 'int':
       return String(value ?? 0);
     case 'duration':
-      return goDuration(Number(value ?? 0));
+      return formatDurationNs(Number(value ?? 0));
     case 'time':
       return goTimeText(String(value ?? ''));
     // Types with a String method.
@@ -159,20 +154,6 @@ function printScalar(value: unknown, type: string): string {
     default:
       return String(value ?? (type === 'any' ? '<nil>' : ''));
   }
-}
-
-/** time.Duration's String: `1h2m3.5s`. */
-function goDuration(nanoseconds: number): string {
-  if (nanoseconds === 0) return '0s';
-  const sign = nanoseconds < 0 ? '-' : '';
-  const size = Math.abs(nanoseconds);
-  const [unit, length] = NANOSECONDS.findLast(([, bytes]) => size >= bytes) ?? ['ns', 1];
-  if (size < 1e9) return `${sign}${size / length}${unit}`;
-  const hours = Math.floor(size / 3600e9);
-  const minutes = Math.floor((size % 3600e9) / 60e9);
-  const seconds = (size % 60e9) / 1e9;
-  const large = hours > 0 ? `${hours}h${minutes}m` : minutes > 0 ? `${minutes}m` : '';
-  return `${sign}${large}${seconds}s`;
 }
 
 /** time.Time's String, from RFC 3339: `2006-01-02 15:04:05.999999999 +0000 UTC`. */

@@ -1,6 +1,7 @@
 // `docker commit -c` and `docker import -c`: Dockerfile instructions that change an image's config and nothing else.
 import type { ContainerConfig, HealthConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { parseDurationNs } from '../protocols/units/go-duration.ts';
 import { expandWord, splitWords, type Variables } from './change-words.ts';
 
 const MAX_CHANGES = 1000;
@@ -201,16 +202,18 @@ function missing(name: string): EngineError {
 }
 
 function durationNs(name: string, value: string): number {
-  const unit: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
-  const parts = [...value.matchAll(/(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)/g)];
-  const isWhole = parts.length > 0 && parts.map(([whole]) => whole).join('') === value;
-  if (!isWhole && value !== '0') throw new EngineError('invalid', `time: invalid duration ${JSON.stringify(value)}`);
-  const ns = Math.round(
-    parts.reduce((sum, [, count, name_]) => sum + Number(count) * (unit[name_ as string] as number), 0),
-  );
+  const ns = parsedDuration(value);
   if (ns !== 0 && ns < 1e6)
     throw new EngineError('invalid', `Interval ${JSON.stringify(name)} cannot be less than 1ms`);
   return ns;
+}
+
+function parsedDuration(value: string): number {
+  try {
+    return parseDurationNs(value);
+  } catch (error) {
+    throw new EngineError('invalid', (error as Error).message);
+  }
 }
 
 function variablesOf(config: ContainerConfig): Variables {

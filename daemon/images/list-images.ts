@@ -1,6 +1,7 @@
 // GET /images/json with its filters, and the images' part of GET /system/df.
 import type { ImageSummary } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
+import { parseDurationNs } from '../protocols/units/go-duration.ts';
 import { familiar, familiarName } from '../registry/reference.ts';
 import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
 import type { Catalogue } from './catalogue.ts';
@@ -122,16 +123,19 @@ export function untilSeconds(values: readonly string[] | undefined, nowMs = Date
   if (values.length > 1) throw new EngineError('invalid', 'more than one until filter specified');
   const value = values[0] as string;
   if (/^[0-9]+(\.[0-9]+)?$/.test(value)) return Number(value);
-  const parts = [...value.matchAll(/([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)/g)];
-  if (parts.length > 0 && parts.map(([whole]) => whole).join('') === value) {
-    const unit: Record<string, number> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
-    return (
-      nowMs / 1000 - parts.reduce((sum, [, count, name]) => sum + Number(count) * (unit[name as string] as number), 0)
-    );
-  }
+  const ageNs = durationOf(value);
+  if (ageNs !== undefined) return nowMs / 1000 - ageNs / 1e9;
   const time = Date.parse(value);
   if (Number.isNaN(time)) throw new EngineError('invalid', `invalid filter 'until=${value}'`);
   return time / 1000;
+}
+
+function durationOf(value: string): number | undefined {
+  try {
+    return parseDurationNs(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whole seconds since 1970 of an RFC 3339 time; 0 when there is none. */
