@@ -1,15 +1,15 @@
 // Taking over a container that runs, at the daemon's start. INVARIANT: nothing that fails here ends it or keeps the rest from being taken
 // over: a full disk, a damaged note or a network that is gone is told, and the container goes on.
-
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { resolveResources } from '../cgroups/resources.ts';
 import type { AdoptedSandbox } from '../networks/sandboxes.ts';
 import { parentOf } from '../runtime/container-process.ts';
 import { readStartedRecord, type StartedRecord, writeStartedRecord } from '../runtime/exit-record.ts';
-import type { MonitorClient } from '../runtime/monitor-client.ts';
-import { askMonitor } from './ask-monitor.ts';
+import { findTask } from '../tasks/find-task.ts';
+import type { Task } from '../tasks/task.ts';
+import { readTaskEnd } from '../tasks/task-end.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container, LockedContainer } from './container.ts';
 import { followLog } from './container-log.ts';
@@ -17,7 +17,7 @@ import { adoptNetwork } from './container-network.ts';
 import { Exec } from './exec.ts';
 import { readExecFile, unknownExec } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
-import { concludeExec, watchExec } from './exec-run.ts';
+import { concludeExec, execFiles, watchExec } from './exec-run.ts';
 import { lifting, unknownLimits } from './granted-limits.ts';
 import { readHealthFile } from './health-file.ts';
 import { begunHealth, type HealthState } from './health-rules.ts';
@@ -38,7 +38,7 @@ export async function adoptContainer(
   lifecycle: Lifecycle,
   execs: ExecRegistry,
   held: LockedContainer,
-  monitor: MonitorClient,
+  task: Task,
   networks: AdoptedNetworks,
 ): Promise<void> {
   const { store, paths, log } = services;
@@ -46,13 +46,13 @@ export async function adoptContainer(
   const runDir = paths.run(container.id);
   const stored = container.state;
   // First of all, so that nothing takes it for one that nobody watches.
-  held.mustApply({ kind: 'found-alive', pid: monitor.pid });
-  lifecycle.watch(held, monitor);
+  held.mustApply({ kind: 'found-alive', pid: task.pid });
+  lifecycle.watch(held, task);
   const steps: [what: string, work: () => void | Promise<void>][] = [
     [
       'store that it runs',
       () => {
-        const started = readStarted(services, runDir) ?? mendStarted(container, monitor, runDir);
+        const started = readStarted(services, runDir) ?? mendStarted(container, task, runDir);
         if (started !== undefined) held.mustApply({ kind: 'noted', startedNs: started.startedNs });
         noteHealth(services, held);
         if (!isStored(container.state, stored)) store.saveState(held);
@@ -61,7 +61,7 @@ export async function adoptContainer(
     ['take over its network', () => noteNetwork(services, container, networks)],
     ['freeze or thaw it as it was', () => settleFreezer(services, container)],
     ['set its limits as they are recorded', () => settleLimits(services, container)],
-    ['go on with its log', () => followLog(services, container, monitor)],
+    ['go on with its log', () => followLog(services, container, task)],
     ['go on with its health checks', () => lifecycle.checkHealth(held)],
     ['take over its execs', () => adoptExecs(services, execs, container)],
   ];
@@ -75,7 +75,7 @@ export async function adoptContainer(
       );
     }
   }
-  log.info({ container: container.id, pid: monitor.pid }, 'took over a running container');
+  log.info({ container: container.id, pid: task.pid }, 'took over a running container');
 }
 
 /** What the next daemon learns from the monitor and its records again is no reason for a write, which is synced, one for each container. */
@@ -85,7 +85,7 @@ function isStored(now: ContainerState, stored: ContainerState): boolean {
 }
 
 /** Whoever enters the container asks the record who its monitor is: the parent of a process that cannot have been reaped meanwhile. */
-function mendStarted(container: Container, { pid }: MonitorClient, runDir: string): StartedRecord | undefined {
+function mendStarted(container: Container, { pid }: Task, runDir: string): StartedRecord | undefined {
   const monitor = parentOf(pid);
   if (monitor === undefined) return undefined;
   const record = { pid, monitor, startedNs: BigInt(container.state.startedNs) };
@@ -134,12 +134,8 @@ function adoptExecs(services: Services, execs: ExecRegistry, container: Containe
 }
 
 async function adoptExec(services: Services, execs: ExecRegistry, container: Container, id: string): Promise<void> {
-  const runDir = services.paths.execRun(container.id, id);
-  const logDir = services.paths.execLogs(container.id, id);
-  const clean = () => {
-    rmSync(runDir, { recursive: true, force: true });
-    rmSync(logDir, { recursive: true, force: true });
-  };
+  const { place, clean } = execFiles(services, container, id);
+  const { runDir } = place;
   const found = readExecFile(runDir);
   if (found === 'damaged')
     services.log.warn(
@@ -147,27 +143,27 @@ async function adoptExec(services: Services, execs: ExecRegistry, container: Con
       'the note about an exec is damaged',
     );
   const record = found === 'damaged' || found?.id !== id ? found && unknownExec(container.id, id) : found;
-  let answer = await askMonitor(services, runDir);
+  let answer = await findTask(place, services.log);
   while (answer === 'silent' && container.isRunning) {
     await sleep(askAgainMs, undefined, { ref: false });
-    answer = await askMonitor(services, runDir);
+    answer = await findTask(place, services.log);
   }
-  const monitor = answer === 'silent' ? undefined : answer;
+  const task = answer === 'silent' ? undefined : answer;
   if (record === undefined || record.isProbe) {
     // It was being started when the daemon went: nobody knows of it. A health check is done again.
-    monitor?.signal(killSignal);
-    monitor?.close();
-    if (monitor === undefined) clean();
+    task?.signal(killSignal);
+    task?.letGo();
+    if (task === undefined) clean();
     return;
   }
   const exec = new Exec(record);
   execs.add(container, exec);
-  if (monitor === undefined) {
-    concludeExec(services, execs, container, exec, clean);
+  if (task === undefined) {
+    concludeExec(services, execs, container, exec, readTaskEnd(runDir), clean);
     return;
   }
-  exec.tellStarted(monitor);
-  watchExec(services, execs, container, exec, monitor, clean);
+  exec.tellStarted(task);
+  watchExec(services, execs, container, exec, task, clean);
   void exec.ended.then(clean);
 }
 

@@ -2,10 +2,11 @@
 import { EngineError } from '../errors/engine-error.ts';
 import { type LogReaderOptions, openLogReader } from '../logs/reader/log-reader.ts';
 import type { LogHold } from '../logs/reader/log-writer.ts';
-import type { MonitorClient } from '../runtime/monitor-client.ts';
+import type { Task } from '../tasks/task.ts';
+import { lazyStdin, select } from '../tasks/task-output.ts';
+import type { Streams } from '../tasks/task-stdio.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
-import { followOutput, lazyStdin, type Streams, select } from './container-output.ts';
 import type { Attachment, AttachOptions, OutputChunk } from './container-service.ts';
 import type { Services } from './services.ts';
 
@@ -26,7 +27,7 @@ export function attachContainer(services: Services, ref: string, options: Attach
   const stdin =
     options.stdin && options.stream && wanted !== 'none'
       ? lazyStdin(
-          start.then((run) => run?.monitor),
+          start.then((run) => run?.task),
           wanted === 'first' && !hasTerminal,
         )
       : undefined;
@@ -44,7 +45,7 @@ export function attachContainer(services: Services, ref: string, options: Attach
 }
 
 interface AttachedRun {
-  monitor: MonitorClient;
+  task: Task;
   from: LogReaderOptions['from'];
   /** Of a run that began after the attach: keeps its first byte until the reader takes over. */
   hold?: LogHold;
@@ -53,16 +54,16 @@ interface AttachedRun {
 /** undefined when there is nothing to follow: no stream was asked for, the client left, or the start failed. */
 function awaitStart(container: Container, stream: boolean, signal: AbortSignal): Promise<AttachedRun | undefined> {
   if (!stream) return Promise.resolve(undefined);
-  if (container.monitor !== undefined) {
+  if (container.task !== undefined) {
     countAttached(container, signal);
-    return Promise.resolve({ monitor: container.monitor, from: 'end' });
+    return Promise.resolve({ task: container.task, from: 'end' });
   }
   const { promise, resolve } = Promise.withResolvers<AttachedRun | undefined>();
-  const forget = container.onStart((monitor) => {
-    if (monitor === undefined) return resolve(undefined);
+  const forget = container.onStart((task) => {
+    if (task === undefined) return resolve(undefined);
     const from = container.runLogStart;
     countAttached(container, signal);
-    resolve({ monitor, from, hold: monitor.holdLog(from.seq) });
+    resolve({ task, from, hold: task.holdLog(from.seq) });
   });
   signal.addEventListener('abort', () => {
     forget();
@@ -86,12 +87,12 @@ async function* attachedOutput(
 ): AsyncGenerator<readonly OutputChunk[]> {
   const logDir = services.paths.logs(container.id);
   const streams: Streams = { stdout: options.stdout, stderr: options.stderr };
-  const isRunning = container.monitor !== undefined;
+  const isRunning = container.task !== undefined;
   if (options.logs && !(isRunning && options.stream)) {
     for await (const batch of openLogReader(logDir, { from: 'start', signal }).batches()) yield select(batch, streams);
   }
   const run = await start;
   if (run === undefined) return;
   const from = options.logs && run.from === 'end' ? 'start' : run.from;
-  yield* followOutput(logDir, run.monitor, from, streams, signal, run.hold);
+  yield* run.task.output({ streams, from, signal, hold: run.hold });
 }

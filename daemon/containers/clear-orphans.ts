@@ -2,8 +2,8 @@
 // also have been lost; so what still runs is left alone, with all that it uses, and told: data and processes do not go for want of a record.
 import { existsSync, readdirSync } from 'node:fs';
 import type { Strays } from '../state/strays.ts';
+import { findTask, within } from '../tasks/find-task.ts';
 import { readStarted } from './adopt-container.ts';
-import { askMonitor, within } from './ask-monitor.ts';
 import type { Services } from './services.ts';
 
 const idPattern = /^[0-9a-f]{64}$/;
@@ -22,8 +22,8 @@ export async function findHeld(
   const held = new Set<string>();
   for (const id of orphans(list(paths.runs), rows)) {
     const runDir = paths.run(id);
-    const monitor = await within(askMonitor(services, runDir), answerLimitMs);
-    if (monitor === undefined) continue;
+    const task = await within(findTask({ runDir, logDir: paths.logs(id) }, services.log), answerLimitMs);
+    if (task === undefined) continue;
     held.add(id);
     const started = readStarted(services, runDir);
     services.log.warn(
@@ -34,7 +34,7 @@ export async function findHeld(
     networks.sandboxes.adoptUnknown({ ...nobody, containerId: id, runDir }, (network) =>
       networks.registry.byId(network),
     );
-    if (monitor !== 'silent') monitor.close();
+    if (task !== 'silent') task.letGo();
   }
   return held;
 }

@@ -2,7 +2,7 @@
 import type { LogSubject } from '../logs/drivers/log-details.ts';
 import type { ContainerLog } from '../logs/drivers/log-driver.ts';
 import type { LogPlace } from '../logs/format/log-directory.ts';
-import type { MonitorClient } from '../runtime/monitor-client.ts';
+import type { LogWriter } from '../logs/reader/log-writer.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
 import type { Container } from './container.ts';
 import type { ContainerRecord } from './container-record.ts';
@@ -19,7 +19,7 @@ export function logSubject({ id, name, imageId, spec }: ContainerRecord): LogSub
 }
 
 /** Gives the run to the driver, if it wants it. Never throws: a container does not depend on where its log is carried. */
-export function followLog(services: Services, container: Container, writer: MonitorClient, from?: LogPlace): void {
+export function followLog(services: Services, container: Container, writer: LogWriter, from?: LogPlace): void {
   const { id, record } = container;
   try {
     const subject = logSubject(record);

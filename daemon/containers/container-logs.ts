@@ -3,8 +3,8 @@
 import { EngineError } from '../errors/engine-error.ts';
 import { withGaps } from '../logs/reader/log-gaps.ts';
 import { splitLines } from '../logs/reader/log-lines.ts';
+import { select } from '../tasks/task-output.ts';
 import { containerLog, logSubject } from './container-log.ts';
-import { select } from './container-output.ts';
 import type { LogStream, LogsOptions, OutputChunk } from './container-service.ts';
 import type { Services } from './services.ts';
 import { formatLogTime } from './timestamps.ts';
@@ -27,7 +27,7 @@ export function containerLogs(services: Services, ref: string, options: LogsOpti
     ...(options.tail === undefined ? {} : { tail: options.tail }),
     ...(options.sinceNs === undefined ? {} : { sinceNs: options.sinceNs }),
     ...(options.untilNs === undefined ? {} : { untilNs: options.untilNs }),
-    ...(options.follow && container.monitor !== undefined ? { follow: container.monitor } : {}),
+    ...(options.follow && container.task !== undefined ? { follow: container.task } : {}),
   });
   const isTerminal = container.spec.process.hasTerminal;
   const reader = withGaps(stored, { stream: isTerminal || !options.stderr ? 1 : 2, isTerminal });

@@ -17,6 +17,7 @@ import type { ExecConfig, ExecInspectResponse } from '../docker-types/exec.ts';
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import type { ContainerStatsResponse } from '../docker-types/stats.ts';
 import type { Filters } from '../state/filters.ts';
+import type { OutputChunk, StdinSink } from '../tasks/task-stdio.ts';
 
 export interface ListOptions {
   all: boolean;
@@ -26,21 +27,10 @@ export interface ListOptions {
   filters: Filters;
 }
 
-/** What a container or an exec wrote, in order; `stream` is 1 for stdout (and for a terminal), 2 for stderr. */
-export interface OutputChunk {
-  stream: 1 | 2;
-  data: Buffer;
-}
+export type { OutputChunk, StdinSink };
 
 /** As many chunks at once as one read of the log gave. */
 export type Output = AsyncIterable<OutputChunk | readonly OutputChunk[]>;
-
-export interface StdinSink {
-  /** Resolves when the bytes are taken: wait for it, that is the back-pressure. Rejects when the container ended. */
-  write(bytes: Uint8Array): Promise<void>;
-  /** The client's input ended. Closes the container's stdin where Docker does (StdinOnce, exec). */
-  end(): Promise<void>;
-}
 
 export interface Attachment {
   tty: boolean;

@@ -1,9 +1,9 @@
-// One container in memory: its record, its lock, its monitor while it runs, and those who wait for it. No use case lives here.
+// One container in memory: its record, its lock, its task while it runs, and those who wait for it. No use case lives here.
 // INVARIANT: `state` changes only through a LockedContainer, which is there only while the lock is held, and is stored before anyone is told.
 
 import type { LogPlace } from '../logs/format/log-directory.ts';
-import type { MonitorClient } from '../runtime/monitor-client.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
+import type { Task } from '../tasks/task.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { WaitCondition } from './container-service.ts';
 import type { Exec } from './exec.ts';
@@ -33,7 +33,8 @@ export class Container {
   #state: ContainerState;
   readonly #lock = new Mutex();
   readonly execs = new Map<string, Exec>();
-  monitor: MonitorClient | undefined;
+  /** Its first process, while it runs and somebody hears of its end. */
+  task: Task | undefined;
   /** Where the log of the last run that this daemon started begins. */
   runLogStart: LogPlace = { seq: 0, offset: 0 };
   health: HealthChecks | undefined;
@@ -53,7 +54,7 @@ export class Container {
   readonly #waits = new Set<PendingWait>();
   /** Attached clients that have not yet been given the last byte of the present run. */
   readonly #attached = new Set<Promise<void>>();
-  readonly #startListeners = new Set<(monitor: MonitorClient | undefined) => void>();
+  readonly #startListeners = new Set<(task: Task | undefined) => void>();
 
   constructor(record: ContainerRecord, state: ContainerState) {
     this.record = record;
@@ -117,16 +118,16 @@ export class Container {
     }
   }
 
-  /** Calls back once: with the monitor of the next start, or with undefined when that fails or never comes. */
-  onStart(listener: (monitor: MonitorClient | undefined) => void): () => void {
+  /** Calls back once: with the task of the next start, or with undefined when that fails or never comes. */
+  onStart(listener: (task: Task | undefined) => void): () => void {
     this.#startListeners.add(listener);
     return () => this.#startListeners.delete(listener);
   }
 
-  tellStarted(monitor: MonitorClient | undefined): void {
+  tellStarted(task: Task | undefined): void {
     const listeners = [...this.#startListeners];
     this.#startListeners.clear();
-    for (const listener of listeners) listener(monitor);
+    for (const listener of listeners) listener(task);
   }
 
   /** Notes a client that reads the output of the present run; what is returned says that it has all, or has left. */

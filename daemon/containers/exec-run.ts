@@ -1,21 +1,20 @@
-// POST /containers/{id}/exec and /exec/{id}/start, resize, inspect: a process more in a running container, with a monitor of its own.
-
+// POST /containers/{id}/exec and /exec/{id}/start, resize, inspect: a task more in a running container.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import type { ExecConfig, ExecInspectResponse } from '../docker-types/exec.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { openExecProgram } from '../runtime/exec-program.ts';
-import { readExitRecord } from '../runtime/exit-record.ts';
-import type { MonitorClient } from '../runtime/monitor-client.ts';
+import { FailedLaunch } from '../tasks/launch-program.ts';
+import { runTask } from '../tasks/run-task.ts';
+import type { Task, TaskPlace } from '../tasks/task.ts';
+import type { TaskEnd } from '../tasks/task-end.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
 import { publishContainerEvent } from './container-events.ts';
-import { followOutput, lazyStdin } from './container-output.ts';
 import type { Attachment, OutputChunk } from './container-service.ts';
 import { Exec, type ExecRecord } from './exec.ts';
 import { writeExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
-import { FailedLaunch, launchFailure, launchProgram, terminalSize } from './launch-failure.ts';
+import { launchFailure } from './launch-failure.ts';
 import { linkEnvironment } from './links.ts';
 import { checkSize } from './resize-container.ts';
 import { notRunning, runningProcess, runningUser } from './running-process.ts';
@@ -95,17 +94,12 @@ export async function startExec(
   exec.status = 'starting';
   const { options: asked, attachStdin, attachStdout, attachStderr } = exec.record;
   publishContainerEvent(services, container, `exec_start: ${asked.args.join(' ')}`, { execID: id });
-  const runDir = services.paths.execRun(container.id, id);
-  const logDir = services.paths.execLogs(container.id, id);
-  const clean = () => {
-    rmSync(runDir, { recursive: true, force: true });
-    rmSync(logDir, { recursive: true, force: true });
-  };
-  let monitor: MonitorClient;
+  const { place, clean } = execFiles(services, container, id);
+  let task: Task;
   try {
-    mkdirSync(runDir, { recursive: true, mode: 0o700 });
-    mkdirSync(logDir, { recursive: true, mode: 0o700 });
-    monitor = await launchExec(services, container, exec, runDir, logDir, options);
+    mkdirSync(place.runDir, { recursive: true, mode: 0o700 });
+    mkdirSync(place.logDir, { recursive: true, mode: 0o700 });
+    task = await launchExec(services, container, exec, place, options);
   } catch (error) {
     // The container's first process ended meanwhile: its namespaces were not to be entered any longer.
     const hasEnded = error instanceof FailedLaunch && error.errnoName === 'ESRCH';
@@ -117,7 +111,7 @@ export async function startExec(
     return failedAttachment(asked.tty, failure.error.message);
   }
   try {
-    writeExecFile(runDir, exec.record);
+    writeExecFile(place.runDir, exec.record);
   } catch (error) {
     // It runs: all that is lost is that the next daemon can take it over.
     services.log.warn(
@@ -125,8 +119,8 @@ export async function startExec(
       'cannot note an exec: the next daemon will not know it',
     );
   }
-  exec.tellStarted(monitor);
-  watchExec(services, execs, container, exec, monitor, clean);
+  exec.tellStarted(task);
+  watchExec(services, execs, container, exec, task, clean);
   if (options.detach) {
     void exec.ended.then(clean);
     return undefined;
@@ -135,17 +129,17 @@ export async function startExec(
   // The record outlives its files: what was written may be a lot, and nobody reads it any more.
   void Promise.all([exec.ended, closed.promise]).then(clean);
   const abort = new AbortController();
-  const hold = monitor.initialHold;
-  const stdin = attachStdin ? lazyStdin(exec.started, !asked.tty) : undefined;
+  const hold = task.initialHold;
+  const stdin = attachStdin ? task.stdin({ endsInput: !asked.tty }) : undefined;
   const streams = { stdout: attachStdout || asked.tty, stderr: attachStderr };
-  async function* output(client: MonitorClient): AsyncGenerator<readonly OutputChunk[]> {
-    yield* followOutput(logDir, client, { seq: 0, offset: 0 }, streams, abort.signal, hold);
+  async function* output(running: Task): AsyncGenerator<readonly OutputChunk[]> {
+    yield* running.output({ streams, from: { seq: 0, offset: 0 }, signal: abort.signal, hold });
     // The exit code has to be there before the stream ends: the client asks for it then.
     if (!abort.signal.aborted) await exec.ended;
   }
   return {
     tty: asked.tty,
-    output: output(monitor),
+    output: output(task),
     ...(stdin === undefined ? {} : { stdin }),
     close() {
       abort.abort();
@@ -166,40 +160,53 @@ export async function resizeExec(
   // docker's CLI resizes right after the start, possibly before it has happened.
   const { promise: late, resolve } = Promise.withResolvers<'late'>();
   const timer = setTimeout(() => resolve('late'), resizeWaitMs);
-  const monitor = await Promise.race([exec.started, late]).finally(() => clearTimeout(timer));
-  if (monitor === 'late') throw new EngineError('system', 'timeout waiting for exec session ready');
-  if (monitor === undefined || !exec.isRunning) throw new EngineError('conflict', `exec ${id} is not running`);
-  monitor.resize(size.height, size.width);
+  const task = await Promise.race([exec.started, late]).finally(() => clearTimeout(timer));
+  if (task === 'late') throw new EngineError('system', 'timeout waiting for exec session ready');
+  if (task === undefined || !exec.isRunning) throw new EngineError('conflict', `exec ${id} is not running`);
+  task.resize(size.height, size.width);
 }
 
 export function inspectExec(execs: ExecRegistry, id: string): ExecInspectResponse {
   return execs.get(id).exec.inspect();
 }
 
-/** The end of its monitor is the end of the exec. Also for those that another daemon started. */
+/** Where an exec's files are, and what removes them. */
+export function execFiles(
+  { paths }: Services,
+  container: Container,
+  id: string,
+): { place: TaskPlace; clean: () => void } {
+  const place = { runDir: paths.execRun(container.id, id), logDir: paths.execLogs(container.id, id) };
+  const clean = () => {
+    rmSync(place.runDir, { recursive: true, force: true });
+    rmSync(place.logDir, { recursive: true, force: true });
+  };
+  return { place, clean };
+}
+
+/** The end of its task is the end of the exec. Also for those that another daemon started. */
 export function watchExec(
   services: Services,
   execs: ExecRegistry,
   container: Container,
   exec: Exec,
-  monitor: MonitorClient,
+  task: Task,
   clean: () => void,
 ): void {
-  void monitor.ended.then(() => concludeExec(services, execs, container, exec, clean));
+  void task.ended.then((end) => concludeExec(services, execs, container, exec, end, clean));
 }
 
-/** Reads the exit record; also for execs that ended while no daemon ran. */
+/** Also for execs that ended while no daemon ran. */
 export function concludeExec(
   services: Services,
   execs: ExecRegistry,
   container: Container,
   exec: Exec,
+  { exit, error }: TaskEnd,
   clean: () => void,
 ): void {
-  let code = killedWithMonitor;
-  try {
-    code = readExitRecord(services.paths.execRun(container.id, exec.id))?.code ?? killedWithMonitor;
-  } catch (error) {
+  const code = exit?.code ?? killedWithMonitor;
+  if (error !== undefined) {
     services.log.warn(
       { err: error, container: container.id, name: container.record.name, exec: exec.id },
       'cannot read the exit record of an exec: how it ended is not known',
@@ -214,26 +221,28 @@ async function launchExec(
   services: Services,
   container: Container,
   exec: Exec,
-  runDir: string,
-  logDir: string,
+  place: TaskPlace,
   { detach, consoleSize }: ExecStartOptions,
-): Promise<MonitorClient> {
-  using open = openExecProgram({
-    id: container.id,
-    container: container.spec,
-    linkEnv: linkEnvironment(services, container),
-    exec: exec.record.options,
-    ...runningProcess(services, container),
-    cgroup: services.cgroups.placement(cgroupPathOf(services, container)),
-    host: services.host,
-    logDir,
-    logOptions: detach ? detachedLog : attachedLog,
-    nextLogSeq: 0,
-    runDir,
+): Promise<Task> {
+  return runTask(services.launcher, {
+    id: exec.id,
+    ...place,
+    log: { ...(detach ? detachedLog : attachedLog), firstSeq: 0 },
+    holdLog: !detach,
+    terminalSize: exec.record.options.tty ? (consoleSize ?? exec.record.consoleSize) : undefined,
+    process: {
+      kind: 'joining',
+      input: {
+        id: container.id,
+        container: container.spec,
+        linkEnv: linkEnvironment(services, container),
+        exec: exec.record.options,
+        ...runningProcess(services, container),
+        cgroup: services.cgroups.placement(cgroupPathOf(services, container)),
+        host: services.host,
+      },
+    },
   });
-  const hold = detach ? {} : { holdLogFrom: 0 };
-  const size = exec.record.options.tty ? terminalSize(consoleSize ?? exec.record.consoleSize) : {};
-  return launchProgram(services.launcher, open, { id: exec.id, runDir, ...hold, ...size }, 'exec');
 }
 
 function checkRuns(container: Container, ref: string): void {

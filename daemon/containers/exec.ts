@@ -1,7 +1,7 @@
-// One exec of a container: what is to be run, and what became of it. While it runs, a monitor of its own holds its streams.
+// One exec of a container: what is to be run, and what became of it. While it runs, it is a task of its own.
 import type { ExecInspectResponse } from '../docker-types/exec.ts';
 import type { ExecOptions } from '../runtime/container-input.ts';
-import type { MonitorClient } from '../runtime/monitor-client.ts';
+import type { Task } from '../tasks/task.ts';
 
 /** What the client asked for, checked; kept beside the run so that the next daemon can take it over. */
 export interface ExecRecord {
@@ -27,11 +27,11 @@ export class Exec {
   /** null until it has ended. */
   exitCode: number | null = null;
   pid = 0;
-  monitor: MonitorClient | undefined;
+  task: Task | undefined;
   /** Resolves when it has ended and its exit code is known. */
   readonly ended: Promise<void>;
   readonly #resolveEnded: () => void;
-  readonly #started = Promise.withResolvers<MonitorClient | undefined>();
+  readonly #started = Promise.withResolvers<Task | undefined>();
   #forget: (() => void) | undefined;
 
   constructor(record: ExecRecord) {
@@ -49,23 +49,23 @@ export class Exec {
     return this.status === 'running' || this.status === 'starting';
   }
 
-  /** The monitor once it runs; undefined when the start failed. */
-  get started(): Promise<MonitorClient | undefined> {
+  /** The task once it runs; undefined when the start failed. */
+  get started(): Promise<Task | undefined> {
     return this.#started.promise;
   }
 
-  tellStarted(monitor: MonitorClient): void {
+  tellStarted(task: Task): void {
     this.status = 'running';
-    this.monitor = monitor;
-    this.pid = monitor.pid;
-    this.#started.resolve(monitor);
+    this.task = task;
+    this.pid = task.pid;
+    this.#started.resolve(task);
   }
 
   end(exitCode: number): void {
     if (this.status === 'ended') return;
     this.status = 'ended';
     this.exitCode = exitCode;
-    this.monitor = undefined;
+    this.task = undefined;
     this.#started.resolve(undefined);
     this.#resolveEnded();
   }

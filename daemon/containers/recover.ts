@@ -6,8 +6,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Strays } from '../state/strays.ts';
+import { findTask, type TaskAnswer, within } from '../tasks/find-task.ts';
+import type { TaskPlace } from '../tasks/task.ts';
 import { type AdoptedNetworks, adoptContainer, noteHealth, noteNetwork, readStarted } from './adopt-container.ts';
-import { askMonitor, type MonitorAnswer, within } from './ask-monitor.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import { clearOrphans, findHeld } from './clear-orphans.ts';
 import type { Container, LockedContainer } from './container.ts';
@@ -95,7 +96,7 @@ async function recoverContainer(
   const { container } = held;
   const runDir = services.paths.run(container.id);
   if (existsSync(runDir)) {
-    const asking = askMonitor(services, runDir);
+    const asking = findTask(taskPlace(services, container.id), log);
     const answer = await within(asking, answerLimitMs);
     if (answer === 'silent') {
       // Stopped or starved, but alive: the container is not dead, and the others do not wait for it.
@@ -125,19 +126,23 @@ async function recoverContainer(
   await settleEnded(services, lifecycle, held);
 }
 
+function taskPlace({ paths }: Services, id: string): TaskPlace {
+  return { runDir: paths.run(id), logDir: paths.logs(id) };
+}
+
 /** Goes on asking a monitor that does not answer, until it does or is gone. */
 async function adoptLater(
   services: Services,
   lifecycle: Lifecycle,
   execs: ExecRegistry,
   container: Container,
-  first: Promise<MonitorAnswer>,
+  first: Promise<TaskAnswer>,
 ): Promise<void> {
   try {
     let answer = await first;
     while (answer === 'silent' && container.isRunning) {
       await sleep(askAgainMs, undefined, { ref: false });
-      answer = await askMonitor(services, services.paths.run(container.id));
+      answer = await findTask(taskPlace(services, container.id), services.log);
     }
     await container.locked(async (held) => {
       if (!container.isRunning || answer === 'silent') return;

@@ -16,10 +16,10 @@ export function checkSize(size: { height: number; width: number }): void {
 export function resizeContainer(services: Services, ref: string, size: { height: number; width: number }): void {
   const container = services.store.get(ref);
   checkSize(size);
-  const { monitor } = container;
-  if (!container.isRunning || monitor === undefined) {
+  const { task } = container;
+  if (!container.isRunning || task === undefined) {
     throw new EngineError('conflict', `container ${container.id} is not running`);
   }
-  monitor.resize(size.height, size.width);
+  task.resize(size.height, size.width);
   publishContainerEvent(services, container, 'resize', { height: String(size.height), width: String(size.width) });
 }

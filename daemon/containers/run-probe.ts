@@ -48,7 +48,7 @@ async function runExec(
   const { Id } = createExec(services, execs, container.id, body, { isProbe: true });
   const { exec } = execs.get(Id);
   let isLate = false;
-  const kill = () => exec.monitor?.signal(constants.signals.SIGKILL);
+  const kill = () => exec.task?.signal(constants.signals.SIGKILL);
   const timer = setTimeout(() => {
     isLate = true;
     kill();

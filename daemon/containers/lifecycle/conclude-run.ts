@@ -2,10 +2,10 @@
 // away what the run used.
 
 import { beginNewFile } from '../../logs/format/log-directory.ts';
-import { type ExitRecord, readExitRecord } from '../../runtime/exit-record.ts';
 import { wallClockNs } from '../../state/event-log.ts';
+import type { TaskEnd } from '../../tasks/task-end.ts';
 import { cgroupPathOf } from '../cgroup-path.ts';
-import type { Container, LockedContainer } from '../container.ts';
+import type { LockedContainer } from '../container.ts';
 import { publishContainerEvent } from '../container-events.ts';
 import { endNetwork } from '../container-network.ts';
 import { healthResult } from '../health.ts';
@@ -26,6 +26,7 @@ const deliveryLimitMs = 1000;
 export async function concludeRun(
   services: Services,
   held: LockedContainer,
+  { exit, error }: TaskEnd,
   codeWithoutRecord: number,
 ): Promise<Follow> {
   const { store, paths, cgroups } = services;
@@ -33,7 +34,12 @@ export async function concludeRun(
   const { restart, removesItself, namespaces } = container.spec;
   container.health?.stop();
   container.health = undefined;
-  const exit = readExit(services, container);
+  if (error !== undefined) {
+    services.log.warn(
+      { err: error, container: container.id, name: container.record.name },
+      'cannot read the exit record of a container: how it ended is not known',
+    );
+  }
   const cgroupPath = cgroupPathOf(services, container);
   const hasOwnPids = namespaces.pid.kind === 'private';
   // Without a record nobody waited for the processes; in a shared pid namespace they outlive the first one.
@@ -88,16 +94,4 @@ export async function concludeRun(
   if (isStored) services.runs.remove(container.id);
   else container.hasOldRun = true;
   return follow;
-}
-
-function readExit(services: Services, container: Container): ExitRecord | undefined {
-  try {
-    return readExitRecord(services.paths.run(container.id));
-  } catch (error) {
-    services.log.warn(
-      { err: error, container: container.id, name: container.record.name },
-      'cannot read the exit record of a container: how it ended is not known',
-    );
-    return undefined;
-  }
 }

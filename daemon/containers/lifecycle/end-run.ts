@@ -73,8 +73,8 @@ export async function endRun(
   const signo = parseSignal(options.signal || stop.signal || 'TERM');
   const timeoutSeconds = options.timeoutSeconds ?? stop.timeoutSeconds ?? defaultTimeoutSeconds;
   publishContainerEvent(services, container, 'kill', { signal: String(signo) });
-  // Without a monitor (it does not answer) there is nobody to pass the signal on: only the certain end is left.
-  const isWatched = container.monitor !== undefined;
+  // Without a task (its monitor does not answer) there is nobody to pass the signal on: only the certain end is left.
+  const isWatched = container.task !== undefined;
   await sendSignal(services, container, signo);
   if (container.state.status === 'paused') await services.cgroups.thaw(cgroupPathOf(services, container));
   const ended = isWatched && (await hasExited(container, timeoutSeconds < 0 ? -1 : timeoutSeconds * 1000));
@@ -85,7 +85,7 @@ export async function endRun(
 }
 
 export async function sendSignal(services: Services, container: Container, signo: number): Promise<void> {
-  container.monitor?.signal(signo);
+  container.task?.signal(signo);
   // A frozen process acts on no signal on cgroup v1, not even KILL.
   if (signo === SIGKILL && container.state.status === 'paused')
     await services.cgroups.thaw(cgroupPathOf(services, container));
@@ -93,7 +93,7 @@ export async function sendSignal(services: Services, container: Container, signo
 
 /** Whoever does not want a restart has marked it as stopped. Resolves when the exit is recorded. Throws 'system' when the kernel does not let go of a process. */
 export async function killAndWait(services: Services, lifecycle: Concluding, container: Container): Promise<void> {
-  if (container.monitor === undefined) {
+  if (container.task === undefined) {
     // It is just ending, or nobody watches it: either way it is concluded when the lock is free.
     await container.locked((held) => (container.isRunning ? lifecycle.conclude(held, killedExitCode) : undefined));
     return;

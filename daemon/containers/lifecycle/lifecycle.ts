@@ -1,7 +1,8 @@
 // What follows what in a container's life: carries out what transitions.ts decides. Actions (start-run, conclude-run, delete-container, end-run)
 // do one thing each and know nothing of each other; here is the only place that goes from one to the next.
 import { EngineError } from '../../errors/engine-error.ts';
-import type { MonitorClient } from '../../runtime/monitor-client.ts';
+import type { Task } from '../../tasks/task.ts';
+import { readTaskEnd, type TaskEnd } from '../../tasks/task-end.ts';
 import type { Container, LockedContainer } from '../container.ts';
 import { beginHealth } from '../health.ts';
 import type { Services } from '../services.ts';
@@ -31,16 +32,16 @@ export class Lifecycle {
     });
   }
 
-  /** From now on the end of the monitor is the end of the run. The run is recorded as running. */
-  watch({ container }: LockedContainer, monitor: MonitorClient): void {
-    container.monitor = monitor;
-    watchMemory(this.#services, container, monitor);
-    container.exited = monitor.ended
-      .then(() =>
+  /** From now on the end of the task is the end of the run. The run is recorded as running. */
+  watch({ container }: LockedContainer, task: Task): void {
+    container.task = task;
+    watchMemory(this.#services, container, task);
+    container.exited = task.ended
+      .then((end) =>
         container.locked(async (held) => {
-          if (container.monitor !== monitor) return;
-          container.monitor = undefined;
-          await this.conclude(held, killedWithMonitor);
+          if (container.task !== task) return;
+          container.task = undefined;
+          await this.conclude(held, killedWithMonitor, end);
         }),
       )
       .catch((error) => {
@@ -57,8 +58,8 @@ export class Lifecycle {
   }
 
   /** A run has ended: records that, and does what follows. `codeWithoutRecord` is the exit code when its monitor left none. */
-  async conclude(held: LockedContainer, codeWithoutRecord: number): Promise<void> {
-    await this.follow(held, await concludeRun(this.#services, held, codeWithoutRecord));
+  async conclude(held: LockedContainer, codeWithoutRecord: number, end = this.#endOf(held)): Promise<void> {
+    await this.follow(held, await concludeRun(this.#services, held, end, codeWithoutRecord));
   }
 
   /** Does what a change of the state has brought about. */
@@ -67,10 +68,14 @@ export class Lifecycle {
     else if (follow.kind === 'removal') await deleteContainer(this.#services, held, true);
   }
 
+  #endOf({ container }: LockedContainer): TaskEnd {
+    return readTaskEnd(this.#services.paths.run(container.id));
+  }
+
   async #start(held: LockedContainer): Promise<void> {
     try {
-      await startRun(this.#services, held, (monitor) => {
-        this.watch(held, monitor);
+      await startRun(this.#services, held, (task) => {
+        this.watch(held, task);
         this.checkHealth(held);
       });
     } catch (error) {

@@ -6,11 +6,11 @@ import { isErrno } from '../../../native-bindings/errno.ts';
 import { resolveResources } from '../../cgroups/resources.ts';
 import { endOfLog } from '../../logs/format/log-directory.ts';
 import type { ManagedFiles } from '../../runtime/container-input.ts';
-import { openContainerProgram } from '../../runtime/container-program.ts';
 import { resolveDevices } from '../../runtime/devices.ts';
-import type { MonitorClient } from '../../runtime/monitor-client.ts';
 import { resolveUser } from '../../runtime/user-database.ts';
 import { wallClockNs } from '../../state/event-log.ts';
+import { runTask } from '../../tasks/run-task.ts';
+import type { Task } from '../../tasks/task.ts';
 import { plannedCgroupPath } from '../cgroup-path.ts';
 import type { Container, LockedContainer } from '../container.ts';
 import { publishContainerEvent, publishNetworkEvent } from '../container-events.ts';
@@ -18,7 +18,7 @@ import { containerLog, followLog } from '../container-log.ts';
 import { endNetwork, reserveNetwork } from '../container-network.ts';
 import { platformHint } from '../foreign-platform.ts';
 import { planNamespaces, takeHostname } from '../join-namespaces.ts';
-import { launchFailure, launchProgram, terminalSize } from '../launch-failure.ts';
+import { launchFailure } from '../launch-failure.ts';
 import { linkEnvironment } from '../links.ts';
 import { openSources } from '../open-sources.ts';
 import type { Services } from '../services.ts';
@@ -35,11 +35,7 @@ const noSources: ReadonlyMap<string, number> = new Map();
  * Starts it, which the caller has checked that it may. `begin` is called once it is recorded as running, before anyone is told. Throws what
  * recordFailure is to be given.
  */
-export async function startRun(
-  services: Services,
-  held: LockedContainer,
-  begin: (monitor: MonitorClient) => void,
-): Promise<void> {
+export async function startRun(services: Services, held: LockedContainer, begin: (task: Task) => void): Promise<void> {
   const { container } = held;
   const undo: Undo = [];
   try {
@@ -50,19 +46,19 @@ export async function startRun(
     };
     // Let go when the container counts as running: see ContainerVolumes.open.
     using sources = await openSources(services, container.spec.mounts);
-    const monitor = await launch(services, held, run, sources?.fds ?? noSources, undo);
-    held.mustApply({ kind: 'launched', run, pid: monitor.pid });
-    begin(monitor);
-    followLog(services, container, monitor, container.runLogStart);
+    const task = await launch(services, held, run, sources?.fds ?? noSources, undo);
+    held.mustApply({ kind: 'launched', run, pid: task.pid });
+    begin(task);
+    followLog(services, container, task, container.runLogStart);
     for (const { entry } of services.networks.sandboxes.connections(container.id)) {
       publishNetworkEvent(services, container, 'connect', entry.record);
     }
     updateLinks(services, container);
     publishVolumesMounted(services, container);
     publishContainerEvent(services, container, 'start');
-    container.tellStarted(monitor);
+    container.tellStarted(task);
     // Those who waited hold the log for themselves now.
-    monitor.initialHold?.release();
+    task.initialHold?.release();
   } catch (error) {
     for (const step of undo.reverse()) {
       try {
@@ -84,12 +80,13 @@ async function launch(
   run: BegunRun,
   sources: ReadonlyMap<string, number>,
   undo: Undo,
-): Promise<MonitorClient> {
+): Promise<Task> {
   const { paths, cgroups } = services;
   const { container } = held;
   takeHostname(services, container);
   const { id, spec } = container;
   const { process } = spec;
+  const { hasTerminal, consoleSize } = process;
   const runDir = paths.run(id);
   // Of an end that could not be stored, the record is still there.
   if (container.hasOldRun) services.runs.remove(id);
@@ -116,36 +113,34 @@ async function launch(
     rootFd = services.layers.mount(id);
     const logStart = endOfLog(paths.logs(id));
     container.runLogStart = logStart;
-    using open = openContainerProgram({
+    const launching = runTask(services.launcher, {
       id,
-      container: spec,
-      linkEnv: linkEnvironment(services, container),
-      user: resolveUser(rootFd, process.user, process.groups),
-      sources,
-      managedFiles,
-      namespaces,
-      cgroupPath,
-      cgroupVersion: cgroups.version,
-      facts: services.host.facts,
-      host: services.host,
-      rootFd,
-      cgroup: placement,
-      logDir: paths.logs(id),
-      logOptions: containerLog(services, spec).limits,
-      nextLogSeq: logStart.seq,
       runDir,
-      stagingDir: paths.staging,
+      logDir: paths.logs(id),
+      log: { ...containerLog(services, spec).limits, firstSeq: logStart.seq },
+      holdLog: container.hasStartListeners,
+      terminalSize: hasTerminal && consoleSize ? [consoleSize.height, consoleSize.width] : undefined,
+      platformHint: platformHint(services.images, container.record.imageId),
+      process: {
+        kind: 'own root',
+        input: {
+          id,
+          container: spec,
+          linkEnv: linkEnvironment(services, container),
+          user: resolveUser(rootFd, process.user, process.groups),
+          sources,
+          managedFiles,
+          namespaces,
+          cgroupPath,
+          cgroupVersion: cgroups.version,
+          facts: services.host.facts,
+          host: services.host,
+          rootFd,
+          cgroup: placement,
+          stagingDir: paths.staging,
+        },
+      },
     });
-    const hold = container.hasStartListeners ? { holdLogFrom: logStart.seq } : {};
-    const { hasTerminal, consoleSize } = process;
-    const size = hasTerminal && consoleSize ? terminalSize([consoleSize.height, consoleSize.width]) : {};
-    const launching = launchProgram(
-      services.launcher,
-      open,
-      { id, runDir, ...hold, ...size },
-      'create',
-      platformHint(services.images, container.record.imageId),
-    );
     // Written while the launcher works. The pid is not needed: recovery asks the monitor.
     const ahead = next(container.state, { kind: 'launched', run, pid: 0 });
     await saveWhile(launching, () => services.store.saveState(held, ahead?.state));

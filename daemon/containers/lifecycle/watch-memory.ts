@@ -1,14 +1,14 @@
 // The kernel's kills for want of memory, while a run lasts: each is an event, and stays in the state.
-import type { MonitorClient } from '../../runtime/monitor-client.ts';
+import type { Task } from '../../tasks/task.ts';
 import type { Container, LockedContainer } from '../container.ts';
 import { publishContainerEvent } from '../container-events.ts';
 import type { Services } from '../services.ts';
 
 /** Any process of the container counts, an exec's too. */
-export function watchMemory(services: Services, container: Container, monitor: MonitorClient): void {
+export function watchMemory(services: Services, container: Container, task: Task): void {
   let toldStalls: number | undefined;
   const take = (held: LockedContainer, { kills, stalls }: { kills: number; stalls: number }) => {
-    if (container.monitor !== monitor) return;
+    if (container.task !== task) return;
     const told = container.state.oomKills;
     const events = Math.max(0, kills - told) + (stalls - (toldStalls ?? stalls));
     toldStalls = stalls;
@@ -25,5 +25,5 @@ export function watchMemory(services: Services, container: Container, monitor: M
     for (let n = 0; n < events; n++) publishContainerEvent(services, container, 'oom');
   };
   // Before `ended`, which asks for the lock after it: the end knows of all of them.
-  monitor.onShortage((shortage) => void container.locked((held) => take(held, shortage)));
+  task.onShortage((shortage) => void container.locked((held) => take(held, shortage)));
 }

@@ -18,15 +18,14 @@ import path from 'node:path';
 import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
 import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import type { CgroupPlacement, ContainerProgramInput, ExecOptions } from '../../../daemon/runtime/container-input.ts';
-import { openContainerProgram } from '../../../daemon/runtime/container-program.ts';
-import { openExecProgram } from '../../../daemon/runtime/exec-program.ts';
 import { readExitRecord, readStartedRecord } from '../../../daemon/runtime/exit-record.ts';
 import { Launcher } from '../../../daemon/runtime/launcher.ts';
-import type { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
-import type { OpenProgram } from '../../../daemon/runtime/open-program.ts';
 import { RuntimeHost } from '../../../daemon/runtime/runtime-host.ts';
 import { resolveUser } from '../../../daemon/runtime/user-database.ts';
 import type { ContainerSpec } from '../../../daemon/spec/container-spec.ts';
+import { FailedLaunch } from '../../../daemon/tasks/launch-program.ts';
+import { runTask } from '../../../daemon/tasks/run-task.ts';
+import type { Task, TaskPlace } from '../../../daemon/tasks/task.ts';
 import { isErrno } from '../../../native-bindings/errno.ts';
 import { mountDetached } from '../../../native-bindings/mount-api.ts';
 import { specOf } from '../spec/spec-of.ts';
@@ -60,7 +59,7 @@ export class KernelContainer implements AsyncDisposable {
   readonly launcher = Launcher.open(LAUNCHER);
   readonly #spec: ContainerSpec;
   readonly #options: RunOptions;
-  #client: MonitorClient | undefined;
+  #task: Task | undefined;
   #execs = 0;
 
   constructor(command: string | readonly string[], options: RunOptions = {}) {
@@ -89,7 +88,18 @@ export class KernelContainer implements AsyncDisposable {
   }
 
   get pid(): number {
-    return this.#client?.pid ?? 0;
+    return this.#task?.pid ?? 0;
+  }
+
+  /** Its first process, once it has been started. */
+  get task(): Task {
+    if (this.#task === undefined) throw new TypeError('it has not been started');
+    return this.#task;
+  }
+
+  /** Of the first process ('main'), and of what is executed in it. */
+  place(name = 'main'): TaskPlace {
+    return { runDir: path.join(this.directory, name, 'run'), logDir: path.join(this.directory, name, 'log') };
   }
 
   get monitorPid(): number {
@@ -102,36 +112,43 @@ export class KernelContainer implements AsyncDisposable {
     return { tasksFiles: [`${group}/tasks`], mounts: [{ source: group, name: 'pids' }], symlinks: [] };
   }
 
-  /** Starts and resolves when execve has succeeded. */
+  /** Starts and resolves when execve has succeeded. Throws the launcher's own report, without the words for users. */
   async start(): Promise<void> {
+    await bare(this.startTask());
+  }
+
+  async startTask(): Promise<void> {
     const rootFd = mountDetached('tmpfs', [['mode', '755']]);
     try {
       this.#fill(`/proc/self/fd/${rootFd}`);
-      const dirs = this.#directories('main');
-      using open = openContainerProgram({
-        ...dirs,
-        id: this.id,
-        container: this.#spec,
-        user: resolveUser(rootFd, this.#spec.process.user, this.#spec.process.groups),
-        sources: new Map(),
-        managedFiles: this.#options.managedFiles ?? {},
-        namespaces: {
-          pid: 'private',
-          ipc: 'private',
-          uts: 'private',
-          network: 'private',
-          cgroup: 'host',
-          ...this.#options.namespaces,
+      this.#task = await runTask(this.launcher, {
+        ...this.#request('main'),
+        process: {
+          kind: 'own root',
+          input: {
+            id: this.id,
+            container: this.#spec,
+            user: resolveUser(rootFd, this.#spec.process.user, this.#spec.process.groups),
+            sources: new Map(),
+            managedFiles: this.#options.managedFiles ?? {},
+            namespaces: {
+              pid: 'private',
+              ipc: 'private',
+              uts: 'private',
+              network: 'private',
+              cgroup: 'host',
+              ...this.#options.namespaces,
+            },
+            cgroupPath: '/test',
+            cgroupVersion: 1,
+            facts: runtimeHost.facts,
+            host: runtimeHost,
+            rootFd,
+            cgroup: this.placement(),
+            stagingDir: this.directory,
+          },
         },
-        cgroupPath: '/test',
-        cgroupVersion: 1,
-        facts: runtimeHost.facts,
-        host: runtimeHost,
-        rootFd,
-        cgroup: this.placement(),
-        stagingDir: this.directory,
       });
-      this.#client = await this.#launch(open, dirs.runDir);
     } finally {
       closeSync(rootFd);
     }
@@ -142,36 +159,39 @@ export class KernelContainer implements AsyncDisposable {
     options: Partial<ExecOptions> & { userName?: string; monitorPid?: number } = {},
   ): Promise<Finished> {
     const name = `exec${this.#execs++}`;
-    const dirs = this.#directories(name);
     const root = openSync(`/proc/${this.pid}/root`, 'r');
     const user = resolveUser(root, options.userName ?? this.#spec.process.user, this.#spec.process.groups);
     closeSync(root);
-    using open = openExecProgram({
-      ...dirs,
-      id: this.id,
-      container: this.#spec,
-      exec: {
-        args: typeof command === 'string' ? ['sh', '-c', command] : command,
-        env: [],
-        tty: false,
-        openStdin: false,
-        privileged: false,
-        user,
-        workingDir: '',
-        ...options,
+    const starting = runTask(this.launcher, {
+      ...this.#request(name),
+      process: {
+        kind: 'joining',
+        input: {
+          id: this.id,
+          container: this.#spec,
+          exec: {
+            args: typeof command === 'string' ? ['sh', '-c', command] : command,
+            env: [],
+            tty: false,
+            openStdin: false,
+            privileged: false,
+            user,
+            workingDir: '',
+            ...options,
+          },
+          pid: this.pid,
+          monitorPid: options.monitorPid ?? this.monitorPid,
+          cgroup: this.placement(),
+          host: runtimeHost,
+        },
       },
-      pid: this.pid,
-      monitorPid: options.monitorPid ?? this.monitorPid,
-      cgroup: this.placement(),
-      host: runtimeHost,
     });
-    const client = await this.#launch(open, dirs.runDir);
-    await client.ended;
+    await (await bare(starting)).ended;
     return this.#finished(name);
   }
 
   async ended(): Promise<void> {
-    await this.#client?.ended;
+    await this.#task?.ended;
   }
 
   /** What the first process has written so far. */
@@ -182,16 +202,13 @@ export class KernelContainer implements AsyncDisposable {
   /** Starts, waits for the end. */
   async run(): Promise<Finished> {
     await this.start();
-    await this.#client?.ended;
+    await this.#task?.ended;
     return this.#finished('main');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const client = this.#client;
-    if (client) {
-      client.signal(9);
-      await client.ended;
-    }
+    this.#task?.signal(9);
+    await this.#task?.ended;
     this.launcher[Symbol.dispose]();
     await removeGroup(this.#group);
     rmSync(this.directory, { recursive: true, force: true });
@@ -201,16 +218,11 @@ export class KernelContainer implements AsyncDisposable {
     return `/sys/fs/cgroup/pids/tsd-kernel-${this.id.slice(-12)}`;
   }
 
-  async #launch(open: OpenProgram, runDir: string): Promise<MonitorClient> {
-    return this.launcher.launch({ id: this.id, runDir, program: open.program, fds: open.fds });
-  }
-
-  #directories(name: string) {
-    const runDir = path.join(this.directory, name, 'run');
-    const logDir = path.join(this.directory, name, 'log');
-    mkdirSync(runDir, { recursive: true });
-    mkdirSync(logDir, { recursive: true });
-    return { runDir, logDir, logOptions: { maxBytes: 10_000_000, maxFiles: 3 }, nextLogSeq: 0 };
+  #request(name: string) {
+    const place = this.place(name);
+    mkdirSync(place.runDir, { recursive: true });
+    mkdirSync(place.logDir, { recursive: true });
+    return { id: this.id, ...place, log: { maxBytes: 10_000_000, maxFiles: 3, firstSeq: 0 }, holdLog: true };
   }
 
   #fill(root: string): void {
@@ -225,6 +237,14 @@ export class KernelContainer implements AsyncDisposable {
   #finished(name: string): Finished {
     const record = readExitRecord(path.join(this.directory, name, 'run'));
     return { output: readOutput(path.join(this.directory, name, 'log')), code: record?.code ?? -1 };
+  }
+}
+
+async function bare<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof FailedLaunch ? error.cause : error;
   }
 }
 
