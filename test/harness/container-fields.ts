@@ -1,11 +1,6 @@
 // What each field of POST /containers/create does, and how that is seen: of the kernel, never of inspect. See body-fields.test.ts.
-import { existsSync } from 'node:fs';
+// Those of control groups are in group-fields.ts.
 import type { Body } from './containers.ts';
-
-const isV1 = existsSync('/sys/fs/cgroup/memory/memory.limit_in_bytes');
-export const CGROUP_PARENT = '/tsdt-fields';
-/** A disk that the kernel has, for limits of devices. */
-export const disk = ['/dev/vda', '/dev/sda', '/dev/nvme0n1'].find((path) => existsSync(path));
 
 /** Accepted and shown, and without effect on a container: in docker too. */
 export const without: Readonly<Record<string, string>> = {
@@ -44,7 +39,7 @@ export interface Row {
 }
 
 export const host = (HostConfig: Record<string, unknown>): Body => ({ HostConfig });
-const mount = (fields: object): Body =>
+export const mount = (fields: object): Body =>
   host({ Mounts: [{ Type: 'bind', Source: '/sys/fs', Target: '/m', ...fields }] });
 export const volume = (VolumeOptions: object, fields: object = {}): Body =>
   host({ Mounts: [{ Type: 'volume', Target: '/etc', ...fields, VolumeOptions }] });
@@ -57,17 +52,6 @@ const onTwo = (GwPriority: number): Body => ({
   HostConfig: { NetworkMode: 'fields' },
   NetworkingConfig: { EndpointsConfig: { fields: { GwPriority }, bridge: {} } },
 });
-const throttle = (name: string): Record<string, Row> => {
-  const device = (fields: object) => host({ [name]: [{ Path: disk ?? '/dev/null', Rate: 1048576, ...fields }] });
-  return {
-    [`HostConfig.${name}[].Path`]: { body: device({ Path: '/nosuch' }), refused: /nosuch/ },
-    [`HostConfig.${name}[].Rate`]:
-      disk === undefined
-        ? { body: device({}), refused: /device/ }
-        : { body: device({}), shows: /(blkio|io)\..*1048576/ },
-  };
-};
-
 export const rows: Record<string, Row> = {
   Hostname: { body: { Hostname: 'other' }, shows: /\+ uts other/ },
   Domainname: { body: { Domainname: 'of.it' }, shows: /\+ uts SHORT of\.it/ },
@@ -110,10 +94,6 @@ export const rows: Record<string, Row> = {
   'HostConfig.ConsoleSize': { base: { Tty: true }, body: host({ ConsoleSize: [33, 99] }), shows: /\+ stty 33 99/ },
   'HostConfig.CapAdd': { body: host({ CapAdd: ['SYS_TIME'] }), shows: /\+ status CapBnd/ },
   'HostConfig.CapDrop': { body: host({ CapDrop: ['CHOWN'] }), shows: /\+ status CapBnd/ },
-  'HostConfig.CgroupnsMode': {
-    body: host({ CgroupnsMode: isV1 ? 'private' : 'host' }),
-    shows: isV1 ? /\+ namespace cgroup of its own/ : /\+ namespace cgroup of the host/,
-  },
   'HostConfig.Dns': { body: host({ Dns: ['9.9.9.9'] }), shows: /\+ resolv nameserver 9\.9\.9\.9/ },
   'HostConfig.DnsOptions': { body: host({ DnsOptions: ['ndots:3'] }), shows: /\+ resolv options ndots:3/ },
   'HostConfig.DnsSearch': { body: host({ DnsSearch: ['of.it'] }), shows: /\+ resolv search of\.it/ },
@@ -144,35 +124,6 @@ export const rows: Record<string, Row> = {
   'HostConfig.Sysctls': { body: host({ Sysctls: { 'net.ipv4.ip_default_ttl': '99' } }), shows: /\+ ttl 99/ },
   'HostConfig.Runtime': { body: host({ Runtime: 'nosuch' }), refused: /nosuch/ },
   'HostConfig.Isolation': { body: host({ Isolation: 'hyperv' }), refused: /hyperv/ },
-  'HostConfig.CpuShares': { body: host({ CpuShares: 512 }), shows: /\+ cpu\.(shares 512|weight 20)/ },
-  'HostConfig.Memory': { body: host({ Memory: 64 << 20 }), shows: /\+ memory\.(limit_in_bytes|max) 67108864/ },
-  'HostConfig.NanoCpus': { body: host({ NanoCpus: 5e8 }), shows: /\+ cpu\.(cfs_quota_us 50000|max 50000 100000)/ },
-  'HostConfig.CgroupParent': { body: host({ CgroupParent: CGROUP_PARENT }), shows: /\+ group \/tsdt-fields\/ID/ },
-  'HostConfig.BlkioWeight': { body: host({ BlkioWeight: 300 }), shows: /\+ (blkio|io)\..*weight/, warns: /weight/ },
-  'HostConfig.BlkioWeightDevice[].Path': {
-    body: host({ BlkioWeightDevice: [{ Path: '/nosuch', Weight: 300 }] }),
-    refused: /nosuch/,
-    warns: /weight_device/,
-  },
-  'HostConfig.BlkioWeightDevice[].Weight': {
-    body: host({ BlkioWeightDevice: [{ Path: disk ?? '/dev/null', Weight: 1 }] }),
-    refused: /weight|device/i,
-    warns: /weight_device/,
-  },
-  ...throttle('BlkioDeviceReadBps'),
-  ...throttle('BlkioDeviceWriteBps'),
-  ...throttle('BlkioDeviceReadIOps'),
-  ...throttle('BlkioDeviceWriteIOps'),
-  'HostConfig.CpuPeriod': {
-    base: host({ CpuQuota: 20000 }),
-    body: host({ CpuPeriod: 50000 }),
-    shows: /\+ cpu\.(cfs_period_us 50000|max 20000 50000)/,
-  },
-  'HostConfig.CpuQuota': { body: host({ CpuQuota: 20000 }), shows: /\+ cpu\.(cfs_quota_us 20000|max 20000 100000)/ },
-  'HostConfig.CpuRealtimePeriod': { body: host({ CpuRealtimePeriod: 1000 }), refused: /cpu-rt/ },
-  'HostConfig.CpuRealtimeRuntime': { body: host({ CpuRealtimeRuntime: 1000 }), refused: /cpu-rt/ },
-  'HostConfig.CpusetCpus': { body: host({ CpusetCpus: '0' }), shows: /\+ cpuset\.cpus 0$/m },
-  'HostConfig.CpusetMems': { body: host({ CpusetMems: '63' }), refused: /63/ },
   'HostConfig.Devices[].PathOnHost': {
     body: host({ Devices: [{ PathOnHost: '/dev/kvm-nosuch', PathInContainer: '/dev/x', CgroupPermissions: 'rwm' }] }),
     refused: /kvm-nosuch/,
@@ -181,42 +132,7 @@ export const rows: Record<string, Row> = {
     body: host({ Devices: [{ PathOnHost: '/dev/kmsg', PathInContainer: '/dev/other', CgroupPermissions: 'rwm' }] }),
     shows: /\+ dev \/dev\/other/,
   },
-  'HostConfig.Devices[].CgroupPermissions': {
-    base: host({ Devices: [{ PathOnHost: '/dev/kmsg', PathInContainer: '/dev/kmsg', CgroupPermissions: 'rwm' }] }),
-    body: host({ Devices: [{ PathOnHost: '/dev/kmsg', PathInContainer: '/dev/kmsg', CgroupPermissions: 'r' }] }),
-    inside: '(: >> /dev/kmsg) 2>/dev/null && echo can write',
-    shows: /- can write/,
-  },
-  'HostConfig.DeviceCgroupRules': {
-    body: host({ DeviceCgroupRules: ['c 1:11 rwm'] }),
-    inside: 'mknod /tmp/kmsg c 1 11; (: >> /tmp/kmsg) 2>/dev/null && echo can write',
-    shows: /\+ can write/,
-  },
   'HostConfig.DeviceRequests': { body: host({ DeviceRequests: [{ Driver: 'nvidia' }] }), refused: /gpus/ },
-  'HostConfig.MemoryReservation': {
-    base: host({ Memory: 64 << 20 }),
-    body: host({ MemoryReservation: 32 << 20 }),
-    shows: /\+ memory\.(soft_limit_in_bytes|low) 33554432/,
-  },
-  'HostConfig.MemorySwap': {
-    base: host({ Memory: 64 << 20 }),
-    body: host({ MemorySwap: 100 << 20 }),
-    shows: /\+ memory\.(memsw\.limit_in_bytes 104857600|swap\.max 37748736)/,
-    warns: /swap/,
-  },
-  'HostConfig.MemorySwappiness': {
-    body: host({ MemorySwappiness: 7 }),
-    shows: /\+ memory\.swappiness 7/,
-    warns: /swappiness/,
-    refused: /swappiness/,
-  },
-  'HostConfig.OomKillDisable': {
-    base: host({ Memory: 64 << 20 }),
-    body: host({ OomKillDisable: true }),
-    shows: /\+ memory\.oom_control oom_kill_disable 1/,
-    warns: /OomKillDisable/,
-  },
-  'HostConfig.PidsLimit': { body: host({ PidsLimit: 77 }), shows: /\+ pids\.max 77/ },
   'HostConfig.Ulimits[].Name': { body: host({ Ulimits: [{ Name: 'nosuch', Soft: 1, Hard: 1 }] }), refused: /nosuch/ },
   'HostConfig.Ulimits[].Soft': {
     body: host({ Ulimits: [{ Name: 'nofile', Soft: 111, Hard: 222 }] }),
@@ -239,20 +155,10 @@ export const rows: Record<string, Row> = {
     body: mount({ BindOptions: { Propagation: 'nosuch' } }),
     refused: /propagation/i,
   },
-  'HostConfig.Mounts[].BindOptions.NonRecursive': {
-    base: mount({}),
-    body: mount({ BindOptions: { NonRecursive: true } }),
-    shows: /- mount \S+ \/m\/cgroup/,
-  },
   'HostConfig.Mounts[].BindOptions.CreateMountpoint': {
     base: mount({}),
     body: mount({ Source: '/nosuch/of/it', BindOptions: { CreateMountpoint: false } }),
     refused: /nosuch/,
-  },
-  'HostConfig.Mounts[].BindOptions.ReadOnlyNonRecursive': {
-    base: mount({ ReadOnly: true }),
-    body: mount({ ReadOnly: true, BindOptions: { ReadOnlyNonRecursive: true } }),
-    shows: /\+ mount \S+ \/m\/cgroup\S* rw/,
   },
   'HostConfig.Mounts[].BindOptions.ReadOnlyForceRecursive': {
     base: mount({}),

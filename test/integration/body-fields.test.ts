@@ -1,26 +1,18 @@
 // Every field that a request's body may have does something, is refused, or stands in the list of what does nothing, as in docker. A field
 // that is only copied to inspect fails here, and so does a new one without a row.
-import { existsSync, rmdirSync } from 'node:fs';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CreateBody } from '../../daemon/docker-api/schemas.ts';
-import { CGROUP_PARENT, elsewhere, host, type Row, rows, volume, without } from '../harness/container-fields.ts';
-import { changed, merged, traitsOf } from '../harness/container-traits.ts';
-import { type Body, create, inspect, logs, remove, runDetached, wait } from '../harness/containers.ts';
+import { elsewhere, host, rows, volume, without } from '../harness/container-fields.ts';
+import { type Body, create, inspect, logs, runDetached, wait } from '../harness/containers.ts';
 import { eventually, timeFactor } from '../harness/eventually.ts';
-import { cgroupHierarchies } from '../harness/ledger.ts';
+import { groupRows } from '../harness/group-fields.ts';
+import { judgeRows } from '../harness/judge-rows.ts';
 import { hijack } from '../harness/raw-stream.ts';
 import { fieldsOf } from '../harness/schema-fields.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
 const fixture = useDaemon();
 const api = () => fixture.daemon.api;
-
-// A parent that a container asks for stays when the container goes, as with docker.
-afterAll(() => {
-  for (const hierarchy of cgroupHierarchies()) {
-    if (existsSync(hierarchy + CGROUP_PARENT)) rmdirSync(hierarchy + CGROUP_PARENT);
-  }
-});
 
 /** Fields whose effect is what happens later. */
 const later: Record<string, () => Promise<void>> = {
@@ -91,7 +83,7 @@ async function checkedBy(body: Body, output = /not found/): Promise<void> {
 
 describe('containers', () => {
   test('every field has a row', () => {
-    const known = [...Object.keys(without), ...Object.keys(elsewhere), ...Object.keys(rows), ...Object.keys(later)];
+    const known = [without, elsewhere, rows, groupRows, later].flatMap((table) => Object.keys(table));
     expect(known.sort()).toEqual(fieldsOf(CreateBody).sort());
   });
 
@@ -108,13 +100,7 @@ describe('containers', () => {
       });
       await runDetached(daemon, ['sleep', '1000'], { Volumes: { '/donated': {} } }, 'donor');
       await runDetached(daemon, ['sleep', '1000'], host({ NetworkMode: 'fields' }), 'neighbour');
-      const problems: string[] = [];
-      const pending = Object.entries(rows);
-      // One at a time: what listens on the host is looked at too.
-      for (const [field, row] of pending) {
-        const problem = await judge(row);
-        if (problem !== undefined) problems.push(`${field}: ${problem}`);
-      }
+      const problems = await judgeRows(daemon, rows);
       for (const [field, why] of Object.entries(without)) expect(why, field).not.toBe('');
       await daemon.removeAllContainers();
       await api().delete('/networks/fields');
@@ -123,33 +109,3 @@ describe('containers', () => {
     120_000 * timeFactor,
   );
 });
-
-const seen = new Map<string, string[]>();
-
-/** undefined when the row holds; else what happened instead. */
-async function judge({ base = {}, body, shows, refused, warns, inside = '' }: Row): Promise<string | undefined> {
-  const key = JSON.stringify([base, inside]);
-  const before = seen.get(key) ?? (await look(base, inside)).lines;
-  seen.set(key, before);
-  const after = await look(merged(base, body), inside);
-  if (after.error !== undefined) return refused?.test(after.error) ? undefined : `refused: ${after.error}`;
-  if (warns?.test(after.warnings)) return undefined;
-  const difference = changed(before, after.lines).join('\n');
-  return shows?.test(difference) ? undefined : `changed: ${difference || 'nothing'}`;
-}
-
-async function look(body: Body, inside: string): Promise<{ lines: string[]; warnings: string; error?: string }> {
-  const { daemon } = fixture;
-  const made = await api().send('POST', '/containers/create', {
-    body: { Image: 'busybox', Cmd: ['sleep', '1000'], ...body },
-  });
-  if (made.status !== 201) return { lines: [], warnings: '', error: made.text };
-  const { Id, Warnings } = made.json as { Id: string; Warnings: string[] };
-  try {
-    const started = await api().send('POST', `/containers/${Id}/start`);
-    if (started.status !== 204) return { lines: [], warnings: '', error: started.text };
-    return { lines: await traitsOf(daemon, Id, inside), warnings: Warnings.join('\n') };
-  } finally {
-    await remove(daemon, Id);
-  }
-}

@@ -363,27 +363,31 @@ describe('codes', () => {
   });
 });
 
-test('a hundred containers at once on one bridge, five times: each its own address, and nothing left', async () => {
-  const { daemon } = fixture;
-  await run(daemon, 'true');
-  // An emulated machine takes half a minute for each round.
-  const rounds = timeFactor > 1 ? 2 : 5;
-  for (let round = 0; round < rounds; round++) {
-    const ids = await Promise.all(Array.from({ length: 100 }, () => runDetached(daemon, ['sleep', '1000'])));
-    const { Containers } = await daemon.api.get<{
-      Containers: Record<string, { IPv4Address: string; MacAddress: string }>;
-    }>('/networks/bridge');
-    const list = Object.values(Containers);
-    expect(new Set(list.map(({ IPv4Address }) => IPv4Address)).size).toBe(100);
-    expect(new Set(list.map(({ MacAddress }) => MacAddress)).size).toBe(100);
-    const [some = ''] = ids;
-    const { NetworkSettings } = await inspect(daemon, some);
-    expect(await inside(some, 'ip -o addr show eth0')).toContain(`inet ${NetworkSettings.IPAddress}/16`);
-    await Promise.all(ids.map((id) => daemon.api.delete(`/containers/${id}?force=1`)));
-    await eventually('all interfaces are gone', async () => (await daemon.network.links()).length === 1, {
-      timeoutMs: 20_000,
-    });
-    const after = await daemon.api.get<{ Containers: object }>('/networks/bridge');
-    expect(after.Containers).toEqual({});
-  }
-}, 180_000);
+test(
+  'a hundred containers at once on one bridge, five times: each its own address, and nothing left',
+  async () => {
+    const { daemon } = fixture;
+    await run(daemon, 'true');
+    // An emulated machine takes half a minute for each round.
+    const rounds = timeFactor > 1 ? 2 : 5;
+    for (let round = 0; round < rounds; round++) {
+      const ids = await Promise.all(Array.from({ length: 100 }, () => runDetached(daemon, ['sleep', '1000'])));
+      const { Containers } = await daemon.api.get<{
+        Containers: Record<string, { IPv4Address: string; MacAddress: string }>;
+      }>('/networks/bridge');
+      const list = Object.values(Containers);
+      expect(new Set(list.map(({ IPv4Address }) => IPv4Address)).size).toBe(100);
+      expect(new Set(list.map(({ MacAddress }) => MacAddress)).size).toBe(100);
+      const [some = ''] = ids;
+      const { NetworkSettings } = await inspect(daemon, some);
+      expect(await inside(some, 'ip -o addr show eth0')).toContain(`inet ${NetworkSettings.IPAddress}/16`);
+      await Promise.all(ids.map((id) => daemon.api.delete(`/containers/${id}?force=1`)));
+      await eventually('all interfaces are gone', async () => (await daemon.network.links()).length === 1, {
+        timeoutMs: 20_000,
+      });
+      const after = await daemon.api.get<{ Containers: object }>('/networks/bridge');
+      expect(after.Containers).toEqual({});
+    }
+  },
+  180_000 * timeFactor,
+);

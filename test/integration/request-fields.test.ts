@@ -8,10 +8,10 @@ import {
   NetworkDisconnectRequest,
 } from '../../daemon/docker-types/network.ts';
 import { VolumeCreateRequest } from '../../daemon/docker-types/volume.ts';
-import { disk } from '../harness/container-fields.ts';
 import { changed, traitsOf } from '../harness/container-traits.ts';
 import { create, exec, inspect, run, runDetached } from '../harness/containers.ts';
 import { eventually } from '../harness/eventually.ts';
+import { disk } from '../harness/group-fields.ts';
 import { hijack } from '../harness/raw-stream.ts';
 import { fieldsOf } from '../harness/schema-fields.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
