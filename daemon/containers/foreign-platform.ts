@@ -1,7 +1,7 @@
 // An image of another kind of machine: a warning when a container is made of it, and the reason when its programs cannot be run.
 import { isEngineError } from '../errors/engine-error.ts';
+import { hostPlatform, type Platform, platformMatches } from '../images/documents/platform.ts';
 import type { ImageStore } from '../images/image-service.ts';
-import { hostPlatform, type Platform, platformMatches } from '../images/platform.ts';
 
 interface Foreign {
   /** Docker's word of warning, for who asked for no platform. */

@@ -3,8 +3,8 @@
 
 import { resolveResources } from '../cgroups/resources.ts';
 import type { ContainerCreateRequest } from '../docker-types/container-actions.ts';
+import { parsePlatform, requirePlatform } from '../images/documents/platform.ts';
 import type { ImageRecord } from '../images/image-service.ts';
-import { parsePlatform, requirePlatform } from '../images/platform.ts';
 import { checkDns } from '../networks/managed-files.ts';
 import { checkOnHost } from '../runtime/check-on-host.ts';
 import { checkSaysSomething, type RequestedContainer, readRequest } from '../spec/from-request.ts';

@@ -4,7 +4,7 @@ import { collectContent } from '../content/collect-content.ts';
 import type { Descriptor } from '../content/digest.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { familiar, parseReference } from '../registry/reference.ts';
-import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
+import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './documents/image-config.ts';
 import { parseTarget, shownReference } from './image-names.ts';
 import type { ImageParts } from './image-parts.ts';
 import type { ImageRecord } from './image-service.ts';

@@ -5,8 +5,8 @@ import { pullError } from '../registry/pull-words.ts';
 import { parseReference } from '../registry/reference.ts';
 import type { Credentials, Registries } from '../registry/registry-session.ts';
 import { readWholeBlob } from '../registry/whole-blob.ts';
-import { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
-import { parseManifest } from './manifest.ts';
+import { MAX_CONFIG_BYTES, parseImageConfig } from './documents/image-config.ts';
+import { parseManifest } from './documents/manifest.ts';
 
 const DEADLINE_MS = 120_000;
 

@@ -11,8 +11,8 @@ import type {
 } from '../docker-types/image.ts';
 import type { Credentials } from '../registry/registry-session.ts';
 import type { Filters } from '../state/filters.ts';
-import type { ImageConfig } from './image-config.ts';
-import type { Platform } from './platform.ts';
+import type { ImageConfig } from './documents/image-config.ts';
+import type { Platform } from './documents/platform.ts';
 import type { ProgressSink } from './progress.ts';
 
 /** An image that is there. Immutable. */

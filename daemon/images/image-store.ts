@@ -9,9 +9,11 @@ import type {
 } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
+import { loadImages } from './archives/load-images.ts';
+import { saveImages } from './archives/save-images.ts';
 import type { Catalogue } from './catalogue.ts';
-import { commitImage } from './commit-image.ts';
 import { imagesDiskUsage } from './disk-usage.ts';
+import { type Platform, requirePlatform } from './documents/platform.ts';
 import { fullDiskError } from './full-disk.ts';
 import { imageHistory } from './image-history.ts';
 import type {
@@ -24,15 +26,13 @@ import type {
   LoadOptions,
   SaveOptions,
 } from './image-service.ts';
-import { importFromUrl, importImage } from './import-image.ts';
 import { inspectImage } from './inspect-image.ts';
 import { listImages } from './list-images.ts';
-import { loadImages } from './load-images.ts';
-import { type Platform, requirePlatform } from './platform.ts';
+import { commitImage } from './make/commit-image.ts';
+import { importFromUrl, importImage } from './make/import-image.ts';
 import type { ProgressSink } from './progress.ts';
 import { pruneImages } from './prune-images.ts';
 import { removeImage } from './remove-image.ts';
-import { saveImages } from './save-images.ts';
 
 export class LocalImageStore implements ImageStore {
   readonly #catalogue: Catalogue;

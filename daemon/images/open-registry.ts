@@ -8,7 +8,7 @@ import type { Catalogue } from './catalogue.ts';
 import { distributionInspect } from './distribution-inspect.ts';
 import { isFullDisk } from './full-disk.ts';
 import { ImagePuller } from './pull/image-puller.ts';
-import { pushImages } from './push-image.ts';
+import { pushImages } from './push/push-image.ts';
 import type { RegistryService } from './registry-service.ts';
 
 export interface RegistrySideOptions extends Partial<RegistryOptions> {

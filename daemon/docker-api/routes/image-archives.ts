@@ -1,7 +1,7 @@
 // Routes that carry images as archives: save and load.
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply } from 'fastify';
-import type { Platform } from '../../images/platform.ts';
+import type { Platform } from '../../images/documents/platform.ts';
 import { type App, checkName, given, nameParams as params } from '../app.ts';
 import { bodyStream } from '../body-stream.ts';
 import { ProgressStream } from '../progress-stream.ts';

@@ -1,7 +1,7 @@
 // Which image of an index fits: the first of the wanted platforms that is there (as containerd orders them).
 import { EngineError } from '../../errors/engine-error.ts';
-import type { ImageIndex, IndexEntry } from '../manifest.ts';
-import { hostPlatform, type Platform, platformText } from '../platform.ts';
+import type { ImageIndex, IndexEntry } from '../documents/manifest.ts';
+import { hostPlatform, type Platform, platformText } from '../documents/platform.ts';
 
 /** `asked` undefined: what this host runs, best first. Throws 'not-found' in Docker's words. */
 export function chooseManifest(index: ImageIndex, asked: Platform | undefined): IndexEntry {

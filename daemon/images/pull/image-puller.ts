@@ -9,9 +9,9 @@ import { familiar, familiarName, isValidTag, parseReference, type Reference } fr
 import type { FetchedManifest, Registries } from '../../registry/registry-session.ts';
 import { readWholeBlob } from '../../registry/whole-blob.ts';
 import type { Catalogue } from '../catalogue.ts';
+import { type ImageManifest, parseManifest } from '../documents/manifest.ts';
+import { type Platform, parsePlatform, requirePlatform } from '../documents/platform.ts';
 import type { ImageParts } from '../image-parts.ts';
-import { type ImageManifest, parseManifest } from '../manifest.ts';
-import { type Platform, parsePlatform, requirePlatform } from '../platform.ts';
 import { noted } from '../progress.ts';
 import type { PullOptions } from '../registry-service.ts';
 import { chooseManifest } from './choose-platform.ts';

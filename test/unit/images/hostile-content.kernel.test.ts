@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from '
 import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { hostPlatform } from '../../../daemon/images/platform.ts';
+import { hostPlatform } from '../../../daemon/images/documents/platform.ts';
 import { ImagePuller } from '../../../daemon/images/pull/image-puller.ts';
 import { noCredentials, type Registries, type RegistrySession } from '../../../daemon/registry/registry-session.ts';
 import { eventually } from '../../harness/eventually.ts';

@@ -1,10 +1,10 @@
 // The image config's check, list filters, platforms and Go's file modes.
 import type { BigIntStats } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parseImageConfig } from '../../../daemon/images/documents/image-config.ts';
+import { parsePlatform } from '../../../daemon/images/documents/platform.ts';
 import { parseGlobs } from '../../../daemon/images/glob.ts';
-import { parseImageConfig } from '../../../daemon/images/image-config.ts';
 import { untilSeconds } from '../../../daemon/images/list-images.ts';
-import { parsePlatform } from '../../../daemon/images/platform.ts';
 import { compressionOf } from '../../../daemon/jail/decoding/decompress.ts';
 import { goFileMode, rfc3339 } from '../../../daemon/jail/jobs/path-stat.ts';
 import { cleanComponents } from '../../../daemon/jail/jobs/path-walk.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { ImageIndex } from '../../../../daemon/images/manifest.ts';
-import { hostPlatform, parsePlatform } from '../../../../daemon/images/platform.ts';
+import type { ImageIndex } from '../../../../daemon/images/documents/manifest.ts';
+import { hostPlatform, parsePlatform } from '../../../../daemon/images/documents/platform.ts';
 import { chooseManifest } from '../../../../daemon/images/pull/choose-platform.ts';
 
 function indexOf(...platforms: (string | undefined)[]): ImageIndex {

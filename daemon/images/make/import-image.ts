@@ -1,14 +1,14 @@
 // POST /images/create?fromSrc: an image of one layer out of a tar, in the request or fetched.
 import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream';
-import { EngineError } from '../errors/engine-error.ts';
-import { decompressed } from '../jail/decoding/decompress.ts';
-import type { Catalogue } from './catalogue.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { decompressed } from '../../jail/decoding/decompress.ts';
+import type { Catalogue } from '../catalogue.ts';
+import type { ImageConfig } from '../documents/image-config.ts';
+import { hostPlatform, type Platform, parsePlatform } from '../documents/platform.ts';
+import { parseTarget } from '../image-names.ts';
+import type { ImportOptions } from '../image-service.ts';
+import { counted, type ProgressSink } from '../progress.ts';
 import { applyChanges } from './config-changes.ts';
-import type { ImageConfig } from './image-config.ts';
-import { parseTarget } from './image-names.ts';
-import type { ImportOptions } from './image-service.ts';
-import { hostPlatform, type Platform, parsePlatform } from './platform.ts';
-import { counted, type ProgressSink } from './progress.ts';
 import { importUrl, openRemoteTar } from './remote-tar.ts';
 
 const TELL_MS = 200;

@@ -1,7 +1,7 @@
 // `docker commit -c` and `docker import -c`: Dockerfile instructions that change an image's config and nothing else.
-import type { ContainerConfig, HealthConfig } from '../docker-types/container-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { parseDurationNs } from '../protocols/units/go-duration.ts';
+import type { ContainerConfig, HealthConfig } from '../../docker-types/container-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { parseDurationNs } from '../../protocols/units/go-duration.ts';
 import { expandWord, splitWords, type Variables } from './change-words.ts';
 
 const MAX_CHANGES = 1000;

@@ -1,9 +1,9 @@
 // The JSON documents of an archive of images. Many entries may name the same one, and a packed archive of megabytes may hold gigabytes of
 // them: what is read is bounded as a whole, and a config is read and kept once.
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from '../documents/image-config.ts';
+import { digestOf } from '../image-manifest.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
-import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
-import { digestOf } from './image-manifest.ts';
 
 /** A thousand images have some twenty megabytes of configs and manifests. */
 const MAX_BYTES = 64 * 1024 * 1024;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { lgetxattr } from '../../../native-bindings/xattrs.ts';
-import { dir, file, hardlink, rawTar, rawTarStream, symlink } from '../jail/raw-tar.ts';
-import { StoreFixture } from './store-fixture.ts';
+import { lgetxattr } from '../../../../native-bindings/xattrs.ts';
+import { dir, file, hardlink, rawTar, rawTarStream, symlink } from '../../jail/raw-tar.ts';
+import { StoreFixture } from '../store-fixture.ts';
 
 const fixture = new StoreFixture();
 afterAll(() => fixture.close());

@@ -1,5 +1,5 @@
 // The words of a Dockerfile instruction: quotes, backslashes and variables as Docker's builder reads them.
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 
 export type Variables = ReadonlyMap<string, string>;
 

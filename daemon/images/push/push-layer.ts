@@ -1,12 +1,12 @@
 // One layer on its way into a registry: not sent when it is there, taken over from a repository beside it when that has it, else uploaded.
 
-import type { Descriptor } from '../content/digest.ts';
-import { registryError } from '../registry/pull-words.ts';
-import type { RegistrySession } from '../registry/registry-session.ts';
-import type { Layer } from '../snapshots/layer-store.ts';
-import type { Catalogue } from './catalogue.ts';
-import type { PushOptions } from './image-service.ts';
-import { counted, noted } from './progress.ts';
+import type { Descriptor } from '../../content/digest.ts';
+import { registryError } from '../../registry/pull-words.ts';
+import type { RegistrySession } from '../../registry/registry-session.ts';
+import type { Layer } from '../../snapshots/layer-store.ts';
+import type { Catalogue } from '../catalogue.ts';
+import type { PushOptions } from '../image-service.ts';
+import { counted, noted } from '../progress.ts';
 
 export interface LayerPush {
   readonly layer: Layer;

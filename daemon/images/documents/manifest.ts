@@ -1,11 +1,11 @@
 // Manifests and indexes, read and checked: OCI image-spec "manifest.md" and "image-index.md", Docker's schema 2. A document that could be
 // both is refused (CVE-2021-41190): two readers must not see two images in it.
 
-import type { Descriptor } from '../content/digest.ts';
-import { isDigest } from '../content/digest.ts';
-import { configTypes, indexTypes, isSchema1, layerCompression, manifestTypes } from '../content/media-types.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { MAX_LAYERS } from '../snapshots/layer-store.ts';
+import type { Descriptor } from '../../content/digest.ts';
+import { isDigest } from '../../content/digest.ts';
+import { configTypes, indexTypes, isSchema1, layerCompression, manifestTypes } from '../../content/media-types.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { MAX_LAYERS } from '../../snapshots/layer-store.ts';
 import { parseBoundedJson } from './bounded-json.ts';
 import { MAX_CONFIG_BYTES } from './image-config.ts';
 import type { Platform } from './platform.ts';

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { constants, createZstdCompress, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { ProgressMessage } from '../../../daemon/docker-types/progress.ts';
-import { recordedManifest } from '../../../daemon/images/image-manifest.ts';
-import { zstdWindowLog } from '../../../daemon/jail/decoding/zstd-window.ts';
-import { TarReader } from '../../../daemon/protocols/tar/tar-reader.ts';
-import { dir, file, hardlink, type RawEntry, rawTar, symlink } from '../jail/raw-tar.ts';
-import { contentOf, put, StoreFixture } from './store-fixture.ts';
+import type { ProgressMessage } from '../../../../daemon/docker-types/progress.ts';
+import { recordedManifest } from '../../../../daemon/images/image-manifest.ts';
+import { zstdWindowLog } from '../../../../daemon/jail/decoding/zstd-window.ts';
+import { TarReader } from '../../../../daemon/protocols/tar/tar-reader.ts';
+import { dir, file, hardlink, type RawEntry, rawTar, symlink } from '../../jail/raw-tar.ts';
+import { contentOf, put, StoreFixture } from '../store-fixture.ts';
 
 const fixture = new StoreFixture();
 const other = new StoreFixture();

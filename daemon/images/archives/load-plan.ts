@@ -1,16 +1,16 @@
 // What an archive says is in it: manifest.json (Docker's) or index.json (an OCI layout). Everything is checked, nothing is made.
 
-import type { Descriptor } from '../content/digest.ts';
-import { isDigest } from '../content/digest.ts';
-import { indexTypes, manifestTypes } from '../content/media-types.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { parseReference, parseRepository, refuseAlgorithm } from '../registry/reference.ts';
+import type { Descriptor } from '../../content/digest.ts';
+import { isDigest } from '../../content/digest.ts';
+import { indexTypes, manifestTypes } from '../../content/media-types.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { parseReference, parseRepository, refuseAlgorithm } from '../../registry/reference.ts';
+import { parseBoundedJson } from '../documents/bounded-json.ts';
+import { parseManifest } from '../documents/manifest.ts';
+import { hostPlatform, type Platform, platformMatches } from '../documents/platform.ts';
+import { digestOf, MAX_MANIFEST_BYTES } from '../image-manifest.ts';
 import { ArchiveDocuments, type ReadConfig } from './archive-documents.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
-import { parseBoundedJson } from './bounded-json.ts';
-import { digestOf, MAX_MANIFEST_BYTES } from './image-manifest.ts';
-import { parseManifest } from './manifest.ts';
-import { hostPlatform, type Platform, platformMatches } from './platform.ts';
 
 export interface PlannedLayer {
   readonly diffId: string;

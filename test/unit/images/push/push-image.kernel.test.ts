@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import type { ProgressMessage } from '../../../daemon/docker-types/progress.ts';
-import { pushImages } from '../../../daemon/images/push-image.ts';
-import { noCredentials, type Registries, type RegistrySession } from '../../../daemon/registry/registry-session.ts';
-import { dir, file, rawTar } from '../jail/raw-tar.ts';
-import { contentOf, put, StoreFixture } from './store-fixture.ts';
+import type { ProgressMessage } from '../../../../daemon/docker-types/progress.ts';
+import { pushImages } from '../../../../daemon/images/push/push-image.ts';
+import { noCredentials, type Registries, type RegistrySession } from '../../../../daemon/registry/registry-session.ts';
+import { dir, file, rawTar } from '../../jail/raw-tar.ts';
+import { contentOf, put, StoreFixture } from '../store-fixture.ts';
 
 const fixture = new StoreFixture();
 afterAll(() => fixture.close());

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { ContainerConfig } from '../../../daemon/docker-types/container-config.ts';
-import { applyChanges } from '../../../daemon/images/config-changes.ts';
+import type { ContainerConfig } from '../../../../daemon/docker-types/container-config.ts';
+import { applyChanges } from '../../../../daemon/images/make/config-changes.ts';
 
 const base: ContainerConfig = { Env: ['PATH=/bin', 'A=1'], Cmd: ['old'], WorkingDir: '/srv', Labels: { x: 'y' } };
 

@@ -1,17 +1,17 @@
 // POST /images/{name}/push: what the registry does not have, and then the manifests of the tags. What was pulled or loaded goes out bit for
 // bit; what was made here is packed once, and is then known by that form.
-import { EngineError } from '../errors/engine-error.ts';
-import { registryError } from '../registry/pull-words.ts';
-import { familiar, familiarName, parseReference } from '../registry/reference.ts';
-import type { Registries, RegistrySession } from '../registry/registry-session.ts';
-import type { Layer } from '../snapshots/layer-store.ts';
-import type { Catalogue } from './catalogue.ts';
-import { fullDiskError } from './full-disk.ts';
-import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
-import type { ImageRecord, PushOptions } from './image-service.ts';
-import { LOCAL_FORM } from './layer-archives.ts';
-import { platformMatches } from './platform.ts';
-import { noted } from './progress.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { registryError } from '../../registry/pull-words.ts';
+import { familiar, familiarName, parseReference } from '../../registry/reference.ts';
+import type { Registries, RegistrySession } from '../../registry/registry-session.ts';
+import type { Layer } from '../../snapshots/layer-store.ts';
+import type { Catalogue } from '../catalogue.ts';
+import { platformMatches } from '../documents/platform.ts';
+import { fullDiskError } from '../full-disk.ts';
+import { type ImageManifest, makeManifest, recordedManifest } from '../image-manifest.ts';
+import type { ImageRecord, PushOptions } from '../image-service.ts';
+import { LOCAL_FORM } from '../layer-archives.ts';
+import { noted } from '../progress.ts';
 import { type LayerPush, pushLayer } from './push-layer.ts';
 
 /** Docker's max-concurrent-uploads. */

@@ -2,7 +2,7 @@
 // address is allowed; what comes is limited and unpacked as any other tar.
 import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 
 export interface RemoteTar {
   readonly url: string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseBoundedJson } from '../../../daemon/images/bounded-json.ts';
+import { parseBoundedJson } from '../../../../daemon/images/documents/bounded-json.ts';
 
 const parse = (text: string) => parseBoundedJson(Buffer.from(text));
 

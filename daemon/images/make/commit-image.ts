@@ -1,10 +1,10 @@
 // POST /commit: what a container changed becomes a layer. Here is what the image says of it.
-import { EngineError } from '../errors/engine-error.ts';
-import type { Catalogue } from './catalogue.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { Catalogue } from '../catalogue.ts';
+import type { HistoryEntry, ImageConfig } from '../documents/image-config.ts';
+import { parseTarget } from '../image-names.ts';
+import type { CommitImageOptions } from '../image-service.ts';
 import { applyChanges } from './config-changes.ts';
-import type { HistoryEntry, ImageConfig } from './image-config.ts';
-import { parseTarget } from './image-names.ts';
-import type { CommitImageOptions } from './image-service.ts';
 
 export async function commitImage(catalogue: Catalogue, options: CommitImageOptions): Promise<string> {
   if (options.repo !== '') parseTarget(options.repo, options.tag);

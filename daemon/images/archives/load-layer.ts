@@ -2,15 +2,15 @@
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
-import type { Descriptor } from '../content/digest.ts';
-import { layerCompression } from '../content/media-types.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { type Compression, compressionOf, decompressed } from '../jail/decoding/decompress.ts';
-import type { UnpackResult } from '../jail/messages.ts';
-import type { StagedLayer } from '../snapshots/layer-store.ts';
+import type { Descriptor } from '../../content/digest.ts';
+import { layerCompression } from '../../content/media-types.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { type Compression, compressionOf, decompressed } from '../../jail/decoding/decompress.ts';
+import type { UnpackResult } from '../../jail/messages.ts';
+import type { StagedLayer } from '../../snapshots/layer-store.ts';
+import type { ImageParts } from '../image-parts.ts';
+import { DOCKER_GZIP_LAYER, LOCAL_FORM, OCI_PLAIN_LAYER, packingOf } from '../layer-archives.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
-import type { ImageParts } from './image-parts.ts';
-import { DOCKER_GZIP_LAYER, LOCAL_FORM, OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
 import type { PlannedLayer } from './load-plan.ts';
 
 /** Of a tar's first block. */

@@ -1,10 +1,10 @@
 // The image config: the JSON whose digest is the image's id (OCI image-spec "config.md", with the keys that Docker adds). Reading one
 // means checking it: an image is data from a stranger.
 
-import { isDigest } from '../content/digest.ts';
-import type { ContainerConfig } from '../docker-types/container-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { MAX_LAYERS } from '../snapshots/layer-store.ts';
+import { isDigest } from '../../content/digest.ts';
+import type { ContainerConfig } from '../../docker-types/container-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { MAX_LAYERS } from '../../snapshots/layer-store.ts';
 import { parseBoundedJson } from './bounded-json.ts';
 import { hostPlatform } from './platform.ts';
 

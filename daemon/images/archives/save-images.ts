@@ -3,19 +3,19 @@
 import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Descriptor } from '../content/digest.ts';
-import { DigestCheck } from '../content/digest-check.ts';
-import { OCI_INDEX } from '../content/media-types.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { encodeEntry, endOfArchive, paddingOf } from '../protocols/tar/tar-header.ts';
-import { familiar, parseReference } from '../registry/reference.ts';
-import type { Layer } from '../snapshots/layer-store.ts';
-import type { Catalogue } from './catalogue.ts';
-import { type ImageManifest, makeManifest, recordedManifest } from './image-manifest.ts';
-import { shownReference } from './image-names.ts';
-import type { ImageRecord, SaveOptions } from './image-service.ts';
-import { OCI_PLAIN_LAYER, packingOf } from './layer-archives.ts';
-import { platformMatches } from './platform.ts';
+import type { Descriptor } from '../../content/digest.ts';
+import { DigestCheck } from '../../content/digest-check.ts';
+import { OCI_INDEX } from '../../content/media-types.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { encodeEntry, endOfArchive, paddingOf } from '../../protocols/tar/tar-header.ts';
+import { familiar, parseReference } from '../../registry/reference.ts';
+import type { Layer } from '../../snapshots/layer-store.ts';
+import type { Catalogue } from '../catalogue.ts';
+import { platformMatches } from '../documents/platform.ts';
+import { type ImageManifest, makeManifest, recordedManifest } from '../image-manifest.ts';
+import { shownReference } from '../image-names.ts';
+import type { ImageRecord, SaveOptions } from '../image-service.ts';
+import { OCI_PLAIN_LAYER, packingOf } from '../layer-archives.ts';
 
 /** One image of the archive, with the names that it shall have. */
 interface Saved {

@@ -5,13 +5,13 @@ import { rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { EngineError } from '../errors/engine-error.ts';
-import type { ByteSource } from '../jail/decoding/decompress.ts';
-import { GarbageMeter } from '../jail/garbage-meter.ts';
-import type { FileRange } from '../jail/messages.ts';
-import { FormatError } from '../protocols/format-error.ts';
-import { displayName, type TarEntry } from '../protocols/tar/tar-entry.ts';
-import { defaultTarLimits, TarReader, type TarSink } from '../protocols/tar/tar-reader.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ByteSource } from '../../jail/decoding/decompress.ts';
+import { GarbageMeter } from '../../jail/garbage-meter.ts';
+import type { FileRange } from '../../jail/messages.ts';
+import { FormatError } from '../../protocols/format-error.ts';
+import { displayName, type TarEntry } from '../../protocols/tar/tar-entry.ts';
+import { defaultTarLimits, TarReader, type TarSink } from '../../protocols/tar/tar-reader.ts';
 
 /** Of one archive: a layer has four or five. */
 const MAX_ENTRIES = 100_000;

@@ -1,8 +1,8 @@
 // The layers of an archive that is loaded: unpacked a few at a time, and begun while the archive still comes, when nobody knows yet which of its
 // files are layers. What turns out to be none is thrown away.
 import { availableParallelism } from 'node:os';
+import type { ImageParts } from '../image-parts.ts';
 import type { ArchiveSpool, SpooledFile } from './archive-spool.ts';
-import type { ImageParts } from './image-parts.ts';
 import { isLargeEnough, type LoadedLayer, mayBeLayer, stageLayer } from './load-layer.ts';
 
 /** The archive is received, and a layer packed for the store, beside it: one processor is theirs. */

@@ -1,6 +1,6 @@
 // os/architecture/variant as images say it, in Go's names.
 import { arch } from 'node:os';
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 
 export interface Platform {
   os: string;

@@ -16,9 +16,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { fgetxattr } from '../../../native-bindings/xattrs.ts';
-import { dir, file, symlink } from '../jail/raw-tar.ts';
-import { put, StoreFixture } from './store-fixture.ts';
+import { fgetxattr } from '../../../../native-bindings/xattrs.ts';
+import { dir, file, symlink } from '../../jail/raw-tar.ts';
+import { put, StoreFixture } from '../store-fixture.ts';
 
 const fixture = new StoreFixture();
 afterAll(() => fixture.close());
@@ -121,9 +121,9 @@ describe('commit', () => {
       rmSync('etc', { recursive: true });
       mkdirSync('etc');
     });
-    const { holdTree } = await import('../../../daemon/jail/hold-tree.ts');
+    const { holdTree } = await import('../../../../daemon/jail/hold-tree.ts');
     const { MessageChannel } = await import('node:worker_threads');
-    const { receiveChunks } = await import('../../../daemon/jail/chunk-port.ts');
+    const { receiveChunks } = await import('../../../../daemon/jail/chunk-port.ts');
     const { port1, port2 } = new MessageChannel();
     receiveChunks(port2, { chunk: () => undefined, end: () => undefined, failed: () => undefined });
     const inspected = fixture.store.inspect(id);

@@ -1,18 +1,18 @@
 // POST /images/load: spooled to disk, checked as a whole, its layers unpacked aside at the same time; then everything becomes visible in one
 // transaction, or nothing does.
 import type { Readable } from 'node:stream';
-import { EngineError } from '../errors/engine-error.ts';
-import { type ByteSource, decompressed } from '../jail/decoding/decompress.ts';
-import { familiar } from '../registry/reference.ts';
-import { chainId, type Layer } from '../snapshots/layer-store.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { type ByteSource, decompressed } from '../../jail/decoding/decompress.ts';
+import { familiar } from '../../registry/reference.ts';
+import { chainId, type Layer } from '../../snapshots/layer-store.ts';
+import type { Catalogue } from '../catalogue.ts';
+import { type Damage, findDamage, repairLayer } from '../damaged-layers.ts';
+import type { LoadOptions } from '../image-service.ts';
+import { counted } from '../progress.ts';
 import { ArchiveSpool, type SpooledFile } from './archive-spool.ts';
-import type { Catalogue } from './catalogue.ts';
-import { type Damage, findDamage, repairLayer } from './damaged-layers.ts';
-import type { LoadOptions } from './image-service.ts';
 import { LayerStaging } from './layer-staging.ts';
 import { checkLayer, type LoadedLayer } from './load-layer.ts';
 import { type PlannedImage, type PlannedLayer, planLoad } from './load-plan.ts';
-import { counted } from './progress.ts';
 
 interface WantedLayer {
   readonly planned: PlannedLayer;

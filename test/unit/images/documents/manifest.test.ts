@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../../../daemon/content/media-types.ts';
-import { parseManifest } from '../../../daemon/images/manifest.ts';
+import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../../../../daemon/content/media-types.ts';
+import { parseManifest } from '../../../../daemon/images/documents/manifest.ts';
 
 const digest = (n: number) => `sha256:${String(n).padStart(64, '0')}`;
 const config = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digest(1), size: 10 };
