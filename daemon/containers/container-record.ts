@@ -5,7 +5,7 @@
 import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
 import { isSpec } from '../spec/check-spec.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
-import { type DockerBody, specFromDocker } from '../spec/from-docker.ts';
+import { type DockerBody, specFromDocker } from '../spec/docker/from-docker.ts';
 import { networkOfMode } from '../spec/network-mode.ts';
 
 export interface ContainerRecord {

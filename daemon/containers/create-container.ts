@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import type { ContainerCreateRequest, ContainerCreateResponse } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { withNames } from '../spec/to-docker.ts';
+import { withNames } from '../spec/docker/to-docker.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { publishContainerEvent } from './container-events.ts';
 import type { ContainerRecord } from './container-record.ts';

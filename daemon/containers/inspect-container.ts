@@ -1,8 +1,8 @@
 // GET /containers/{id}/json: a container as Docker shows it.
 
 import type { ContainerInspectResponse, MountPoint } from '../docker-types/container.ts';
+import { inspectedBody } from '../spec/docker/to-docker.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
-import { inspectedBody } from '../spec/to-docker.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
 import { wireHealth } from './health.ts';

@@ -2,7 +2,7 @@
 import { EngineError } from '../errors/engine-error.ts';
 import type { NamespacePlan } from '../runtime/container-input.ts';
 import type { ContainerSpec, NamespaceMode } from '../spec/container-spec.ts';
-import { withNames } from '../spec/to-docker.ts';
+import { withNames } from '../spec/docker/to-docker.ts';
 import type { Container } from './container.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { Services } from './services.ts';

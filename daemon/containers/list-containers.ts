@@ -2,7 +2,7 @@
 
 import type { ContainerSummary } from '../docker-types/container.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { listedBody } from '../spec/to-docker.ts';
+import { listedBody } from '../spec/docker/to-docker.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import { mapInTurns } from '../state/map-in-turns.ts';
 import type { Container } from './container.ts';

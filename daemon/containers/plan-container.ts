@@ -7,9 +7,9 @@ import { parsePlatform, requirePlatform } from '../images/documents/platform.ts'
 import type { ImageRecord } from '../images/image-service.ts';
 import { checkDns } from '../networks/managed-files.ts';
 import { checkOnHost } from '../runtime/check-on-host.ts';
-import { checkSaysSomething, type RequestedContainer, readRequest } from '../spec/from-request.ts';
+import { checkSaysSomething, type RequestedContainer, readRequest } from '../spec/docker/from-request.ts';
+import { withLimits } from '../spec/docker/to-docker.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
-import { withLimits } from '../spec/to-docker.ts';
 import { containerLog } from './container-log.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { foreignPlatform } from './foreign-platform.ts';

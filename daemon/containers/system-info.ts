@@ -4,7 +4,7 @@ import os from 'node:os';
 import type { ContainerSummary } from '../docker-types/container.ts';
 import type { SystemInfo } from '../docker-types/system.ts';
 import type { RegistryFacts } from '../registry/registry-session.ts';
-import { defaultRuntime } from '../spec/normalise-host-config.ts';
+import { defaultRuntime } from '../spec/docker/normalise-host-config.ts';
 import type { EventLog } from '../state/event-log.ts';
 import { noFilters } from '../state/filters.ts';
 import { listContainers } from './list-containers.ts';

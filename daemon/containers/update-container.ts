@@ -4,8 +4,8 @@ import { type CgroupResources, resolveResources } from '../cgroups/resources.ts'
 import type { ContainerUpdateRequest, ContainerUpdateResponse } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { checkOnHost } from '../runtime/check-on-host.ts';
-import { withLimits } from '../spec/to-docker.ts';
-import { updated, updateWarnings } from '../spec/update-request.ts';
+import { withLimits } from '../spec/docker/to-docker.ts';
+import { updated, updateWarnings } from '../spec/docker/update-request.ts';
 import { cgroupPathOf } from './cgroup-path.ts';
 import { publishContainerEvent } from './container-events.ts';
 import { lifting } from './granted-limits.ts';

@@ -1,7 +1,7 @@
 // --volumes-from: the mounts of other containers, for one that is being made.
 import { EngineError } from '../errors/engine-error.ts';
+import { parseVolumesFrom } from '../spec/docker/parse-bind.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
-import { parseVolumesFrom } from '../spec/parse-bind.ts';
 import type { ContainerStore } from './container-store.ts';
 
 /**

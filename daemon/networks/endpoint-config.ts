@@ -4,7 +4,7 @@
 import type { EndpointRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { contains, formatAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
-import { checkDnsName, parseLink } from '../spec/parse-names.ts';
+import { checkDnsName, parseLink } from '../spec/docker/parse-names.ts';
 import { checkInterfaceName } from './drivers/bridge-options.ts';
 import { isPredefined, type NetworkRecord, poolOf } from './network-record.ts';
 

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { EngineError } from '../errors/engine-error.ts';
 import { formatAddress, type IpAddress, parseAddress, parseSubnet } from '../protocols/addresses/ip-address.ts';
-import { parseLink } from '../spec/parse-names.ts';
+import { parseLink } from '../spec/docker/parse-names.ts';
 import { AddressAllocator } from './address-allocator.ts';
 import type { InterfaceFacts, NetworkDriver } from './drivers/network-driver.ts';
 import { dnsNames, type Endpoint, type EndpointState, makeMac } from './endpoint.ts';

@@ -2,8 +2,8 @@
 // kernel's part is in compile-mounts.ts.
 import { mkdirSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
+import { statOf } from '../spec/docker/parse-mount.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
-import { statOf } from '../spec/parse-mount.ts';
 import type { ManagedFiles } from './container-input.ts';
 
 /** Makes what -v names and is missing, as Docker does: a directory that belongs to root. */

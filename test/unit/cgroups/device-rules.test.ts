@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { compileDeviceRules } from '../../../daemon/cgroups/device-program.ts';
 import { DEFAULT_DEVICE_RULES, deviceRules, formatDeviceRule } from '../../../daemon/cgroups/device-rules.ts';
 import type { DeviceRule } from '../../../daemon/spec/container-spec.ts';
-import { parseDeviceRule } from '../../../daemon/spec/parse-device.ts';
+import { parseDeviceRule } from '../../../daemon/spec/docker/parse-device.ts';
 
 const format = (rules: readonly DeviceRule[] | undefined) => rules?.map(formatDeviceRule);
 

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
 import { ContainerStore } from '../../../daemon/containers/container-store.ts';
 import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
-import type { DockerBody } from '../../../daemon/spec/from-docker.ts';
+import type { DockerBody } from '../../../daemon/spec/docker/from-docker.ts';
 import { Database } from '../../../daemon/state/database.ts';
 import { specOf } from '../spec/spec-of.ts';
 

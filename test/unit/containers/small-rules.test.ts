@@ -5,7 +5,7 @@ import { planRestart, restartsWithDaemon } from '../../../daemon/containers/life
 import { Mutex } from '../../../daemon/containers/mutex.ts';
 import { formatLogTime, formatTime } from '../../../daemon/containers/timestamps.ts';
 import { parsePs } from '../../../daemon/containers/top-container.ts';
-import { parseRestartPolicy } from '../../../daemon/spec/parse-restart.ts';
+import { parseRestartPolicy } from '../../../daemon/spec/docker/parse-restart.ts';
 import { parseSignal } from '../../../daemon/spec/signals.ts';
 import { parseTimeFilter } from '../../../daemon/state/time-filter.ts';
 

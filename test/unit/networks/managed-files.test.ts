@@ -6,8 +6,8 @@ import {
   hostsFile,
   resolvConf,
 } from '../../../daemon/networks/managed-files.ts';
+import { parseExtraHost } from '../../../daemon/spec/docker/parse-names.ts';
 import { parseNetworkMode } from '../../../daemon/spec/network-mode.ts';
-import { parseExtraHost } from '../../../daemon/spec/parse-names.ts';
 
 const none = { servers: [], search: [], options: [] };
 

@@ -8,9 +8,9 @@ import { deviceNumber, resolveDevices } from '../../../daemon/runtime/devices.ts
 import { type HostFacts, parseLimits } from '../../../daemon/runtime/host-facts.ts';
 import { resolveRlimits } from '../../../daemon/runtime/rlimits.ts';
 import { resolveSysctls, sysctlPath } from '../../../daemon/runtime/sysctls.ts';
-import { checkHostConfig } from '../../../daemon/spec/check-host-config.ts';
-import { parseNamespaceModes } from '../../../daemon/spec/parse-namespaces.ts';
-import { parseSecurityOptions } from '../../../daemon/spec/security-options.ts';
+import { checkHostConfig } from '../../../daemon/spec/docker/check-host-config.ts';
+import { parseNamespaceModes } from '../../../daemon/spec/docker/parse-namespaces.ts';
+import { parseSecurityOptions } from '../../../daemon/spec/docker/security-options.ts';
 import { specOf } from '../spec/spec-of.ts';
 
 const ALL = (1n << 41n) - 1n;

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
 import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import { createMissingSources, mountPoints } from '../../../daemon/runtime/mounts.ts';
+import { parseVolumesFrom } from '../../../daemon/spec/docker/parse-bind.ts';
+import { parseMounts } from '../../../daemon/spec/docker/parse-mounts.ts';
 import type { ResolvedMount } from '../../../daemon/spec/mount.ts';
-import { parseVolumesFrom } from '../../../daemon/spec/parse-bind.ts';
-import { parseMounts } from '../../../daemon/spec/parse-mounts.ts';
 
 let dir = '';
 beforeAll(() => {

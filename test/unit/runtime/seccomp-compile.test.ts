@@ -5,7 +5,7 @@ import type { OciSeccomp } from '../../../daemon/runtime/oci-spec.ts';
 import { SeccompCompiler } from '../../../daemon/runtime/seccomp-compile.ts';
 import { DEFAULT_PROFILE, resolveProfile } from '../../../daemon/runtime/seccomp-profile.ts';
 import { seccompPrologue } from '../../../daemon/runtime/seccomp-prologue.ts';
-import { parseSeccompProfile } from '../../../daemon/spec/seccomp-parse.ts';
+import { parseSeccompProfile } from '../../../daemon/spec/docker/seccomp-parse.ts';
 import { SECCOMP_ACT } from '../../../native-bindings/seccomp.ts';
 
 const X86_64 = 0xc000003e;

@@ -4,8 +4,8 @@ import { decodeRecord, encodeRecord } from '../../../daemon/containers/container
 import type { ResolvedConfig } from '../../../daemon/docker-types/container-config.ts';
 import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import { isSpec } from '../../../daemon/spec/check-spec.ts';
-import { limitsFromDocker, limitsToDocker } from '../../../daemon/spec/docker-limits.ts';
-import { inspectedBody, withLimits, withLinks, withNames } from '../../../daemon/spec/to-docker.ts';
+import { limitsFromDocker, limitsToDocker } from '../../../daemon/spec/docker/docker-limits.ts';
+import { inspectedBody, withLimits, withLinks, withNames } from '../../../daemon/spec/docker/to-docker.ts';
 import { specOf } from './spec-of.ts';
 
 const MB = 1024 * 1024;

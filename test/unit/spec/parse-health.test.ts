@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseHealthCheck } from '../../../daemon/spec/parse-health.ts';
-import { restartsUnhealthy } from '../../../daemon/spec/parse-restart.ts';
+import { parseHealthCheck } from '../../../daemon/spec/docker/parse-health.ts';
+import { restartsUnhealthy } from '../../../daemon/spec/docker/parse-restart.ts';
 
 describe('what is run', () => {
   test.each([

@@ -5,7 +5,7 @@ import {
   type PortWishes,
   parsePorts,
   portRequests,
-} from '../../../daemon/spec/parse-ports.ts';
+} from '../../../daemon/spec/docker/parse-ports.ts';
 
 const requests = (wishes: PortWishes) => portRequests(parsePorts(wishes));
 const exposedOf = (exposed: PortWishes['exposed']) => exposedPorts(exposedRanges(exposed));

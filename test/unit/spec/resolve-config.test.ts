@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resolveConfig } from '../../../daemon/spec/resolve-config.ts';
+import { resolveConfig } from '../../../daemon/spec/docker/resolve-config.ts';
 
 const image = {
   Env: ['PATH=/bin', 'A=image', 'B=image'],

@@ -1,8 +1,8 @@
 // --device and --device-cgroup-rule as the API has them.
 import path from 'node:path';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import type { DeviceMapping, DeviceRule } from './container-spec.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { DeviceMapping, DeviceRule } from '../container-spec.ts';
 
 const MAX_DEVICE_NUMBER = 0xffffffff;
 

@@ -1,7 +1,7 @@
 // ResolvedMount of each type, with what is the same for all of one type.
-import type { Propagation, ResolvedMount, VolumeSource } from './mount.ts';
+import type { Propagation, ResolvedMount, VolumeSource } from '../mount.ts';
+import { checkLength, cleanPath } from '../mount-target.ts';
 import { tmpfsOptions } from './mount-modes.ts';
-import { checkLength, cleanPath } from './mount-target.ts';
 
 const plain = {
   recursive: false,

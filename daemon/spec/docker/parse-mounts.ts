@@ -1,10 +1,10 @@
 // All mounts of a container as one list: those of --volumes-from, of -v, --mount and --tmpfs, and the image's VOLUMEs.
 
-import type { ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from './mount.ts';
-import { checkTarget } from './mount-target.ts';
+import type { ResolvedConfig } from '../../docker-types/container-config.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ResolvedMount } from '../mount.ts';
+import { checkTarget } from '../mount-target.ts';
 import { tmpfsMount, volumeMount } from './new-mount.ts';
 import { parseBind } from './parse-bind.ts';
 import { parseMount } from './parse-mount.ts';

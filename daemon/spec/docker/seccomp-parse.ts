@@ -2,8 +2,8 @@
 // clear 400 when the container is created instead of a failure when it starts.
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
-import { EngineError } from '../errors/engine-error.ts';
-import type { ProfileRule, SeccompProfile } from './seccomp-rules.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ProfileRule, SeccompProfile } from '../seccomp-rules.ts';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;
 const MAX_RULES = 4096;

@@ -1,7 +1,7 @@
 // Whether and when a container is started again: HostConfig.RestartPolicy, and the field of our own beside it.
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import type { RestartPolicy } from './container-spec.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { RestartPolicy } from '../container-spec.ts';
 
 /** For clients that cannot send the field: `docker run --annotation`. Labels will not do, as images have them too. */
 const annotation = 'io.tsdocker.restart-unhealthy';

@@ -1,9 +1,9 @@
 // What of an image's config can be used. An image is somebody else's: a value that is no signal, port or check is passed over with a warning,
 // where the same value in a request is an error.
-import type { ContainerConfig, HealthConfig } from '../docker-types/container-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
+import type { ContainerConfig, HealthConfig } from '../../docker-types/container-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { parseSignal } from '../signals.ts';
 import { checkHealth } from './resolve-config.ts';
-import { parseSignal } from './signals.ts';
 
 const PORT = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(?:tcp|udp|sctp))?$/i;
 

@@ -1,8 +1,8 @@
 // Published ports out of what a container says: HostConfig.PortBindings, PublishAllPorts, ExposedPorts.
 import { isIP } from 'node:net';
-import { EngineError } from '../errors/engine-error.ts';
-import type { PortsSpec } from './container-spec.ts';
-import type { PortProtocol, PortRange, PortRequest } from './ports.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { PortsSpec } from '../container-spec.ts';
+import type { PortProtocol, PortRange, PortRequest } from '../ports.ts';
 
 type Exposed = Readonly<Record<string, unknown>> | null | undefined;
 type Bindings = Readonly<Record<string, readonly { HostIp?: string; HostPort?: string }[] | null>> | null | undefined;

@@ -1,11 +1,12 @@
 // The one place where Docker's body becomes a container's spec. Pure, and it asks no host; the wrong word is refused in Docker's words. What
 // may not stand together, and what this engine does not have, is refused before, in check-host-config.ts.
-import type { ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import type { ContainerSpec, ProcessSpec, SecuritySpec } from './container-spec.ts';
+import type { ResolvedConfig } from '../../docker-types/container-config.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import type { ContainerSpec, ProcessSpec, SecuritySpec } from '../container-spec.ts';
+import type { ResolvedMount } from '../mount.ts';
+import { type NetworkMode, parseNetworkMode } from '../network-mode.ts';
+import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from '../system-paths.ts';
 import { limitsFromDocker } from './docker-limits.ts';
-import type { ResolvedMount } from './mount.ts';
-import { type NetworkMode, parseNetworkMode } from './network-mode.ts';
 import { parseDevice, parseDeviceRule } from './parse-device.ts';
 import { parseHealthCheck } from './parse-health.ts';
 import { parseExtraHost, parseLink } from './parse-names.ts';
@@ -14,7 +15,6 @@ import { parsePorts } from './parse-ports.ts';
 import { parseRestartPolicy, restartsUnhealthy } from './parse-restart.ts';
 import { parseCapability, parseUlimits } from './parse-rights.ts';
 import { parseSecurityOptions } from './security-options.ts';
-import { DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS } from './system-paths.ts';
 
 /** A container as Docker has it: what inspect shows again. */
 export interface DockerBody {

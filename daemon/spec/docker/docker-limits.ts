@@ -1,6 +1,6 @@
 // Limits between Docker's body and ours: HostConfig's resource part. What values can be, and what the host can do: cgroups/check-limits.ts.
-import type { HostConfig } from '../docker-types/host-config.ts';
-import type { DeviceLimit, Limits } from './limits.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import type { DeviceLimit, Limits } from '../limits.ts';
 
 /** Zero, empty and null are Docker's "nothing asked for". */
 export function limitsFromDocker(body: HostConfig): Limits {

@@ -1,7 +1,7 @@
 // An update request as Docker's clients send it: limits and restart policy. Only what it names changes.
-import type { ContainerUpdateRequest } from '../docker-types/container-actions.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
+import type { ContainerUpdateRequest } from '../../docker-types/container-actions.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 import { checkHostConfig } from './check-host-config.ts';
 import { specFromDocker } from './from-docker.ts';
 import type { Described } from './to-docker.ts';

@@ -1,6 +1,6 @@
 // A complete HostConfig out of what the client sent: every key there, docker's defaults filled in, "no value" in docker's spelling.
 // Inspect gives it back as it is, and tools make new containers out of that. What a value means is checked elsewhere.
-import type { HostConfig } from '../docker-types/host-config.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
 
 export interface HostDefaults {
   cgroupVersion: 1 | 2;

@@ -1,7 +1,7 @@
 // The namespace words of HostConfig: --pid, --ipc, --uts, --cgroupns, --userns.
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import type { NamespaceMode, NamespaceModes } from './container-spec.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { NamespaceMode, NamespaceModes } from '../container-spec.ts';
 
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024;
 

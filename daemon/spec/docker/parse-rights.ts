@@ -1,8 +1,8 @@
 // What a container may: --cap-add and --cap-drop, --ulimit, by name.
-import { CAPABILITIES, RLIMIT } from '../../native-bindings/capabilities.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import type { Rlimit } from './container-spec.ts';
+import { CAPABILITIES, RLIMIT } from '../../../native-bindings/capabilities.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { Rlimit } from '../container-spec.ts';
 
 const MAX_ULIMITS = 64;
 const CAPABILITY_NAMES: ReadonlySet<string> = new Set(CAPABILITIES);

@@ -1,6 +1,6 @@
 // HEALTHCHECK: what is run, when. Docker's durations are nanoseconds, and 0 is its default.
-import type { HealthConfig } from '../docker-types/container-config.ts';
-import type { HealthCheck } from './container-spec.ts';
+import type { HealthConfig } from '../../docker-types/container-config.ts';
+import type { HealthCheck } from '../container-spec.ts';
 
 const defaults = { intervalMs: 30_000, timeoutMs: 30_000, startPeriodMs: 0, startIntervalMs: 5000, retries: 3 };
 const defaultShell = ['/bin/sh', '-c'];

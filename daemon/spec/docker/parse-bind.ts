@@ -1,8 +1,8 @@
 // `SOURCE:TARGET[:MODE]` of -v: a host path, or the name of a volume.
-import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from './mount.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ResolvedMount } from '../mount.ts';
+import { checkTarget } from '../mount-target.ts';
 import { parseBindMode } from './mount-modes.ts';
-import { checkTarget } from './mount-target.ts';
 import { bindMount, volumeMount } from './new-mount.ts';
 
 /** Throws 'invalid' in docker's words. */

@@ -1,10 +1,10 @@
 // What Docker is shown of a container, and what keeps that in step with the spec. The body is the request's, complete, and nothing that
 // runs reads it; a change of the spec that Docker would see changes the body here, and both are stored together.
-import type { HostConfig } from '../docker-types/host-config.ts';
-import type { ContainerSpec, Link } from './container-spec.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import type { ContainerSpec, Link } from '../container-spec.ts';
+import type { Limits } from '../limits.ts';
 import { limitsToDocker } from './docker-limits.ts';
 import type { DockerBody } from './from-docker.ts';
-import type { Limits } from './limits.ts';
 
 /** A container and what Docker is shown of it. */
 export interface Described {

@@ -1,15 +1,15 @@
 // A create request as Docker's clients send it: merged with the image, complete with defaults, checked, and made into a spec. Nothing is made
 // here, and no host is asked but for the sources of --mount.
-import type { ContainerCreateRequest } from '../docker-types/container-actions.ts';
-import type { ContainerConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import type { EndpointRequest } from '../docker-types/network.ts';
-import { EngineError } from '../errors/engine-error.ts';
+import type { ContainerCreateRequest } from '../../docker-types/container-actions.ts';
+import type { ContainerConfig } from '../../docker-types/container-config.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import type { EndpointRequest } from '../../docker-types/network.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ContainerSpec } from '../container-spec.ts';
+import type { ResolvedMount } from '../mount.ts';
+import { type NetworkMode, parseNetworkMode } from '../network-mode.ts';
 import { checkHostConfig } from './check-host-config.ts';
-import type { ContainerSpec } from './container-spec.ts';
 import { type DockerBody, specFromDocker } from './from-docker.ts';
-import type { ResolvedMount } from './mount.ts';
-import { type NetworkMode, parseNetworkMode } from './network-mode.ts';
 import { type HostDefaults, normaliseHostConfig } from './normalise-host-config.ts';
 import { parseMounts } from './parse-mounts.ts';
 import { parseLink } from './parse-names.ts';

@@ -1,6 +1,6 @@
 // HostConfig.SecurityOpt: a list of words, each `name`, `name=value` or (older clients) `name:value`.
-import { EngineError } from '../errors/engine-error.ts';
-import type { SeccompChoice } from './container-spec.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { SeccompChoice } from '../container-spec.ts';
 import { parseSeccompProfile } from './seccomp-parse.ts';
 
 export interface SecurityOptions {

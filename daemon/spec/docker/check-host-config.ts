@@ -1,8 +1,8 @@
 // What no container can be, by Docker's body alone: what this engine does not have is refused by name instead of being passed over, and what
 // does not go together in Docker's words. The words themselves: from-docker.ts. What the host cannot do: runtime and cgroups.
-import type { ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HostConfig } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
+import type { ResolvedConfig } from '../../docker-types/container-config.ts';
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 import { parseRestartPolicy, restartsUnhealthy } from './parse-restart.ts';
 
 const MAX_LIST = 1024;

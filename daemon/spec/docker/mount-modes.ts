@@ -1,6 +1,6 @@
 // The words after the second colon of -v and the options of --tmpfs: which are known, and what they mean to the kernel.
-import { EngineError } from '../errors/engine-error.ts';
-import type { Propagation } from './mount.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { Propagation } from '../mount.ts';
 
 const PROPAGATIONS: ReadonlySet<string> = new Set(['private', 'rprivate', 'slave', 'rslave', 'shared', 'rshared']);
 const KINDS: ReadonlyMap<string, 'rw' | 'label' | 'copy' | 'consistency'> = new Map([

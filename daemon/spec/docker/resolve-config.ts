@@ -1,7 +1,7 @@
 // A container's config out of what the client sent and what the image says: Docker's rules of precedence, and its refusals.
-import type { ContainerConfig, HealthConfig, ResolvedConfig } from '../docker-types/container-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { parseSignal } from './signals.ts';
+import type { ContainerConfig, HealthConfig, ResolvedConfig } from '../../docker-types/container-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { parseSignal } from '../signals.ts';
 
 type EmptyMap = Record<string, Record<string, never>>;
 

@@ -1,10 +1,10 @@
 // One `--mount`, as the API's Mount object: which fields go with which type, and docker's words for those that do not.
 import { type Stats, statSync } from 'node:fs';
-import type { Mount } from '../docker-types/host-config.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from './mount.ts';
+import type { Mount } from '../../docker-types/host-config.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ResolvedMount } from '../mount.ts';
+import { checkTarget, isLocalPath } from '../mount-target.ts';
 import { isPropagation } from './mount-modes.ts';
-import { checkTarget, isLocalPath } from './mount-target.ts';
 import { bindMount, imageMount, tmpfsMount, volumeMount } from './new-mount.ts';
 
 type Invalid = (why: string) => EngineError;
