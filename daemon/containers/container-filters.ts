@@ -1,8 +1,8 @@
 // The filters of a container list: each becomes a test; a container is listed when all hold.
 
 import { EngineError } from '../errors/engine-error.ts';
-import { exposedPorts } from '../spec/docker/parse-ports.ts';
 import { isolationOf } from '../spec/docker/to-docker.ts';
+import { exposedPorts } from '../spec/ports.ts';
 import {
   booleanFilter,
   checkFilterKeys,

@@ -6,7 +6,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import { hostResolvers } from '../networks/managed-files.ts';
 import type { Attachment, Sandbox, SandboxOwner } from '../networks/sandbox.ts';
 import type { AdoptedSandbox } from '../networks/sandboxes.ts';
-import { portRequests } from '../spec/docker/parse-ports.ts';
+import { portRequests } from '../spec/ports.ts';
 import type { Container } from './container.ts';
 import { publishNetworkEvent } from './container-events.ts';
 import { linkRequests } from './links.ts';

@@ -39,10 +39,9 @@ export function encodeRecord({ spec, body, ...record }: ContainerRecord): string
 
 /**
  * JSON that cannot set prototypes: `__proto__` in a label stays an own key, as JSON.parse makes it. What earlier versions wrote is brought to
- * what this one means. `damage`: no spec can be made of it, so that it cannot run, but what it is on and what Docker knows of it stays known.
- * Throws TypeError for what is no record.
+ * what this one means. Throws TypeError for what is no record.
  */
-export function decodeRecord(text: string): { record: ContainerRecord; damage?: unknown } {
+export function decodeRecord(text: string): DecodedRecord {
   const found = JSON.parse(text) as StoredRecord;
   for (const key of ['id', 'name', 'createdNs', 'imageId'] as const) {
     if (typeof found?.[key] !== 'string') throw new TypeError(`a container's record without ${key}`);
@@ -59,14 +58,23 @@ export function decodeRecord(text: string): { record: ContainerRecord; damage?: 
   return { record: { id, name, createdNs, imageId, spec, body, endpoints }, ...rest };
 }
 
-function specOf(found: StoredRecord): { spec: ContainerSpec; damage?: unknown } {
+function specOf(found: StoredRecord): Pick<DecodedRecord, 'damage' | 'isMended'> & { spec: ContainerSpec } {
   const spec = readSpec(found);
   if (spec !== undefined) return { spec };
+  const isMended = found.specVersion === specVersion;
   try {
-    return { spec: specFromDocker(found, found.mounts) };
+    return { spec: specFromDocker(found, found.mounts), ...(isMended ? { isMended } : {}) };
   } catch (damage) {
     return { spec: specFromDocker({ config: {}, hostConfig: { NetworkMode: 'none' } }, found.mounts), damage };
   }
+}
+
+export interface DecodedRecord {
+  record: ContainerRecord;
+  /** Its spec was damaged, and is made anew. */
+  isMended?: true;
+  /** No spec can be made of it, so that it cannot run; what it is on and what Docker knows of it stays known. */
+  damage?: unknown;
 }
 
 type StoredRecord = Omit<ContainerRecord, 'spec' | 'body' | 'endpoints'> &

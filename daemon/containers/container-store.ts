@@ -34,13 +34,14 @@ export class ContainerStore {
    * Reads the database. A record that cannot be read becomes a dead container, which can be removed and no more; a state that cannot be, one of
    * which nobody knows how it ended. Returns what is wrong, by id, for warnings.
    */
-  load(): { unreadable: Map<string, unknown>; stateless: Map<string, unknown> } {
+  load(): { unreadable: Map<string, unknown>; stateless: Map<string, unknown>; mended: Set<string> } {
     const unreadable = new Map<string, unknown>();
     const stateless = new Map<string, unknown>();
+    const mended = new Set<string>();
     const columns = 'id, name, created_ns, image_id, record, state';
     for (const row of this.#db.all(`SELECT ${columns} FROM containers ORDER BY created_ns`)) {
       const id = String(row.id);
-      const record = readRecord(row, unreadable);
+      const record = readRecord(row, unreadable, mended);
       const state = readState(row, unreadable, stateless);
       const reason = unreadable.get(id) ?? stateless.get(id);
       const error = reason === undefined ? state.error : `what is stored of it cannot be read: ${reason}`;
@@ -49,7 +50,7 @@ export class ContainerStore {
       container.wasShared = true;
       this.#index(container);
     }
-    return { unreadable, stateless };
+    return { unreadable, stateless, mended };
   }
 
   /**
@@ -173,12 +174,13 @@ export class ContainerStore {
   }
 }
 
-function readRecord(row: Row, unreadable: Map<string, unknown>): ContainerRecord {
+function readRecord(row: Row, unreadable: Map<string, unknown>, mended: Set<string>): ContainerRecord {
   const id = String(row.id);
   try {
-    const { record, damage } = decodeRecord(String(row.record));
+    const { record, damage, isMended } = decodeRecord(String(row.record));
     if (record.id !== id) throw new TypeError('the record is of another container');
     if (damage !== undefined) unreadable.set(id, damage);
+    if (isMended) mended.add(id);
     return record;
   } catch (error) {
     unreadable.set(id, error);

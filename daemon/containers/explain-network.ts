@@ -3,7 +3,7 @@ import type { InterfaceFacts } from '../networks/drivers/network-driver.ts';
 import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import { type NetworkRecord, poolOf, prefixOf } from '../networks/network-record.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
-import { portRequests } from '../spec/docker/parse-ports.ts';
+import { portRequests } from '../spec/ports.ts';
 import { findNetwork } from './plan-endpoints.ts';
 import type { Services } from './services.ts';
 

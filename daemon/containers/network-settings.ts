@@ -5,7 +5,7 @@ import type { Connection } from '../networks/gateways.ts';
 import type { PublishedPort } from '../networks/kernel/published-port.ts';
 import { gatewayOf } from '../networks/network-entry.ts';
 import { isPredefined, poolOf, prefixOf } from '../networks/network-record.ts';
-import { exposedPorts } from '../spec/docker/parse-ports.ts';
+import { exposedPorts } from '../spec/ports.ts';
 import type { Container } from './container.ts';
 import type { Services } from './services.ts';
 

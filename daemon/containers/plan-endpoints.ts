@@ -8,8 +8,8 @@ import type { NetworkEntry } from '../networks/network-entry.ts';
 import type { NetworkRegistry } from '../networks/network-registry.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
 import type { RequestedContainer } from '../spec/docker/from-request.ts';
-import { portRequests } from '../spec/docker/parse-ports.ts';
 import { type NetworkMode, networkOfMode } from '../spec/network-mode.ts';
+import { portRequests } from '../spec/ports.ts';
 
 /** A container is on so many networks at the most; each has an interface. */
 const networksLimit = 128;

@@ -31,7 +31,7 @@ export async function recover(
   strays: Strays,
 ): Promise<void> {
   const { store, log } = services;
-  const { unreadable, stateless } = store.load();
+  const { unreadable, stateless, mended } = store.load();
   for (const [id, error] of unreadable)
     log.warn(
       { container: id, err: error },
@@ -41,6 +41,11 @@ export async function recover(
     log.warn(
       { container: id, err: error },
       'the stored state of a container cannot be read: how it ended is not known',
+    );
+  for (const id of mended)
+    log.warn(
+      { container: id },
+      'the stored spec of a container is damaged: it is made again out of what inspect shows of it',
     );
   const known = new Set<string>();
   const networks: AdoptedNetworks = new Map();

@@ -3,7 +3,7 @@
 import { isIP } from 'node:net';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ExtraHost } from '../spec/container-spec.ts';
-import { hostGateway } from '../spec/docker/parse-names.ts';
+import { hostGateway } from '../spec/container-spec.ts';
 
 const hostsHead =
   '127.0.0.1\tlocalhost\n' +

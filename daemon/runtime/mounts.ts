@@ -1,8 +1,7 @@
 // What a container's mounts need before they are made: missing sources, places in the image. The list itself is made in daemon/spec; the
 // kernel's part is in compile-mounts.ts.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { EngineError } from '../errors/engine-error.ts';
-import { statOf } from '../spec/docker/parse-mount.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
 import type { ManagedFiles } from './container-input.ts';
 
@@ -11,7 +10,8 @@ export function createMissingSources(mounts: readonly ResolvedMount[]): void {
   for (const { type, source, createSource } of mounts) {
     if (type !== 'bind' || !createSource) continue;
     try {
-      if (statOf(source) === undefined) mkdirSync(source, { recursive: true, mode: 0o755 });
+      if (statSync(source, { throwIfNoEntry: false }) === undefined)
+        mkdirSync(source, { recursive: true, mode: 0o755 });
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new EngineError('invalid', `error while creating mount source path '${source}': ${why}`, { cause: error });
@@ -44,7 +44,9 @@ export function mountPoints(
     if (source !== undefined && !users.has(file)) points.push({ path: file, kind: 'file' });
   for (const { type, source, target } of mounts) {
     if (/^\/(dev|proc|sys)(\/|$)/.test(target)) continue;
-    const isFile = fileTargets.has(target) || (type === 'bind' && statOf(source)?.isDirectory() === false);
+    const isFile =
+      fileTargets.has(target) ||
+      (type === 'bind' && statSync(source, { throwIfNoEntry: false })?.isDirectory() === false);
     points.push({ path: target, kind: isFile ? 'file' : 'directory' });
   }
   return points;

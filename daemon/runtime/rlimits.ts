@@ -2,7 +2,7 @@
 // and says so.
 import { RLIMIT, type RlimitName } from '../../native-bindings/capabilities.ts';
 import type { Rlimit } from '../spec/container-spec.ts';
-import { exceeds } from '../spec/docker/parse-rights.ts';
+import { exceeds } from '../spec/rlimit-order.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { OciRlimit } from './oci-spec.ts';
 

@@ -9,7 +9,7 @@ import {
   SeccompFilter,
 } from '../../native-bindings/seccomp.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { SECCOMP_FLAGS } from '../spec/docker/seccomp-parse.ts';
+import { SECCOMP_FLAGS } from '../spec/seccomp-rules.ts';
 import type { OciSeccomp, OciSeccompRule } from './oci-spec.ts';
 import { type LateCall, RECENT_SYSCALLS, seccompPrologue, URETPROBE } from './seccomp-prologue.ts';
 

@@ -24,7 +24,7 @@ export interface ContainerSpec {
   /** `network` is 'none' then, and no connect gives it another. */
   readonly isNetworkDisabled: boolean;
   readonly dns: DnsSpec;
-  /** Further lines of its hosts file; `address` may be "host-gateway". */
+  /** Further lines of its hosts file. */
   readonly extraHosts: readonly ExtraHost[];
   /** Other containers under names of its own. */
   readonly links: readonly Link[];
@@ -105,8 +105,12 @@ export interface DnsSpec {
   readonly options: readonly string[];
 }
 
+/** Stands for the host's addresses as the container sees them. */
+export const hostGateway = 'host-gateway';
+
 export interface ExtraHost {
   readonly name: string;
+  /** Or `hostGateway`. */
   readonly address: string;
 }
 

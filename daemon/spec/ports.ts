@@ -1,4 +1,6 @@
-// Ports of a container: what it asks to have published. Types only.
+// Ports of a container: what it listens on, and what of that it asks to have published.
+import { EngineError } from '../errors/engine-error.ts';
+import type { PortsSpec } from './container-spec.ts';
 
 export type PortProtocol = 'tcp' | 'udp' | 'sctp';
 
@@ -16,4 +18,38 @@ export interface PortRange {
   readonly first: number;
   readonly last: number;
   readonly protocol: PortProtocol;
+}
+
+/** All of both protocols of one address; more would be a mistake, and an image's ranges are few bytes for many ports. */
+export const portsLimit = 131_072;
+
+/** All that is to be published, in the order of the container's ports. Throws 'invalid' for more than can be. */
+export function portRequests({ exposed, published, publishesExposed }: PortsSpec): PortRequest[] {
+  const requests = [...published];
+  if (publishesExposed) {
+    const bound = new Set(published.map(portKey));
+    for (const port of exposedPorts(exposed)) if (!bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
+  }
+  if (requests.length > portsLimit) throw new EngineError('invalid', `more than ${portsLimit} published ports`);
+  return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
+}
+
+/** Each port once, in the order in which they are named first. */
+export function exposedPorts(exposed: readonly PortRange[]): { containerPort: number; protocol: PortProtocol }[] {
+  const ports: { containerPort: number; protocol: PortProtocol }[] = [];
+  const seen = new Set<number>();
+  for (const { first, last, protocol } of exposed) {
+    const place = protocol === 'tcp' ? 0 : protocol === 'udp' ? 1 : 2;
+    for (let port = first; port <= last; port++) {
+      const key = port * 4 + place;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      ports.push({ containerPort: port, protocol });
+    }
+  }
+  return ports;
+}
+
+function portKey({ containerPort, protocol }: Pick<PortRequest, 'containerPort' | 'protocol'>): string {
+  return `${containerPort}/${protocol}`;
 }

@@ -1,4 +1,4 @@
-// A seccomp profile in Docker's form: rules with conditions, which are resolved for one container at its start. Types only.
+// A seccomp profile in Docker's form: rules with conditions, which are resolved for one container at its start.
 
 /** A comparison with one argument of a system call, as libseccomp has it. */
 export interface SeccompArgument {
@@ -35,3 +35,15 @@ export interface SeccompProfile {
   flags?: readonly string[];
   syscalls: readonly ProfileRule[];
 }
+
+export const SECCOMP_ACTIONS: ReadonlySet<string> = new Set(
+  ['KILL', 'KILL_THREAD', 'KILL_PROCESS', 'TRAP', 'ERRNO', 'TRACE', 'ALLOW', 'LOG'].map((name) => `SCMP_ACT_${name}`),
+);
+export const SECCOMP_OPERATORS: ReadonlySet<string> = new Set(
+  ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'].map((name) => `SCMP_CMP_${name}`),
+);
+export const SECCOMP_FLAGS: ReadonlyMap<string, number> = new Map([
+  ['SECCOMP_FILTER_FLAG_TSYNC', 1],
+  ['SECCOMP_FILTER_FLAG_LOG', 2],
+  ['SECCOMP_FILTER_FLAG_SPEC_ALLOW', 4],
+]);

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, expect } from 'vitest';
 import { migrations } from '../../daemon/state/migrations.ts';
-import { create, run, runDetached } from '../harness/containers.ts';
+import { create, run, runDetached, wait } from '../harness/containers.ts';
 import { testNeeding } from '../harness/needs.ts';
 import { TestDaemon } from '../harness/test-daemon.ts';
 
@@ -38,12 +38,14 @@ testNeeding()(
     const good = await runDetached(daemon, ['sleep', '1000'], {}, 'good');
     const bad = await create(daemon, ['true'], {}, 'bad');
     const odd = await create(daemon, ['true'], {}, 'odd');
+    await create(daemon, 'exit 3', {}, 'mended');
     const running = await runDetached(daemon, ['sleep', '1000'], { HostConfig: { Init: true } }, 'running');
     await api.post('/volumes/create', { Name: 'kept', Labels: { a: 'b' } });
     await api.post('/volumes/create', { Name: 'broken', Labels: { a: 'b' } });
     await api.post('/networks/create', { Name: 'net-broken' });
     await daemon.crash();
     change(daemon, (db) => {
+      db.exec("UPDATE containers SET record = json_set(record, '$.spec.process.args', 5) WHERE name = 'mended'");
       db.exec("UPDATE containers SET record = 'not json' WHERE name IN ('bad', 'running')");
       db.exec("UPDATE containers SET record = json_set(record, '$.config', json('{}')) WHERE name = 'odd'");
       db.exec("UPDATE volumes SET record = '{' WHERE name = 'broken'");
@@ -58,14 +60,18 @@ testNeeding()(
       '/good': 'running',
       '/bad': 'dead',
       '/odd': 'created',
+      '/mended': 'created',
       '/running': 'running',
     });
+    expect(daemon.log()).toContain('the stored spec of a container is damaged');
+    await api.post('/containers/mended/start');
+    expect(await wait(daemon, 'mended')).toBe(3);
     expect((await api.send('GET', '/system/df')).status).toBe(200);
     for (const id of [good, bad, odd, running])
       expect((await api.send('GET', `/containers/${id}/json`)).status, id).toBe(200);
     expect((await api.send('POST', '/containers/bad/start')).text).toContain('is dead and cannot be started');
     expect((await api.send('POST', `/containers/running/stop?t=1`)).status).toBe(204);
-    for (const ref of ['bad', odd, 'running'])
+    for (const ref of ['bad', odd, 'mended', 'running'])
       expect((await api.send('DELETE', `/containers/${ref}?force=1`)).status, ref).toBe(204);
 
     const { Volumes } = await api.get<{ Volumes: { Name: string }[] }>('/volumes');

@@ -7,12 +7,13 @@ import type { EndpointRequest } from '../../docker-types/network.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { ContainerSpec } from '../container-spec.ts';
 import type { ResolvedMount } from '../mount.ts';
-import { type NetworkMode, parseNetworkMode } from '../network-mode.ts';
+import type { NetworkMode } from '../network-mode.ts';
 import { checkHostConfig } from './check-host-config.ts';
 import { type DockerBody, specFromDocker } from './from-docker.ts';
 import { type HostDefaults, normaliseHostConfig } from './normalise-host-config.ts';
 import { parseMounts } from './parse-mounts.ts';
 import { parseLink } from './parse-names.ts';
+import { parseNetworkMode } from './parse-network-mode.ts';
 import { resolveConfig } from './resolve-config.ts';
 import { usableConfig } from './usable-config.ts';
 

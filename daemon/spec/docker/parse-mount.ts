@@ -110,6 +110,6 @@ function tmpfsWords(mount: Mount): string[] {
   return words;
 }
 
-export function statOf(file: string): Stats | undefined {
+function statOf(file: string): Stats | undefined {
   return statSync(file, { throwIfNoEntry: false });
 }

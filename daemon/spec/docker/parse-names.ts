@@ -1,10 +1,7 @@
 // Other machines and containers under names of a container's own: --link and --add-host.
 import { isIP } from 'node:net';
 import { EngineError } from '../../errors/engine-error.ts';
-import type { ExtraHost, Link } from '../container-spec.ts';
-
-/** Stands for the host's addresses as the container sees them. */
-export const hostGateway = 'host-gateway';
+import { type ExtraHost, hostGateway, type Link } from '../container-spec.ts';
 
 /** `NAME[:ALIAS]`. Throws 'invalid' in docker's words. */
 export function parseLink(text: string): Link {

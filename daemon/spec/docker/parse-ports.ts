@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { PortsSpec } from '../container-spec.ts';
-import type { PortProtocol, PortRange, PortRequest } from '../ports.ts';
+import { type PortProtocol, type PortRange, type PortRequest, portsLimit } from '../ports.ts';
 
 type Exposed = Readonly<Record<string, unknown>> | null | undefined;
 type Bindings = Readonly<Record<string, readonly { HostIp?: string; HostPort?: string }[] | null>> | null | undefined;
@@ -14,8 +14,6 @@ export interface PortWishes {
 }
 
 const protocols: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
-/** All of both protocols of one address; more would be a mistake, and an image's ranges are few bytes for many ports. */
-const portsLimit = 131_072;
 
 /** Throws 'invalid' in docker's words. */
 export function parsePorts({ exposed, bindings, publishAll }: PortWishes): PortsSpec {
@@ -31,33 +29,6 @@ function parseBindings(bindings: Bindings): PortRequest[] {
       return { ...port, hostIp: checkHostIp(HostIp), ...(hostPorts === undefined ? {} : { hostPorts }) };
     });
   });
-}
-
-/** All that is to be published, in the order of the container's ports. Throws 'invalid' for more than can be. */
-export function portRequests({ exposed, published, publishesExposed }: PortsSpec): PortRequest[] {
-  const requests = [...published];
-  if (publishesExposed) {
-    const bound = new Set(published.map(portKey));
-    for (const port of exposedPorts(exposed)) if (!bound.has(portKey(port))) requests.push({ ...port, hostIp: '' });
-  }
-  if (requests.length > portsLimit) throw new EngineError('invalid', `more than ${portsLimit} published ports`);
-  return requests.sort((a, b) => a.containerPort - b.containerPort || (a.protocol < b.protocol ? -1 : 1));
-}
-
-/** Each port once, in the order in which they are named first. */
-export function exposedPorts(exposed: readonly PortRange[]): { containerPort: number; protocol: PortProtocol }[] {
-  const ports: { containerPort: number; protocol: PortProtocol }[] = [];
-  const seen = new Set<number>();
-  for (const { first, last, protocol } of exposed) {
-    const place = protocol === 'tcp' ? 0 : protocol === 'udp' ? 1 : 2;
-    for (let port = first; port <= last; port++) {
-      const key = port * 4 + place;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      ports.push({ containerPort: port, protocol });
-    }
-  }
-  return ports;
 }
 
 /**
@@ -113,10 +84,6 @@ function protocolAt(key: string, at: number): PortProtocol | undefined {
   if (key.length === at) return 'tcp';
   if (key.length === at + 4) return key.endsWith('/tcp') ? 'tcp' : key.endsWith('/udp') ? 'udp' : undefined;
   return key.length === at + 5 && key.endsWith('/sctp') ? 'sctp' : undefined;
-}
-
-function portKey({ containerPort, protocol }: Pick<PortRequest, 'containerPort' | 'protocol'>): string {
-  return `${containerPort}/${protocol}`;
 }
 
 /** "80", "80/udp". */

@@ -3,6 +3,7 @@ import { CAPABILITIES, RLIMIT } from '../../../native-bindings/capabilities.ts';
 import type { HostConfig } from '../../docker-types/host-config.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { Rlimit } from '../container-spec.ts';
+import { exceeds } from '../rlimit-order.ts';
 
 const MAX_ULIMITS = 64;
 const CAPABILITY_NAMES: ReadonlySet<string> = new Set(CAPABILITIES);
@@ -35,10 +36,4 @@ export function parseUlimits(ulimits: HostConfig['Ulimits']): Rlimit[] {
     byName.set(name, { name, soft, hard });
   }
   return [...byName.values()];
-}
-
-/** -1 is more than any number. */
-export function exceeds(a: number, b: number): boolean {
-  if (b === -1) return false;
-  return a === -1 || a > b;
 }

@@ -1,9 +1,11 @@
 // `--security-opt seccomp=FILE`: the client sends the JSON of the file. Docker's profile format, checked here so that a mistake is a
 // clear 400 when the container is created instead of a failure when it starts.
+
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { ProfileRule, SeccompProfile } from '../seccomp-rules.ts';
+import { SECCOMP_ACTIONS, SECCOMP_FLAGS, SECCOMP_OPERATORS } from '../seccomp-rules.ts';
 
 const MAX_PROFILE_BYTES = 1024 * 1024;
 const MAX_RULES = 4096;
@@ -54,18 +56,6 @@ const File = Type.Object({
   listenerPath: Type.Optional(Type.String()),
   syscalls: Type.Optional(nullable(Type.Array(Rule, { maxItems: MAX_RULES }))),
 });
-
-export const SECCOMP_ACTIONS: ReadonlySet<string> = new Set(
-  ['KILL', 'KILL_THREAD', 'KILL_PROCESS', 'TRAP', 'ERRNO', 'TRACE', 'ALLOW', 'LOG'].map((name) => `SCMP_ACT_${name}`),
-);
-export const SECCOMP_OPERATORS: ReadonlySet<string> = new Set(
-  ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'].map((name) => `SCMP_CMP_${name}`),
-);
-export const SECCOMP_FLAGS: ReadonlyMap<string, number> = new Map([
-  ['SECCOMP_FILTER_FLAG_TSYNC', 1],
-  ['SECCOMP_FILTER_FLAG_LOG', 2],
-  ['SECCOMP_FILTER_FLAG_SPEC_ALLOW', 4],
-]);
 
 /** Throws EngineError 'invalid' that says what is wrong with the profile. */
 export function parseSeccompProfile(text: string): SeccompProfile {

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { compileBody } from '../../../daemon/docker-api/body-schema.ts';
 import { CommitBody, CreateBody, ExecBody, UpdateBody } from '../../../daemon/docker-api/schemas.ts';
-import { exposedPorts, exposedRanges } from '../../../daemon/spec/docker/parse-ports.ts';
+import { exposedRanges } from '../../../daemon/spec/docker/parse-ports.ts';
+import { exposedPorts } from '../../../daemon/spec/ports.ts';
 
 const decode = compileBody(CreateBody);
 const json = (text: string) => decode(JSON.parse(text));

@@ -7,7 +7,7 @@ import {
   resolvConf,
 } from '../../../daemon/networks/managed-files.ts';
 import { parseExtraHost } from '../../../daemon/spec/docker/parse-names.ts';
-import { parseNetworkMode } from '../../../daemon/spec/network-mode.ts';
+import { parseNetworkMode } from '../../../daemon/spec/docker/parse-network-mode.ts';
 
 const none = { servers: [], search: [], options: [] };
 

@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  exposedPorts,
-  exposedRanges,
-  type PortWishes,
-  parsePorts,
-  portRequests,
-} from '../../../daemon/spec/docker/parse-ports.ts';
+import { exposedRanges, type PortWishes, parsePorts } from '../../../daemon/spec/docker/parse-ports.ts';
+import { exposedPorts, portRequests } from '../../../daemon/spec/ports.ts';
 
 const requests = (wishes: PortWishes) => portRequests(parsePorts(wishes));
 const exposedOf = (exposed: PortWishes['exposed']) => exposedPorts(exposedRanges(exposed));
