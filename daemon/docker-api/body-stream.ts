@@ -1,19 +1,31 @@
 // A request's body as a stream of its own. A service that gives up on a body destroys it: were it the request itself, the connection
 // would go with it, and the client would never see why.
 import type { IncomingMessage } from 'node:http';
-import { PassThrough, type Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { EngineError } from '../errors/engine-error.ts';
 
+/** What is there of a body that waits for its turn: about one piece as a socket gives it. There may be many. */
+const AHEAD_BYTES = 64 * 1024;
+
 export function bodyStream(request: IncomingMessage): Readable {
-  const body = new PassThrough({ highWaterMark: 256 * 1024 });
+  const body = new Readable({ highWaterMark: AHEAD_BYTES, read: () => void request.resume() });
+  const take = (chunk: Buffer) => {
+    if (!body.push(chunk)) request.pause();
+  };
   const cut = () => {
     if (!request.readableEnded) body.destroy(new EngineError('invalid', 'request body was cut off'));
   };
-  request.on('error', cut).on('close', cut);
+  // Else it would flow as soon as somebody listens.
+  request.pause();
+  request
+    .on('data', take)
+    .on('end', () => body.push(null))
+    .on('error', cut)
+    .on('close', cut);
   // Nobody reads on: what the client still sends is thrown away until it has the answer.
-  body.on('close', () => request.unpipe(body).resume());
+  body.on('close', () => request.off('data', take).resume());
   body.on('error', () => {});
-  return request.pipe(body);
+  return body;
 }
 
 const drainIdleMs = 100;
@@ -32,7 +44,8 @@ export function drained(request: IncomingMessage): Promise<void> {
       resolve();
     };
     const timer = setTimeout(end, drainIdleMs);
-    request.unpipe();
+    // Whoever was given the body reads no more of it.
+    request.removeAllListeners('data');
     request.on('end', end).on('close', end).on('error', end);
     request.on('data', (chunk: Buffer) => {
       timer.refresh();

@@ -102,16 +102,16 @@ export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<
   const before = residentBytes(daemon.pid);
   let grownBytes = 0;
   const times: number[] = [];
-  const waits = processorWaits(daemon.pid);
+  const clock = answerClock(daemon.pid);
   let isDone = false;
   const end = () => {
     isDone = true;
   };
   void work.then(end, end);
   while (!isDone) {
-    const [at, waited] = [performance.now(), waits.begin()];
+    const answered = clock.begin();
     await daemon.api.send('GET', '/_ping');
-    times.push(performance.now() - at - waited());
+    times.push(answered());
     grownBytes = Math.max(grownBytes, residentBytes(daemon.pid) - before);
     await Promise.race([sleep(15), work.catch(() => {})]);
   }
@@ -120,27 +120,42 @@ export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<
 }
 
 /**
- * How long an answer of the daemon was kept waiting by the machine: the time that its main thread and this process's waited for a processor, and
- * the one of V8's threads that waited longest, since the main thread waits for them when they collect together.
+ * A clock for answers of the daemon: how long one took, without what is the machine's doing. That is how long its main thread and this process's
+ * waited for a processor, and the one of V8's threads that waited longest, since the main thread waits for them when they collect together; but
+ * never less than the main thread worked.
  */
-export function processorWaits(pid: number): { begin(): () => number } {
-  const mains = [`${pid}/task/${pid}`, `${process.pid}/task/${process.pid}`];
+export function answerClock(pid: number): { begin(): () => number } {
+  const daemon = `${pid}/task/${pid}`;
+  const mains = [daemon, `${process.pid}/task/${process.pid}`];
   const helpers = readdirSync(`/proc/${pid}/task`)
     .map((task) => `${pid}/task/${task}`)
     .filter((thread) => readFileSync(`/proc/${thread}/comm`, 'latin1') === 'V8Worker\n');
   return {
     begin: () => {
-      const since = (threads: readonly string[]) => {
-        const before = threads.map(waitMs);
-        return () => threads.map((thread, i) => waitMs(thread) - (before[i] as number));
+      const at = performance.now();
+      const since = (threads: readonly string[], of: (schedule: Schedule) => number) => {
+        const before = threads.map((thread) => of(scheduleOf(thread)));
+        return () => threads.map((thread, i) => of(scheduleOf(thread)) - (before[i] as number));
       };
-      const [main, helper] = [since(mains), since(helpers)];
-      return () => main().reduce((sum, ms) => sum + ms, 0) + Math.max(0, ...helper());
+      const main = since(mains, ({ waitedMs }) => waitedMs);
+      const helper = since(helpers, ({ waitedMs }) => waitedMs);
+      const worked = since([daemon], ({ workedMs }) => workedMs);
+      return () => {
+        const tookMs = performance.now() - at - main().reduce((sum, ms) => sum + ms, 0) - Math.max(0, ...helper());
+        return Math.max(tookMs, ...worked());
+      };
     },
   };
 }
 
-/** Of a thread's life (schedstat). */
-function waitMs(thread: string): number {
-  return Number(readFileSync(`/proc/${thread}/schedstat`, 'latin1').split(' ')[1]) / 1e6;
+interface Schedule {
+  workedMs: number;
+  /** For a processor. */
+  waitedMs: number;
+}
+
+/** Of a thread's life (/proc/PID/schedstat). */
+function scheduleOf(thread: string): Schedule {
+  const [worked, waited] = readFileSync(`/proc/${thread}/schedstat`, 'latin1').split(' ');
+  return { workedMs: Number(worked) / 1e6, waitedMs: Number(waited) / 1e6 };
 }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { create } from '../harness/containers.ts';
 import { sleep, timeFactor } from '../harness/eventually.ts';
 import { keysWithoutEnd, largeWindow, longValues, manyDirectories, manyNames } from '../harness/hostile-archives.ts';
-import { processorWaits } from '../harness/image-transfers.ts';
+import { answerClock } from '../harness/image-transfers.ts';
 import { pssBytes, residentBytes } from '../harness/ledger.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
@@ -41,15 +41,15 @@ function send(attack: Attack, patienceMs: number): Promise<number> {
 async function watch(until: Promise<unknown>): Promise<{ pings: number[]; rss: number; pss: number }> {
   const seen = { pings: [] as number[], rss: 0, pss: 0 };
   const { pid, api } = fixture.daemon;
-  const waits = processorWaits(pid);
+  const clock = answerClock(pid);
   let isOver = false;
   void until.finally(() => {
     isOver = true;
   });
   for (let round = 0; !isOver; round++) {
-    const [begin, waited] = [performance.now(), waits.begin()];
+    const answered = clock.begin();
     expect((await api.send('GET', '/_ping')).status).toBe(200);
-    seen.pings.push(performance.now() - begin - waited());
+    seen.pings.push(answered());
     seen.rss = Math.max(seen.rss, residentBytes(pid));
     if (round % 10 === 0) seen.pss = Math.max(seen.pss, pssBytes(pid));
     await sleep(20);
