@@ -2,8 +2,8 @@
 // written.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import type { TlsFiles } from './client/tls-files.ts';
 import { CliError } from './errors.ts';
-import type { TlsFiles } from './global-options.ts';
 import { systemReason } from './options/variables.ts';
 
 export interface Context {

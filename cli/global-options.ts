@@ -1,6 +1,7 @@
 // The options in front of the command, and what the environment says when they are not given.
 import { homedir } from 'node:os';
 import { boolFlag, type FlagValues, listFlag, stringFlag } from '../daemon/protocols/flags/flag.ts';
+import type { TlsFiles } from './client/tls-files.ts';
 import type { ConfigFile } from './config-file.ts';
 import { readContext } from './context-store.ts';
 import { CliError } from './errors.ts';
@@ -27,13 +28,6 @@ export const globalFlags = {
 };
 
 export const defaultHost = 'unix:///run/tsdocker/tsdocker.sock';
-
-export interface TlsFiles {
-  ca: string;
-  cert: string;
-  key: string;
-  verify: boolean;
-}
 
 export interface GlobalOptions {
   host: string;

@@ -5,7 +5,7 @@ import { setCloseOnExecFrom } from '../native-bindings/files.ts';
 import { returnLargeBuffers } from '../native-bindings/memory.ts';
 import { exitNow } from '../native-bindings/process.ts';
 import { isHostGoingDown } from './cgroups/systemd/host-state.ts';
-import type { Log } from './containers/services.ts';
+import type { Log } from './containers/log.ts';
 import { type Engine, openEngine } from './engine.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { openLog } from './open-log.ts';

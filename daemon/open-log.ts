@@ -1,6 +1,6 @@
 // The daemon's own log on stderr: JSON lines by pino, or for people when that is a terminal. Never holds request bodies or environments.
 import { pino } from 'pino';
-import type { Log } from './containers/services.ts';
+import type { Log } from './containers/log.ts';
 
 export async function openLog(level: string): Promise<{ log: Log }> {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };

@@ -1,6 +1,6 @@
 // Directories a batch at a time: node:fs reads all names of one at once, and somebody else decides how many there are.
 // Names are byte strings (latin1): each char code is one byte.
-import { SEEK } from './constants.ts';
+import { RENAME, SEEK } from './constants.ts';
 import { ERRNO } from './errno.ts';
 import { lseek } from './files.ts';
 import { systemError, trySyscall } from './libc.ts';
@@ -28,4 +28,28 @@ export function nextNames(fd: number, buffer: Buffer): string[] | undefined {
 /** The next names are the first ones again. */
 export function rewindDirectory(fd: number): void {
   lseek(fd, 0, SEEK.SET);
+}
+
+/*
+ * Entries of a held directory, by one component each. The result is what the call returns, or minus the error number: for those who work
+ * through directories that are somebody else's, a refusal is one of the answers.
+ */
+
+/** openat(2) without a mode: the descriptor, or minus the error number. */
+export function openEntry(directoryFd: number, name: string, flags: number): number {
+  return trySyscall('openat', directoryFd, bytes(name), flags, 0);
+}
+
+/** unlinkat(2): 0, or minus the error number. */
+export function unlinkEntry(directoryFd: number, name: string, flags: number): number {
+  return trySyscall('unlinkat', directoryFd, bytes(name), flags);
+}
+
+/** renameat2(2), never onto an entry that is there: 0, or minus the error number. */
+export function moveEntry(fromFd: number, name: string, toFd: number, newName: string): number {
+  return trySyscall('renameat2', fromFd, bytes(name), toFd, bytes(newName), RENAME.NOREPLACE);
+}
+
+function bytes(name: string): Buffer {
+  return Buffer.from(`${name}\0`, 'latin1');
 }

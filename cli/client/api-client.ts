@@ -1,10 +1,10 @@
 // The Engine API as the commands call it: versioned paths, JSON, errors in docker's words, hijacked streams.
 import { connect, type Socket } from 'node:net';
 import { ApiError, CliError, ConnectionError, messageOf } from '../errors.ts';
-import type { TlsFiles } from '../global-options.ts';
 import type { Body } from './body.ts';
 import { type Endpoint, parseEndpoint } from './endpoint.ts';
 import { exchange, type RequestBody, type WireRequest, type WireResponse } from './exchange.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 export const clientApiVersion = '1.51';
 export const userAgent = 'tsdocker-cli/0.1 (linux)';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { type ConnectionOptions, connect } from 'node:tls';
 import { CliError, messageOf } from '../errors.ts';
-import type { TlsFiles } from '../global-options.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 export function openTls(endpoint: { host: string; port: number }, files: TlsFiles): Promise<Socket> {
   const read = (what: string, path: string, required: boolean) => {

@@ -2,7 +2,14 @@
 // Rules only allow; what no rule names is denied, and their order has no meaning.
 import { EngineError } from '../errors/engine-error.ts';
 import type { DeviceRule, DevicesSpec } from '../spec/container-spec.ts';
-import type { AllowedDevice } from './resources.ts';
+
+/** A device that --device passes in, with what is allowed: some of r, w and m. */
+export interface AllowedDevice {
+  type: string;
+  major: number;
+  minor: number;
+  permissions: string;
+}
 
 const rule = (type: 'b' | 'c', major: number | 'all', minor: number | 'all', access = 'rwm'): DeviceRule => ({
   type,

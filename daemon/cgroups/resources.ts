@@ -5,7 +5,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import type { ContainerSpec, DeviceRule } from '../spec/container-spec.ts';
 import type { DeviceLimit, Limits } from '../spec/limits.ts';
 import { checkLimits } from './check-limits.ts';
-import { deviceRules } from './device-rules.ts';
+import { type AllowedDevice, deviceRules } from './device-rules.ts';
 import type { CgroupFeatures } from './features.ts';
 
 /** A limit of one block device; a rate of 0 is no limit. */
@@ -41,14 +41,6 @@ export interface CgroupResources {
   blkioWriteIops?: BlockDeviceLimit[];
   /** Everything that no rule names is denied. Undefined: no filter at all (privileged). */
   devices?: DeviceRule[];
-}
-
-/** A device that --device passes in, with what is allowed: some of r, w and m. */
-export interface AllowedDevice {
-  type: string;
-  major: number;
-  minor: number;
-  permissions: string;
 }
 
 export interface ResolvedResources {

@@ -3,8 +3,8 @@
 import { readdirSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Log } from './log.ts';
 import type { EnginePaths } from './paths.ts';
-import type { Log } from './services.ts';
 
 export class RunDirectories {
   readonly #paths: EnginePaths;

@@ -12,16 +12,9 @@ import type { EventLog } from '../state/event-log.ts';
 import type { ContainerVolumes } from '../volumes/volume-service.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { ExecRegistry } from './exec-registry.ts';
+import type { Log } from './log.ts';
 import type { EnginePaths } from './paths.ts';
 import type { RunDirectories } from './run-directory.ts';
-
-/** pino's signature, as far as it is used. */
-export interface Log {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 export interface Services {
   readonly store: ContainerStore;

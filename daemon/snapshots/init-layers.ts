@@ -67,7 +67,7 @@ export class InitLayers {
       this.#making.set(key, making);
       const forget = (): boolean => this.#making.delete(key);
       // Those who wait take their own holds before the first one goes.
-      making.then((hold) => setImmediate(() => hold[Symbol.dispose]()), forget).then(forget);
+      void making.then((hold) => setImmediate(() => hold[Symbol.dispose]()), forget).then(forget);
     }
     const made = await making;
     return this.#layers.hold(made.layer.number);

@@ -1,10 +1,9 @@
 // Deletes what is below a directory, whatever it is: any number of entries, any depth, in memory that depends on neither. Directories are
 // read a batch at a time and held by descriptor, entries named by one component: no name is ever followed through a link.
-import { AT, O, RENAME } from '../../../native-bindings/constants.ts';
-import { nextNames, rewindDirectory } from '../../../native-bindings/directories.ts';
+import { AT, O } from '../../../native-bindings/constants.ts';
+import { moveEntry, nextNames, openEntry, rewindDirectory, unlinkEntry } from '../../../native-bindings/directories.ts';
 import { ERRNO, errnoName } from '../../../native-bindings/errno.ts';
 import { closeFd } from '../../../native-bindings/files.ts';
-import { trySyscall } from '../../../native-bindings/libc.ts';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { displayName } from '../../protocols/tar/tar-entry.ts';
@@ -127,7 +126,7 @@ class Remover {
     const top = this.#levels[0] as Level;
     for (;;) {
       const to = `deep-${this.#moved++}`;
-      const result = trySyscall('renameat2', parent.fd, bytes(name), top.fd, to, RENAME.NOREPLACE);
+      const result = moveEntry(parent.fd, name, top.fd, to);
       if (result >= 0) {
         top.hasRemoved = true;
         top.passes = 0;
@@ -174,15 +173,11 @@ function failure(call: string, path: string, errno: number): EngineError {
 
 /** The error number, 0 when it has gone. */
 function unlink(parentFd: number, name: string, flags = 0): number {
-  return -trySyscall('unlinkat', parentFd, bytes(name), flags);
+  return -unlinkEntry(parentFd, name, flags);
 }
 
 /** A descriptor, or minus the error number. */
 function openDirectory(parentFd: number, name: string): number {
   const flags = O.RDONLY | O.DIRECTORY | O.NOFOLLOW | O.CLOEXEC;
-  return trySyscall('openat', parentFd, bytes(name), flags, 0);
-}
-
-function bytes(name: string): Buffer {
-  return Buffer.from(`${name}\0`, 'latin1');
+  return openEntry(parentFd, name, flags);
 }

@@ -70,7 +70,7 @@ function behavesAsAManager(open: () => CgroupManager): void {
   });
 
   it('makes a group, knows its members, kills them and leaves nothing', async () => {
-    cgroups.create(PATH, {});
+    await cgroups.create(PATH, {});
     const { child } = await runIn(cgroups, 'sleep 100 & sleep 100');
     await eventually(() => cgroups.pids(PATH).length === 3);
     expect(cgroups.pids(PATH)).toContain(child.pid);
@@ -82,7 +82,7 @@ function behavesAsAManager(open: () => CgroupManager): void {
   });
 
   it('kills what forks as fast as it can', async () => {
-    cgroups.create(PATH, { pids: 500 });
+    await cgroups.create(PATH, { pids: 500 });
     await runIn(cgroups, 'while :; do sleep 100 & done 2> /dev/null');
     await eventually(() => cgroups.pids(PATH).length > 20);
     await cgroups.kill(PATH);
@@ -90,7 +90,7 @@ function behavesAsAManager(open: () => CgroupManager): void {
   });
 
   it('freezes: a frozen process makes no progress and goes on when thawed', async () => {
-    cgroups.create(PATH, {});
+    await cgroups.create(PATH, {});
     const { child } = await runIn(cgroups, 'i=0; while :; do i=$((i+1)); done');
     const cpuTime = () => Number(readFileSync(`/proc/${child.pid}/stat`, 'latin1').split(' ')[13]);
     await eventually(() => cpuTime() > 2);
@@ -103,7 +103,7 @@ function behavesAsAManager(open: () => CgroupManager): void {
   });
 
   it('kills a frozen group', async () => {
-    cgroups.create(PATH, {});
+    await cgroups.create(PATH, {});
     await runIn(cgroups, 'sleep 100');
     await cgroups.freeze(PATH);
     await cgroups.kill(PATH);
@@ -112,7 +112,7 @@ function behavesAsAManager(open: () => CgroupManager): void {
 
   it('allows the default devices and no others, for all kinds of access', async () => {
     const { resources } = resolveResources(specOf(), cgroups);
-    cgroups.create(PATH, resources);
+    await cgroups.create(PATH, resources);
     const node = `/tmp/tsdocker-unit-node-${process.pid}`;
     const script = [
       'echo > /dev/null && echo null',
@@ -128,7 +128,10 @@ function behavesAsAManager(open: () => CgroupManager): void {
 
   it('adds devices and rules to the default ones', async () => {
     const device = { type: 'c', major: 1, minor: 11, permissions: 'r' };
-    cgroups.create(PATH, resolveResources(specOf({ DeviceCgroupRules: ['c 10:237 rm'] }), cgroups, [device]).resources);
+    await cgroups.create(
+      PATH,
+      resolveResources(specOf({ DeviceCgroupRules: ['c 10:237 rm'] }), cgroups, [device]).resources,
+    );
     const nodes = [11, 237].map((minor) => `/tmp/tsdocker-unit-${process.pid}-${minor}`) as [string, string];
     const script = [
       `mknod ${nodes[0]} c 1 11; mknod ${nodes[1]} c 10 237`,
@@ -141,14 +144,14 @@ function behavesAsAManager(open: () => CgroupManager): void {
   });
 
   it('leaves all devices to a privileged group', async () => {
-    cgroups.create(PATH, resolveResources(specOf({ Privileged: true }), cgroups).resources);
+    await cgroups.create(PATH, resolveResources(specOf({ Privileged: true }), cgroups).resources);
     const node = `/tmp/tsdocker-unit-all-${process.pid}`;
     const script = `mknod ${node} c 1 11; (: < ${node}) && echo read; rm -f ${node}`;
     expect(await (await runIn(cgroups, script)).output).toBe('read');
   });
 
   it('removes groups that the container made below its own', async () => {
-    cgroups.create(PATH, {});
+    await cgroups.create(PATH, {});
     const { tasksFiles, v2Dir: directory } = cgroups.placement(PATH);
     for (const root of [...tasksFiles.map((file) => file.replace(/\/tasks$/, '')), ...(directory ? [directory] : [])]) {
       kernelFiles.makeDirectory(`${root}/inner`);
@@ -178,7 +181,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
       await cgroups.remove(PARENT);
     });
 
-    it('are what was asked for', () => {
+    it('are what was asked for', async () => {
       const { resources, warnings } = resolveResources(
         specOf({
           Memory: 64 * MB,
@@ -194,7 +197,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
         cgroups,
       );
       expect(warnings).toEqual([]);
-      cgroups.create(PATH, resources);
+      await cgroups.create(PATH, resources);
       expect(read('memory', 'memory.limit_in_bytes')).toBe(`${64 * MB}`);
       expect(read('memory', 'memory.memsw.limit_in_bytes')).toBe(`${128 * MB}`);
       expect(read('memory', 'memory.soft_limit_in_bytes')).toBe(`${32 * MB}`);
@@ -208,10 +211,10 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
       expect(read('blkio', 'blkio.bfq.weight')).toBe('200');
     });
 
-    it('can be raised and lowered, memory before swap or after it', () => {
+    it('can be raised and lowered, memory before swap or after it', async () => {
       const set = (request: { Memory: number; MemorySwap?: number }) =>
         cgroups.update(PATH, resolveResources(specOf(request), cgroups).resources);
-      cgroups.create(PATH, resolveResources(specOf({ Memory: 64 * MB }), cgroups).resources);
+      await cgroups.create(PATH, resolveResources(specOf({ Memory: 64 * MB }), cgroups).resources);
       set({ Memory: 512 * MB });
       expect(read('memory', 'memory.memsw.limit_in_bytes')).toBe(`${1024 * MB}`);
       set({ Memory: 16 * MB, MemorySwap: 16 * MB });
@@ -221,7 +224,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
     });
 
     it('stop processes at the pids limit', async () => {
-      cgroups.create(PATH, { pids: 5 });
+      await cgroups.create(PATH, { pids: 5 });
       const { output } = await runIn(cgroups, 'for i in 1 2 3 4 5 6 7 8; do sleep 100 2>/dev/null & done 2>&1; wait');
       await eventually(() => read('pids', 'pids.events') !== 'max 0');
       await cgroups.kill(PATH);
@@ -229,7 +232,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
     });
 
     it('have the kernel kill what takes too much memory, and count it', async () => {
-      cgroups.create(PATH, resolveResources(specOf({ Memory: 8 * MB, MemorySwap: 8 * MB }), cgroups).resources);
+      await cgroups.create(PATH, resolveResources(specOf({ Memory: 8 * MB, MemorySwap: 8 * MB }), cgroups).resources);
       expect(cgroups.oomKills(PATH)).toBe(0);
       const { child } = await runIn(cgroups, 'exec tail /dev/zero');
       await new Promise((resolve) => child.once('exit', resolve));
@@ -239,7 +242,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
 
     it('can be had below parents that did not exist', async () => {
       const deep = `${PARENT}/a/b/c`;
-      cgroups.create(deep, { cpusetCpus: '0' });
+      await cgroups.create(deep, { cpusetCpus: '0' });
       expect(readFileSync(`/sys/fs/cgroup/cpuset${PARENT}/a/b/cpuset.cpus`, 'utf8').trim()).toBe(
         cgroups.features().cpus,
       );
@@ -248,7 +251,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
     });
 
     it('do not save a group that the container froze by itself from being killed', async () => {
-      cgroups.create(PATH, {});
+      await cgroups.create(PATH, {});
       const { child } = await runIn(cgroups, 'sleep 100');
       const inner = `/sys/fs/cgroup/freezer${PATH}/inner`;
       kernelFiles.makeDirectory(inner);
@@ -266,7 +269,7 @@ describe.skipIf(!isRoot || !hasV1)('cgroup v1 of this host', () => {
     });
 
     it('are counted in the stats', async () => {
-      cgroups.create(PATH, resolveResources(specOf({ Memory: 64 * MB, PidsLimit: 20 }), cgroups).resources);
+      await cgroups.create(PATH, resolveResources(specOf({ Memory: 64 * MB, PidsLimit: 20 }), cgroups).resources);
       await runIn(cgroups, 'x=$(head -c 1000000 /dev/zero | tr "\\0" a); while :; do :; done');
       // Only the shell is left once it has its megabyte.
       await eventually(
