@@ -13,7 +13,6 @@ import type {
   LogChoice,
   NamespaceMode,
   NamespaceModes,
-  PortsSpec,
   ProcessSpec,
   RestartPolicy,
   Rlimit,
@@ -24,7 +23,7 @@ import type {
 import type { DeviceLimit, Limits } from './limits.ts';
 import type { ResolvedMount, VolumeSource } from './mount.ts';
 import type { NetworkMode } from './network-mode.ts';
-import type { PortRange, PortRequest } from './ports.ts';
+import type { PortRange, PortRequest, PortsSpec } from './ports.ts';
 import type { ProfileCondition, ProfileRule, SeccompArgument, SeccompProfile } from './seccomp-rules.ts';
 import {
   either,

@@ -4,7 +4,7 @@
 import type { Limits } from './limits.ts';
 import type { ResolvedMount } from './mount.ts';
 import type { NetworkMode } from './network-mode.ts';
-import type { PortRange, PortRequest } from './ports.ts';
+import type { PortsSpec } from './ports.ts';
 import type { SeccompProfile } from './seccomp-rules.ts';
 
 export interface ContainerSpec {
@@ -118,14 +118,6 @@ export interface ExtraHost {
 export interface Link {
   readonly target: string;
   readonly alias: string;
-}
-
-export interface PortsSpec {
-  /** What the image or the user says that it listens on, as written: ranges may overlap. */
-  readonly exposed: readonly PortRange[];
-  readonly published: readonly PortRequest[];
-  /** What is exposed is published, too, on any port. */
-  readonly publishesExposed: boolean;
 }
 
 export interface SecuritySpec {

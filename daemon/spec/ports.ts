@@ -1,6 +1,5 @@
 // Ports of a container: what it listens on, and what of that it asks to have published.
 import { EngineError } from '../errors/engine-error.ts';
-import type { PortsSpec } from './container-spec.ts';
 
 export type PortProtocol = 'tcp' | 'udp' | 'sctp';
 
@@ -22,6 +21,14 @@ export interface PortRange {
 
 /** All of both protocols of one address; more would be a mistake, and an image's ranges are few bytes for many ports. */
 export const portsLimit = 131_072;
+
+export interface PortsSpec {
+  /** What the image or the user says that it listens on, as written: ranges may overlap. */
+  readonly exposed: readonly PortRange[];
+  readonly published: readonly PortRequest[];
+  /** What is exposed is published, too, on any port. */
+  readonly publishesExposed: boolean;
+}
 
 /** All that is to be published, in the order of the container's ports. Throws 'invalid' for more than can be. */
 export function portRequests({ exposed, published, publishesExposed }: PortsSpec): PortRequest[] {

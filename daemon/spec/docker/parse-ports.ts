@@ -1,8 +1,7 @@
 // Published ports out of what a container says: HostConfig.PortBindings, PublishAllPorts, ExposedPorts.
 import { isIP } from 'node:net';
 import { EngineError } from '../../errors/engine-error.ts';
-import type { PortsSpec } from '../container-spec.ts';
-import { type PortProtocol, type PortRange, type PortRequest, portsLimit } from '../ports.ts';
+import { type PortProtocol, type PortRange, type PortRequest, type PortsSpec, portsLimit } from '../ports.ts';
 
 type Exposed = Readonly<Record<string, unknown>> | null | undefined;
 type Bindings = Readonly<Record<string, readonly { HostIp?: string; HostPort?: string }[] | null>> | null | undefined;
