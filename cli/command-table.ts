@@ -45,183 +45,191 @@ function container(name: string, short: string, load: () => Promise<Command>, ra
 
 export const commands: readonly CommandEntry[] = [
   container('attach', 'Attach local standard input, output, and error streams to a running container', () =>
-    import('./commands/attach.ts').then((m) => m.attach),
+    import('./commands/containers/attach.ts').then((m) => m.attach),
   ),
   container('commit', "Create a new image from a container's changes", () =>
-    import('./commands/commit.ts').then((m) => m.commit),
+    import('./commands/containers/commit.ts').then((m) => m.commit),
   ),
   container('cp', 'Copy files/folders between a container and the local filesystem', () =>
-    import('./commands/cp.ts').then((m) => m.cp),
+    import('./commands/containers/cp.ts').then((m) => m.cp),
   ),
-  container('create', 'Create a new container', () => import('./commands/create.ts').then((m) => m.create)),
+  container('create', 'Create a new container', () => import('./commands/containers/create.ts').then((m) => m.create)),
   container('diff', "Inspect changes to files or directories on a container's filesystem", () =>
-    import('./commands/diff.ts').then((m) => m.diff),
+    import('./commands/containers/diff.ts').then((m) => m.diff),
   ),
   entry('Show tsdocker disk usage', { group: 'system df' }, () =>
-    import('./commands/system-df.ts').then((m) => m.systemDf),
+    import('./commands/system/system-df.ts').then((m) => m.systemDf),
   ),
   entry('Get real time events from the server', { top: 'events', group: 'system events' }, () =>
-    import('./commands/events.ts').then((m) => m.events),
+    import('./commands/system/events.ts').then((m) => m.events),
   ),
   container(
     'exec',
     'Execute a command in a running container',
-    () => import('./commands/exec.ts').then((m) => m.exec),
+    () => import('./commands/containers/exec.ts').then((m) => m.exec),
     2,
   ),
   entry('Explain what a container is made of, down to the system calls', { top: 'explain' }, () =>
-    import('./commands/explain.ts').then((m) => m.explain),
+    import('./commands/containers/explain.ts').then((m) => m.explain),
   ),
   container('export', "Export a container's filesystem as a tar archive", () =>
-    import('./commands/export.ts').then((m) => m.exportContainer),
+    import('./commands/containers/export.ts').then((m) => m.exportContainer),
   ),
   entry('Show the history of an image', { top: 'history', group: 'image history' }, () =>
-    import('./commands/history.ts').then((m) => m.history),
+    import('./commands/images/history.ts').then((m) => m.history),
   ),
-  entry('List images', { top: 'images', rank: 7 }, () => import('./commands/images.ts').then((m) => m.images)),
+  entry('List images', { top: 'images', rank: 7 }, () => import('./commands/images/images.ts').then((m) => m.images)),
   entry(
     'Import the contents from a tarball to create a filesystem image',
     { top: 'import', group: 'image import' },
-    () => import('./commands/import.ts').then((m) => m.importImage),
+    () => import('./commands/images/import.ts').then((m) => m.importImage),
   ),
   entry('Display system-wide information', { top: 'info', group: 'system info', rank: 12 }, () =>
-    import('./commands/info.ts').then((m) => m.info),
+    import('./commands/system/info.ts').then((m) => m.info),
   ),
   entry('Display detailed information on one or more containers', { group: 'container inspect' }, () =>
-    import('./commands/inspect.ts').then((m) => m.inspectContainer),
+    import('./commands/system/inspect.ts').then((m) => m.inspectContainer),
   ),
   entry('Display detailed information on one or more images', { group: 'image inspect' }, () =>
-    import('./commands/inspect.ts').then((m) => m.inspectImage),
+    import('./commands/system/inspect.ts').then((m) => m.inspectImage),
   ),
   entry('Return low-level information on Docker objects', { top: 'inspect' }, () =>
-    import('./commands/inspect.ts').then((m) => m.inspect),
+    import('./commands/system/inspect.ts').then((m) => m.inspect),
   ),
-  container('kill', 'Kill one or more running containers', () => import('./commands/kill.ts').then((m) => m.kill)),
+  container('kill', 'Kill one or more running containers', () =>
+    import('./commands/containers/kill.ts').then((m) => m.kill),
+  ),
   entry('Load an image from a tar archive or STDIN', { top: 'load', group: 'image load' }, () =>
-    import('./commands/load.ts').then((m) => m.load),
+    import('./commands/images/load.ts').then((m) => m.load),
   ),
   entry('Authenticate to a registry', { top: 'login', rank: 8 }, () =>
-    import('./commands/login.ts').then((m) => m.login),
+    import('./commands/registry/login.ts').then((m) => m.login),
   ),
   entry('Log out from a registry', { top: 'logout', rank: 9 }, () =>
-    import('./commands/logout.ts').then((m) => m.logout),
+    import('./commands/registry/logout.ts').then((m) => m.logout),
   ),
-  container('logs', 'Fetch the logs of a container', () => import('./commands/logs.ts').then((m) => m.logs)),
+  container('logs', 'Fetch the logs of a container', () => import('./commands/containers/logs.ts').then((m) => m.logs)),
   entry(
     'List containers',
     { top: 'ps', group: 'container ls', aliases: ['container list', 'container ps'], rank: 3 },
-    () => import('./commands/ps.ts').then((m) => m.ps),
+    () => import('./commands/containers/ps.ts').then((m) => m.ps),
   ),
   entry('List images', { group: 'image ls', aliases: ['image list'] }, () =>
-    import('./commands/images.ts').then((m) => m.images),
+    import('./commands/images/images.ts').then((m) => m.images),
   ),
   entry('Connect a container to a network', { group: 'network connect' }, () =>
-    import('./commands/network-connect.ts').then((m) => m.networkConnect),
+    import('./commands/networks/network-connect.ts').then((m) => m.networkConnect),
   ),
   entry('Create a network', { group: 'network create' }, () =>
-    import('./commands/network-create.ts').then((m) => m.networkCreate),
+    import('./commands/networks/network-create.ts').then((m) => m.networkCreate),
   ),
   entry('Disconnect a container from a network', { group: 'network disconnect' }, () =>
-    import('./commands/network-connect.ts').then((m) => m.networkDisconnect),
+    import('./commands/networks/network-connect.ts').then((m) => m.networkDisconnect),
   ),
   entry('Display detailed information on one or more networks', { group: 'network inspect' }, () =>
-    import('./commands/inspect.ts').then((m) => m.inspectNetwork),
+    import('./commands/system/inspect.ts').then((m) => m.inspectNetwork),
   ),
   entry('List networks', { group: 'network ls', aliases: ['network list'] }, () =>
-    import('./commands/network-ls.ts').then((m) => m.networkLs),
+    import('./commands/networks/network-ls.ts').then((m) => m.networkLs),
   ),
   entry('Remove all unused networks', { group: 'network prune' }, () =>
-    import('./commands/prune.ts').then((m) => m.pruneNetworks),
+    import('./commands/system/prune.ts').then((m) => m.pruneNetworks),
   ),
   entry('Remove one or more networks', { group: 'network rm', aliases: ['network remove'] }, () =>
-    import('./commands/network-rm.ts').then((m) => m.networkRm),
+    import('./commands/networks/network-rm.ts').then((m) => m.networkRm),
   ),
   entry('Display the digest, type, size and platforms of an image at its registry', { group: 'manifest inspect' }, () =>
-    import('./commands/manifest.ts').then((m) => m.manifestInspect),
+    import('./commands/registry/manifest.ts').then((m) => m.manifestInspect),
   ),
   container('pause', 'Pause all processes within one or more containers', () =>
-    import('./commands/pause.ts').then((m) => m.pause),
+    import('./commands/containers/pause.ts').then((m) => m.pause),
   ),
   container('port', 'List port mappings or a specific mapping for the container', () =>
-    import('./commands/port.ts').then((m) => m.port),
+    import('./commands/containers/port.ts').then((m) => m.port),
   ),
   entry('Remove all stopped containers', { group: 'container prune' }, () =>
-    import('./commands/prune.ts').then((m) => m.pruneContainers),
+    import('./commands/system/prune.ts').then((m) => m.pruneContainers),
   ),
   entry('Remove unused images', { group: 'image prune' }, () =>
-    import('./commands/prune.ts').then((m) => m.pruneImages),
+    import('./commands/system/prune.ts').then((m) => m.pruneImages),
   ),
   entry('Download an image from a registry', { top: 'pull', group: 'image pull', rank: 5 }, () =>
-    import('./commands/pull.ts').then((m) => m.pull),
+    import('./commands/registry/pull.ts').then((m) => m.pull),
   ),
   entry('Upload an image to a registry', { top: 'push', group: 'image push', rank: 6 }, () =>
-    import('./commands/push.ts').then((m) => m.push),
+    import('./commands/registry/push.ts').then((m) => m.push),
   ),
-  container('rename', 'Rename a container', () => import('./commands/rename.ts').then((m) => m.rename)),
-  container('restart', 'Restart one or more containers', () => import('./commands/stop.ts').then((m) => m.restart)),
+  container('rename', 'Rename a container', () => import('./commands/containers/rename.ts').then((m) => m.rename)),
+  container('restart', 'Restart one or more containers', () =>
+    import('./commands/containers/stop.ts').then((m) => m.restart),
+  ),
   entry('Remove one or more containers', { top: 'rm', group: 'container rm', aliases: ['container remove'] }, () =>
-    import('./commands/rm.ts').then((m) => m.rm),
+    import('./commands/containers/rm.ts').then((m) => m.rm),
   ),
   entry('Remove one or more images', { top: 'rmi', group: 'image rm', aliases: ['image remove'] }, () =>
-    import('./commands/rmi.ts').then((m) => m.rmi),
+    import('./commands/images/rmi.ts').then((m) => m.rmi),
   ),
   container(
     'run',
     'Create and run a new container from an image',
-    () => import('./commands/run.ts').then((m) => m.run),
+    () => import('./commands/containers/run.ts').then((m) => m.run),
     1,
   ),
   entry(
     'Save one or more images to a tar archive (streamed to STDOUT by default)',
     { top: 'save', group: 'image save' },
-    () => import('./commands/save.ts').then((m) => m.save),
+    () => import('./commands/images/save.ts').then((m) => m.save),
   ),
   entry('Search Docker Hub for images', { top: 'search', rank: 10 }, () =>
-    import('./commands/search.ts').then((m) => m.search),
+    import('./commands/registry/search.ts').then((m) => m.search),
   ),
-  container('start', 'Start one or more stopped containers', () => import('./commands/start.ts').then((m) => m.start)),
+  container('start', 'Start one or more stopped containers', () =>
+    import('./commands/containers/start.ts').then((m) => m.start),
+  ),
   container('stats', 'Display a live stream of container(s) resource usage statistics', () =>
-    import('./commands/stats.ts').then((m) => m.stats),
+    import('./commands/containers/stats.ts').then((m) => m.stats),
   ),
-  container('stop', 'Stop one or more running containers', () => import('./commands/stop.ts').then((m) => m.stop)),
+  container('stop', 'Stop one or more running containers', () =>
+    import('./commands/containers/stop.ts').then((m) => m.stop),
+  ),
   entry('Remove unused data', { group: 'system prune' }, () =>
-    import('./commands/prune.ts').then((m) => m.pruneSystem),
+    import('./commands/system/prune.ts').then((m) => m.pruneSystem),
   ),
   entry('Stop the daemon and remove what it made on this host', { group: 'system uninstall' }, () =>
-    import('./commands/uninstall.ts').then((m) => m.uninstall),
+    import('./commands/system/uninstall.ts').then((m) => m.uninstall),
   ),
   entry('Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE', { top: 'tag', group: 'image tag' }, () =>
-    import('./commands/tag.ts').then((m) => m.tag),
+    import('./commands/images/tag.ts').then((m) => m.tag),
   ),
   container('top', 'Display the running processes of a container', () =>
-    import('./commands/top.ts').then((m) => m.top),
+    import('./commands/containers/top.ts').then((m) => m.top),
   ),
   container('unpause', 'Unpause all processes within one or more containers', () =>
-    import('./commands/pause.ts').then((m) => m.unpause),
+    import('./commands/containers/pause.ts').then((m) => m.unpause),
   ),
   container('update', 'Update configuration of one or more containers', () =>
-    import('./commands/update.ts').then((m) => m.update),
+    import('./commands/containers/update.ts').then((m) => m.update),
   ),
   entry('Show the tsdocker version information', { top: 'version', rank: 11 }, () =>
-    import('./commands/version.ts').then((m) => m.version),
+    import('./commands/system/version.ts').then((m) => m.version),
   ),
   entry('Create a volume', { group: 'volume create' }, () =>
-    import('./commands/volume.ts').then((m) => m.createVolume),
+    import('./commands/volumes/volume.ts').then((m) => m.createVolume),
   ),
   entry('Display detailed information on one or more volumes', { group: 'volume inspect' }, () =>
-    import('./commands/inspect.ts').then((m) => m.inspectVolume),
+    import('./commands/system/inspect.ts').then((m) => m.inspectVolume),
   ),
   entry('List volumes', { group: 'volume ls', aliases: ['volume list'] }, () =>
-    import('./commands/volume.ts').then((m) => m.listVolumes),
+    import('./commands/volumes/volume.ts').then((m) => m.listVolumes),
   ),
   entry('Remove unused local volumes', { group: 'volume prune' }, () =>
-    import('./commands/volume.ts').then((m) => m.pruneVolumes),
+    import('./commands/volumes/volume.ts').then((m) => m.pruneVolumes),
   ),
   entry('Remove one or more volumes', { group: 'volume rm', aliases: ['volume remove'] }, () =>
-    import('./commands/volume.ts').then((m) => m.removeVolumes),
+    import('./commands/volumes/volume.ts').then((m) => m.removeVolumes),
   ),
   container('wait', 'Block until one or more containers stop, then print their exit codes', () =>
-    import('./commands/wait.ts').then((m) => m.wait),
+    import('./commands/containers/wait.ts').then((m) => m.wait),
   ),
 ].flat();
 
