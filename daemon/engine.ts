@@ -16,7 +16,6 @@ import type { Log } from './containers/log.ts';
 import { EnginePaths } from './containers/paths.ts';
 import { recover } from './containers/recover.ts';
 import { RunDirectories } from './containers/run-directory.ts';
-import type { Services } from './containers/services.ts';
 import { SystemInformation } from './containers/system-info.ts';
 import { volumeUsers } from './containers/volume-users.ts';
 import { ApiServer } from './docker-api/api-server.ts';
@@ -182,7 +181,7 @@ async function build(
   });
   cleanups.push(closeVolumes);
   const execs = new ExecRegistry();
-  const services: Services = {
+  const services = {
     store,
     execs,
     volumes,

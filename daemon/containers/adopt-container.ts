@@ -10,20 +10,27 @@ import { readStartedRecord, type StartedRecord, writeStartedRecord } from '../ru
 import { findTask } from '../tasks/find-task.ts';
 import type { Task } from '../tasks/task.ts';
 import { readTaskEnd } from '../tasks/task-end.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
 import type { Container, LockedContainer } from './container.ts';
-import { followLog } from './container-log.ts';
-import { adoptNetwork } from './container-network.ts';
+import { type ContainerLogNeeds, followLog } from './container-log.ts';
+import { adoptNetwork, type ContainerNetworkNeeds } from './container-network.ts';
 import { Exec } from './exec.ts';
 import { readExecFile, unknownExec } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
-import { concludeExec, execFiles, watchExec } from './exec-run.ts';
+import { concludeExec, type ExecRunNeeds, execFiles, watchExec } from './exec-run.ts';
 import { lifting, unknownLimits } from './granted-limits.ts';
 import { readHealthFile } from './health-file.ts';
 import { begunHealth, type HealthState } from './health-rules.ts';
 import type { ContainerState } from './lifecycle/container-state.ts';
 import type { Lifecycle } from './lifecycle/lifecycle.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type AdoptContainerNeeds = Needs<'cgroups' | 'log' | 'paths.run' | 'store.saveState'> &
+  CgroupPathNeeds &
+  ContainerLogNeeds &
+  ContainerNetworkNeeds &
+  ExecRunNeeds;
 
 const killSignal = 9;
 const askAgainMs = 1000;
@@ -34,7 +41,7 @@ export type AdoptedNetworks = Map<Container, AdoptedSandbox>;
 
 /** Never throws. */
 export async function adoptContainer(
-  services: Services,
+  services: AdoptContainerNeeds,
   lifecycle: Lifecycle,
   execs: ExecRegistry,
   held: LockedContainer,
@@ -93,13 +100,13 @@ function mendStarted(container: Container, { pid }: Task, runDir: string): Start
   return record;
 }
 
-export function noteNetwork(services: Services, container: Container, networks: AdoptedNetworks): void {
+export function noteNetwork(services: AdoptContainerNeeds, container: Container, networks: AdoptedNetworks): void {
   const adopted = adoptNetwork(services, container);
   if (adopted !== undefined) networks.set(container, adopted);
 }
 
 /** As the last daemon left it; nothing for a container without a check. */
-export function noteHealth(services: Services, held: LockedContainer): void {
+export function noteHealth(services: AdoptContainerNeeds, held: LockedContainer): void {
   const { id, record, state } = held.container;
   if (record.spec.healthCheck === undefined) return;
   const health: HealthState = readHealthFile(services.paths.run(id)) ?? state.health ?? begunHealth(undefined);
@@ -107,19 +114,19 @@ export function noteHealth(services: Services, held: LockedContainer): void {
 }
 
 /** A commit or a pause that was cut short has left the freezer in another state than the stored one, which is what the user was told. */
-async function settleFreezer(services: Services, container: Container): Promise<void> {
+async function settleFreezer(services: AdoptContainerNeeds, container: Container): Promise<void> {
   const cgroup = cgroupPathOf(services, container);
   if (container.state.status === 'paused') await services.cgroups.freeze(cgroup);
   else await services.cgroups.thaw(cgroup);
 }
 
 /** An update that was cut short has changed the kernel's limits and not the record, which is what the user sees. */
-function settleLimits(services: Services, container: Container): void {
+function settleLimits(services: AdoptContainerNeeds, container: Container): void {
   const { resources } = resolveResources(container.spec, services.cgroups);
   services.cgroups.update(cgroupPathOf(services, container), lifting(unknownLimits, resources));
 }
 
-function adoptExecs(services: Services, execs: ExecRegistry, container: Container): void {
+function adoptExecs(services: AdoptContainerNeeds, execs: ExecRegistry, container: Container): void {
   const execDir = join(services.paths.run(container.id), 'exec');
   if (!existsSync(execDir)) return;
   for (const id of readdirSync(execDir)) {
@@ -133,7 +140,12 @@ function adoptExecs(services: Services, execs: ExecRegistry, container: Containe
   }
 }
 
-async function adoptExec(services: Services, execs: ExecRegistry, container: Container, id: string): Promise<void> {
+async function adoptExec(
+  services: AdoptContainerNeeds,
+  execs: ExecRegistry,
+  container: Container,
+  id: string,
+): Promise<void> {
   const { place, clean } = execFiles(services, container, id);
   const { runDir } = place;
   const found = readExecFile(runDir);
@@ -168,7 +180,7 @@ async function adoptExec(services: Services, execs: ExecRegistry, container: Con
 }
 
 /** A damaged record costs the time of the start, nothing more. */
-export function readStarted(services: Services, runDir: string): StartedRecord | undefined {
+export function readStarted(services: AdoptContainerNeeds, runDir: string): StartedRecord | undefined {
   try {
     return readStartedRecord(runDir);
   } catch (error) {

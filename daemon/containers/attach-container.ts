@@ -6,11 +6,14 @@ import type { Task } from '../tasks/task.ts';
 import { lazyStdin, select } from '../tasks/task-output.ts';
 import type { Streams } from '../tasks/task-stdio.ts';
 import type { Container } from './container.ts';
-import { publishContainerEvent } from './container-events.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { Attachment, AttachOptions, OutputChunk } from './container-service.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
 
-export function attachContainer(services: Services, ref: string, options: AttachOptions): Attachment {
+/** See needs.ts. */
+export type AttachContainerNeeds = Needs<'paths.logs' | 'store.get'> & ContainerEventsNeeds;
+
+export function attachContainer(services: AttachContainerNeeds, ref: string, options: AttachOptions): Attachment {
   const container = services.store.get(ref);
   const { status } = container.state;
   if (status === 'paused') {
@@ -79,7 +82,7 @@ function countAttached(container: Container, signal: AbortSignal): void {
 }
 
 async function* attachedOutput(
-  services: Services,
+  services: AttachContainerNeeds,
   container: Container,
   options: AttachOptions,
   start: Promise<AttachedRun | undefined>,

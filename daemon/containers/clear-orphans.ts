@@ -3,8 +3,30 @@
 import { existsSync, readdirSync } from 'node:fs';
 import type { Strays } from '../state/strays.ts';
 import { findTask, within } from '../tasks/find-task.ts';
-import { readStarted } from './adopt-container.ts';
-import type { Services } from './services.ts';
+import { type AdoptContainerNeeds, readStarted } from './adopt-container.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type ClearOrphansNeeds = Needs<
+  | 'cgroupParent'
+  | 'cgroups.containersIn'
+  | 'cgroups.groupOf'
+  | 'cgroups.isParentShared'
+  | 'cgroups.kill'
+  | 'cgroups.pids'
+  | 'cgroups.remove'
+  | 'layers.remove'
+  | 'log'
+  | 'networks.registry.byId'
+  | 'networks.sandboxes.adoptUnknown'
+  | 'paths.containers'
+  | 'paths.logs'
+  | 'paths.run'
+  | 'paths.runs'
+  | 'runs.emptyTrash'
+  | 'runs.remove'
+> &
+  AdoptContainerNeeds;
 
 const idPattern = /^[0-9a-f]{64}$/;
 const answerLimitMs = 1500;
@@ -14,7 +36,7 @@ const answerLimitMs = 1500;
  * `pids` gets their first processes. Before the networks are healed.
  */
 export async function findHeld(
-  services: Services,
+  services: ClearOrphansNeeds,
   rows: ReadonlySet<string>,
   pids: Map<string, number>,
 ): Promise<ReadonlySet<string>> {
@@ -50,7 +72,11 @@ const nobody = {
  * Only directories below this engine's own roots say that something is its own: another engine may have the same cgroup parent, so a group
  * that nothing here tells of is removed when it is empty and left alone otherwise.
  */
-export async function clearOrphans(services: Services, rows: ReadonlySet<string>, strays: Strays): Promise<void> {
+export async function clearOrphans(
+  services: ClearOrphansNeeds,
+  rows: ReadonlySet<string>,
+  strays: Strays,
+): Promise<void> {
   const { paths, layers, cgroups, cgroupParent, runs, log } = services;
   runs.emptyTrash();
   const lost = orphans(list(paths.containers), rows).filter((id) => strays.keeps(`containers/${id}`));

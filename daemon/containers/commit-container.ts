@@ -2,12 +2,23 @@
 // so that the layer is of one moment.
 import type { ContainerConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
-import { publishContainerEvent } from './container-events.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { CommitOptions } from './container-service.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
 
-export function commitContainer(services: Services, ref: string, options: CommitOptions): Promise<{ Id: string }> {
+/** See needs.ts. */
+export type CommitContainerNeeds = Needs<
+  'cgroups.exists' | 'cgroups.freeze' | 'cgroups.thaw' | 'images.commit' | 'store.get'
+> &
+  CgroupPathNeeds &
+  ContainerEventsNeeds;
+
+export function commitContainer(
+  services: CommitContainerNeeds,
+  ref: string,
+  options: CommitOptions,
+): Promise<{ Id: string }> {
   const container = services.store.get(ref);
   return container.locked(async () => {
     if (container.isRemoving) {

@@ -6,13 +6,23 @@ import { EngineError } from '../errors/engine-error.ts';
 import { checkAgainstNetwork, type EndpointConfig, parseEndpoint } from '../networks/endpoint-config.ts';
 import type { NetworkEntry } from '../networks/network-entry.ts';
 import type { Container } from './container.ts';
-import { publishNetworkEvent } from './container-events.ts';
-import { linkRequests } from './links.ts';
+import { type ContainerEventsNeeds, publishNetworkEvent } from './container-events.ts';
+import { type LinksNeeds, linkRequests } from './links.ts';
+import type { Needs } from './needs.ts';
 import { findNetwork } from './plan-endpoints.ts';
-import type { Services } from './services.ts';
-import { ownLines, resolverFile, updateManagedFiles } from './write-managed-files.ts';
+import { ownLines, resolverFile, updateManagedFiles, type WriteManagedFilesNeeds } from './write-managed-files.ts';
 
-export async function connectNetwork(services: Services, ref: string, body: NetworkConnectRequest): Promise<void> {
+/** See needs.ts. */
+export type ConnectNetworkNeeds = Needs<'networks.registry' | 'networks.sandboxes' | 'store.change' | 'store.find'> &
+  ContainerEventsNeeds &
+  LinksNeeds &
+  WriteManagedFilesNeeds;
+
+export async function connectNetwork(
+  services: ConnectNetworkNeeds,
+  ref: string,
+  body: NetworkConnectRequest,
+): Promise<void> {
   const container = containerOf(services, body.Container);
   const entry = services.networks.registry.get(ref);
   const { record } = entry;
@@ -38,7 +48,7 @@ export async function connectNetwork(services: Services, ref: string, body: Netw
 }
 
 async function connectRunning(
-  services: Services,
+  services: ConnectNetworkNeeds,
   container: Container,
   entry: NetworkEntry,
   config: EndpointConfig,
@@ -54,7 +64,7 @@ async function connectRunning(
 }
 
 export async function disconnectNetwork(
-  services: Services,
+  services: ConnectNetworkNeeds,
   ref: string,
   body: NetworkDisconnectRequest,
 ): Promise<void> {
@@ -98,7 +108,7 @@ export async function disconnectNetwork(
 }
 
 /** The network itself is gone: what is left of it is that the container is set to be on it, by name or id, and cannot start. */
-async function forgetNetwork(services: Services, container: Container, ref: string): Promise<void> {
+async function forgetNetwork(services: ConnectNetworkNeeds, container: Container, ref: string): Promise<void> {
   await container.locked(() => {
     checkMayChange(container, ref);
     const { endpoints } = container.record;
@@ -110,7 +120,7 @@ async function forgetNetwork(services: Services, container: Container, ref: stri
   });
 }
 
-function containerOf({ store }: Services, ref: string | undefined, isForced = false): Container {
+function containerOf({ store }: ConnectNetworkNeeds, ref: string | undefined, isForced = false): Container {
   if (!ref) throw new EngineError('invalid', 'invalid name or ID supplied: ""');
   const found = store.find(ref);
   if (found !== undefined) return found;
@@ -153,6 +163,10 @@ function checkConnectable(container: Container, name: string): void {
   }
 }
 
-function saveEndpoints({ store }: Services, container: Container, endpoints: readonly EndpointConfig[]): void {
+function saveEndpoints(
+  { store }: ConnectNetworkNeeds,
+  container: Container,
+  endpoints: readonly EndpointConfig[],
+): void {
   store.change(container, { endpoints });
 }

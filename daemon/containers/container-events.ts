@@ -4,10 +4,13 @@ import type { NetworkRecord } from '../networks/network-record.ts';
 import type { EventLog } from '../state/event-log.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type ContainerEventsNeeds = Needs<'events.publish'>;
 
 export function publishContainerEvent(
-  { events }: Services,
+  { events }: ContainerEventsNeeds,
   container: Container,
   action: string,
   extra: Readonly<Record<string, string>> = {},
@@ -22,7 +25,7 @@ export function publishContainerEvent(
 }
 
 export function publishVolumeEvent(
-  { events }: Services,
+  { events }: ContainerEventsNeeds,
   container: Container,
   name: string,
   action: string,
@@ -41,7 +44,7 @@ export function publishNetworkChange(events: EventLog, action: string, network: 
 }
 
 export function publishNetworkEvent(
-  { events }: Services,
+  { events }: ContainerEventsNeeds,
   container: Container,
   action: 'connect' | 'disconnect',
   network: NetworkRecord,

@@ -10,19 +10,28 @@ import type { RootView } from '../jail/archive-service.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import { cleanPath } from '../spec/mount-target.ts';
 import type { Container } from './container.ts';
-import { publishContainerEvent } from './container-events.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { PutArchiveOptions } from './container-service.ts';
-import { openSources } from './open-sources.ts';
-import { runningUser } from './running-process.ts';
-import type { Services } from './services.ts';
-import { lastManagedFiles } from './write-managed-files.ts';
+import type { Needs } from './needs.ts';
+import { type OpenSourcesNeeds, openSources } from './open-sources.ts';
+import { type RunningProcessNeeds, runningUser } from './running-process.ts';
+import { lastManagedFiles, type WriteManagedFilesNeeds } from './write-managed-files.ts';
+
+/** See needs.ts. */
+export type ContainerFilesNeeds = Needs<
+  'archive.exportTar' | 'archive.get' | 'archive.put' | 'archive.stat' | 'layers.diff' | 'layers.mount' | 'store.get'
+> &
+  ContainerEventsNeeds &
+  OpenSourcesNeeds &
+  RunningProcessNeeds &
+  WriteManagedFilesNeeds;
 
 /** An array of FilesystemChange, or null, as JSON. */
-export function containerChanges(services: Services, ref: string): Promise<Readable> {
+export function containerChanges(services: ContainerFilesNeeds, ref: string): Promise<Readable> {
   return services.layers.diff(services.store.get(ref).id);
 }
 
-export function exportContainer(services: Services, ref: string): Promise<Readable> {
+export function exportContainer(services: ContainerFilesNeeds, ref: string): Promise<Readable> {
   const container = services.store.get(ref);
   publishContainerEvent(services, container, 'export');
   const work = async (view: RootView) => {
@@ -32,13 +41,13 @@ export function exportContainer(services: Services, ref: string): Promise<Readab
   return streamFrom(services, container, ref, work, 'root only');
 }
 
-export function statPath(services: Services, ref: string, path: string): Promise<ContainerPathStat> {
+export function statPath(services: ContainerFilesNeeds, ref: string, path: string): Promise<ContainerPathStat> {
   const container = services.store.get(ref);
   return withView(services, container, ref, (view) => services.archive.stat(view, path));
 }
 
 export function getArchive(
-  services: Services,
+  services: ContainerFilesNeeds,
   ref: string,
   path: string,
 ): Promise<{ stat: ContainerPathStat; tar: Readable }> {
@@ -51,7 +60,7 @@ export function getArchive(
 }
 
 export async function putArchive(
-  services: Services,
+  services: ContainerFilesNeeds,
   ref: string,
   path: string,
   tar: Readable,
@@ -82,7 +91,11 @@ function isInReadOnlyMount({ record }: Container, path: string): boolean {
 }
 
 /** With copyUIDGID what comes in belongs to the container's user, when it has one; else the archive's owners stay (measured: dockerd 20.10). */
-function ownerFor(services: Services, container: Container, view: RootView): { owner?: { uid: number; gid: number } } {
+function ownerFor(
+  services: ContainerFilesNeeds,
+  container: Container,
+  view: RootView,
+): { owner?: { uid: number; gid: number } } {
   const { user } = container.spec.process;
   if (user === '') return {};
   if (view.kind === 'running') {
@@ -102,7 +115,7 @@ function ownerFor(services: Services, container: Container, view: RootView): { o
 
 /** Runs `work` on the container's files; a stopped container cannot start meanwhile: two overlays on one upper directory lose data. */
 function withView<T>(
-  services: Services,
+  services: ContainerFilesNeeds,
   container: Container,
   ref: string,
   work: (view: RootView) => Promise<T>,
@@ -117,7 +130,7 @@ function withView<T>(
 
 /** As withView, for work whose result is read later: the lock is held until the stream ends. */
 function streamFrom<T>(
-  services: Services,
+  services: ContainerFilesNeeds,
   container: Container,
   ref: string,
   work: (view: RootView) => Promise<{ tar: Readable; result: T }>,
@@ -145,7 +158,7 @@ function runningView(container: Container, ref: string): RootView | undefined {
 }
 
 async function stoppedView(
-  services: Services,
+  services: ContainerFilesNeeds,
   container: Container,
   ref: string,
   sees: 'mounts' | 'root only' = 'mounts',

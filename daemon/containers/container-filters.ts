@@ -44,7 +44,7 @@ const statuses: ReadonlySet<string> = new Set<ContainerStatus>([
 const healths: ReadonlySet<string> = new Set(['none', 'starting', 'healthy', 'unhealthy']);
 
 export interface FilterContext {
-  store: ContainerStore;
+  store: Pick<ContainerStore, 'get'>;
   /** The ids of the images that have `ref` as an ancestor, itself included. */
   imagesWithAncestor(ref: string): ReadonlySet<string>;
   networkIds(container: Container): string[];

@@ -6,10 +6,13 @@ import type { LogWriter } from '../logs/reader/log-writer.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
 import type { Container } from './container.ts';
 import type { ContainerRecord } from './container-record.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type ContainerLogNeeds = Needs<'log.warn' | 'logs.configure' | 'paths.logs'>;
 
 /** Throws 'invalid' or 'not-implemented'. */
-export function containerLog({ logs }: Services, { log }: Pick<ContainerSpec, 'log'>): ContainerLog {
+export function containerLog({ logs }: ContainerLogNeeds, { log }: Pick<ContainerSpec, 'log'>): ContainerLog {
   return logs.configure(log);
 }
 
@@ -19,7 +22,7 @@ export function logSubject({ id, name, imageId, spec }: ContainerRecord): LogSub
 }
 
 /** Gives the run to the driver, if it wants it. Never throws: a container does not depend on where its log is carried. */
-export function followLog(services: Services, container: Container, writer: LogWriter, from?: LogPlace): void {
+export function followLog(services: ContainerLogNeeds, container: Container, writer: LogWriter, from?: LogPlace): void {
   const { id, record } = container;
   try {
     const subject = logSubject(record);

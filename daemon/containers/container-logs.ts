@@ -4,12 +4,15 @@ import { EngineError } from '../errors/engine-error.ts';
 import { withGaps } from '../logs/reader/log-gaps.ts';
 import { splitLines } from '../logs/reader/log-lines.ts';
 import { select } from '../tasks/task-output.ts';
-import { containerLog, logSubject } from './container-log.ts';
+import { type ContainerLogNeeds, containerLog, logSubject } from './container-log.ts';
 import type { LogStream, LogsOptions, OutputChunk } from './container-service.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
 import { formatLogTime } from './timestamps.ts';
 
-export function containerLogs(services: Services, ref: string, options: LogsOptions): LogStream {
+/** See needs.ts. */
+export type ContainerLogsNeeds = Needs<'paths.logs' | 'store.get'> & ContainerLogNeeds;
+
+export function containerLogs(services: ContainerLogsNeeds, ref: string, options: LogsOptions): LogStream {
   const container = services.store.get(ref);
   if (!options.stdout && !options.stderr) {
     throw new EngineError('invalid', 'Bad parameters: you must choose at least one stream');

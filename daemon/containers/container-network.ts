@@ -8,14 +8,27 @@ import type { Attachment, Sandbox, SandboxOwner } from '../networks/sandbox.ts';
 import type { AdoptedSandbox } from '../networks/sandboxes.ts';
 import { portRequests } from '../spec/ports.ts';
 import type { Container } from './container.ts';
-import { publishNetworkEvent } from './container-events.ts';
-import { linkRequests } from './links.ts';
+import { type ContainerEventsNeeds, publishNetworkEvent } from './container-events.ts';
+import { type LinksNeeds, linkRequests } from './links.ts';
+import type { Needs } from './needs.ts';
 import { findNetwork, resolved } from './plan-endpoints.ts';
-import type { Services } from './services.ts';
-import { ownLines, updateManagedFiles } from './write-managed-files.ts';
+import { ownLines, updateManagedFiles, type WriteManagedFilesNeeds } from './write-managed-files.ts';
+
+export type EndNetworkNeeds = Needs<
+  'networks.sandboxes.connections' | 'networks.sandboxes.end' | 'store.all' | 'store.find'
+> &
+  ContainerEventsNeeds;
+
+/** See needs.ts. */
+export type ContainerNetworkNeeds = Needs<
+  'defaults.dns' | 'log.info' | 'networks.registry' | 'networks.sandboxes' | 'paths.run' | 'store.all' | 'store.find'
+> &
+  ContainerEventsNeeds &
+  LinksNeeds &
+  WriteManagedFilesNeeds;
 
 /** The networks that it shall be on, looked up anew. Throws 'not-found'. */
-export function attachmentsOf(services: Services, container: Container): Attachment[] {
+export function attachmentsOf(services: ContainerNetworkNeeds, container: Container): Attachment[] {
   const { registry } = services.networks;
   const { spec, endpoints } = container.record;
   // Records of before have endpoints all the same.
@@ -29,13 +42,13 @@ export function attachmentsOf(services: Services, container: Container): Attachm
 }
 
 /** undefined when it uses another container's network. Throws docker's errors: no such network, no address left, an address taken. */
-export function reserveNetwork(services: Services, container: Container): Sandbox | undefined {
+export function reserveNetwork(services: ContainerNetworkNeeds, container: Container): Sandbox | undefined {
   if (container.spec.network.kind === 'container') return undefined;
   const attachments = attachmentsOf(services, container);
   return services.networks.sandboxes.reserve(ownerOf(services, container), attachments);
 }
 
-export function ownerOf({ paths, defaults }: Services, container: Container): SandboxOwner {
+export function ownerOf({ paths, defaults }: ContainerNetworkNeeds, container: Container): SandboxOwner {
   const { dns, network, hostname, ports } = container.spec;
   const asked = dns.servers.length > 0 ? dns.servers : defaults.dns.servers;
   const dnsOptions = dns.options.length > 0 ? dns.options : defaults.dns.options;
@@ -54,7 +67,7 @@ export function ownerOf({ paths, defaults }: Services, container: Container): Sa
 }
 
 /** Of a run that has ended, or of a start that failed. */
-export async function endNetwork(services: Services, container: Container): Promise<void> {
+export async function endNetwork(services: EndNetworkNeeds, container: Container): Promise<void> {
   const { sandboxes } = services.networks;
   const connections = [...sandboxes.connections(container.id)];
   await sandboxes.end(container.id, isShared(services, container));
@@ -62,7 +75,7 @@ export async function endNetwork(services: Services, container: Container): Prom
 }
 
 /** Another running container is in its namespace: what is there does not go by itself. */
-function isShared({ store }: Services, container: Container): boolean {
+function isShared({ store }: EndNetworkNeeds, container: Container): boolean {
   for (const other of store.all()) {
     if (!other.isRunning) continue;
     const mode = other.spec.network;
@@ -72,7 +85,7 @@ function isShared({ store }: Services, container: Container): boolean {
 }
 
 /** At the daemon's start, for a container that runs. What is gone of its networks does not keep it from running. */
-export function adoptNetwork(services: Services, container: Container): AdoptedSandbox | undefined {
+export function adoptNetwork(services: ContainerNetworkNeeds, container: Container): AdoptedSandbox | undefined {
   const { endpoints } = container.record;
   if (container.spec.network.kind === 'container') return undefined;
   const { registry, sandboxes } = services.networks;
@@ -86,7 +99,11 @@ export function adoptNetwork(services: Services, container: Container): AdoptedS
 }
 
 /** After the kernel was healed: record and kernel are brought together where a change was cut short. */
-export async function settleNetwork(services: Services, container: Container, adopted: AdoptedSandbox): Promise<void> {
+export async function settleNetwork(
+  services: ContainerNetworkNeeds,
+  container: Container,
+  adopted: AdoptedSandbox,
+): Promise<void> {
   if (adopted.missing.length === 0 && adopted.stale.length === 0) return;
   const pid = container.state.pid;
   if (!container.isRunning || pid <= 0) return;

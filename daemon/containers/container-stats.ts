@@ -5,10 +5,13 @@ import type { ContainerStatsResponse, CpuStats, NetworkStats } from '../docker-t
 import { EngineError } from '../errors/engine-error.ts';
 import type { NetworkMode } from '../spec/network-mode.ts';
 import { wallClockNs } from '../state/event-log.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
 import { formatTime } from './timestamps.ts';
+
+/** See needs.ts. */
+export type ContainerStatsNeeds = Needs<'cgroups.stats' | 'store.find' | 'store.get'> & CgroupPathNeeds;
 
 const intervalMs = 1000;
 const never = '0001-01-01T00:00:00Z';
@@ -18,7 +21,7 @@ const noCpu: CpuStats = {
 };
 
 export function containerStats(
-  services: Services,
+  services: ContainerStatsNeeds,
   ref: string,
   options: { stream: boolean; oneShot: boolean },
 ): AsyncIterable<ContainerStatsResponse> {
@@ -30,7 +33,7 @@ export function containerStats(
 }
 
 async function* sample(
-  services: Services,
+  services: ContainerStatsNeeds,
   container: Container,
   options: { stream: boolean; oneShot: boolean },
 ): AsyncGenerator<ContainerStatsResponse> {
@@ -50,7 +53,7 @@ async function* sample(
 }
 
 function takeSample(
-  services: Services,
+  services: ContainerStatsNeeds,
   container: Container,
   previous: ContainerStatsResponse | undefined,
 ): ContainerStatsResponse {
@@ -96,7 +99,7 @@ function emptySample(head: { name: string; id: string }): ContainerStatsResponse
 }
 
 /** Interfaces but loopback, of whosever namespace it is in; none with the host's network or without one, as in Docker. */
-function readNetworks({ store }: Services, container: Container): Record<string, NetworkStats> | undefined {
+function readNetworks({ store }: ContainerStatsNeeds, container: Container): Record<string, NetworkStats> | undefined {
   const owners = new Set<Container>();
   for (let owner: Container | undefined = container; owner !== undefined && !owners.has(owner); ) {
     owners.add(owner);

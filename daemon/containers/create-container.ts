@@ -5,20 +5,35 @@ import type { ContainerCreateRequest, ContainerCreateResponse } from '../docker-
 import { EngineError } from '../errors/engine-error.ts';
 import { withNames } from '../spec/docker/to-docker.ts';
 import { wallClockNs } from '../state/event-log.ts';
-import { publishContainerEvent } from './container-events.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { generateName } from './generate-name.ts';
 import { newState } from './lifecycle/container-state.ts';
-import { hostnameOf, type PlannedContainer, planContainer } from './plan-container.ts';
-import { prepareMounts } from './prepare-mounts.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+import { hostnameOf, type PlanContainerNeeds, type PlannedContainer, planContainer } from './plan-container.ts';
+import { type PrepareMountsNeeds, prepareMounts } from './prepare-mounts.ts';
+
+/** See needs.ts. */
+export type CreateContainerNeeds = Needs<
+  | 'images.topLayer'
+  | 'layers.makeDirectory'
+  | 'layers.prepare'
+  | 'layers.remove'
+  | 'store.checkNameIsFree'
+  | 'store.insert'
+  | 'store.isNameTaken'
+  | 'volumes.claim'
+> &
+  ContainerEventsNeeds &
+  PlanContainerNeeds &
+  PrepareMountsNeeds;
 
 /** One character is enough, where Docker wants two. */
 const namePattern = /^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const nameLimit = 255;
 
 export async function createContainer(
-  services: Services,
+  services: CreateContainerNeeds,
   body: ContainerCreateRequest,
   options: { name?: string; platform?: string },
 ): Promise<ContainerCreateResponse> {

@@ -4,11 +4,18 @@ import type { ContainerCreateRequest, ContainerUpdateRequest } from '../docker-t
 import type { ExecConfig } from '../docker-types/exec.ts';
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import type { Filters } from '../state/filters.ts';
-import { attachContainer } from './attach-container.ts';
-import { commitContainer } from './commit-container.ts';
-import { connectNetwork, disconnectNetwork } from './connect-network.ts';
-import { containerChanges, exportContainer, getArchive, putArchive, statPath } from './container-files.ts';
-import { containerLogs } from './container-logs.ts';
+import { type AttachContainerNeeds, attachContainer } from './attach-container.ts';
+import { type CommitContainerNeeds, commitContainer } from './commit-container.ts';
+import { type ConnectNetworkNeeds, connectNetwork, disconnectNetwork } from './connect-network.ts';
+import {
+  type ContainerFilesNeeds,
+  containerChanges,
+  exportContainer,
+  getArchive,
+  putArchive,
+  statPath,
+} from './container-files.ts';
+import { type ContainerLogsNeeds, containerLogs } from './container-logs.ts';
 import type {
   AttachOptions,
   CommitOptions,
@@ -18,35 +25,67 @@ import type {
   PutArchiveOptions,
   WaitCondition,
 } from './container-service.ts';
-import { containerStats } from './container-stats.ts';
-import { createContainer } from './create-container.ts';
-import { endWithHost } from './end-with-host.ts';
+import { type ContainerStatsNeeds, containerStats } from './container-stats.ts';
+import { type CreateContainerNeeds, createContainer } from './create-container.ts';
+import { type EndWithHostNeeds, endWithHost } from './end-with-host.ts';
 import type { ExecRegistry } from './exec-registry.ts';
-import { createExec, type ExecStartOptions, inspectExec, resizeExec, startExec } from './exec-run.ts';
-import { explainContainer, explainRun } from './explain-container.ts';
-import { inspectContainer } from './inspect-container.ts';
-import { killContainer } from './kill-container.ts';
+import {
+  createExec,
+  type ExecRunNeeds,
+  type ExecStartOptions,
+  inspectExec,
+  resizeExec,
+  startExec,
+} from './exec-run.ts';
+import { type ExplainContainerNeeds, explainContainer, explainRun } from './explain-container.ts';
+import { type InspectContainerNeeds, inspectContainer } from './inspect-container.ts';
+import { type KillContainerNeeds, killContainer } from './kill-container.ts';
 import type { StopOptions } from './lifecycle/end-run.ts';
 import type { Lifecycle } from './lifecycle/lifecycle.ts';
-import { listContainers } from './list-containers.ts';
-import { pauseContainer, unpauseContainer } from './pause-container.ts';
-import { ContainerPruner } from './prune-containers.ts';
-import { removeContainer } from './remove-container.ts';
-import { renameContainer } from './rename-container.ts';
-import { resizeContainer } from './resize-container.ts';
-import type { Services } from './services.ts';
-import { restartContainer, stopContainer } from './stop-container.ts';
-import { topContainer } from './top-container.ts';
-import { updateContainer } from './update-container.ts';
-import { waitContainer } from './wait-container.ts';
+import { type ListContainersNeeds, listContainers } from './list-containers.ts';
+import type { Needs } from './needs.ts';
+import { type PauseContainerNeeds, pauseContainer, unpauseContainer } from './pause-container.ts';
+import { ContainerPruner, type PruneContainersNeeds } from './prune-containers.ts';
+import { type RemoveContainerNeeds, removeContainer } from './remove-container.ts';
+import { type RenameContainerNeeds, renameContainer } from './rename-container.ts';
+import { type ResizeContainerNeeds, resizeContainer } from './resize-container.ts';
+import { restartContainer, type StopContainerNeeds, stopContainer } from './stop-container.ts';
+import { type TopContainerNeeds, topContainer } from './top-container.ts';
+import { type UpdateContainerNeeds, updateContainer } from './update-container.ts';
+import { type WaitContainerNeeds, waitContainer } from './wait-container.ts';
+
+/** See needs.ts. */
+export type EngineContainersNeeds = Needs<'store.all' | 'store.get'> &
+  AttachContainerNeeds &
+  CommitContainerNeeds &
+  ConnectNetworkNeeds &
+  ContainerFilesNeeds &
+  ContainerLogsNeeds &
+  ContainerStatsNeeds &
+  CreateContainerNeeds &
+  EndWithHostNeeds &
+  ExecRunNeeds &
+  ExplainContainerNeeds &
+  InspectContainerNeeds &
+  KillContainerNeeds &
+  ListContainersNeeds &
+  PauseContainerNeeds &
+  PruneContainersNeeds &
+  RemoveContainerNeeds &
+  RenameContainerNeeds &
+  ResizeContainerNeeds &
+  StopContainerNeeds &
+  TopContainerNeeds &
+  UpdateContainerNeeds &
+  WaitContainerNeeds;
 
 export class EngineContainers implements ContainerService {
-  readonly #services: Services;
+  readonly #services: EngineContainersNeeds;
   readonly #lifecycle: Lifecycle;
   readonly #execs: ExecRegistry;
   readonly #pruner = new ContainerPruner();
 
-  constructor(services: Services, lifecycle: Lifecycle, execs: ExecRegistry) {
+  constructor(services: EngineContainersNeeds, lifecycle: Lifecycle, execs: ExecRegistry) {
     this.#services = services;
     this.#lifecycle = lifecycle;
     this.#execs = execs;

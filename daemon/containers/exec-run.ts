@@ -7,18 +7,27 @@ import { FailedLaunch } from '../tasks/launch-program.ts';
 import { runTask } from '../tasks/run-task.ts';
 import type { Task, TaskPlace } from '../tasks/task.ts';
 import type { TaskEnd } from '../tasks/task-end.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
 import type { Container } from './container.ts';
-import { publishContainerEvent } from './container-events.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { Attachment, OutputChunk } from './container-service.ts';
 import { Exec, type ExecRecord } from './exec.ts';
 import { writeExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import { launchFailure } from './launch-failure.ts';
-import { linkEnvironment } from './links.ts';
+import { type LinksNeeds, linkEnvironment } from './links.ts';
+import type { Needs } from './needs.ts';
 import { checkSize } from './resize-container.ts';
-import { notRunning, runningProcess, runningUser } from './running-process.ts';
-import type { Services } from './services.ts';
+import { notRunning, type RunningProcessNeeds, runningProcess, runningUser } from './running-process.ts';
+
+/** See needs.ts. */
+export type ExecRunNeeds = Needs<
+  'cgroups.placement' | 'host' | 'launcher' | 'log.warn' | 'paths.execLogs' | 'paths.execRun' | 'store.get'
+> &
+  CgroupPathNeeds &
+  ContainerEventsNeeds &
+  LinksNeeds &
+  RunningProcessNeeds;
 
 const resizeWaitMs = 10_000;
 const killedWithMonitor = 137;
@@ -33,7 +42,7 @@ export interface ExecStartOptions {
 }
 
 export function createExec(
-  services: Services,
+  services: ExecRunNeeds,
   execs: ExecRegistry,
   ref: string,
   body: ExecConfig,
@@ -82,7 +91,7 @@ export function createExec(
 }
 
 export async function startExec(
-  services: Services,
+  services: ExecRunNeeds,
   execs: ExecRegistry,
   id: string,
   options: ExecStartOptions,
@@ -172,7 +181,7 @@ export function inspectExec(execs: ExecRegistry, id: string): ExecInspectRespons
 
 /** Where an exec's files are, and what removes them. */
 export function execFiles(
-  { paths }: Services,
+  { paths }: ExecRunNeeds,
   container: Container,
   id: string,
 ): { place: TaskPlace; clean: () => void } {
@@ -186,7 +195,7 @@ export function execFiles(
 
 /** The end of its task is the end of the exec. Also for those that another daemon started. */
 export function watchExec(
-  services: Services,
+  services: ExecRunNeeds,
   execs: ExecRegistry,
   container: Container,
   exec: Exec,
@@ -198,7 +207,7 @@ export function watchExec(
 
 /** Also for execs that ended while no daemon ran. */
 export function concludeExec(
-  services: Services,
+  services: ExecRunNeeds,
   execs: ExecRegistry,
   container: Container,
   exec: Exec,
@@ -218,7 +227,7 @@ export function concludeExec(
 }
 
 async function launchExec(
-  services: Services,
+  services: ExecRunNeeds,
   container: Container,
   exec: Exec,
   place: TaskPlace,

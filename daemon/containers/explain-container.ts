@@ -11,15 +11,41 @@ import { resolveDevices } from '../runtime/devices.ts';
 import { explain } from '../runtime/explain.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
-import { plannedCgroupPath } from './cgroup-path.ts';
-import { containerLog } from './container-log.ts';
-import { explainNetwork } from './explain-network.ts';
-import { networkDonor, planNamespaces, sharedNames } from './join-namespaces.ts';
-import { linkEnvironment } from './links.ts';
-import { hostnameOf, planContainer } from './plan-container.ts';
+import { type CgroupPathNeeds, plannedCgroupPath } from './cgroup-path.ts';
+import { type ContainerLogNeeds, containerLog } from './container-log.ts';
+import { type ExplainNetworkNeeds, explainNetwork } from './explain-network.ts';
+import { type JoinNamespacesNeeds, networkDonor, planNamespaces, sharedNames } from './join-namespaces.ts';
+import { type LinksNeeds, linkEnvironment } from './links.ts';
+import type { Needs } from './needs.ts';
+import { hostnameOf, type PlanContainerNeeds, planContainer } from './plan-container.ts';
 import { findNetwork } from './plan-endpoints.ts';
-import type { Services } from './services.ts';
-import { managedFilesOf } from './write-managed-files.ts';
+import { managedFilesOf, type WriteManagedFilesNeeds } from './write-managed-files.ts';
+
+/** See needs.ts. */
+export type ExplainContainerNeeds = Needs<
+  | 'cgroups'
+  | 'defaults.cgroupVersion'
+  | 'host'
+  | 'images.openFiles'
+  | 'images.topLayer'
+  | 'layers.dirs'
+  | 'layers.mountCalls'
+  | 'layers.viewDirs'
+  | 'networks.registry'
+  | 'paths.container'
+  | 'paths.dataRoot'
+  | 'paths.logs'
+  | 'paths.run'
+  | 'paths.staging'
+  | 'store'
+> &
+  CgroupPathNeeds &
+  ContainerLogNeeds &
+  ExplainNetworkNeeds &
+  JoinNamespacesNeeds &
+  LinksNeeds &
+  PlanContainerNeeds &
+  WriteManagedFilesNeeds;
 
 /** Stands for the descriptor of the prepared network namespace. */
 const pooledNamespace = { fd: -1 };
@@ -39,7 +65,7 @@ interface Explained {
   warnings: readonly string[];
 }
 
-export function explainRun(services: Services, body: ContainerCreateRequest): string {
+export function explainRun(services: ExplainContainerNeeds, body: ContainerCreateRequest): string {
   const plan = planContainer(services, body);
   const spec = { ...plan.spec, hostname: hostnameOf(plan, exampleId) };
   const { paths, layers, networks } = services;
@@ -69,7 +95,7 @@ export function explainRun(services: Services, body: ContainerCreateRequest): st
   }
 }
 
-export function explainContainer(services: Services, ref: string): Promise<string> {
+export function explainContainer(services: ExplainContainerNeeds, ref: string): Promise<string> {
   const container = services.store.get(ref);
   return container.locked(() => {
     const { record, spec, id } = container;
@@ -93,7 +119,7 @@ export function explainContainer(services: Services, ref: string): Promise<strin
   });
 }
 
-function describe(services: Services, input: Explained): string {
+function describe(services: ExplainContainerNeeds, input: Explained): string {
   const { cgroups, paths, host, defaults, layers } = services;
   const { id, linkEnv, user } = input;
   const donor = networkDonor(services.store, input.spec);

@@ -4,11 +4,14 @@ import type { EndpointConfig } from '../networks/endpoint-config.ts';
 import { type NetworkRecord, poolOf, prefixOf } from '../networks/network-record.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
 import { portRequests } from '../spec/ports.ts';
+import type { Needs } from './needs.ts';
 import { findNetwork } from './plan-endpoints.ts';
-import type { Services } from './services.ts';
+
+/** See needs.ts. */
+export type ExplainNetworkNeeds = Needs<'networks.registry'>;
 
 export function explainNetwork(
-  { networks }: Services,
+  { networks }: ExplainNetworkNeeds,
   spec: Pick<ContainerSpec, 'network' | 'ports'>,
   endpoints: readonly EndpointConfig[],
 ): string[] {

@@ -6,15 +6,18 @@ import type { Health } from '../docker-types/container.ts';
 import type { HealthCheck } from '../spec/container-spec.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import type { Container, HealthChecks, LockedContainer } from './container.ts';
-import { publishContainerEvent } from './container-events.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import { writeHealthFile } from './health-file.ts';
 import { afterResult, type HealthResult, type HealthState, nextDelayMs } from './health-rules.ts';
-import { runProbe } from './run-probe.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+import { type RunProbeNeeds, runProbe } from './run-probe.ts';
 import { formatTime } from './timestamps.ts';
 
+/** See needs.ts. */
+export type HealthNeeds = Needs<'log.warn' | 'paths.run'> & ContainerEventsNeeds & RunProbeNeeds;
+
 export class HealthMonitor implements HealthChecks {
-  readonly #services: Services;
+  readonly #services: HealthNeeds;
   readonly #container: Container;
   readonly #probe: HealthCheck;
   readonly #onUnhealthy: () => void;
@@ -24,7 +27,7 @@ export class HealthMonitor implements HealthChecks {
   #current: AbortController | undefined;
   #isOver = false;
 
-  constructor(services: Services, container: Container, probe: HealthCheck, onUnhealthy: () => void) {
+  constructor(services: HealthNeeds, container: Container, probe: HealthCheck, onUnhealthy: () => void) {
     this.#services = services;
     this.#container = container;
     this.#probe = probe;
@@ -99,7 +102,7 @@ export class HealthMonitor implements HealthChecks {
  * At a start and when a running container is taken over; nothing for one without a check. The state has its health already. `onUnhealthy` is
  * called, with the lock held, when it turns unhealthy and is to be started again then.
  */
-export function beginHealth(services: Services, container: Container, onUnhealthy: () => void): void {
+export function beginHealth(services: HealthNeeds, container: Container, onUnhealthy: () => void): void {
   container.health?.stop();
   container.health = undefined;
   const probe = container.spec.healthCheck;

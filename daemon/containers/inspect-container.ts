@@ -8,12 +8,18 @@ import type { Container } from './container.ts';
 import { wireHealth } from './health.ts';
 import { networkDonor } from './join-namespaces.ts';
 import { linkTexts } from './links.ts';
-import { networkSettings } from './network-settings.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+import { type NetworkSettingsNeeds, networkSettings } from './network-settings.ts';
 import { formatTime } from './timestamps.ts';
 
+/** See needs.ts. */
+export type InspectContainerNeeds = Needs<
+  'images.byId' | 'layers.dirs' | 'layers.usage' | 'paths.logs' | 'paths.managedFile' | 'store' | 'volumes.mountpoint'
+> &
+  NetworkSettingsNeeds;
+
 export async function inspectContainer(
-  services: Services,
+  services: InspectContainerNeeds,
   ref: string,
   options: { size: boolean },
 ): Promise<ContainerInspectResponse> {
@@ -70,7 +76,7 @@ function runningExecs(container: Container): string[] | null {
   return ids.length === 0 ? null : ids;
 }
 
-function donorId(services: Services, container: Container): string | undefined {
+function donorId(services: InspectContainerNeeds, container: Container): string | undefined {
   try {
     return networkDonor(services.store, container.spec)?.id;
   } catch {
@@ -78,13 +84,16 @@ function donorId(services: Services, container: Container): string | undefined {
   }
 }
 
-async function sizesOf(services: Services, container: Container): Promise<{ SizeRw: number; SizeRootFs: number }> {
+async function sizesOf(
+  services: InspectContainerNeeds,
+  container: Container,
+): Promise<{ SizeRw: number; SizeRootFs: number }> {
   // Its files may have gone meanwhile, or be lost.
   const written = await services.layers.usage(container.id, 'size').catch(() => 0);
   return { SizeRw: written, SizeRootFs: imageBytes(services, container.record.imageId) + written };
 }
 
-export function imageBytes({ images }: Services, id: string): number {
+export function imageBytes({ images }: Needs<'images.byId'>, id: string): number {
   try {
     return images.byId(id)?.sizeBytes ?? 0;
   } catch {
@@ -92,7 +101,7 @@ export function imageBytes({ images }: Services, id: string): number {
   }
 }
 
-function graphData(services: Services, id: string): Record<string, string> | null {
+function graphData(services: InspectContainerNeeds, id: string): Record<string, string> | null {
   try {
     const { lower, upper, work } = services.layers.dirs(id);
     return { LowerDir: lower.join(':'), UpperDir: upper, WorkDir: work };
@@ -101,7 +110,7 @@ function graphData(services: Services, id: string): Record<string, string> | nul
   }
 }
 
-export function mountPoints({ volumes }: Services, mounts: readonly ResolvedMount[]): MountPoint[] {
+export function mountPoints({ volumes }: Needs<'volumes.mountpoint'>, mounts: readonly ResolvedMount[]): MountPoint[] {
   return mounts
     .filter(({ isUnlisted }) => !isUnlisted)
     .map((mount) => ({

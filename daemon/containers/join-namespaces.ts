@@ -5,11 +5,14 @@ import type { ContainerSpec, NamespaceMode } from '../spec/container-spec.ts';
 import { withNames } from '../spec/docker/to-docker.ts';
 import type { Container } from './container.ts';
 import type { ContainerStore } from './container-store.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type JoinNamespacesNeeds = Needs<'defaults.cgroupVersion' | 'store'>;
 
 /** `own`: the network namespace that was built for it; without one it gets an empty one. Throws 'not-found' or 'conflict' when the container to share with is not there or does not run. */
 export function planNamespaces(
-  { store, defaults }: Services,
+  { store, defaults }: JoinNamespacesNeeds,
   { network, namespaces: modes }: Pick<ContainerSpec, 'network' | 'namespaces'>,
   own?: { readonly fd: number },
 ): NamespacePlan {
@@ -36,7 +39,7 @@ export function networkDonor(
 }
 
 /** Whoever shares a container's network has its host name too: the hosts file that both read knows no other. From the start on, as docker. */
-export function takeHostname({ store }: Services, container: Container): void {
+export function takeHostname({ store }: JoinNamespacesNeeds, container: Container): void {
   const donor = networkDonor(store, container.spec);
   if (donor === undefined) return;
   const names = sharedNames(donor);

@@ -3,14 +3,24 @@ import { constants } from 'node:os';
 import { EngineError } from '../errors/engine-error.ts';
 import { parseSignal, parseSignalFor } from '../spec/signals.ts';
 import type { Container } from './container.ts';
-import { publishContainerEvent } from './container-events.ts';
-import { type Concluding, forgoRestart, killAndWait, markStopped, sendSignal } from './lifecycle/end-run.ts';
-import type { Services } from './services.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
+import {
+  type Concluding,
+  type EndRunNeeds,
+  forgoRestart,
+  killAndWait,
+  markStopped,
+  sendSignal,
+} from './lifecycle/end-run.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type KillContainerNeeds = Needs<'store.get'> & ContainerEventsNeeds & EndRunNeeds;
 
 const { SIGKILL, SIGTERM } = constants.signals;
 
 export async function killContainer(
-  services: Services,
+  services: KillContainerNeeds,
   lifecycle: Concluding,
   ref: string,
   options: { signal?: string },

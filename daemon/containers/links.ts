@@ -10,11 +10,14 @@ import { withLinks } from '../spec/docker/to-docker.ts';
 import { exposedPorts } from '../spec/ports.ts';
 import type { Container } from './container.ts';
 import type { ContainerStore } from './container-store.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type LinksNeeds = Needs<'networks.registry.byName' | 'store.all' | 'store.change' | 'store.find'>;
 
 /** The links of one endpoint, containers as ids where they are known. */
 export function linkRequests(
-  { store }: Services,
+  { store }: LinksNeeds,
   spec: Pick<ContainerSpec, 'links'>,
   config: EndpointConfig,
   record: NetworkRecord,
@@ -32,7 +35,7 @@ interface Linked {
 }
 
 /** The links over the default bridge whose other end runs. Throws 'conflict' for one that does not: its address is not known. */
-function linked({ store, networks }: Services, container: Container, mustRun: boolean): Linked[] {
+function linked({ store, networks }: LinksNeeds, container: Container, mustRun: boolean): Linked[] {
   const bridge = networks.registry.byName('bridge');
   if (bridge === undefined || !container.record.endpoints.some(({ network }) => network === 'bridge')) return [];
   return container.spec.links.flatMap(({ target, alias }) => {
@@ -47,7 +50,7 @@ function linked({ store, networks }: Services, container: Container, mustRun: bo
   });
 }
 
-export function linkLines(services: Services, container: Container, mustRun: boolean): HostLine[] {
+export function linkLines(services: LinksNeeds, container: Container, mustRun: boolean): HostLine[] {
   return linked(services, container, mustRun).map(({ container: other, alias, ipv4 }) => ({
     address: ipv4,
     names: [...new Set([alias, other.spec.hostname, other.record.name])],
@@ -55,7 +58,7 @@ export function linkLines(services: Services, container: Container, mustRun: boo
 }
 
 /** NAME_PORT and its kin, for every process of the container. */
-export function linkEnvironment(services: Services, container: Container): string[] {
+export function linkEnvironment(services: LinksNeeds, container: Container): string[] {
   return linked(services, container, false).flatMap(({ container: other, alias, ipv4 }) => {
     const prefix = alias.toUpperCase().replaceAll('-', '_');
     const { ports: own, process } = other.spec;
@@ -84,14 +87,14 @@ export function linkEnvironment(services: Services, container: Container): strin
 }
 
 /** Running containers that have a link to this one. */
-export function linkedFrom({ store }: Services, container: Container): Container[] {
+export function linkedFrom({ store }: LinksNeeds, container: Container): Container[] {
   return [...store.all()].filter(
     (other) => other.isRunning && other.spec.links.some(({ target }) => store.find(target) === container),
   );
 }
 
 /** As docker shows them: "/other:/own/alias". */
-export function linkTexts(store: ContainerStore, container: Container): string[] | null {
+export function linkTexts(store: Pick<ContainerStore, 'find'>, container: Container): string[] | null {
   const { links } = container.spec;
   if (links.length === 0) return null;
   return links.map(
@@ -100,7 +103,7 @@ export function linkTexts(store: ContainerStore, container: Container): string[]
 }
 
 /** The further names that links give: "/own/alias" of the other container, by its id. */
-export function linkNames(store: ContainerStore): Map<string, string[]> {
+export function linkNames(store: Pick<ContainerStore, 'all' | 'find'>): Map<string, string[]> {
   const names = new Map<string, string[]>();
   for (const container of store.all()) {
     for (const { target, alias } of container.spec.links) {
@@ -115,7 +118,7 @@ export function linkNames(store: ContainerStore): Map<string, string[]> {
 }
 
 /** `rm --link parent/alias`. The lines in its hosts file stay until the next start, as docker leaves them. */
-export async function removeLink({ store }: Services, ref: string): Promise<void> {
+export async function removeLink({ store }: LinksNeeds, ref: string): Promise<void> {
   const [parent = '', alias = '', ...rest] = ref.replace(/^\//, '').split('/');
   if (alias === '' || rest.length > 0) {
     throw new EngineError('invalid', `Conflict, cannot remove the default link name of the container: ${ref}`);

@@ -10,11 +10,30 @@ import { containerFilter, filterImpliesAll } from './container-filters.ts';
 import type { ListOptions } from './container-service.ts';
 import { imageBytes, mountPoints } from './inspect-container.ts';
 import { linkNames } from './links.ts';
-import { listedNetworks, networkIdsOf, publishedPorts, summaryPorts } from './network-settings.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+import {
+  listedNetworks,
+  type NetworkSettingsNeeds,
+  networkIdsOf,
+  publishedPorts,
+  summaryPorts,
+} from './network-settings.ts';
 import { statusText } from './status-text.ts';
 
-export async function listContainers(services: Services, options: ListOptions): Promise<ContainerSummary[]> {
+/** See needs.ts. */
+export type ListContainersNeeds = Needs<
+  | 'images.byId'
+  | 'images.resolve'
+  | 'layers.usages'
+  | 'log.warn'
+  | 'store.all'
+  | 'store.find'
+  | 'store.get'
+  | 'volumes.mountpoint'
+> &
+  NetworkSettingsNeeds;
+
+export async function listContainers(services: ListContainersNeeds, options: ListOptions): Promise<ContainerSummary[]> {
   const matches = containerFilter(options.filters, {
     store: services.store,
     imagesWithAncestor: (ref) => imagesWithAncestor(services, ref),
@@ -72,7 +91,7 @@ function compareNs(a: string, b: string): number {
 }
 
 /** Whatever is wrong with one: the others are shown, and it is, with what is certain. */
-function summarise(services: Services, container: Container, list: ListContext): ContainerSummary {
+function summarise(services: ListContainersNeeds, container: Container, list: ListContext): ContainerSummary {
   try {
     return summaryOf(services, container, list);
   } catch (error) {
@@ -99,7 +118,7 @@ function summarise(services: Services, container: Container, list: ListContext):
   }
 }
 
-function summaryOf(services: Services, container: Container, list: ListContext): ContainerSummary {
+function summaryOf(services: ListContainersNeeds, container: Container, list: ListContext): ContainerSummary {
   const { record, state } = container;
   return {
     Id: container.id,
@@ -120,7 +139,7 @@ function summaryOf(services: Services, container: Container, list: ListContext):
 }
 
 /** undefined: no image has this name, or none that can be read. */
-function imageIdOf({ images }: Services, typed: string): string | undefined {
+function imageIdOf({ images }: ListContainersNeeds, typed: string): string | undefined {
   try {
     return images.resolve(typed)?.id;
   } catch {
@@ -134,7 +153,7 @@ function commandText(words: readonly string[]): string {
   return [path, ...args.map((word) => (/\s/.test(word) ? `'${word}'` : word))].join(' ');
 }
 
-function imagesWithAncestor(services: Services, ref: string): ReadonlySet<string> {
+function imagesWithAncestor(services: ListContainersNeeds, ref: string): ReadonlySet<string> {
   let image = null;
   try {
     image = services.images.resolve(ref);

@@ -7,16 +7,19 @@ import { gatewayOf } from '../networks/network-entry.ts';
 import { isPredefined, poolOf, prefixOf } from '../networks/network-record.ts';
 import { exposedPorts } from '../spec/ports.ts';
 import type { Container } from './container.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type NetworkSettingsNeeds = Needs<'networks.registry.byName' | 'networks.sandboxes.of'>;
 
 /** As a list shows them: where it is on the network, and not how it is called there. */
-export function listedNetworks(services: Services, container: Container): Record<string, EndpointSettings> {
+export function listedNetworks(services: NetworkSettingsNeeds, container: Container): Record<string, EndpointSettings> {
   const entries = Object.entries(networksOf(services, container));
   const without = { Links: null, Aliases: null, DriverOpts: null, DNSNames: null };
   return Object.fromEntries(entries.map(([name, settings]) => [name, { ...settings, ...without }]));
 }
 
-export function networksOf(services: Services, container: Container): Record<string, EndpointSettings> {
+export function networksOf(services: NetworkSettingsNeeds, container: Container): Record<string, EndpointSettings> {
   const sandbox = services.networks.sandboxes.of(container.id);
   return Object.fromEntries(
     container.record.endpoints.map((config) => {
@@ -32,7 +35,7 @@ export function networkIdsOf(container: Container): string[] {
 }
 
 /** What the filter `publish` looks at: docker's daemon takes the port on the host, its documentation the one in the container. */
-export function publishedPorts(services: Services, container: Container): string[] {
+export function publishedPorts(services: NetworkSettingsNeeds, container: Container): string[] {
   if (!container.isRunning) return [];
   const published = services.networks.sandboxes.of(container.id)?.ports ?? [];
   return published.flatMap(({ hostPort, containerPort, protocol }) => [
@@ -117,7 +120,7 @@ function connected({ entry: { record }, endpoint }: Connection): Addresses {
   };
 }
 
-export function networkSettings(services: Services, container: Container): NetworkSettings {
+export function networkSettings(services: NetworkSettingsNeeds, container: Container): NetworkSettings {
   const sandbox = services.networks.sandboxes.of(container.id);
   const { state, isRunning } = container;
   const onDefault = sandbox?.connections.find(
@@ -140,7 +143,7 @@ export function networkSettings(services: Services, container: Container): Netwo
 }
 
 /** The default bridge's, of a container that was on it, when the name is the user's own (--bridge). */
-function bridgeNameOf({ networks }: Services, { hasStarted, record }: Container): string {
+function bridgeNameOf({ networks }: NetworkSettingsNeeds, { hasStarted, record }: Container): string {
   const bridge = networks.registry.byName('bridge')?.record.bridge;
   if (!hasStarted || !bridge?.isNameAsked) return '';
   return record.endpoints.some(({ network }) => network === 'bridge') ? bridge.name : '';
@@ -167,7 +170,7 @@ function portMap(container: Container, published: readonly PublishedPort[]): Por
 }
 
 /** As in the list: a line for each published port, and one for what is only exposed. */
-export function summaryPorts(services: Services, container: Container): Port[] {
+export function summaryPorts(services: NetworkSettingsNeeds, container: Container): Port[] {
   if (!container.isRunning) return [];
   const published = services.networks.sandboxes.of(container.id)?.ports ?? [];
   const isPublished = new Set(published.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));

@@ -3,7 +3,10 @@ import { AT, MOUNT_ATTR } from '../../native-bindings/constants.ts';
 import { mountSetattr } from '../../native-bindings/mount-api.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
 import { HeldMount } from '../volumes/held-mount.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type OpenSourcesNeeds = Needs<'images.openFiles' | 'volumes.narrow' | 'volumes.open'>;
 
 /** Descriptors by target. Dispose of it when the container runs, or when whoever looks has them. */
 export class OpenSources implements Disposable {
@@ -28,13 +31,16 @@ export class OpenSources implements Disposable {
 }
 
 /** undefined, at once, for a container that has none. */
-export function openSources(services: Services, mounts: readonly ResolvedMount[]): Promise<OpenSources> | undefined {
+export function openSources(
+  services: OpenSourcesNeeds,
+  mounts: readonly ResolvedMount[],
+): Promise<OpenSources> | undefined {
   const wanted = mounts.filter(({ type }) => type === 'volume' || type === 'image');
   return wanted.length === 0 ? undefined : openAll(services, wanted);
 }
 
 /** In the order of the volumes' names: two starts that wait for the same volumes do not wait for each other. */
-async function openAll(services: Services, mounts: readonly ResolvedMount[]): Promise<OpenSources> {
+async function openAll(services: OpenSourcesNeeds, mounts: readonly ResolvedMount[]): Promise<OpenSources> {
   const sources = new OpenSources();
   const sorted = [...mounts].sort((a, b) => ((a.volume?.name ?? '') < (b.volume?.name ?? '') ? -1 : 1));
   try {
@@ -46,7 +52,7 @@ async function openAll(services: Services, mounts: readonly ResolvedMount[]): Pr
   }
 }
 
-export async function openSource(services: Services, mount: ResolvedMount): Promise<HeldMount> {
+export async function openSource(services: OpenSourcesNeeds, mount: ResolvedMount): Promise<HeldMount> {
   const { subpath = '' } = mount;
   if (mount.volume !== undefined) return services.volumes.open(mount.volume.name, subpath);
   const held = new HeldMount(services.images.openFiles(mount.source));

@@ -1,10 +1,15 @@
 // POST /containers/{id}/pause and /unpause: the freezer.
 import { EngineError } from '../errors/engine-error.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
-import { publishContainerEvent } from './container-events.ts';
-import type { Services } from './services.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
+import type { Needs } from './needs.ts';
 
-export async function pauseContainer(services: Services, ref: string): Promise<void> {
+/** See needs.ts. */
+export type PauseContainerNeeds = Needs<'cgroups.freeze' | 'cgroups.thaw' | 'store.get' | 'store.saveState'> &
+  CgroupPathNeeds &
+  ContainerEventsNeeds;
+
+export async function pauseContainer(services: PauseContainerNeeds, ref: string): Promise<void> {
   const container = services.store.get(ref);
   await container.locked(async (held) => {
     const { status } = container.state;
@@ -21,7 +26,7 @@ export async function pauseContainer(services: Services, ref: string): Promise<v
   });
 }
 
-export async function unpauseContainer(services: Services, ref: string): Promise<void> {
+export async function unpauseContainer(services: PauseContainerNeeds, ref: string): Promise<void> {
   const container = services.store.get(ref);
   await container.locked(async (held) => {
     if (container.state.status !== 'paused') {

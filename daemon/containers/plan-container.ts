@@ -10,13 +10,19 @@ import { checkOnHost } from '../runtime/check-on-host.ts';
 import { checkSaysSomething, type RequestedContainer, readRequest } from '../spec/docker/from-request.ts';
 import { withLimits } from '../spec/docker/to-docker.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
-import { containerLog } from './container-log.ts';
+import { type ContainerLogNeeds, containerLog } from './container-log.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { foreignPlatform } from './foreign-platform.ts';
 import { healthWarnings } from './health-rules.ts';
+import type { Needs } from './needs.ts';
 import { planEndpoints } from './plan-endpoints.ts';
-import type { Services } from './services.ts';
 import { inheritedMounts } from './volumes-from.ts';
+
+/** See needs.ts. */
+export type PlanContainerNeeds = Needs<
+  'cgroups' | 'defaults' | 'host.facts' | 'images.get' | 'networks.registry' | 'store'
+> &
+  ContainerLogNeeds;
 
 /** Volumes that are to be made have no name yet. */
 export interface PlannedContainer extends Pick<ContainerRecord, 'body' | 'spec' | 'endpoints'> {
@@ -28,7 +34,7 @@ export interface PlannedContainer extends Pick<ContainerRecord, 'body' | 'spec' 
 
 /** Throws EngineError with Docker's code and words for the first thing that cannot be. */
 export function planContainer(
-  services: Services,
+  services: PlanContainerNeeds,
   request: ContainerCreateRequest,
   platform?: string,
 ): PlannedContainer {
@@ -79,7 +85,7 @@ export function hostnameOf({ spec, hostname }: PlannedContainer, id: string): st
 }
 
 /** An image that is mounted is this one from now on, whatever its name comes to mean. Throws 'not-found'. */
-function withImage({ images }: Services, mount: ResolvedMount): ResolvedMount {
+function withImage({ images }: PlanContainerNeeds, mount: ResolvedMount): ResolvedMount {
   return mount.type === 'image' ? { ...mount, source: images.get(mount.source).id } : mount;
 }
 

@@ -7,9 +7,15 @@ import { isInDev, resolveDevices } from '../runtime/devices.ts';
 import { mountPoints } from '../runtime/mounts.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
 import type { VolumeClaim } from '../volumes/volume-service.ts';
-import { openSource } from './open-sources.ts';
+import type { Needs } from './needs.ts';
+import { type OpenSourcesNeeds, openSource } from './open-sources.ts';
 import type { PlannedContainer } from './plan-container.ts';
-import type { Services } from './services.ts';
+
+/** See needs.ts. */
+export type PrepareMountsNeeds = Needs<
+  'images.openFiles' | 'images.topLayer' | 'volumes.copyUp' | 'volumes.mountpoint'
+> &
+  OpenSourcesNeeds;
 
 /** In every init layer unasked: containers without mounts of their own share one. */
 const alwaysThere: ReadonlySet<string> = new Set(['/dev', '/proc', '/sys']);
@@ -22,7 +28,7 @@ export interface PreparedMounts {
 
 /** The claim is the caller's: it holds the volumes until the container is stored. */
 export async function prepareMounts(
-  services: Services,
+  services: PrepareMountsNeeds,
   plan: PlannedContainer,
   claim: VolumeClaim,
 ): Promise<PreparedMounts> {
@@ -44,7 +50,11 @@ export async function prepareMounts(
   return { mounts, points };
 }
 
-async function copyUp(services: Services, imageId: string, { target, volume, mode }: ResolvedMount): Promise<void> {
+async function copyUp(
+  services: PrepareMountsNeeds,
+  imageId: string,
+  { target, volume, mode }: ResolvedMount,
+): Promise<void> {
   if (volume === undefined) return;
   const isOfImage = volume.isAnonymous && mode === '';
   if (!volume.copiesUp || services.images.topLayer(imageId) === undefined) return;
@@ -55,7 +65,7 @@ async function copyUp(services: Services, imageId: string, { target, volume, mod
 }
 
 /** What is not there yet shows at the start, and is told then. */
-async function isFile(services: Services, mount: ResolvedMount): Promise<boolean> {
+async function isFile(services: PrepareMountsNeeds, mount: ResolvedMount): Promise<boolean> {
   try {
     using source = await openSource(services, mount);
     return !fstatSync(source.fd).isDirectory();

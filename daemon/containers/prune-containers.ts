@@ -4,15 +4,22 @@ import { EngineError } from '../errors/engine-error.ts';
 import { checkFilterKeys, type Filters, matchLabels } from '../state/filters.ts';
 import { parseTimeFilter } from '../state/time-filter.ts';
 import type { Concluding } from './lifecycle/end-run.ts';
-import { removeContainer } from './remove-container.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+import { type RemoveContainerNeeds, removeContainer } from './remove-container.ts';
+
+/** See needs.ts. */
+export type PruneContainersNeeds = Needs<'events.publish' | 'layers.usage' | 'log.debug'> & RemoveContainerNeeds;
 
 const known: ReadonlySet<string> = new Set(['until', 'label', 'label!']);
 
 export class ContainerPruner {
   #isRunning = false;
 
-  async prune(services: Services, lifecycle: Concluding, filters: Filters): Promise<ContainerPruneResponse> {
+  async prune(
+    services: PruneContainersNeeds,
+    lifecycle: Concluding,
+    filters: Filters,
+  ): Promise<ContainerPruneResponse> {
     checkFilterKeys(filters, known);
     const untilNs = parseTimeFilter(filters);
     if (this.#isRunning) throw new EngineError('conflict', 'a prune operation is already running');
@@ -26,7 +33,7 @@ export class ContainerPruner {
 }
 
 async function pruneAll(
-  services: Services,
+  services: PruneContainersNeeds,
   lifecycle: Concluding,
   filters: Filters,
   untilNs: bigint | undefined,

@@ -8,15 +8,40 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Strays } from '../state/strays.ts';
 import { findTask, type TaskAnswer, within } from '../tasks/find-task.ts';
 import type { TaskPlace } from '../tasks/task.ts';
-import { type AdoptedNetworks, adoptContainer, noteHealth, noteNetwork, readStarted } from './adopt-container.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
-import { clearOrphans, findHeld } from './clear-orphans.ts';
+import {
+  type AdoptContainerNeeds,
+  type AdoptedNetworks,
+  adoptContainer,
+  noteHealth,
+  noteNetwork,
+  readStarted,
+} from './adopt-container.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
+import { type ClearOrphansNeeds, clearOrphans, findHeld } from './clear-orphans.ts';
 import type { Container, LockedContainer } from './container.ts';
-import { settleNetwork } from './container-network.ts';
+import { type ContainerNetworkNeeds, settleNetwork } from './container-network.ts';
 import type { ExecRegistry } from './exec-registry.ts';
 import type { Lifecycle } from './lifecycle/lifecycle.ts';
 import { restartsWithDaemon } from './lifecycle/restart-policy.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type RecoverNeeds = Needs<
+  | 'cgroups.kill'
+  | 'cgroups.remove'
+  | 'log'
+  | 'networks.heal'
+  | 'paths.logs'
+  | 'paths.run'
+  | 'runs.remove'
+  | 'store.all'
+  | 'store.load'
+  | 'store.saveState'
+> &
+  AdoptContainerNeeds &
+  CgroupPathNeeds &
+  ClearOrphansNeeds &
+  ContainerNetworkNeeds;
 
 /** The exit code of a run that ended with nobody to see it: a power cut, or a monitor that was killed. */
 const unseenEnd = 255;
@@ -25,7 +50,7 @@ const answerLimitMs = 1500;
 const askAgainMs = 1000;
 
 export async function recover(
-  services: Services,
+  services: RecoverNeeds,
   lifecycle: Lifecycle,
   execs: ExecRegistry,
   strays: Strays,
@@ -80,7 +105,7 @@ export async function recover(
 }
 
 /** The first processes of running containers: of one whose monitor is silent, as it was noted at its start. */
-function runningPids(services: Services): Map<string, number> {
+function runningPids(services: RecoverNeeds): Map<string, number> {
   const pids = new Map<string, number>();
   for (const container of services.store.all()) {
     if (!container.isRunning) continue;
@@ -91,7 +116,7 @@ function runningPids(services: Services): Map<string, number> {
 }
 
 async function recoverContainer(
-  services: Services,
+  services: RecoverNeeds,
   lifecycle: Lifecycle,
   execs: ExecRegistry,
   held: LockedContainer,
@@ -131,13 +156,13 @@ async function recoverContainer(
   await settleEnded(services, lifecycle, held);
 }
 
-function taskPlace({ paths }: Services, id: string): TaskPlace {
+function taskPlace({ paths }: RecoverNeeds, id: string): TaskPlace {
   return { runDir: paths.run(id), logDir: paths.logs(id) };
 }
 
 /** Goes on asking a monitor that does not answer, until it does or is gone. */
 async function adoptLater(
-  services: Services,
+  services: RecoverNeeds,
   lifecycle: Lifecycle,
   execs: ExecRegistry,
   container: Container,
@@ -165,7 +190,7 @@ async function adoptLater(
 }
 
 /** No monitor is there: the run has ended, or never began. */
-async function settleEnded(services: Services, lifecycle: Lifecycle, held: LockedContainer): Promise<void> {
+async function settleEnded(services: RecoverNeeds, lifecycle: Lifecycle, held: LockedContainer): Promise<void> {
   const { container } = held;
   const { store, paths } = services;
   const runDir = paths.run(container.id);

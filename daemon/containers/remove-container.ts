@@ -1,14 +1,21 @@
 // DELETE /containers/{id}: a running one is killed first when that is asked for.
 import { EngineError } from '../errors/engine-error.ts';
 import type { Container } from './container.ts';
-import { publishContainerEvent } from './container-events.ts';
-import { deleteContainer } from './lifecycle/delete-container.ts';
-import { abandonRestart, type Concluding, killAndWait, markStopped } from './lifecycle/end-run.ts';
-import { removeLink } from './links.ts';
-import type { Services } from './services.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
+import { type DeleteContainerNeeds, deleteContainer } from './lifecycle/delete-container.ts';
+import { abandonRestart, type Concluding, type EndRunNeeds, killAndWait, markStopped } from './lifecycle/end-run.ts';
+import { type LinksNeeds, removeLink } from './links.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type RemoveContainerNeeds = Needs<'store.get'> &
+  ContainerEventsNeeds &
+  DeleteContainerNeeds &
+  EndRunNeeds &
+  LinksNeeds;
 
 export async function removeContainer(
-  services: Services,
+  services: RemoveContainerNeeds,
   lifecycle: Concluding,
   ref: string,
   options: { force: boolean; volumes: boolean; link: boolean },

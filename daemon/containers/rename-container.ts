@@ -1,10 +1,14 @@
 // POST /containers/{id}/rename.
 import { EngineError, isEngineError } from '../errors/engine-error.ts';
-import { publishContainerEvent } from './container-events.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import { checkName } from './create-container.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
 
-export async function renameContainer(services: Services, ref: string, newName: string): Promise<void> {
+/** See needs.ts. */
+export type RenameContainerNeeds = Needs<'networks.sandboxes.rename' | 'store.get' | 'store.rename'> &
+  ContainerEventsNeeds;
+
+export async function renameContainer(services: RenameContainerNeeds, ref: string, newName: string): Promise<void> {
   if (ref === '' || newName === '') throw new EngineError('invalid', 'Neither old nor new names may be empty');
   const container = services.store.get(ref);
   const name = allocating(() => checkName(newName));

@@ -1,7 +1,10 @@
 // POST /containers/{id}/resize: the window size of a container's terminal.
 import { EngineError } from '../errors/engine-error.ts';
-import { publishContainerEvent } from './container-events.ts';
-import type { Services } from './services.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type ResizeContainerNeeds = Needs<'store.get'> & ContainerEventsNeeds;
 
 const sizeLimit = 0xffff;
 
@@ -13,7 +16,11 @@ export function checkSize(size: { height: number; width: number }): void {
   }
 }
 
-export function resizeContainer(services: Services, ref: string, size: { height: number; width: number }): void {
+export function resizeContainer(
+  services: ResizeContainerNeeds,
+  ref: string,
+  size: { height: number; width: number },
+): void {
   const container = services.store.get(ref);
   checkSize(size);
   const { task } = container;

@@ -6,16 +6,19 @@ import type { HealthCheck } from '../spec/container-spec.ts';
 import { wallClockNs } from '../state/event-log.ts';
 import type { Container } from './container.ts';
 import type { Attachment } from './container-service.ts';
-import { createExec, startExec } from './exec-run.ts';
+import { createExec, type ExecRunNeeds, startExec } from './exec-run.ts';
 import { type HealthResult, maxOutputBytes } from './health-rules.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type RunProbeNeeds = Needs<'execs'> & ExecRunNeeds;
 
 /** How long the result waits for a killed check to be gone. */
 const killGraceMs = 10_000;
 
 /** Never rejects. `signal` kills the check: nobody wants its result any more. */
 export async function runProbe(
-  services: Services,
+  services: RunProbeNeeds,
   container: Container,
   probe: HealthCheck,
   signal: AbortSignal,
@@ -38,7 +41,7 @@ export async function runProbe(
 }
 
 async function runExec(
-  services: Services,
+  services: RunProbeNeeds,
   container: Container,
   probe: HealthCheck,
   signal: AbortSignal,

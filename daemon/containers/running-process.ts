@@ -6,7 +6,10 @@ import { isChildOf } from '../runtime/container-process.ts';
 import { readStartedRecord } from '../runtime/exit-record.ts';
 import { resolveUser } from '../runtime/user-database.ts';
 import type { Container } from './container.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type RunningProcessNeeds = Needs<'paths.run'>;
 
 /** O_PATH (open(2)): Node has no name for it. */
 const O_PATH = 0o10000000;
@@ -21,7 +24,7 @@ export function notRunning(container: Container, cause?: unknown): EngineError {
 }
 
 /** Throws 'conflict' when the container has ended. The number may be a stranger's a moment later: see isChildOf. */
-export function runningProcess({ paths }: Services, container: Container): RunningProcess {
+export function runningProcess({ paths }: RunningProcessNeeds, container: Container): RunningProcess {
   const { pid } = container.state;
   const monitorPid = readStartedRecord(paths.run(container.id))?.monitor;
   if (pid <= 0 || monitorPid === undefined) throw notRunning(container);
@@ -30,7 +33,7 @@ export function runningProcess({ paths }: Services, container: Container): Runni
 
 /** Who `user` is in a running container, by the files in its root as it stands. Throws 'conflict' when it has ended, 'invalid' for unknown names. */
 export function runningUser(
-  services: Services,
+  services: RunningProcessNeeds,
   container: Container,
   user: string,
   groupAdd: readonly string[],

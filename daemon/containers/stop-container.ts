@@ -1,14 +1,17 @@
 // POST /containers/{id}/stop and /restart.
 import { EngineError, isEngineError } from '../errors/engine-error.ts';
 import type { Container } from './container.ts';
-import { publishContainerEvent } from './container-events.ts';
-import { endRun, forgoRestart, markStopped, type StopOptions } from './lifecycle/end-run.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
+import { type EndRunNeeds, endRun, forgoRestart, markStopped, type StopOptions } from './lifecycle/end-run.ts';
 import type { Lifecycle } from './lifecycle/lifecycle.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type StopContainerNeeds = Needs<'store.get'> & ContainerEventsNeeds & EndRunNeeds;
 
 /** Throws 'not-modified' when it does not run. */
 export async function stopContainer(
-  services: Services,
+  services: StopContainerNeeds,
   lifecycle: Lifecycle,
   ref: string,
   options: StopOptions,
@@ -20,7 +23,7 @@ export async function stopContainer(
 }
 
 export async function restartContainer(
-  services: Services,
+  services: StopContainerNeeds,
   lifecycle: Lifecycle,
   ref: string,
   options: StopOptions,
@@ -43,7 +46,7 @@ export async function restartContainer(
 
 /** False when there was nothing to stop. */
 async function stopRun(
-  services: Services,
+  services: StopContainerNeeds,
   lifecycle: Lifecycle,
   container: Container,
   options: StopOptions,

@@ -7,9 +7,28 @@ import type { RegistryFacts } from '../registry/registry-session.ts';
 import { defaultRuntime } from '../spec/docker/normalise-host-config.ts';
 import type { EventLog } from '../state/event-log.ts';
 import { noFilters } from '../state/filters.ts';
-import { listContainers } from './list-containers.ts';
-import type { Services } from './services.ts';
+import { type ListContainersNeeds, listContainers } from './list-containers.ts';
+import type { Needs } from './needs.ts';
 import type { SystemService } from './system-service.ts';
+
+/** See needs.ts. */
+export type SystemInfoNeeds = Needs<
+  | 'cgroups.driver'
+  | 'cgroups.features'
+  | 'cgroups.version'
+  | 'cgroups.warnings'
+  | 'defaults.logDriver'
+  | 'events'
+  | 'host.facts'
+  | 'images.count'
+  | 'layers.usages'
+  | 'logs.names'
+  | 'networks.drivers'
+  | 'networks.kernel'
+  | 'networks.warnings'
+  | 'paths.dataRoot'
+> &
+  ListContainersNeeds;
 
 export interface SystemFacts {
   engineId: string;
@@ -22,10 +41,10 @@ export interface SystemFacts {
 }
 
 export class SystemInformation implements SystemService {
-  readonly #services: Services;
+  readonly #services: SystemInfoNeeds;
   readonly #facts: SystemFacts;
 
-  constructor(services: Services, facts: SystemFacts) {
+  constructor(services: SystemInfoNeeds, facts: SystemFacts) {
     this.#services = services;
     this.#facts = facts;
   }

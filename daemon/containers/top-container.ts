@@ -3,15 +3,22 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { ContainerTopResponse } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
-import { publishContainerEvent } from './container-events.ts';
-import type { Services } from './services.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type TopContainerNeeds = Needs<'cgroups.pids' | 'store.get'> & CgroupPathNeeds & ContainerEventsNeeds;
 
 const run = promisify(execFile);
 const argumentLimit = 64;
 const outputLimitBytes = 16 * 1024 * 1024;
 
-export async function topContainer(services: Services, ref: string, psArgs: string): Promise<ContainerTopResponse> {
+export async function topContainer(
+  services: TopContainerNeeds,
+  ref: string,
+  psArgs: string,
+): Promise<ContainerTopResponse> {
   const container = services.store.get(ref);
   if (!container.isRunning) throw new EngineError('conflict', `container ${container.id} is not running`);
   const args = psArgs.split(/\s+/).filter((word) => word !== '');

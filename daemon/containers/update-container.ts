@@ -6,13 +6,18 @@ import { EngineError } from '../errors/engine-error.ts';
 import { checkOnHost } from '../runtime/check-on-host.ts';
 import { withLimits } from '../spec/docker/to-docker.ts';
 import { updated, updateWarnings } from '../spec/docker/update-request.ts';
-import { cgroupPathOf } from './cgroup-path.ts';
-import { publishContainerEvent } from './container-events.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import { lifting } from './granted-limits.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type UpdateContainerNeeds = Needs<'cgroups' | 'host.facts' | 'log.warn' | 'store.change' | 'store.get'> &
+  CgroupPathNeeds &
+  ContainerEventsNeeds;
 
 export async function updateContainer(
-  services: Services,
+  services: UpdateContainerNeeds,
   ref: string,
   asked: ContainerUpdateRequest,
 ): Promise<ContainerUpdateResponse> {
@@ -47,7 +52,12 @@ export async function updateContainer(
 }
 
 /** All of them or none: the kernel refuses some limits (a memory limit below what is used) when others are set already. */
-function applyLimits(services: Services, group: string, before: CgroupResources, next: CgroupResources): void {
+function applyLimits(
+  services: UpdateContainerNeeds,
+  group: string,
+  before: CgroupResources,
+  next: CgroupResources,
+): void {
   try {
     services.cgroups.update(group, lifting(before, next));
   } catch (error) {

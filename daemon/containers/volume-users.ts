@@ -1,9 +1,11 @@
 // Which containers have a volume, running or not: the containers' records say it, and nothing else.
 import type { VolumeUser } from '../volumes/volume-service.ts';
 import type { Container } from './container.ts';
-import { publishVolumeEvent } from './container-events.ts';
+import { type ContainerEventsNeeds, publishVolumeEvent } from './container-events.ts';
 import type { ContainerStore } from './container-store.ts';
-import type { Services } from './services.ts';
+
+/** See needs.ts. */
+export type VolumeUsersNeeds = ContainerEventsNeeds;
 
 export function volumeUsers(store: ContainerStore, name: string): VolumeUser[] {
   const users: VolumeUser[] = [];
@@ -26,7 +28,7 @@ export function anonymousVolumes({ record }: Container): string[] {
   return record.spec.mounts.flatMap(({ volume }) => (volume?.isAnonymous ? [volume.name] : []));
 }
 
-export function publishVolumesMounted(services: Services, container: Container): void {
+export function publishVolumesMounted(services: VolumeUsersNeeds, container: Container): void {
   for (const { volume, target, readonly } of container.spec.mounts) {
     if (volume === undefined) continue;
     publishVolumeEvent(services, container, volume.name, 'mount', {
@@ -37,7 +39,7 @@ export function publishVolumesMounted(services: Services, container: Container):
   }
 }
 
-export function publishVolumesUnmounted(services: Services, container: Container): void {
+export function publishVolumesUnmounted(services: VolumeUsersNeeds, container: Container): void {
   for (const { volume } of container.spec.mounts) {
     if (volume !== undefined) publishVolumeEvent(services, container, volume.name, 'unmount', {});
   }

@@ -2,9 +2,12 @@
 import { EngineError } from '../errors/engine-error.ts';
 import type { WaitCondition, Waiter } from './container-service.ts';
 import { healthResult } from './health.ts';
-import type { Services } from './services.ts';
+import type { Needs } from './needs.ts';
 
-export function waitContainer({ store }: Services, ref: string, condition: WaitCondition): Waiter {
+/** See needs.ts. */
+export type WaitContainerNeeds = Needs<'store.get'>;
+
+export function waitContainer({ store }: WaitContainerNeeds, ref: string, condition: WaitCondition): Waiter {
   const container = store.get(ref);
   const { status } = container.state;
   if (!['not-running', 'next-exit', 'removed', 'healthy'].includes(condition)) {

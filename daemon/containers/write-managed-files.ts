@@ -21,13 +21,25 @@ import { poolOf } from '../networks/network-record.ts';
 import type { ManagedFiles } from '../runtime/container-input.ts';
 import type { Container } from './container.ts';
 import { networkDonor } from './join-namespaces.ts';
-import { linkedFrom, linkLines } from './links.ts';
-import type { Services } from './services.ts';
+import { type LinksNeeds, linkedFrom, linkLines } from './links.ts';
+import type { Needs } from './needs.ts';
+
+/** See needs.ts. */
+export type WriteManagedFilesNeeds = Needs<
+  | 'defaults'
+  | 'log.warn'
+  | 'networks.registry.byName'
+  | 'networks.sandboxes.connections'
+  | 'networks.sandboxes.of'
+  | 'paths.managedFile'
+  | 'store'
+> &
+  LinksNeeds;
 
 const editedLimitBytes = 1024 * 1024;
 
 /** `owner`: the container, or the one whose network it shares. */
-export function managedFilesOf({ paths }: Services, owner: string): Required<ManagedFiles> {
+export function managedFilesOf({ paths }: WriteManagedFilesNeeds, owner: string): Required<ManagedFiles> {
   return {
     hostname: paths.managedFile(owner, 'hostname'),
     hosts: paths.managedFile(owner, 'hosts'),
@@ -36,7 +48,7 @@ export function managedFilesOf({ paths }: Services, owner: string): Required<Man
 }
 
 /** The network's addresses are reserved already. */
-export function writeManagedFiles(services: Services, container: Container): ManagedFiles {
+export function writeManagedFiles(services: WriteManagedFilesNeeds, container: Container): ManagedFiles {
   const { id, spec } = container;
   const donor = networkDonor(services.store, spec);
   const files = managedFilesOf(services, donor?.id ?? id);
@@ -61,7 +73,7 @@ export function writeManagedFiles(services: Services, container: Container): Man
  * What the last start bound over the container's own files, as far as it is there: for a look inside while it does not run. Before the first
  * start there is nothing, and what lies in a directory that served another container is not its.
  */
-export function lastManagedFiles(services: Services, { id, spec, state }: Container): ManagedMount[] {
+export function lastManagedFiles(services: WriteManagedFilesNeeds, { id, spec, state }: Container): ManagedMount[] {
   if (state.startedNs === '0') return [];
   let owner: string;
   try {
@@ -86,7 +98,7 @@ export interface ManagedMount {
 }
 
 /** `after`: what of the network has changed. Of a container that uses another's network nothing is its own. */
-export function updateManagedFiles(services: Services, container: Container, change: FileChange): void {
+export function updateManagedFiles(services: WriteManagedFilesNeeds, container: Container, change: FileChange): void {
   const hosts = services.paths.managedFile(container.id, 'hosts');
   edit(services, container, hosts, (text) => editHosts(text, change.removed, change.added));
   const before = change.resolverBefore;
@@ -97,7 +109,12 @@ export function updateManagedFiles(services: Services, container: Container, cha
 }
 
 /** In place. A file that is too large, or that a process of the container keeps to itself, is left to the container. */
-function edit(services: Services, container: Container, path: string, change: (text: string) => string): void {
+function edit(
+  services: WriteManagedFilesNeeds,
+  container: Container,
+  path: string,
+  change: (text: string) => string,
+): void {
   try {
     const text = readChanged(path);
     const changed = text === undefined ? undefined : change(text);
@@ -119,7 +136,7 @@ export interface FileChange {
 }
 
 /** A linked container has another address now, or none: those that have a link to it are told. */
-export function updateLinks(services: Services, container: Container): void {
+export function updateLinks(services: WriteManagedFilesNeeds, container: Container): void {
   for (const other of linkedFrom(services, container)) {
     const lines = linkLines(services, other, false);
     const names = new Set(lines.map((line) => line.names.join(' ')));
@@ -130,7 +147,7 @@ export function updateLinks(services: Services, container: Container): void {
   }
 }
 
-export function resolverFile(services: Services, container: Container): string {
+export function resolverFile(services: WriteManagedFilesNeeds, container: Container): string {
   const { dns: asked, network } = container.spec;
   const { dns } = services.defaults;
   const pick = (own: readonly string[], otherwise: readonly string[]) => (own.length > 0 ? own : otherwise);
@@ -165,7 +182,7 @@ export function ownLines(
 }
 
 /** The host as this container can reach it: its own bridge's addresses, else those of the default bridge. */
-function hostGateways({ defaults, networks }: Services, connections: readonly Connection[]): string[] {
+function hostGateways({ defaults, networks }: WriteManagedFilesNeeds, connections: readonly Connection[]): string[] {
   if (defaults.hostGateways.length > 0) return [...defaults.hostGateways];
   const own = connections.find(({ entry }) => entry.interfaces !== undefined && !entry.record.isInternal);
   const record = own?.entry.record ?? networks.registry.byName('bridge')?.record;

@@ -4,14 +4,23 @@
 import { beginNewFile } from '../../logs/format/log-directory.ts';
 import { wallClockNs } from '../../state/event-log.ts';
 import type { TaskEnd } from '../../tasks/task-end.ts';
-import { cgroupPathOf } from '../cgroup-path.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from '../cgroup-path.ts';
 import type { LockedContainer } from '../container.ts';
-import { publishContainerEvent } from '../container-events.ts';
-import { endNetwork } from '../container-network.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
+import { type EndNetworkNeeds, endNetwork } from '../container-network.ts';
 import { healthResult } from '../health.ts';
-import type { Services } from '../services.ts';
-import { publishVolumesUnmounted } from '../volume-users.ts';
+import type { Needs } from '../needs.ts';
+import { publishVolumesUnmounted, type VolumeUsersNeeds } from '../volume-users.ts';
 import type { Follow } from './transitions.ts';
+
+/** See needs.ts. */
+export type ConcludeRunNeeds = Needs<
+  'cgroups.kill' | 'cgroups.remove' | 'log.error' | 'log.warn' | 'paths.logs' | 'runs.remove' | 'store.saveState'
+> &
+  CgroupPathNeeds &
+  ContainerEventsNeeds &
+  EndNetworkNeeds &
+  VolumeUsersNeeds;
 
 /** The exit code of a run whose monitor was killed: its container was killed with it. */
 export const killedWithMonitor = 137;
@@ -24,7 +33,7 @@ const deliveryLimitMs = 1000;
  * next: a restart, a removal, or nothing.
  */
 export async function concludeRun(
-  services: Services,
+  services: ConcludeRunNeeds,
   held: LockedContainer,
   { exit, error }: TaskEnd,
   codeWithoutRecord: number,

@@ -1,13 +1,23 @@
 // A container goes. The row goes first: with it the container is gone for everybody, and its name is free; its files follow by renames
 // into the trash. What a crash leaves between the two has no row, and is cleaned away at the next start.
 import type { LockedContainer } from '../container.ts';
-import { publishContainerEvent } from '../container-events.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
+import type { Needs } from '../needs.ts';
 import { isSealed } from '../sealed.ts';
-import type { Services } from '../services.ts';
 import { anonymousVolumes } from '../volume-users.ts';
 
+/** See needs.ts. */
+export type DeleteContainerNeeds = Needs<
+  'layers.remove' | 'log.warn' | 'runs.remove' | 'store.delete' | 'volumes.removeWith'
+> &
+  ContainerEventsNeeds;
+
 /** The container does not run. `withVolumes`: what only it has of anonymous ones goes too. */
-export async function deleteContainer(services: Services, held: LockedContainer, withVolumes: boolean): Promise<void> {
+export async function deleteContainer(
+  services: DeleteContainerNeeds,
+  held: LockedContainer,
+  withVolumes: boolean,
+): Promise<void> {
   const { container } = held;
   container.isRemoving = true;
   container.cancelRestart?.();

@@ -3,11 +3,17 @@
 import { constants } from 'node:os';
 import { EngineError } from '../../errors/engine-error.ts';
 import { parseSignal } from '../../spec/signals.ts';
-import { cgroupPathOf } from '../cgroup-path.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from '../cgroup-path.ts';
 import type { Container, LockedContainer } from '../container.ts';
-import { publishContainerEvent } from '../container-events.ts';
-import type { Services } from '../services.ts';
-import { endMonitors, wakeMonitors } from './stopped-monitors.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
+import type { Needs } from '../needs.ts';
+import { endMonitors, type StoppedMonitorsNeeds, wakeMonitors } from './stopped-monitors.ts';
+
+/** See needs.ts. */
+export type EndRunNeeds = Needs<'cgroups.kill' | 'cgroups.thaw' | 'log.warn' | 'store.saveState'> &
+  CgroupPathNeeds &
+  ContainerEventsNeeds &
+  StoppedMonitorsNeeds;
 
 const { SIGKILL } = constants.signals;
 /** How long a killed process may take to be gone before every process of the cgroup is killed. */
@@ -30,7 +36,7 @@ export interface Concluding {
 }
 
 /** Before it is ended on request: no policy starts it again, and a restart that is due is taken back. */
-export function markStopped(services: Services, container: Container): Promise<void> {
+export function markStopped(services: EndRunNeeds, container: Container): Promise<void> {
   return container.locked((held) => {
     if (container.state.status === 'restarting') return abandonRestart(services, held);
     if (container.state.stoppedByUser || held.apply({ kind: 'stop-asked' }) === undefined) return;
@@ -47,14 +53,14 @@ export function markStopped(services: Services, container: Container): Promise<v
 }
 
 /** Takes a restart that is due back, when there is one. */
-export function forgoRestart(services: Services, container: Container): Promise<void> {
+export function forgoRestart(services: EndRunNeeds, container: Container): Promise<void> {
   return container.locked((held) => {
     if (container.state.status === 'restarting') abandonRestart(services, held);
   });
 }
 
 /** A stop of a container that waits for its restart. */
-export function abandonRestart(services: Services, held: LockedContainer): void {
+export function abandonRestart(services: EndRunNeeds, held: LockedContainer): void {
   const { container } = held;
   container.cancelRestart?.();
   held.mustApply({ kind: 'stop-asked' });
@@ -64,7 +70,7 @@ export function abandonRestart(services: Services, held: LockedContainer): void 
 
 /** The stop signal, time to act on it, then the certain end. Resolves when the end is recorded. */
 export async function endRun(
-  services: Services,
+  services: EndRunNeeds,
   lifecycle: Concluding,
   container: Container,
   options: StopOptions,
@@ -84,7 +90,7 @@ export async function endRun(
   }
 }
 
-export async function sendSignal(services: Services, container: Container, signo: number): Promise<void> {
+export async function sendSignal(services: EndRunNeeds, container: Container, signo: number): Promise<void> {
   container.task?.signal(signo);
   // A frozen process acts on no signal on cgroup v1, not even KILL.
   if (signo === SIGKILL && container.state.status === 'paused')
@@ -92,7 +98,7 @@ export async function sendSignal(services: Services, container: Container, signo
 }
 
 /** Whoever does not want a restart has marked it as stopped. Resolves when the exit is recorded. Throws 'system' when the kernel does not let go of a process. */
-export async function killAndWait(services: Services, lifecycle: Concluding, container: Container): Promise<void> {
+export async function killAndWait(services: EndRunNeeds, lifecycle: Concluding, container: Container): Promise<void> {
   if (container.task === undefined) {
     // It is just ending, or nobody watches it: either way it is concluded when the lock is free.
     await container.locked((held) => (container.isRunning ? lifecycle.conclude(held, killedExitCode) : undefined));

@@ -4,19 +4,28 @@ import { EngineError } from '../../errors/engine-error.ts';
 import type { Task } from '../../tasks/task.ts';
 import { readTaskEnd, type TaskEnd } from '../../tasks/task-end.ts';
 import type { Container, LockedContainer } from '../container.ts';
-import { beginHealth } from '../health.ts';
-import type { Services } from '../services.ts';
-import { concludeRun, killedWithMonitor } from './conclude-run.ts';
-import { deleteContainer } from './delete-container.ts';
-import { renewUnhealthy } from './renew-unhealthy.ts';
-import { recordFailure, startRun } from './start-run.ts';
+import { beginHealth, type HealthNeeds } from '../health.ts';
+import type { Needs } from '../needs.ts';
+import { type ConcludeRunNeeds, concludeRun, killedWithMonitor } from './conclude-run.ts';
+import { type DeleteContainerNeeds, deleteContainer } from './delete-container.ts';
+import { type RenewUnhealthyNeeds, renewUnhealthy } from './renew-unhealthy.ts';
+import { recordFailure, type StartRunNeeds, startRun } from './start-run.ts';
 import type { Follow } from './transitions.ts';
-import { watchMemory } from './watch-memory.ts';
+import { type WatchMemoryNeeds, watchMemory } from './watch-memory.ts';
+
+/** See needs.ts. */
+export type LifecycleNeeds = Needs<'log.error' | 'log.warn' | 'paths.run'> &
+  HealthNeeds &
+  ConcludeRunNeeds &
+  DeleteContainerNeeds &
+  RenewUnhealthyNeeds &
+  StartRunNeeds &
+  WatchMemoryNeeds;
 
 export class Lifecycle {
-  readonly #services: Services;
+  readonly #services: LifecycleNeeds;
 
-  constructor(services: Services) {
+  constructor(services: LifecycleNeeds) {
     this.#services = services;
   }
 

@@ -1,11 +1,18 @@
 // --restart-unhealthy, which docker does not have: what turns unhealthy is stopped as `stop` does it, and started again by the restart policy's
 // back-off, whatever the policy says about ends of its own.
 import type { Container } from '../container.ts';
-import type { Services } from '../services.ts';
-import { type Concluding, endRun } from './end-run.ts';
+import type { Needs } from '../needs.ts';
+import { type Concluding, type EndRunNeeds, endRun } from './end-run.ts';
+
+/** See needs.ts. */
+export type RenewUnhealthyNeeds = Needs<'log.info' | 'log.warn' | 'store.saveState'> & EndRunNeeds;
 
 /** Never rejects. */
-export async function renewUnhealthy(services: Services, lifecycle: Concluding, container: Container): Promise<void> {
+export async function renewUnhealthy(
+  services: RenewUnhealthyNeeds,
+  lifecycle: Concluding,
+  container: Container,
+): Promise<void> {
   try {
     const isAsked = await container.locked((held) => {
       if (container.isRemoving || held.apply({ kind: 'renewal-asked' }) === undefined) return false;

@@ -11,20 +11,47 @@ import { resolveUser } from '../../runtime/user-database.ts';
 import { wallClockNs } from '../../state/event-log.ts';
 import { runTask } from '../../tasks/run-task.ts';
 import type { Task } from '../../tasks/task.ts';
-import { plannedCgroupPath } from '../cgroup-path.ts';
+import { type CgroupPathNeeds, plannedCgroupPath } from '../cgroup-path.ts';
 import type { Container, LockedContainer } from '../container.ts';
-import { publishContainerEvent, publishNetworkEvent } from '../container-events.ts';
-import { containerLog, followLog } from '../container-log.ts';
-import { endNetwork, reserveNetwork } from '../container-network.ts';
+import { type ContainerEventsNeeds, publishContainerEvent, publishNetworkEvent } from '../container-events.ts';
+import { type ContainerLogNeeds, containerLog, followLog } from '../container-log.ts';
+import { type ContainerNetworkNeeds, endNetwork, reserveNetwork } from '../container-network.ts';
 import { platformHint } from '../foreign-platform.ts';
-import { planNamespaces, takeHostname } from '../join-namespaces.ts';
+import { type JoinNamespacesNeeds, planNamespaces, takeHostname } from '../join-namespaces.ts';
 import { launchFailure } from '../launch-failure.ts';
-import { linkEnvironment } from '../links.ts';
-import { openSources } from '../open-sources.ts';
-import type { Services } from '../services.ts';
-import { publishVolumesMounted } from '../volume-users.ts';
-import { updateLinks, writeManagedFiles } from '../write-managed-files.ts';
+import { type LinksNeeds, linkEnvironment } from '../links.ts';
+import type { Needs } from '../needs.ts';
+import { type OpenSourcesNeeds, openSources } from '../open-sources.ts';
+import { publishVolumesMounted, type VolumeUsersNeeds } from '../volume-users.ts';
+import { updateLinks, type WriteManagedFilesNeeds, writeManagedFiles } from '../write-managed-files.ts';
 import { type BegunRun, type Follow, next } from './transitions.ts';
+
+/** See needs.ts. */
+export type StartRunNeeds = Needs<
+  | 'cgroups'
+  | 'host'
+  | 'images'
+  | 'launcher'
+  | 'layers.makeRoom'
+  | 'layers.mount'
+  | 'log.warn'
+  | 'networks.sandboxes.build'
+  | 'networks.sandboxes.connections'
+  | 'paths.logs'
+  | 'paths.run'
+  | 'paths.staging'
+  | 'runs.remove'
+  | 'store.saveState'
+> &
+  CgroupPathNeeds &
+  ContainerEventsNeeds &
+  ContainerLogNeeds &
+  ContainerNetworkNeeds &
+  JoinNamespacesNeeds &
+  LinksNeeds &
+  OpenSourcesNeeds &
+  VolumeUsersNeeds &
+  WriteManagedFilesNeeds;
 
 /** What takes a start back, in reverse order. */
 type Undo = (() => void | Promise<void>)[];
@@ -35,7 +62,11 @@ const noSources: ReadonlyMap<string, number> = new Map();
  * Starts it, which the caller has checked that it may. `begin` is called once it is recorded as running, before anyone is told. Throws what
  * recordFailure is to be given.
  */
-export async function startRun(services: Services, held: LockedContainer, begin: (task: Task) => void): Promise<void> {
+export async function startRun(
+  services: StartRunNeeds,
+  held: LockedContainer,
+  begin: (task: Task) => void,
+): Promise<void> {
   const { container } = held;
   const undo: Undo = [];
   try {
@@ -75,7 +106,7 @@ export async function startRun(services: Services, held: LockedContainer, begin:
 }
 
 async function launch(
-  services: Services,
+  services: StartRunNeeds,
   held: LockedContainer,
   run: BegunRun,
   sources: ReadonlyMap<string, number>,
@@ -153,7 +184,7 @@ async function launch(
 }
 
 /** On a full disk what was removed lately may not be deleted yet. */
-async function writeWithRoom(services: Services, container: Container): Promise<ManagedFiles> {
+async function writeWithRoom(services: StartRunNeeds, container: Container): Promise<ManagedFiles> {
   try {
     return writeManagedFiles(services, container);
   } catch (error) {
@@ -176,7 +207,7 @@ async function saveWhile(launching: Promise<unknown>, save: () => void): Promise
 
 /** Notes why it did not start. Returns the error for the user, and what is to be done next: with AutoRemove the container goes. */
 export function recordFailure(
-  services: Services,
+  services: StartRunNeeds,
   held: LockedContainer,
   error: unknown,
 ): { failure: Error; follow: Follow } {

@@ -5,21 +5,24 @@ import { closeFd } from '../../../native-bindings/files.ts';
 import { pidfdOpen, pidfdSendSignal } from '../../../native-bindings/process.ts';
 import { readStartedRecord } from '../../runtime/exit-record.ts';
 import type { Container } from '../container.ts';
-import type { Services } from '../services.ts';
+import type { Needs } from '../needs.ts';
+
+/** See needs.ts. */
+export type StoppedMonitorsNeeds = Needs<'log.warn' | 'paths.execRun' | 'paths.run'>;
 
 const { SIGCONT, SIGKILL } = constants.signals;
 
 /** The container's and those of its execs. */
-export function wakeMonitors(services: Services, container: Container): void {
+export function wakeMonitors(services: StoppedMonitorsNeeds, container: Container): void {
   signalMonitors(services, container, SIGCONT);
 }
 
 /** The last resort: nothing is recorded of how their processes ended. */
-export function endMonitors(services: Services, container: Container): void {
+export function endMonitors(services: StoppedMonitorsNeeds, container: Container): void {
   signalMonitors(services, container, SIGKILL);
 }
 
-function signalMonitors({ paths, log }: Services, container: Container, signal: number): void {
+function signalMonitors({ paths, log }: StoppedMonitorsNeeds, container: Container, signal: number): void {
   const runs = [
     [container.id, paths.run(container.id)] as const,
     ...[...container.execs.keys()].map((id) => [id, paths.execRun(container.id, id)] as const),

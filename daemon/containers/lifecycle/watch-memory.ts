@@ -1,11 +1,14 @@
 // The kernel's kills for want of memory, while a run lasts: each is an event, and stays in the state.
 import type { Task } from '../../tasks/task.ts';
 import type { Container, LockedContainer } from '../container.ts';
-import { publishContainerEvent } from '../container-events.ts';
-import type { Services } from '../services.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
+import type { Needs } from '../needs.ts';
+
+/** See needs.ts. */
+export type WatchMemoryNeeds = Needs<'log.warn' | 'store.saveState'> & ContainerEventsNeeds;
 
 /** Any process of the container counts, an exec's too. */
-export function watchMemory(services: Services, container: Container, task: Task): void {
+export function watchMemory(services: WatchMemoryNeeds, container: Container, task: Task): void {
   let toldStalls: number | undefined;
   const take = (held: LockedContainer, { kills, stalls }: { kills: number; stalls: number }) => {
     if (container.task !== task) return;

@@ -1,15 +1,14 @@
 // Execs that are remembered: how many, and which make room for others.
 import { describe, expect, test } from 'vitest';
-import { Container } from '../../../daemon/containers/container.ts';
-import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
+import type { Container } from '../../../daemon/containers/container.ts';
 import { Exec, type ExecRecord } from '../../../daemon/containers/exec.ts';
 import { ExecRegistry } from '../../../daemon/containers/exec-registry.ts';
-import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
+import { containerOf } from './container-of.ts';
 
 const limit = 4096;
 
 function aContainer(): Container {
-  return new Container({ id: 'c'.repeat(64), name: 'c' } as ContainerRecord, newState());
+  return containerOf();
 }
 
 function anExec(number: number): Exec {

@@ -1,35 +1,43 @@
 // A list of many containers: what it asks of the images and the layers does not grow with their number.
 import { expect, test, vi } from 'vitest';
-import { Container } from '../../../daemon/containers/container.ts';
-import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
-import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
 import { listContainers } from '../../../daemon/containers/list-containers.ts';
-import type { Services } from '../../../daemon/containers/services.ts';
+import type { ImageRecord } from '../../../daemon/images/image-service.ts';
 import { specOf } from '../spec/spec-of.ts';
+import { containerOf } from './container-of.ts';
 
 const imageIds: Record<string, string> = { one: 'sha256:1', two: 'sha256:2' };
 
+function image(id: string): ImageRecord {
+  const config = { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers' as const, diff_ids: [] } };
+  return { id, parentId: undefined, sizeBytes: 1000, config };
+}
+
 function manyContainers(count: number) {
   const containers = Array.from({ length: count }, (_, n) => {
-    const image = n % 2 === 0 ? 'one' : 'two';
-    const record = {
-      ...{ id: n.toString(16).padStart(64, '0'), name: `c${n}`, imageId: imageIds[image] },
-      ...{ createdNs: `${1_000_000_000_000 + n}`, endpoints: [] },
-      body: { config: {}, hostConfig: {} },
-      spec: specOf({ Links: n < 50 ? [`${'0'.repeat(64)}:a${n}`] : null }, { Image: n === 3 ? 'gone' : (image ?? '') }),
-    };
-    return new Container(record as unknown as ContainerRecord, newState());
+    const name = n % 2 === 0 ? 'one' : 'two';
+    return containerOf({
+      ...{ id: n.toString(16).padStart(64, '0'), name: `c${n}`, imageId: imageIds[name] ?? '' },
+      createdNs: `${1_000_000_000_000 + n}`,
+      spec: specOf({ Links: n < 50 ? [`${'0'.repeat(64)}:a${n}`] : null }, { Image: n === 3 ? 'gone' : name }),
+    });
   });
   const byId = new Map(containers.map((container) => [container.id, container]));
   const images = {
-    resolve: vi.fn((ref: string) => (ref in imageIds ? { id: imageIds[ref] } : undefined)),
-    byId: vi.fn((id: string) => ({ id, sizeBytes: 1000 })),
+    resolve: vi.fn((ref: string) => (ref in imageIds ? image(imageIds[ref] ?? '') : undefined)),
+    byId: vi.fn(image),
   };
   const layers = { usages: vi.fn(async (ids: readonly string[]) => new Map(ids.map((id, n) => [id, n]))) };
   const services = {
-    ...{ images, layers, networks: { sandboxes: { of: () => undefined } }, volumes: {}, log: { warn: vi.fn() } },
-    store: { all: () => byId.values(), find: (ref: string) => byId.get(ref) },
-  } as unknown as Services;
+    ...{ images, layers, log: { warn: vi.fn() }, volumes: { mountpoint: () => '' } },
+    networks: { sandboxes: { of: () => undefined }, registry: { byName: () => undefined } },
+    store: {
+      all: () => byId.values(),
+      find: (ref: string) => byId.get(ref),
+      get: (ref: string) => {
+        throw new Error(`nobody asks for ${ref}`);
+      },
+    },
+  };
   return { services, images, layers };
 }
 

@@ -1,15 +1,14 @@
 import { expect, test } from 'vitest';
-import { Container } from '../../../daemon/containers/container.ts';
-import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
-import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
+import type { Container } from '../../../daemon/containers/container.ts';
 import { isSealed } from '../../../daemon/containers/sealed.ts';
 import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import type { ContainerSpec } from '../../../daemon/spec/container-spec.ts';
 import { specOf } from '../spec/spec-of.ts';
+import { containerOf } from './container-of.ts';
 
 function container(hostConfig: HostConfig, mounts: object[] = []): Container {
   const spec = { ...specOf(hostConfig), mounts: mounts as ContainerSpec['mounts'] };
-  return new Container({ id: 'c', spec } as ContainerRecord, newState());
+  return containerOf({ spec });
 }
 
 test('a container with everything of its own has given nothing away', () => {

@@ -1,16 +1,13 @@
 import { describe, expect, it, test, vi } from 'vitest';
-import { Container } from '../../../daemon/containers/container.ts';
 import { followLog } from '../../../daemon/containers/container-log.ts';
 import { containerLogs } from '../../../daemon/containers/container-logs.ts';
-import type { ContainerRecord } from '../../../daemon/containers/container-record.ts';
-import { newState } from '../../../daemon/containers/lifecycle/container-state.ts';
-import type { Services } from '../../../daemon/containers/services.ts';
 import { jsonFileDriver, localDriver } from '../../../daemon/logs/drivers/file-driver.ts';
 import { LogDrivers } from '../../../daemon/logs/drivers/log-drivers.ts';
 import { noneDriver } from '../../../daemon/logs/drivers/none-driver.ts';
-import type { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
 import { eventually } from '../../harness/eventually.ts';
+import { containerOf } from '../containers/container-of.ts';
 import { collect } from '../runtime/collect.ts';
+import { specOf } from '../spec/spec-of.ts';
 import { logDriverSuite } from './log-driver-suite.ts';
 import { memoryDriver } from './memory-driver.ts';
 import { WrittenLog } from './written-log.ts';
@@ -44,17 +41,15 @@ describe('the drivers that there are', () => {
 
 test('a driver that is registered has the runs of its containers, and `logs` reads what it keeps', async () => {
   using written = new WrittenLog();
-  const process = { args: ['sh'], env: [], hasTerminal: false };
-  const spec = { log: { driver: 'memory', options: {} }, imageName: 'busybox', process, labels: {} };
-  const record = { id: 'c'.repeat(64), name: 'web', imageId: 'sha256:d', spec };
-  const container = new Container(record as unknown as ContainerRecord, newState());
+  const spec = { ...specOf({}, { Cmd: ['sh'], Image: 'busybox' }), log: { driver: 'memory', options: {} } };
+  const container = containerOf({ name: 'web', imageId: 'sha256:d', spec });
   const services = {
     store: { get: () => container },
     logs: new LogDrivers([jsonFileDriver, memoryDriver()]),
     paths: { logs: () => written.directory },
     log: { warn: vi.fn() },
-  } as unknown as Services;
-  followLog(services, container, written as unknown as MonitorClient, { seq: 0, offset: 0 });
+  };
+  followLog(services, container, written, { seq: 0, offset: 0 });
   written.write('one\n');
   written.end();
   await eventually('the log is in memory', async () => {
@@ -68,12 +63,11 @@ test('a driver that is registered has the runs of its containers, and `logs` rea
 });
 
 test('a driver that throws at the start of a run does not end it', () => {
-  const process = { args: ['sh'], env: [] };
-  const record = { id: 'c'.repeat(64), spec: { log: { driver: 'gone', options: {} }, process } };
-  const container = new Container(record as unknown as ContainerRecord, newState());
+  using written = new WrittenLog();
+  const container = containerOf({ spec: { ...specOf(), log: { driver: 'gone', options: {} } } });
   const warn = vi.fn();
-  const services = { logs: drivers, paths: { logs: () => '/' }, log: { warn } } as unknown as Services;
-  followLog(services, container, {} as MonitorClient);
+  const services = { logs: drivers, paths: { logs: () => '/' }, log: { warn } };
+  followLog(services, container, written);
   const err = expect.objectContaining({ code: 'invalid' });
   expect(warn).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ err }), expect.any(String));
 });

@@ -1,40 +1,36 @@
 // What follows from the end of a run when the host does not play along.
 
 import { describe, expect, test, vi } from 'vitest';
-import { Container } from '../../../../daemon/containers/container.ts';
-import type { ContainerRecord } from '../../../../daemon/containers/container-record.ts';
-import { newState } from '../../../../daemon/containers/lifecycle/container-state.ts';
+import { concludeRun } from '../../../../daemon/containers/lifecycle/conclude-run.ts';
+import { deleteContainer } from '../../../../daemon/containers/lifecycle/delete-container.ts';
 import { hasExited } from '../../../../daemon/containers/lifecycle/end-run.ts';
-import { Lifecycle } from '../../../../daemon/containers/lifecycle/lifecycle.ts';
 import { EnginePaths } from '../../../../daemon/containers/paths.ts';
-import type { Services } from '../../../../daemon/containers/services.ts';
 import type { HostConfig } from '../../../../daemon/docker-types/host-config.ts';
 import { EventLog } from '../../../../daemon/state/event-log.ts';
 import { specOf } from '../../spec/spec-of.ts';
+import { containerOf } from '../container-of.ts';
 
 const exit = { code: 3, signal: 0, startedNs: 1n, finishedNs: 2n, oomKilled: false };
-vi.mock('../../../../daemon/runtime/exit-record.ts', () => ({ readExitRecord: () => exit }));
 
 function setUp(hostConfig: HostConfig) {
-  const record = {
-    id: 'c'.repeat(64),
-    name: 'c',
-    spec: specOf(hostConfig, { Image: 'i' }),
-  } as ContainerRecord;
-  const container = new Container(record, { ...newState(), status: 'running', cgroupPath: `/p/${'c'.repeat(64)}` });
-  const store = { saveState: vi.fn(), delete: vi.fn(), all: () => [] };
-  const cgroups = { remove: vi.fn(async () => undefined), kill: vi.fn(async () => undefined) };
+  const spec = specOf(hostConfig, { Image: 'i' });
+  const container = containerOf({ spec }, { status: 'running', cgroupPath: `/p/${'c'.repeat(64)}` });
+  const store = { saveState: vi.fn(), delete: vi.fn(), all: () => [].values(), find: () => undefined };
+  const cgroups = { remove: vi.fn(async () => undefined), kill: vi.fn(async () => undefined), groupOf: () => '/p/c' };
   const runs = { remove: vi.fn() };
   const services = {
-    ...{ store, cgroups, runs, layers: { remove: vi.fn() } },
+    ...{ store, cgroups, runs, layers: { remove: vi.fn() }, volumes: { removeWith: vi.fn() } },
     paths: new EnginePaths('/nowhere/data', '/nowhere/run'),
     events: new EventLog(),
     networks: { sandboxes: { connections: () => [], end: async () => undefined } },
     cgroupParent: '/p',
-    log: { warn: vi.fn(), error: vi.fn(), info: vi.fn(), debug: vi.fn() },
-  } as unknown as Services;
-  const lifecycle = new Lifecycle(services);
-  const conclude = () => container.locked((held) => lifecycle.conclude(held, 255));
+    log: { warn: vi.fn(), error: vi.fn() },
+  };
+  const conclude = () =>
+    container.locked(async (held) => {
+      const { kind } = await concludeRun(services, held, { exit }, 255);
+      if (kind === 'removal') await deleteContainer(services, held, true);
+    });
   return { container, conclude, store, cgroups, runs };
 }
 

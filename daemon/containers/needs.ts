@@ -1,4 +1,4 @@
-// What the use cases need of the rest of the engine. Built by daemon/engine.ts, passed to every use case.
+// How a use case says what it needs of the rest of the engine. daemon/engine.ts builds the parts; nobody takes all of them.
 import type { CgroupManager } from '../cgroups/cgroup-manager.ts';
 import type { ImageStore } from '../images/image-service.ts';
 import type { Archive } from '../jail/archive-service.ts';
@@ -16,7 +16,8 @@ import type { Log } from './log.ts';
 import type { EnginePaths } from './paths.ts';
 import type { RunDirectories } from './run-directory.ts';
 
-export interface Services {
+/** What there is to be named; see Needs. */
+interface Parts {
   readonly store: ContainerStore;
   readonly events: EventLog;
   readonly images: ImageStore;
@@ -36,3 +37,19 @@ export interface Services {
   readonly cgroupParent: string;
   readonly log: Log;
 }
+
+/** The names of parts, of their members, and of the members of the networks' parts. */
+type Name =
+  | { [Part in keyof Parts]: Part | `${Part}.${keyof Parts[Part] & string}` }[keyof Parts]
+  | { [Part in keyof Networks]: `networks.${Part}.${keyof Networks[Part] & string}` }[keyof Networks];
+
+type Head<Path> = Path extends `${infer First}.${string}` ? First : Path;
+type Tail<Path, First extends string> = Path extends `${First}.${infer Rest}` ? Rest : never;
+type Named<Whole, Path extends string> = {
+  readonly [Part in keyof Whole & Head<Path>]: [Tail<Path, Part & string>] extends [never]
+    ? Whole[Part]
+    : Named<Whole[Part], Tail<Path, Part & string>>;
+};
+
+/** `Needs<'host' | 'store.get' | 'networks.sandboxes.end'>`: all of the host's facts, one method of the store, one of the sandboxes, and no more. */
+export type Needs<Path extends Name> = Named<Parts, Path>;
