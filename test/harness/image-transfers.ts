@@ -1,5 +1,5 @@
 // Images in and out of a daemon by its API, and what has to be true of the daemon while an attack on them runs.
-import { readdirSync, readFileSync } from 'node:fs';
+import { answerClock } from './answer-clock.ts';
 import type { ApiAnswer } from './api-client.ts';
 import { sleep } from './eventually.ts';
 import { residentBytes } from './ledger.ts';
@@ -117,45 +117,4 @@ export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<
   }
   times.sort((a, b) => a - b);
   return { result: await work, grownBytes, pingMs: times[(times.length - 1) >> 1] ?? 0 };
-}
-
-/**
- * A clock for answers of the daemon: how long one took, without what is the machine's doing. That is how long its main thread and this process's
- * waited for a processor, and the one of V8's threads that waited longest, since the main thread waits for them when they collect together; but
- * never less than the main thread worked.
- */
-export function answerClock(pid: number): { begin(): () => number } {
-  const daemon = `${pid}/task/${pid}`;
-  const mains = [daemon, `${process.pid}/task/${process.pid}`];
-  const helpers = readdirSync(`/proc/${pid}/task`)
-    .map((task) => `${pid}/task/${task}`)
-    .filter((thread) => readFileSync(`/proc/${thread}/comm`, 'latin1') === 'V8Worker\n');
-  return {
-    begin: () => {
-      const at = performance.now();
-      const since = (threads: readonly string[], of: (schedule: Schedule) => number) => {
-        const before = threads.map((thread) => of(scheduleOf(thread)));
-        return () => threads.map((thread, i) => of(scheduleOf(thread)) - (before[i] as number));
-      };
-      const main = since(mains, ({ waitedMs }) => waitedMs);
-      const helper = since(helpers, ({ waitedMs }) => waitedMs);
-      const worked = since([daemon], ({ workedMs }) => workedMs);
-      return () => {
-        const tookMs = performance.now() - at - main().reduce((sum, ms) => sum + ms, 0) - Math.max(0, ...helper());
-        return Math.max(tookMs, ...worked());
-      };
-    },
-  };
-}
-
-interface Schedule {
-  workedMs: number;
-  /** For a processor. */
-  waitedMs: number;
-}
-
-/** Of a thread's life (/proc/PID/schedstat). */
-function scheduleOf(thread: string): Schedule {
-  const [worked, waited] = readFileSync(`/proc/${thread}/schedstat`, 'latin1').split(' ');
-  return { workedMs: Number(worked) / 1e6, waitedMs: Number(waited) / 1e6 };
 }

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { answerClock } from '../harness/answer-clock.ts';
 import { create, run } from '../harness/containers.ts';
 import { residentBytes } from '../harness/ledger.ts';
 import { readTar, type TarEntry, tarOf } from '../harness/tars.ts';
@@ -180,15 +181,16 @@ describe('bombs', () => {
       text: error.message,
       id: undefined,
     }));
+    const clock = answerClock(daemon.pid);
     let slowest = 0;
     let isDone = false;
     void importing.then(() => {
       isDone = true;
     });
     while (!isDone) {
-      const at = performance.now();
+      const answered = clock.begin();
       await daemon.api.send('GET', '/_ping');
-      slowest = Math.max(slowest, performance.now() - at);
+      slowest = Math.max(slowest, answered());
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     const result = await importing;

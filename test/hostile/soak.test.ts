@@ -1,10 +1,10 @@
 // Fifty clients at once, each with archives that are made to fill a daemon: it stays small, and answers everybody else.
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
+import { answerClock } from '../harness/answer-clock.ts';
 import { create } from '../harness/containers.ts';
 import { sleep, timeFactor } from '../harness/eventually.ts';
 import { keysWithoutEnd, largeWindow, longValues, manyDirectories, manyNames } from '../harness/hostile-archives.ts';
-import { answerClock } from '../harness/image-transfers.ts';
 import { pssBytes, residentBytes } from '../harness/ledger.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 

@@ -1,6 +1,7 @@
 // A client that means harm, on the socket itself.
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { answerClock } from '../harness/answer-clock.ts';
 import { create, inspect, runDetached } from '../harness/containers.ts';
 import { eventually, sleep } from '../harness/eventually.ts';
 import { openFileCount, pssBytes } from '../harness/ledger.ts';
@@ -109,10 +110,11 @@ describe('limits', () => {
     }
     await sleep(300);
     const times: number[] = [];
+    const clock = answerClock(fixture.daemon.pid);
     for (let n = 0; n < 50; n++) {
-      const at = performance.now();
+      const answered = clock.begin();
       expect((await fixture.daemon.api.send('GET', '/_ping')).status).toBe(200);
-      times.push(performance.now() - at);
+      times.push(answered());
     }
     times.sort((a, b) => a - b);
     expect(times[47] ?? 0).toBeLessThan(100);

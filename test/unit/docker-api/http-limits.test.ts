@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { answerClock } from '../../harness/answer-clock.ts';
 import { request, startWireServer, upgrade, WireClient, type WireServer } from './wire-client.ts';
 
 let server: WireServer;
@@ -82,11 +83,12 @@ test('clients that never finish their request do not keep others waiting', async
   for (let i = 0; i < 50; i++)
     client().write(request('POST', '/containers/a/attach?stream=1', { ...upgrade, 'Content-Length': '10' }));
   const times: number[] = [];
+  const clock = answerClock(process.pid);
   for (let i = 0; i < 20; i++) {
-    const before = performance.now();
+    const answered = clock.begin();
     const c = client().write(request('GET', '/_ping'));
     await c.until('OK');
-    times.push(performance.now() - before);
+    times.push(answered());
   }
   expect(Math.max(...times)).toBeLessThan(200);
 });
