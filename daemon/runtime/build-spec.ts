@@ -10,7 +10,7 @@ import type { HostFacts } from './host-facts.ts';
 import { specNamespaces } from './namespaces.ts';
 import type { OciDevice, OciProcess, OciSeccomp, OciSpec } from './oci-spec.ts';
 import { resolveRlimits } from './rlimits.ts';
-import { DEFAULT_PROFILE, resolveProfile } from './seccomp-profile.ts';
+import { DEFAULT_PROFILE, resolveProfile } from './seccomp/seccomp-profile.ts';
 import { specMounts } from './spec-mounts.ts';
 import { resolveSysctls } from './sysctls.ts';
 

@@ -1,7 +1,7 @@
 // What a launcher says when a program did not get as far as its process.
 import { errnoName } from '../../native-bindings/errno.ts';
-import type { OpName } from './opcodes.ts';
-import type { Program } from './program.ts';
+import type { OpName } from './program/opcodes.ts';
+import type { Program } from './program/program.ts';
 
 /** The launcher's report of the first operation that failed. `opIndex` is -1 for what is not an operation. */
 export class LaunchError extends Error {

@@ -8,7 +8,7 @@ import { reapChild, socketPair, spawnWithFds } from '../../native-bindings/spawn
 import { EngineError } from '../errors/engine-error.ts';
 import { MonitorClient } from './monitor-client.ts';
 import { resizeMessage, type TerminalSize } from './monitor-connection.ts';
-import { encodeProgram, FIRST_PROGRAM_FD, LAST_PROGRAM_FD, type Program } from './program.ts';
+import { encodeProgram, FIRST_PROGRAM_FD, LAST_PROGRAM_FD, type Program } from './program/program.ts';
 
 export interface LaunchOptions {
   /** Shown as the monitor's process title. */

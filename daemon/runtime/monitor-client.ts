@@ -12,7 +12,7 @@ import {
   message,
   resizeMessage,
 } from './monitor-connection.ts';
-import type { Program } from './program.ts';
+import type { Program } from './program/program.ts';
 
 export interface StdinStream {
   /** Resolves when the monitor can take more: its pace is the container's. Rejects when the monitor is gone. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { EngineError } from '../errors/engine-error.ts';
 import type { LogPosition } from '../logs/reader/log-writer.ts';
 import { LaunchError } from './launch-error.ts';
-import type { Program } from './program.ts';
+import type { Program } from './program/program.ts';
 
 /** Of the control group, counted from the start of the run. */
 export interface MemoryShortage {

@@ -2,9 +2,9 @@
 // per engine, built by the composition root.
 import { effectiveCapabilities } from './capabilities.ts';
 import { type HostFacts, readHostFacts } from './host-facts.ts';
-import { PathProbe } from './masked-paths.ts';
-import { SeccompCompiler } from './seccomp-compile.ts';
-import { DEFAULT_PROFILE, resolveProfile } from './seccomp-profile.ts';
+import { PathProbe } from './program/masked-paths.ts';
+import { SeccompCompiler } from './seccomp/seccomp-compile.ts';
+import { DEFAULT_PROFILE, resolveProfile } from './seccomp/seccomp-profile.ts';
 
 export class RuntimeHost {
   readonly facts: HostFacts;

@@ -4,7 +4,7 @@ import { describeErrno } from '../../native-bindings/errno.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { LaunchError } from './launch-error.ts';
 import type { OciProcess } from './oci-spec.ts';
-import type { Op, Program } from './program.ts';
+import type { Op, Program } from './program/program.ts';
 
 export interface StartFailure {
   error: EngineError;

@@ -4,7 +4,7 @@ import { LaunchError } from '../runtime/launch-error.ts';
 import type { Launcher, LaunchOptions } from '../runtime/launcher.ts';
 import type { MonitorClient } from '../runtime/monitor-client.ts';
 import type { OciProcess } from '../runtime/oci-spec.ts';
-import type { Program } from '../runtime/program.ts';
+import type { Program } from '../runtime/program/program.ts';
 import { describeStartFailure } from '../runtime/start-error.ts';
 
 export interface LaunchFailure {

@@ -1,10 +1,10 @@
 // Runs a process tree with its own monitor: from "root, control group and network are there" to a handle on what runs.
 
 import type { ContainerProgramInput, ExecProgramInput } from '../runtime/container-input.ts';
-import { openContainerProgram } from '../runtime/container-program.ts';
-import { openExecProgram } from '../runtime/exec-program.ts';
 import type { Launcher } from '../runtime/launcher.ts';
-import type { OpenProgram } from '../runtime/open-program.ts';
+import { openContainerProgram } from '../runtime/program/container-program.ts';
+import { openExecProgram } from '../runtime/program/exec-program.ts';
+import type { OpenProgram } from '../runtime/program/open-program.ts';
 import { launchProgram } from './launch-program.ts';
 import { Task, type TaskPlace } from './task.ts';
 

@@ -2,7 +2,7 @@
 // can be mounted shows when a container starts.
 import { MOUNT_ATTR, MS } from '../../native-bindings/constants.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { mountWords } from '../runtime/mount-words.ts';
+import { mountWords } from '../runtime/explain/mount-words.ts';
 
 const known: ReadonlySet<string> = new Set(['type', 'o', 'device', 'size']);
 const needs: readonly (readonly [option: string, needed: readonly string[]])[] = [

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { OPCODES, type OpName } from '../../../daemon/runtime/opcodes.ts';
-import type { Op, OpArgument } from '../../../daemon/runtime/program.ts';
+import { OPCODES, type OpName } from '../../../daemon/runtime/program/opcodes.ts';
+import type { Op, OpArgument } from '../../../daemon/runtime/program/program.ts';
 import { disassemble } from './disassemble.ts';
 
 test('a program reads as its system calls, with names for flags, descriptors and numbers', () => {

@@ -14,9 +14,9 @@ import {
   quote,
   rlimitWords,
   treeWords,
-} from '../../../daemon/runtime/call-words.ts';
-import { OPCODES, type OpName } from '../../../daemon/runtime/opcodes.ts';
-import type { Op, OpArgument, Program } from '../../../daemon/runtime/program.ts';
+} from '../../../daemon/runtime/explain/call-words.ts';
+import { OPCODES, type OpName } from '../../../daemon/runtime/program/opcodes.ts';
+import type { Op, OpArgument, Program } from '../../../daemon/runtime/program/program.ts';
 import { AT, CLONE, MNT, MOUNT_ATTR, MS, PR, RESOLVE } from '../../../native-bindings/constants.ts';
 import { decodeFlags, decodeValue } from '../../../native-bindings/flags.ts';
 

@@ -21,7 +21,7 @@ import { openLogReader } from '../../../daemon/logs/reader/log-reader.ts';
 import { type ExitRecord, readExitRecord } from '../../../daemon/runtime/exit-record.ts';
 import { Launcher } from '../../../daemon/runtime/launcher.ts';
 import type { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
-import type { Op } from '../../../daemon/runtime/program.ts';
+import type { Op } from '../../../daemon/runtime/program/program.ts';
 import { AT, CLONE, MS, OPEN_TREE } from '../../../native-bindings/constants.ts';
 
 const launcherDir = fileURLToPath(new URL('../../../native-bindings/launcher', import.meta.url));

@@ -14,7 +14,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parentOf } from '../../../daemon/runtime/container-process.ts';
 import { readExitRecord, readStartedRecord } from '../../../daemon/runtime/exit-record.ts';
 import { MonitorClient } from '../../../daemon/runtime/monitor-client.ts';
-import { encodeProgram } from '../../../daemon/runtime/program.ts';
+import { encodeProgram } from '../../../daemon/runtime/program/program.ts';
 import { AT, CLONE } from '../../../native-bindings/constants.ts';
 import { memfdCreate } from '../../../native-bindings/files.ts';
 import { pidfdGetfd, pidfdOpen } from '../../../native-bindings/process.ts';

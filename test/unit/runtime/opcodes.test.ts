@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { OPCODES } from '../../../daemon/runtime/opcodes.ts';
+import { OPCODES } from '../../../daemon/runtime/program/opcodes.ts';
 
 test('opcodes.ts and the launcher’s opcodes.def are the same table', () => {
   const definitions = readFileSync(new URL('../../../native-bindings/launcher/opcodes.def', import.meta.url), 'utf8');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { encodeProgram, MAX_PROGRAM_OPS, type Op } from '../../../daemon/runtime/program.ts';
+import { encodeProgram, MAX_PROGRAM_OPS, type Op } from '../../../daemon/runtime/program/program.ts';
 
 function encode(...ops: Op[]): string {
   return encodeProgram({ ops }).toString('hex');

@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULT_CAPABILITIES } from '../../../daemon/runtime/capabilities.ts';
 import type { OciSeccomp } from '../../../daemon/runtime/oci-spec.ts';
-import { SeccompCompiler } from '../../../daemon/runtime/seccomp-compile.ts';
-import { DEFAULT_PROFILE, resolveProfile } from '../../../daemon/runtime/seccomp-profile.ts';
-import { seccompPrologue } from '../../../daemon/runtime/seccomp-prologue.ts';
+import { SeccompCompiler } from '../../../daemon/runtime/seccomp/seccomp-compile.ts';
+import { DEFAULT_PROFILE, resolveProfile } from '../../../daemon/runtime/seccomp/seccomp-profile.ts';
+import { seccompPrologue } from '../../../daemon/runtime/seccomp/seccomp-prologue.ts';
 import { parseSeccompProfile } from '../../../daemon/spec/docker/seccomp-parse.ts';
 import { SECCOMP_ACT } from '../../../native-bindings/seccomp.ts';
 

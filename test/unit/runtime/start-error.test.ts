@@ -1,7 +1,7 @@
 // The words of a failed start: docker's CLI makes its exit status out of them.
 import { describe, expect, test } from 'vitest';
 import type { OciProcess } from '../../../daemon/runtime/oci-spec.ts';
-import type { Op } from '../../../daemon/runtime/program.ts';
+import type { Op } from '../../../daemon/runtime/program/program.ts';
 import { describeStartFailure } from '../../../daemon/runtime/start-error.ts';
 
 const process = { args: ['cmd'], cwd: '/w' } as OciProcess;

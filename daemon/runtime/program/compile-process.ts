@@ -1,14 +1,14 @@
 // The last part of a program, the same for run and exec: stdio, limits, identity, capabilities, filter, execve. The order is what makes
 // it safe: what needs privilege first, the filter as late as possible, and nothing between the last drop and execve.
 import { constants } from 'node:os';
-import { AT, PR } from '../../native-bindings/constants.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { capabilityMask } from './capabilities.ts';
-import { commandCandidates } from './environment.ts';
-import type { OciProcess } from './oci-spec.ts';
+import { AT, PR } from '../../../native-bindings/constants.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { capabilityMask } from '../capabilities.ts';
+import { commandCandidates } from '../environment.ts';
+import type { OciProcess } from '../oci-spec.ts';
+import { rlimitNumber } from '../rlimits.ts';
 import type { ProgramBuilder } from './program-builder.ts';
 import type { ProcessHandles } from './program-handles.ts';
-import { rlimitNumber } from './rlimits.ts';
 
 const CAP_SYS_ADMIN = capabilityMask(['CAP_SYS_ADMIN']);
 const STDIO_TTY = 1;

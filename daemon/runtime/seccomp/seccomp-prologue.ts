@@ -1,6 +1,6 @@
 // BPF that runs before libseccomp's filter: a system call number that nobody knew when the filter was written must answer ENOSYS, not
 // EPERM, or a C library does not fall back to the older call; and calls that are newer than the installed libseccomp are decided here.
-import { SECCOMP_ACT, SECCOMP_ARCH } from '../../native-bindings/seccomp.ts';
+import { SECCOMP_ACT, SECCOMP_ARCH } from '../../../native-bindings/seccomp.ts';
 
 const ENOSYS = 38;
 const X32_BIT = 0x40000000;

@@ -1,7 +1,7 @@
 // Docker's default seccomp profile as data, in the form that `--security-opt seccomp=FILE` also has, and its resolution for one
 // container: which rules apply depends on its capabilities, the architecture and the kernel. Pure; compiling is seccomp-compile.ts.
-import type { ProfileCondition, ProfileRule, SeccompProfile } from '../spec/seccomp-rules.ts';
-import type { OciSeccomp, OciSeccompArg, OciSeccompRule } from './oci-spec.ts';
+import type { ProfileCondition, ProfileRule, SeccompProfile } from '../../spec/seccomp-rules.ts';
+import type { OciSeccomp, OciSeccompArg, OciSeccompRule } from '../oci-spec.ts';
 
 export interface ProfileContext {
   /** CAP_ names that the container holds. */

@@ -1,19 +1,19 @@
 // Opens everything that a container's program needs, and compiles it: directories, namespace files, bind sources. For explain,
 // which only wants to read the program, numbers stand in for the descriptors.
 import { fstatSync, statSync } from 'node:fs';
-import { AT, O, OPEN_TREE, RESOLVE } from '../../native-bindings/constants.ts';
-import { isErrno } from '../../native-bindings/errno.ts';
-import { closeFd, openat2 } from '../../native-bindings/files.ts';
-import { openTree } from '../../native-bindings/mount-api.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedMount } from '../spec/mount.ts';
-import { buildSpec } from './build-spec.ts';
+import { AT, O, OPEN_TREE, RESOLVE } from '../../../native-bindings/constants.ts';
+import { isErrno } from '../../../native-bindings/errno.ts';
+import { closeFd, openat2 } from '../../../native-bindings/files.ts';
+import { openTree } from '../../../native-bindings/mount-api.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ResolvedMount } from '../../spec/mount.ts';
+import { buildSpec } from '../build-spec.ts';
+import type { ContainerProgramInput } from '../container-input.ts';
+import { checkPropagation } from '../mount-propagation.ts';
+import { createMissingSources } from '../mounts.ts';
+import type { OciSpec } from '../oci-spec.ts';
 import { compileProgram } from './compile-container.ts';
-import type { ContainerProgramInput } from './container-input.ts';
 import { isKernelPath, type PathKind } from './masked-paths.ts';
-import { checkPropagation } from './mount-propagation.ts';
-import { createMissingSources } from './mounts.ts';
-import type { OciSpec } from './oci-spec.ts';
 import { DescriptorList, OpenContainerProgram } from './open-program.ts';
 import { FIRST_PROGRAM_FD, type Program } from './program.ts';
 import type { ContainerHandles, JoinedNamespaces } from './program-handles.ts';

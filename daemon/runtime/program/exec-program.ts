@@ -1,22 +1,22 @@
 // `exec`: another process in a running container, with the same posture as its first one. It enters the namespaces through one pidfd,
 // then goes through the same last steps as run does.
-import { AT, CLONE, O, RESOLVE } from '../../native-bindings/constants.ts';
-import { isErrno } from '../../native-bindings/errno.ts';
-import { closeFd } from '../../native-bindings/files.ts';
-import { pidfdOpen } from '../../native-bindings/process.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { specSeccomp } from './build-spec.ts';
-import { capabilityNames, capabilitySets, effectiveCapabilities } from './capabilities.ts';
+import { AT, CLONE, O, RESOLVE } from '../../../native-bindings/constants.ts';
+import { isErrno } from '../../../native-bindings/errno.ts';
+import { closeFd } from '../../../native-bindings/files.ts';
+import { pidfdOpen } from '../../../native-bindings/process.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { specSeccomp } from '../build-spec.ts';
+import { capabilityNames, capabilitySets, effectiveCapabilities } from '../capabilities.ts';
+import type { ExecProgramInput } from '../container-input.ts';
+import { isChildOf } from '../container-process.ts';
+import { environment } from '../environment.ts';
+import type { OciProcess } from '../oci-spec.ts';
+import { resolveRlimits } from '../rlimits.ts';
 import { compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
-import type { ExecProgramInput } from './container-input.ts';
-import { isChildOf } from './container-process.ts';
-import { environment } from './environment.ts';
-import type { OciProcess } from './oci-spec.ts';
 import { DescriptorList, OpenProgram } from './open-program.ts';
 import type { Program } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
 import type { ProcessHandles } from './program-handles.ts';
-import { resolveRlimits } from './rlimits.ts';
 
 export interface ExecHandles extends ProcessHandles {
   /** Of the container's first process. */

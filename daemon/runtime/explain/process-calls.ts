@@ -1,13 +1,13 @@
 // System calls of the launcher's operations on identity, limits and streams: native-bindings/launcher/ops-credentials.c, ops-stdio.c,
 // child.c and init.c, call for call. A test compares them with strace's account of a real start.
 import { constants } from 'node:os';
-import { AT, O, PR, RESOLVE } from '../../native-bindings/constants.ts';
-import { decodeValue } from '../../native-bindings/flags.ts';
+import { AT, O, PR, RESOLVE } from '../../../native-bindings/constants.ts';
+import { decodeValue } from '../../../native-bindings/flags.ts';
+import { CAPABILITY_NAMES } from '../capabilities.ts';
+import type { Op, OpArgument } from '../program/program.ts';
 import { type CallTrace, OWN } from './call-trace.ts';
 import { capabilityWords, groupWords, hexadecimal, limitWords, octal, quote, rlimitWords } from './call-words.ts';
-import { CAPABILITY_NAMES } from './capabilities.ts';
 import { lookUp } from './mount-calls.ts';
-import type { Op, OpArgument } from './program.ts';
 
 type Calls = (trace: CallTrace, op: Op) => void;
 

@@ -1,14 +1,14 @@
 // From a container's spec to its program: every system call between clone3 and execve, in order. Pure; golden tests read the result
 // as text. Which descriptors stand behind the numbers is open-container.ts' part.
-import { AT, CLONE, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../native-bindings/constants.ts';
+import { AT, CLONE, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../../native-bindings/constants.ts';
+import { mountWords } from '../explain/mount-words.ts';
+import type { OciMount, OciNamespace, OciSpec } from '../oci-spec.ts';
 import { compileConsole, compileDev } from './compile-dev.ts';
 import { compileMasks, prepareMasks, takeNullOf } from './compile-masks.ts';
 import { compileFilled, compileMount, prepareMounts } from './compile-mounts.ts';
 import { attachOuterDevices, prepareOuterDevices } from './compile-outer-devices.ts';
 import { CHDIR_MAKE, compileCgroups, compileMonitor, compileProcess } from './compile-process.ts';
 import { compileSysctls, compileSysctlsApart } from './compile-sysctls.ts';
-import { mountWords } from './mount-words.ts';
-import type { OciMount, OciNamespace, OciSpec } from './oci-spec.ts';
 import type { Program } from './program.ts';
 import { ProgramBuilder } from './program-builder.ts';
 import type { ContainerHandles } from './program-handles.ts';

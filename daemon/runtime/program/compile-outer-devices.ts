@@ -1,10 +1,10 @@
 // Devices of --device that have their place outside of /dev. They are nodes of a tmpfs that nothing else is in, bound to their place like files:
 // the image's own files stay as they are, whatever links stand in the way, and a read-only root needs no exception.
-import { MOUNT_ATTR, OPEN_TREE } from '../../native-bindings/constants.ts';
+import { MOUNT_ATTR, OPEN_TREE } from '../../../native-bindings/constants.ts';
+import { isInDev } from '../devices.ts';
+import type { OciSpec } from '../oci-spec.ts';
 import { compileNode } from './compile-dev.ts';
 import { MOVE } from './compile-mounts.ts';
-import { isInDev } from './devices.ts';
-import type { OciSpec } from './oci-spec.ts';
 import type { ProgramBuilder } from './program-builder.ts';
 
 /** Detached nodes, by their place in the container. */

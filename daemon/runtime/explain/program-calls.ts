@@ -1,11 +1,11 @@
 // From a program to the system calls that the launcher's child makes for it, clone3 to execve, in order. Pure.
 
+import type { HostFacts } from '../host-facts.ts';
+import type { OpName } from '../program/opcodes.ts';
+import type { Op, Program } from '../program/program.ts';
 import { type Call, CallTrace } from './call-trace.ts';
-import type { HostFacts } from './host-facts.ts';
 import { fileSystemCalls } from './mount-calls.ts';
-import type { OpName } from './opcodes.ts';
 import { childBegins, processCalls } from './process-calls.ts';
-import type { Op, Program } from './program.ts';
 
 /** What the monitor does on its own, up to clone3: its system calls are its own affair. */
 type MonitorsOp = 'log' | 'rundir' | 'stdio' | 'oom' | 'clone3';

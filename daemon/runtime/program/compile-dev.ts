@@ -1,11 +1,11 @@
 // /dev of a container: a tmpfs that is filled while it is detached, where no image and no neighbour can put a link in the way
 // (CVE-2026-41579), then attached whole. And the console, which is bound from the terminal's own descriptor (CVE-2025-52565).
-import { AT, MOUNT_ATTR, OPEN_TREE, S_IF } from '../../native-bindings/constants.ts';
+import { AT, MOUNT_ATTR, OPEN_TREE, S_IF } from '../../../native-bindings/constants.ts';
+import { deviceNumber, isInDev } from '../devices.ts';
+import { mountWords } from '../explain/mount-words.ts';
+import type { OciDevice, OciMount, OciSpec } from '../oci-spec.ts';
 import type { MountSources } from './compile-mounts.ts';
 import { MOVE } from './compile-mounts.ts';
-import { deviceNumber, isInDev } from './devices.ts';
-import { mountWords } from './mount-words.ts';
-import type { OciDevice, OciMount, OciSpec } from './oci-spec.ts';
 import type { ProgramBuilder } from './program-builder.ts';
 
 const LINKS: readonly (readonly [name: string, target: string])[] = [

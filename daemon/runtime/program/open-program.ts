@@ -1,9 +1,9 @@
 // A program with the descriptors that it needs, ready for Launcher.launch. Disposing of it closes what was opened for it; after the
 // launch the monitor has its own copies.
 import { closeSync, openSync } from 'node:fs';
-import { O } from '../../native-bindings/constants.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import type { OciProcess, OciSpec } from './oci-spec.ts';
+import { O } from '../../../native-bindings/constants.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { OciProcess, OciSpec } from '../oci-spec.ts';
 import { FIRST_PROGRAM_FD, type Program } from './program.ts';
 
 /** Collects descriptors under the numbers that they will have in the launcher. */

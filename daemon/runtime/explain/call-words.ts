@@ -1,8 +1,8 @@
 // Arguments of system calls in words, as strace(1) writes them: flags by name, texts quoted and cut. Pure.
-import { capabilityNames, RLIMIT } from '../../native-bindings/capabilities.ts';
-import { AT, O, OPEN_TREE, S_IF } from '../../native-bindings/constants.ts';
-import { decodeFlags } from '../../native-bindings/flags.ts';
-import type { OpArgument } from './program.ts';
+import { capabilityNames, RLIMIT } from '../../../native-bindings/capabilities.ts';
+import { AT, O, OPEN_TREE, S_IF } from '../../../native-bindings/constants.ts';
+import { decodeFlags } from '../../../native-bindings/flags.ts';
+import type { OpArgument } from '../program/program.ts';
 
 /** A path of the kernel's fits; no text is longer than a few lines. */
 const MAX_TEXT = 4096;

@@ -1,12 +1,12 @@
 // System calls of the launcher's operations on mounts, paths and files: native-bindings/launcher/ops-mount.c, ops-file.c and path.c, call
 // for call. A test compares them with strace's account of a real start.
 import { posix } from 'node:path';
-import { AT, CLONE, MNT, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../native-bindings/constants.ts';
-import { decodeFlags } from '../../native-bindings/flags.ts';
+import { AT, CLONE, MNT, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../../native-bindings/constants.ts';
+import { decodeFlags } from '../../../native-bindings/flags.ts';
+import { MOVE } from '../program/compile-mounts.ts';
+import type { Op, OpArgument } from '../program/program.ts';
 import { type CallTrace, descriptorName } from './call-trace.ts';
 import { bytesWords, deviceWords, nodeModeWords, octal, openWords, quote, treeWords } from './call-words.ts';
-import { MOVE } from './compile-mounts.ts';
-import type { Op, OpArgument } from './program.ts';
 
 type Calls = (trace: CallTrace, op: Op) => void;
 

@@ -1,7 +1,7 @@
 // A program: the flat list of system calls that the launcher performs, and its binary form.
 // Pure: nothing here opens a file. Which calls a container needs is decided by the compilers
 // (compile-*.ts); what the bytes mean to the launcher is in native-bindings/launcher/program.c.
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 import { OPCODES, type OpName } from './opcodes.ts';
 
 export type OpArgument = number | bigint | string | Uint8Array | readonly string[];

@@ -1,5 +1,5 @@
 // mount(8) words of a spec's mount as the kernel takes them: attributes of the mount, propagation, options of the file system.
-import { MOUNT_ATTR, MS } from '../../native-bindings/constants.ts';
+import { MOUNT_ATTR, MS } from '../../../native-bindings/constants.ts';
 
 export interface MountWords {
   /** MOUNT_ATTR_* to set. */

@@ -1,11 +1,11 @@
 // Paths that a container must not see (masked) or write (read-only). What covers a file is an inode of the container's own: with the host's
 // null device `chmod`, `flock` and `inotify` on a masked path would be on the host's. It is never looked up in a /dev that the user may have
 // replaced (CVE-2025-31133).
-import { AT, MOUNT_ATTR, OPEN_TREE, S_IF } from '../../native-bindings/constants.ts';
+import { AT, MOUNT_ATTR, OPEN_TREE, S_IF } from '../../../native-bindings/constants.ts';
+import { deviceNumber } from '../devices.ts';
+import type { OciMount, OciSpec } from '../oci-spec.ts';
 import { MOVE } from './compile-mounts.ts';
-import { deviceNumber } from './devices.ts';
 import { isKernelPath, type PathKind } from './masked-paths.ts';
-import type { OciMount, OciSpec } from './oci-spec.ts';
 import type { ProgramBuilder } from './program-builder.ts';
 import type { ContainerHandles } from './program-handles.ts';
 

@@ -1,13 +1,13 @@
 // `tsdocker explain`: what a container really is, in text: its OCI spec, its control groups, its layers, and every system call that its
 // process makes from clone3 to execve, in order. Pure.
-import { CLONE } from '../../native-bindings/constants.ts';
-import { decodeFlags } from '../../native-bindings/flags.ts';
+import { CLONE } from '../../../native-bindings/constants.ts';
+import { decodeFlags } from '../../../native-bindings/flags.ts';
+import type { HostFacts } from '../host-facts.ts';
+import type { OciSpec } from '../oci-spec.ts';
+import type { GivenDescriptor, PlannedProgram } from '../program/container-program.ts';
+import type { Op } from '../program/program.ts';
 import type { Call } from './call-trace.ts';
 import { bytesWords, quote } from './call-words.ts';
-import type { GivenDescriptor, PlannedProgram } from './container-program.ts';
-import type { HostFacts } from './host-facts.ts';
-import type { OciSpec } from './oci-spec.ts';
-import type { Op } from './program.ts';
 import { childCalls } from './program-calls.ts';
 
 export interface ExplainInput extends PlannedProgram {

@@ -1,11 +1,11 @@
 // /proc of a container, and what is written through it before anybody else can reach it: sysctls go to a procfs that the engine has
 // just made and still holds alone, without links and without leaving it (CVE-2025-52881).
-import { RESOLVE } from '../../native-bindings/constants.ts';
+import { RESOLVE } from '../../../native-bindings/constants.ts';
+import { mountWords } from '../explain/mount-words.ts';
+import type { OciMount, OciSpec } from '../oci-spec.ts';
+import { isDefaultSysctl, sysctlPath } from '../sysctls.ts';
 import { MOVE } from './compile-mounts.ts';
-import { mountWords } from './mount-words.ts';
-import type { OciMount, OciSpec } from './oci-spec.ts';
 import type { ProgramBuilder } from './program-builder.ts';
-import { isDefaultSysctl, sysctlPath } from './sysctls.ts';
 
 const INSIDE = RESOLVE.BENEATH | RESOLVE.NO_XDEV | RESOLVE.NO_SYMLINKS;
 

@@ -1,9 +1,9 @@
 // Mounts of a spec other than /proc and /dev: their sources are opened while the host is still visible, their targets are looked up
 // inside the new root. The launcher attaches by descriptor, so that a link swapped in meanwhile moves nothing (CVE-2021-30465).
-import { AT, MOUNT_ATTR, OPEN_TREE } from '../../native-bindings/constants.ts';
-import type { CgroupPlacement } from './container-input.ts';
-import { type MountWords, mountWords } from './mount-words.ts';
-import type { OciMount, OciSpec } from './oci-spec.ts';
+import { AT, MOUNT_ATTR, OPEN_TREE } from '../../../native-bindings/constants.ts';
+import type { CgroupPlacement } from '../container-input.ts';
+import { type MountWords, mountWords } from '../explain/mount-words.ts';
+import type { OciMount, OciSpec } from '../oci-spec.ts';
 import type { ProgramBuilder } from './program-builder.ts';
 import type { ContainerHandles } from './program-handles.ts';
 

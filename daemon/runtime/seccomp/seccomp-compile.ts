@@ -7,10 +7,10 @@ import {
   SECCOMP_ATTR,
   SECCOMP_CMP,
   SeccompFilter,
-} from '../../native-bindings/seccomp.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { SECCOMP_FLAGS } from '../spec/seccomp-rules.ts';
-import type { OciSeccomp, OciSeccompRule } from './oci-spec.ts';
+} from '../../../native-bindings/seccomp.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { SECCOMP_FLAGS } from '../../spec/seccomp-rules.ts';
+import type { OciSeccomp, OciSeccompRule } from '../oci-spec.ts';
 import { type LateCall, RECENT_SYSCALLS, seccompPrologue, URETPROBE } from './seccomp-prologue.ts';
 
 const EPERM = 1;
