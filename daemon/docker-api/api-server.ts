@@ -6,17 +6,16 @@ import { type FastifyReply, type FastifySchemaCompiler, type FastifyServerOption
 import { EngineError } from '../errors/engine-error.ts';
 import { checkVersion, commonHeaders } from './api-version.ts';
 import { type App, sendJson } from './app.ts';
-import { compileBody } from './body-schema.ts';
-import { drained } from './body-stream.ts';
 import { errorAnswer } from './error-status.ts';
-import { type HijackTarget, type Sessions, serveHijack, wantsHijack } from './hijack.ts';
-import { createHttpServer, type HeaderTimeout, type ServerHandlers } from './http-server.ts';
-import { type ListenOptions, openListener } from './listeners.ts';
+import { drained } from './http/body-stream.ts';
+import { createHttpServer, type HeaderTimeout, type ServerHandlers } from './http/http-server.ts';
+import { type ListenOptions, openListener } from './http/listeners.ts';
+import { contentTypeOf, readJsonBody } from './http/read-body.ts';
+import { rewriteUrl } from './http/rewrite-url.ts';
 import { OpenApiDocument } from './openapi.ts';
-import { compileQuery } from './query.ts';
-import { contentTypeOf, readJsonBody } from './read-body.ts';
+import { compileBody } from './request/body-schema.ts';
+import { compileQuery } from './request/query.ts';
 import { logged } from './request-log.ts';
-import { rewriteUrl } from './rewrite-url.ts';
 import { registerContainerFiles } from './routes/container-files.ts';
 import { registerContainerLifecycle } from './routes/container-lifecycle.ts';
 import { registerContainerStreams } from './routes/container-streams.ts';
@@ -31,6 +30,7 @@ import { registerRegistry } from './routes/registry.ts';
 import { registerSystem } from './routes/system.ts';
 import { registerVolumes } from './routes/volumes.ts';
 import type { ApiServices } from './services.ts';
+import { type HijackTarget, type Sessions, serveHijack, wantsHijack } from './sessions/hijack.ts';
 
 /** The parser of all of them asks the request itself: see contentTypeOf. */
 const anyMediaType = 'application/octet-stream';

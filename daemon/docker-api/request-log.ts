@@ -1,6 +1,6 @@
 // What was asked and what became of it, at level debug. Only the path: a query or a body may hold secrets.
 import type { IncomingMessage } from 'node:http';
-import type { ServerHandlers } from './http-server.ts';
+import type { ServerHandlers } from './http/http-server.ts';
 import type { ApiLog } from './services.ts';
 
 /** The same handlers; each request is told when its answer, or its session, has ended. */

@@ -1,7 +1,7 @@
 // Every field that a request's body may have does something, is refused, or stands in the list of what does nothing, as in docker. A field
 // that is only copied to inspect fails here, and so does a new one without a row.
 import { describe, expect, test } from 'vitest';
-import { CreateBody } from '../../daemon/docker-api/schemas.ts';
+import { CreateBody } from '../../daemon/docker-api/request/schemas.ts';
 import { elsewhere, host, rows, volume, without } from '../harness/container-fields.ts';
 import { type Body, create, inspect, logs, runDetached, wait } from '../harness/containers.ts';
 import { eventually, timeFactor } from '../harness/eventually.ts';

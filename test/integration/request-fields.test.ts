@@ -1,7 +1,7 @@
 // The fields of the smaller bodies (exec, networks, connections, volumes): each does something that is seen without asking the engine what it
 // was told, or is refused, or stands in the list of what does nothing. A new field without a proof fails.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ExecBody, ExecStartBody, UpdateBody } from '../../daemon/docker-api/schemas.ts';
+import { ExecBody, ExecStartBody, UpdateBody } from '../../daemon/docker-api/request/schemas.ts';
 import {
   NetworkConnectRequest,
   NetworkCreateRequest,

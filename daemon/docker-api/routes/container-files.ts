@@ -6,9 +6,9 @@ import { Type } from '@sinclair/typebox';
 import type { ContainerPathStat } from '../../docker-types/container-actions.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, checkName, containerParams as params, sendEmpty } from '../app.ts';
-import { bodyStream } from '../body-stream.ts';
-import { flag, text } from '../query.ts';
-import { ResponseStream } from '../response-stream.ts';
+import { bodyStream } from '../http/body-stream.ts';
+import { ResponseStream } from '../http/response-stream.ts';
+import { flag, text } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
 
 const tags = ['Container'];

@@ -5,8 +5,8 @@ import type { ContainerWaitResponse } from '../../docker-types/container-actions
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, given, containerParams as params, sendEmpty } from '../app.ts';
-import { flag, integer, text } from '../query.ts';
-import { ResponseStream } from '../response-stream.ts';
+import { ResponseStream } from '../http/response-stream.ts';
+import { flag, integer, text } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
 
 const tags = ['Container'];

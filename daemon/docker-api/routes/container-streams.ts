@@ -3,14 +3,14 @@ import { type Static, Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, given, containerParams as params } from '../app.ts';
-import { detachKeysOf } from '../detach-keys.ts';
-import { type HijackTarget, notHandedOver } from '../hijack.ts';
-import { lineFrames } from '../line-frames.ts';
-import { compileQuery, flag, text, timestamp } from '../query.ts';
-import { ResponseStream } from '../response-stream.ts';
+import { ResponseStream } from '../http/response-stream.ts';
+import { compileQuery, flag, text, timestamp } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
-import { type Opened, stdioUpgrades, webSocketUpgrades } from '../stdio-upgrade.ts';
-import { mergesLogFrames, pumpOutput, streamContentType } from '../stream-framing.ts';
+import { detachKeysOf } from '../sessions/detach-keys.ts';
+import { type HijackTarget, notHandedOver } from '../sessions/hijack.ts';
+import { lineFrames } from '../sessions/line-frames.ts';
+import { type Opened, stdioUpgrades, webSocketUpgrades } from '../sessions/stdio-upgrade.ts';
+import { mergesLogFrames, pumpOutput, streamContentType } from '../sessions/stream-framing.ts';
 
 const tags = ['Container'];
 

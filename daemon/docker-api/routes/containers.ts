@@ -12,8 +12,8 @@ import {
   sendJsonFields,
   sendJsonList,
 } from '../app.ts';
-import { filters, flag, integer, list, text } from '../query.ts';
-import { CommitBody, CreateBody, UpdateBody } from '../schemas.ts';
+import { filters, flag, integer, list, text } from '../request/query.ts';
+import { CommitBody, CreateBody, UpdateBody } from '../request/schemas.ts';
 import type { ApiServices } from '../services.ts';
 
 const tags = ['Container'];

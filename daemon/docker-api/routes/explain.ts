@@ -2,7 +2,7 @@
 
 import type { ExplainResponse } from '../../docker-types/container-actions.ts';
 import { type App, checkName, containerParams as params, sendJson } from '../app.ts';
-import { CreateBody } from '../schemas.ts';
+import { CreateBody } from '../request/schemas.ts';
 import type { ApiServices } from '../services.ts';
 
 const tags = ['Explain'];

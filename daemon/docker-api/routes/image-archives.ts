@@ -3,11 +3,11 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyReply } from 'fastify';
 import type { Platform } from '../../images/documents/platform.ts';
 import { type App, checkName, given, nameParams as params } from '../app.ts';
-import { bodyStream } from '../body-stream.ts';
-import { ProgressStream } from '../progress-stream.ts';
-import { flag, list, text } from '../query.ts';
-import { readPlatform } from '../read-platform.ts';
-import { ResponseStream } from '../response-stream.ts';
+import { bodyStream } from '../http/body-stream.ts';
+import { ProgressStream } from '../http/progress-stream.ts';
+import { ResponseStream } from '../http/response-stream.ts';
+import { flag, list, text } from '../request/query.ts';
+import { readPlatform } from '../request/read-platform.ts';
 import type { ApiServices } from '../services.ts';
 
 const tags = ['Image'];

@@ -4,7 +4,7 @@ import { NetworkConnectRequest, NetworkCreateRequest, NetworkDisconnectRequest }
 import { EngineError } from '../../errors/engine-error.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, containerParams as params, sendEmpty, sendJson } from '../app.ts';
-import { filters, flag, text } from '../query.ts';
+import { filters, flag, text } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
 import { networkView } from '../views/network-view.ts';
 

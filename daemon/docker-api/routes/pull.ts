@@ -1,8 +1,8 @@
 // POST /images/create?fromImage: pulling, with its progress as it goes.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { RegistryService } from '../../images/registry-service.ts';
-import { ProgressStream } from '../progress-stream.ts';
-import { registryAuth } from '../registry-auth.ts';
+import { ProgressStream } from '../http/progress-stream.ts';
+import { registryAuth } from '../request/registry-auth.ts';
 
 export function pullImage(
   request: Pick<FastifyRequest, 'headers'>,

@@ -2,11 +2,11 @@
 import { Type } from '@sinclair/typebox';
 import type { AuthResponse } from '../../docker-types/image.ts';
 import { type App, checkName, given, nameParams as params, sendJson } from '../app.ts';
-import { bodyNeeded } from '../body-schema.ts';
-import { ProgressStream } from '../progress-stream.ts';
-import { filters, integer, text } from '../query.ts';
-import { readPlatform } from '../read-platform.ts';
-import { credentialsOf, registryAuth } from '../registry-auth.ts';
+import { ProgressStream } from '../http/progress-stream.ts';
+import { bodyNeeded } from '../request/body-schema.ts';
+import { filters, integer, text } from '../request/query.ts';
+import { readPlatform } from '../request/read-platform.ts';
+import { credentialsOf, registryAuth } from '../request/registry-auth.ts';
 import type { ApiServices } from '../services.ts';
 
 const field = Type.Optional(Type.Union([Type.String(), Type.Null()]));

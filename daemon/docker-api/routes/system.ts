@@ -6,10 +6,10 @@ import { eventFilterKeys } from '../../state/event-log.ts';
 import { checkFilterKeys } from '../../state/filters.ts';
 import { apiVersion, minApiVersion, requestedVersion } from '../api-version.ts';
 import { type App, given, sendEmpty, sendJson } from '../app.ts';
-import { adaptImageSummary } from '../image-wire.ts';
-import { filters, list, timestamp } from '../query.ts';
-import { ResponseStream } from '../response-stream.ts';
+import { ResponseStream } from '../http/response-stream.ts';
+import { filters, list, timestamp } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
+import { adaptImageSummary } from '../views/image-versions.ts';
 
 const eventListenerLimit = 512;
 const pingHeaders = {

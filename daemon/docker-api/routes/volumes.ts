@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox';
 import { VolumeCreateBody, type VolumeListResponse } from '../../docker-types/volume.ts';
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, nameParams as params, sendEmpty, sendJson } from '../app.ts';
-import { filters, flag } from '../query.ts';
+import { filters, flag } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
 
 const tags = ['Volume'];

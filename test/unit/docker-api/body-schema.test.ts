@@ -1,7 +1,7 @@
 // null in a body is the zero value of what stands there, wherever it stands: so Go decodes it, and so its clients write it.
 import { expect, test } from 'vitest';
-import { compileBody } from '../../../daemon/docker-api/body-schema.ts';
-import { CommitBody, CreateBody, ExecBody, UpdateBody } from '../../../daemon/docker-api/schemas.ts';
+import { compileBody } from '../../../daemon/docker-api/request/body-schema.ts';
+import { CommitBody, CreateBody, ExecBody, UpdateBody } from '../../../daemon/docker-api/request/schemas.ts';
 import { exposedRanges } from '../../../daemon/spec/docker/parse-ports.ts';
 import { exposedPorts } from '../../../daemon/spec/ports.ts';
 

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { bodyStream, drained } from '../../../daemon/docker-api/body-stream.ts';
+import { bodyStream, drained } from '../../../daemon/docker-api/http/body-stream.ts';
 
 let server: Server;
 afterEach(() => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { detachKeysOf } from '../../../daemon/docker-api/detach-keys.ts';
+import { detachKeysOf } from '../../../daemon/docker-api/sessions/detach-keys.ts';
 
 test.each([
   [undefined, [16, 17]],

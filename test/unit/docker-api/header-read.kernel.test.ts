@@ -4,7 +4,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { headersRead } from '../../../daemon/docker-api/header-read.ts';
+import { headersRead } from '../../../daemon/docker-api/http/header-read.ts';
 import { unreadByPeer } from '../../../native-bindings/sockets.ts';
 
 test('waits for the peer of a unix socket to have read what was written', async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type HijackTarget, serveHijack } from '../../../daemon/docker-api/hijack.ts';
+import { type HijackTarget, serveHijack } from '../../../daemon/docker-api/sessions/hijack.ts';
 import { EngineError } from '../../../daemon/errors/engine-error.ts';
 import { fakeProcess } from './fake-services.ts';
 import { request, startWireServer, upgrade, WireClient, type WireServer } from './wire-client.ts';

@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createHttpServer } from '../../../daemon/docker-api/http-server.ts';
+import { createHttpServer } from '../../../daemon/docker-api/http/http-server.ts';
 
 const limit = 8;
 let directory: string;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ApiServer } from '../../../daemon/docker-api/api-server.ts';
-import { refusal } from '../../../daemon/docker-api/tcp-guard.ts';
+import { refusal } from '../../../daemon/docker-api/http/tcp-guard.ts';
 import { fakeServices } from './fake-services.ts';
 
 let directory: string;

@@ -1,7 +1,7 @@
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import type { ServerHandlers } from '../../../daemon/docker-api/http-server.ts';
+import type { ServerHandlers } from '../../../daemon/docker-api/http/http-server.ts';
 import { logged } from '../../../daemon/docker-api/request-log.ts';
 
 let server: Server | undefined;

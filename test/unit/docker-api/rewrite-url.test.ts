@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { rewriteUrl } from '../../../daemon/docker-api/rewrite-url.ts';
+import { rewriteUrl } from '../../../daemon/docker-api/http/rewrite-url.ts';
 
 test.each([
   ['GET', '/v1.43/containers/json?all=1', '/containers/json?all=1'],

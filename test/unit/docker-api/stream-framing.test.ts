@@ -1,13 +1,13 @@
 import { PassThrough, Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import type { OutputChunk } from '../../../daemon/containers/container-service.ts';
-import { lineFrames } from '../../../daemon/docker-api/line-frames.ts';
+import { lineFrames } from '../../../daemon/docker-api/sessions/line-frames.ts';
 import {
   type Framing,
   mergesLogFrames,
   pumpOutput,
   streamContentType,
-} from '../../../daemon/docker-api/stream-framing.ts';
+} from '../../../daemon/docker-api/sessions/stream-framing.ts';
 
 type Item = OutputChunk | readonly OutputChunk[];
 

@@ -2,7 +2,7 @@
 // whatever their case, unknown keys are dropped (so nothing that no schema describes goes further). What is then still wrong is a 400.
 import { Kind, OptionalKind, type Static, type TObject, type TSchema } from '@sinclair/typebox';
 import { TypeCompiler, type ValueError } from '@sinclair/typebox/compiler';
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 
 /** Levels of objects and lists in parts of a body that have no schema of their own. */
 const openDepthLimit = 32;

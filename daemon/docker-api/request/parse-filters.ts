@@ -1,6 +1,6 @@
 // The `filters` parameter: JSON, in the form of Go clients {"k":{"v":true}} or of others {"k":["v"]}. Keys are any text.
-import { EngineError } from '../errors/engine-error.ts';
-import { type Filters, noFilters } from '../state/filters.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { type Filters, noFilters } from '../../state/filters.ts';
 
 const lengthLimit = 64 * 1024;
 const valueLimit = 1000;

@@ -1,6 +1,6 @@
 // From the request line to what the router sees: no version, and names of images, networks and links with their slashes encoded, because a router's
 // parameter ends at a slash: /v1.43/images/registry/a/b:1/json -> /images/registry%2Fa%2Fb:1/json.
-import { stripVersion } from './api-version.ts';
+import { stripVersion } from '../api-version.ts';
 
 /** Bytes. Queries may be longer (build arguments); the header limit bounds them. */
 export const pathLimit = 8192;

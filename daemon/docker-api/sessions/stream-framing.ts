@@ -1,12 +1,12 @@
 // Container output on the wire: raw for a terminal, else in frames. Small chunks leave in blocks; a chunk never waits longer than the source is busy.
 import type { Writable } from 'node:stream';
-import type { OutputChunk } from '../containers/container-service.ts';
+import type { OutputChunk } from '../../containers/container-service.ts';
 import {
   FRAME_HEADER_BYTES,
   growFrame,
   type StreamNumber,
   writeFrameHeader,
-} from '../protocols/streams/frame-header.ts';
+} from '../../protocols/streams/frame-header.ts';
 
 const blockBytes = 64 * 1024;
 /** Written blocks that are kept to be filled again. */

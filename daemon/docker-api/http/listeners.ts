@@ -5,7 +5,7 @@ import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 import { createHttpServer, type ServerHandlers } from './http-server.ts';
 import { guardTcp } from './tcp-guard.ts';
 

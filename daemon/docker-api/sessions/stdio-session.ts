@@ -2,8 +2,8 @@
 // INVARIANT: the client's half-close ends its input only; the connection is closed by our FIN after the last byte of output, and unread input
 // is taken off the socket until then: a unix socket closed with unread bytes makes the peer see ECONNRESET instead of the end.
 import type { Duplex } from 'node:stream';
-import type { Attachment } from '../containers/container-service.ts';
-import { DetachScanner } from '../protocols/streams/detach-keys.ts';
+import type { Attachment } from '../../containers/container-service.ts';
+import { DetachScanner } from '../../protocols/streams/detach-keys.ts';
 import { pumpOutput } from './stream-framing.ts';
 
 /** How long a client may keep the connection open after the end. */

@@ -1,8 +1,8 @@
 // The handshake by which an HTTP request becomes a WebSocket (RFC 6455, section 4.2).
 import { createHash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { EngineError } from '../errors/engine-error.ts';
-import { commonHeaders } from './api-version.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { commonHeaders } from '../api-version.ts';
 
 /** RFC 6455, section 1.3. */
 const acceptSuffix = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';

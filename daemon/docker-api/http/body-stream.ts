@@ -2,7 +2,7 @@
 // would go with it, and the client would never see why.
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 
 /** What is there of a body that waits for its turn: about one piece as a socket gives it. There may be many. */
 const AHEAD_BYTES = 64 * 1024;

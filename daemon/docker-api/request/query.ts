@@ -1,8 +1,8 @@
 // Query parameters as Docker reads them. A route declares its parameters as a schema of the kinds below; the schema is the documentation and
 // what the decoder is made of, so that a parameter cannot be documented and not read. Unknown parameters are ignored, as Docker does.
 import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox';
-import { EngineError } from '../errors/engine-error.ts';
-import type { Filters } from '../state/filters.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { Filters } from '../../state/filters.ts';
 import { parseFilters } from './parse-filters.ts';
 
 const kind = 'x-query-kind';

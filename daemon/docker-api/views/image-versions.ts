@@ -1,6 +1,6 @@
 // What the wire form of images owes to older clients: fields and values that newer versions of the API have dropped.
-import type { ContainerConfig } from '../docker-types/container-config.ts';
-import type { ImageInspect, ImageSummary } from '../docker-types/image.ts';
+import type { ContainerConfig } from '../../docker-types/container-config.ts';
+import type { ImageInspect, ImageSummary } from '../../docker-types/image.ts';
 
 const unnamed = '<none>:<none>';
 

@@ -2,7 +2,7 @@
 // clients wait for them before they do the next thing (docker run starts the container only after `wait` has answered).
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
-import { commonHeaders } from './api-version.ts';
+import { commonHeaders } from '../api-version.ts';
 import { whenClientLeaves } from './client-leaves.ts';
 
 export class ResponseStream {

@@ -1,11 +1,11 @@
 // An answer of progress lines (JSON objects ended by CR LF). It begins with the first line: what goes wrong before that is an answer with a
 // status of its own, what goes wrong later is the last line.
 import type { FastifyReply } from 'fastify';
-import type { ProgressMessage } from '../docker-types/progress.ts';
-import type { ProgressSink } from '../images/progress.ts';
+import type { ProgressMessage } from '../../docker-types/progress.ts';
+import type { ProgressSink } from '../../images/progress.ts';
+import { clientHasLeft, errorText } from '../error-status.ts';
 import { drained } from './body-stream.ts';
 import { whenClientLeaves } from './client-leaves.ts';
-import { clientHasLeft, errorText } from './error-status.ts';
 import { ResponseStream } from './response-stream.ts';
 
 /** Lines that only count bytes are left out while this much waits for the client. */

@@ -1,7 +1,7 @@
 // The detach keys that a request or a configuration asks for.
-import { EngineError } from '../errors/engine-error.ts';
-import { FormatError } from '../protocols/format-error.ts';
-import { defaultDetachKeys, parseDetachKeys } from '../protocols/streams/detach-keys.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { FormatError } from '../../protocols/format-error.ts';
+import { defaultDetachKeys, parseDetachKeys } from '../../protocols/streams/detach-keys.ts';
 
 const keyLimit = 32;
 

@@ -5,8 +5,8 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
-import { commonHeaders } from './api-version.ts';
-import { errorBody } from './error-status.ts';
+import { commonHeaders } from '../api-version.ts';
+import { errorBody } from '../error-status.ts';
 import { limitConnections } from './idle-connections.ts';
 
 export interface ServerHandlers {

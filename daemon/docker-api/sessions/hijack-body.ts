@@ -2,8 +2,8 @@
 // the session's input.
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { EngineError } from '../errors/engine-error.ts';
-import { parseJson } from './read-body.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { parseJson } from '../http/read-body.ts';
 
 const bodyLimit = 64 * 1024;
 /** Chunks of one byte each have five more for their size and line ends. */

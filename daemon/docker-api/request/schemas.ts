@@ -1,8 +1,8 @@
 // The request bodies of this API that are not a type of their own in types/.
 import { Type } from '@sinclair/typebox';
-import { ContainerConfig, ContainerConfigProperties } from '../docker-types/container-config.ts';
-import { HostConfig } from '../docker-types/host-config.ts';
-import { EndpointRequest } from '../docker-types/network.ts';
+import { ContainerConfig, ContainerConfigProperties } from '../../docker-types/container-config.ts';
+import { HostConfig } from '../../docker-types/host-config.ts';
+import { EndpointRequest } from '../../docker-types/network.ts';
 import { bodyNeeded } from './body-schema.ts';
 
 const optional = Type.Optional;

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { EngineError } from '../errors/engine-error.ts';
+import { EngineError } from '../../errors/engine-error.ts';
 
 export const jsonBodyLimit = 4 * 1024 * 1024;
 const bodyTimeoutMs = 60_000;

@@ -1,6 +1,6 @@
 // The `platform` of image routes since API 1.48: an OCI platform as a JSON object.
-import { EngineError } from '../errors/engine-error.ts';
-import { normalised, type Platform } from '../images/documents/platform.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { normalised, type Platform } from '../../images/documents/platform.ts';
 
 /** Empty: none was asked for. Throws 'invalid'. */
 export function readPlatform(text: string | undefined): Platform | undefined {

@@ -1,10 +1,10 @@
 // How a connection becomes a process's stdio: with an upgrade, without a word, or over a WebSocket.
 import type { Duplex } from 'node:stream';
-import type { Attachment } from '../containers/container-service.ts';
-import { commonHeaders } from './api-version.ts';
-import { headersRead, pythonClient } from './header-read.ts';
+import type { Attachment } from '../../containers/container-service.ts';
+import { commonHeaders } from '../api-version.ts';
+import { headersRead, pythonClient } from '../http/header-read.ts';
+import { endWith, headerLines, statusLine } from '../http/http-server.ts';
 import type { HijackRequest, UpgradeHandler, UpgradeTable } from './hijack.ts';
-import { endWith, headerLines, statusLine } from './http-server.ts';
 import { serveStdio } from './stdio-session.ts';
 import { streamContentType } from './stream-framing.ts';
 import { acceptWebSocket } from './websocket-accept.ts';

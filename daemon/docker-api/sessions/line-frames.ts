@@ -1,6 +1,6 @@
 // For clients to which a frame of the logs is a line, as it is with Docker (docker-py iterates over frames): cuts chunks at line ends and
 // joins what was written in pieces, up to Docker's 16 KiB.
-import type { OutputChunk } from '../containers/container-service.ts';
+import type { OutputChunk } from '../../containers/container-service.ts';
 import type { FramedChunk, Output } from './stream-framing.ts';
 
 const partBytes = 16 * 1024;

@@ -3,12 +3,12 @@
 // protocol that its client names; what is said after that is theirs.
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { EngineError } from '../errors/engine-error.ts';
-import { checkVersion, requestedVersion, stripVersion } from './api-version.ts';
-import { errorAnswer, errorBody } from './error-status.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { checkVersion, requestedVersion, stripVersion } from '../api-version.ts';
+import { errorAnswer, errorBody } from '../error-status.ts';
+import { endWith } from '../http/http-server.ts';
+import type { ApiLog, ApiServices } from '../services.ts';
 import { readHijackBody } from './hijack-body.ts';
-import { endWith } from './http-server.ts';
-import type { ApiLog, ApiServices } from './services.ts';
 
 /** A request whose connection was handed over. */
 export interface HijackRequest {

@@ -10,7 +10,7 @@ import {
   type Opcode,
   opcode,
   WebSocketProtocolError,
-} from '../protocols/websocket/websocket-frames.ts';
+} from '../../protocols/websocket/websocket-frames.ts';
 
 type Done = (error?: Error | null) => void;
 

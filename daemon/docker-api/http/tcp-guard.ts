@@ -1,7 +1,7 @@
 // On TCP a web page can make a browser send requests here (DNS rebinding, cross-site posts). Browsers say so in headers; such requests are
 // refused before any route sees them. Unix sockets are out of a browser's reach.
 import type { IncomingMessage } from 'node:http';
-import { errorBody } from './error-status.ts';
+import { errorBody } from '../error-status.ts';
 import { endWith, type ServerHandlers } from './http-server.ts';
 
 export function guardTcp(handlers: ServerHandlers, name: string): ServerHandlers {

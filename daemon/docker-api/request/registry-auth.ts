@@ -1,7 +1,7 @@
 // X-Registry-Auth: who asks a registry, as base64url JSON, in each request. Docker's clients send it in several spellings, and what cannot be
 // read counts as nobody.
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Credentials, noCredentials } from '../registry/registry-session.ts';
+import { type Credentials, noCredentials } from '../../registry/registry-session.ts';
 
 export function registryAuth(headers: IncomingHttpHeaders): Credentials {
   const header = headers['x-registry-auth'];
