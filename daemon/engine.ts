@@ -32,6 +32,7 @@ import { NetworkDrivers } from './networks/drivers/network-drivers.ts';
 import { LinuxNetworkKernel } from './networks/kernel/linux-network-kernel.ts';
 import { openNetworks } from './networks/open-networks.ts';
 import { copyState, lockRoot, openRoots } from './open-roots.ts';
+import { openStorage } from './open-storage.ts';
 import type { DaemonOptions } from './options.ts';
 import { Launcher } from './runtime/launcher.ts';
 import { RuntimeHost } from './runtime/runtime-host.ts';
@@ -127,17 +128,20 @@ async function build(
     if (!cgroups.isParentShared && cgroups.children(cgroupParent).length === 0) await cgroups.remove(cgroupParent);
   });
   const store = new ContainerStore(database);
+  const onTrashError = (error: unknown) =>
+    log.warn({ err: error }, 'cannot delete what was thrown away: tried again later');
+  const storage = openStorage({ dataRoot: paths.dataRoot, database, strays, isReadOnly, onError: onTrashError });
+  cleanups.push(() => withinLimit(storage.close()));
   const images = openImages({
-    dataRoot: paths.dataRoot,
+    storage,
     database,
-    strays,
     isReadOnly,
     usersOfImage: (imageId) => containers.usersOfImage(imageId),
     registry: options.registry,
     onEvent: ({ action, id, attributes }) => events.publish('image', action, id, attributes),
-    onError: (error) => log.warn({ err: error }, 'cannot delete what was thrown away: tried again later'),
+    onError: onTrashError,
   });
-  cleanups.push(() => withinLimit(images.close()));
+  cleanups.push(async () => images.close());
 
   const engineId = setting(database, 'engine-id', randomUUID);
   const kernel = new LinuxNetworkKernel({
@@ -172,7 +176,7 @@ async function build(
   const { volumes, close: closeVolumes } = openVolumes({
     root: join(paths.dataRoot, 'volumes'),
     database,
-    jail: images.jail,
+    jail: storage.jail,
     usersOf: (name) => volumeUsers(store, name),
     onEvent: (action, id, attributes) => events.publish('volume', action, id, attributes),
     nowNs: wallClockNs,
@@ -187,8 +191,8 @@ async function build(
     volumes,
     events,
     images: images.store,
-    layers: images.snapshots,
-    archive: images.archive,
+    layers: storage.snapshots,
+    archive: storage.archive,
     cgroups,
     launcher,
     networks,

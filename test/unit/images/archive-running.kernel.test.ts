@@ -13,7 +13,7 @@ import { startBoxed } from './boxed-process.ts';
 import { contentOf, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();
-const { archive } = fixture.images;
+const { archive } = fixture.storage;
 const tripwire = join(fixture.path, 'tripwire');
 mkdirSync(tripwire);
 writeFileSync(join(tripwire, 'SENTINEL'), 'untouched');

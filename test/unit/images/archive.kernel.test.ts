@@ -10,7 +10,7 @@ import { dir, file, hardlink, type RawEntry, rawTar, rawTarStream, symlink } fro
 import { contentOf, StoreFixture } from './store-fixture.ts';
 
 const fixture = new StoreFixture();
-const { archive } = fixture.images;
+const { archive } = fixture.storage;
 const tripwire = join(fixture.path, 'tripwire');
 mkdirSync(tripwire);
 writeFileSync(join(tripwire, 'SENTINEL'), 'untouched');

@@ -22,7 +22,7 @@ beforeAll(async () => {
   for (let round = 0; round < 2; round++) {
     await drain(await fixture.containers.diff(small));
     await fixture.containers.usage(small, 'size');
-    await drain(await fixture.images.archive.exportTar(fixture.stopped(small)));
+    await drain(await fixture.storage.archive.exportTar(fixture.stopped(small)));
     await fixture.commit(small, image, { repo: 'small', tag: String(round) });
   }
 }, 60_000);
@@ -104,7 +104,7 @@ describe('60,000 long names in one directory', () => {
     let last = '';
     let isSorted = true;
     const exporting = await grownBytes(async () => {
-      const tar = await fixture.images.archive.exportTar(fixture.stopped(id));
+      const tar = await fixture.storage.archive.exportTar(fixture.stopped(id));
       await entriesOf(tar, ({ path }) => {
         if (!path.startsWith('new/0')) return;
         isSorted &&= last < path;
@@ -138,7 +138,7 @@ describe('25,000 files with two names each', () => {
   test('are exported with each link to the name that came first', async () => {
     let right = 0;
     const grown = await grownBytes(async () => {
-      const tar = await fixture.images.archive.exportTar(fixture.stopped(id));
+      const tar = await fixture.storage.archive.exportTar(fixture.stopped(id));
       await entriesOf(tar, ({ type, path, linkPath }) => {
         const number = /^new\/link-(\d+)$/.exec(path)?.[1];
         if (number === undefined || type !== 'link') return;

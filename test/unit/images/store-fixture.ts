@@ -10,6 +10,7 @@ import type { CommitImageOptions, ImageUser } from '../../../daemon/images/image
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
 import type { RootView, ViewMount } from '../../../daemon/jail/archive-service.ts';
 import type { Change } from '../../../daemon/jail/file-facts.ts';
+import { openStorage, type Storage } from '../../../daemon/open-storage.ts';
 import { Database } from '../../../daemon/state/database.ts';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { type RawEntry, rawTarStream } from '../jail/raw-tar.ts';
@@ -20,10 +21,12 @@ export class StoreFixture {
   readonly events: ImageEvent[] = [];
   readonly errors: unknown[] = [];
   database: Database;
+  storage: Storage;
   images: Images;
 
   constructor() {
     this.database = Database.open(join(this.path, 'state.db'));
+    this.storage = this.#openStorage();
     this.images = this.#open();
   }
 
@@ -37,19 +40,20 @@ export class StoreFixture {
   }
 
   get containers() {
-    return this.images.snapshots;
+    return this.storage.snapshots;
   }
 
   /** As after a restart of the daemon. */
   async restart(): Promise<void> {
-    await this.images.close();
+    await this.#shut();
     this.database.close();
     this.database = Database.open(join(this.path, 'state.db'));
+    this.storage = this.#openStorage();
     this.images = this.#open();
   }
 
   async close(): Promise<void> {
-    await this.images.close();
+    await this.#shut();
     this.database.close();
     rmSync(this.path, { recursive: true, force: true });
   }
@@ -106,9 +110,22 @@ export class StoreFixture {
     });
   }
 
+  async #shut(): Promise<void> {
+    this.images.close();
+    await this.storage.close();
+  }
+
+  #openStorage(): Storage {
+    return openStorage({
+      dataRoot: this.path,
+      database: this.database,
+      onError: (error) => this.errors.push(error),
+    });
+  }
+
   #open(): Images {
     return openImages({
-      dataRoot: this.path,
+      storage: this.storage,
       database: this.database,
       usersOfImage: (id) => this.users.get(id) ?? [],
       onEvent: (event) => this.events.push(event),

@@ -105,7 +105,7 @@ describe('whiteouts', () => {
     const box = await fixture.create(base);
     const tar = Readable.from([rawTar([{ name: 'etc/a', type: '3', major: 0, minor: 0 }])]);
     await expect(
-      fixture.images.archive.put(fixture.stopped(box), '/', tar, { noOverwriteDirNonDir: false }),
+      fixture.storage.archive.put(fixture.stopped(box), '/', tar, { noOverwriteDirNonDir: false }),
     ).rejects.toMatchObject({ code: 'invalid', message: expect.stringMatching(/device 0:0/) });
     fixture.containers.remove(box);
   });

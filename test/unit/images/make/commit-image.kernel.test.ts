@@ -129,7 +129,7 @@ describe('commit', () => {
     const inspected = fixture.store.inspect(id);
     const fd = holdTree(inspected.GraphDriver.Data?.UpperDir as string);
     const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
-    const packed = await fixture.images.jail.run<'pack-layer'>({ do: 'pack-layer', place }, [fd], {
+    const packed = await fixture.storage.jail.run<'pack-layer'>({ do: 'pack-layer', place }, [fd], {
       outputPort: port1,
     });
     port2.close();

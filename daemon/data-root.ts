@@ -1,9 +1,9 @@
 // Where things lie below the data root.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '../../native-bindings/errno.ts';
-import { spreadDirectories } from '../../native-bindings/files.ts';
-import type { SnapshotRoot } from '../snapshots/snapshot-root.ts';
+import { isErrno } from '../native-bindings/errno.ts';
+import { spreadDirectories } from '../native-bindings/files.ts';
+import type { SnapshotRoot } from './snapshots/snapshot-root.ts';
 
 export interface DataRoot extends SnapshotRoot {
   readonly content: string;
