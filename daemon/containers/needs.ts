@@ -7,7 +7,7 @@ import type { Networks } from '../networks/open-networks.ts';
 import type { Launcher } from '../runtime/launcher.ts';
 import type { RuntimeHost } from '../runtime/runtime-host.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
-import type { HostDefaults } from '../spec/docker/normalise-host-config.ts';
+import type { HostDefaults } from '../spec/host-defaults.ts';
 import type { EventLog } from '../state/event-log.ts';
 import type { ContainerVolumes } from '../volumes/volume-service.ts';
 import type { ContainerStore } from './container-store.ts';

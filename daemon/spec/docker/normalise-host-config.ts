@@ -1,22 +1,8 @@
 // A complete HostConfig out of what the client sent: every key there, docker's defaults filled in, "no value" in docker's spelling.
 // Inspect gives it back as it is, and tools make new containers out of that. What a value means is checked elsewhere.
-import type { HostConfig } from '../../docker-types/host-config.ts';
 
-export interface HostDefaults {
-  cgroupVersion: 1 | 2;
-  /** Bytes of /dev/shm. */
-  shmSizeBytes: number;
-  /** Processes of a container that sets no limit; undefined: any number. */
-  pidsLimit?: number;
-  logDriver: string;
-  /** For containers that say nothing of their own. */
-  dns: { servers: readonly string[]; search: readonly string[]; options: readonly string[] };
-  /** What host-gateway stands for; empty: the bridge's own addresses. */
-  hostGateways: readonly string[];
-  logOptions: Readonly<Record<string, string>>;
-  maskedPaths: readonly string[];
-  readonlyPaths: readonly string[];
-}
+import type { HostConfig } from '../../docker-types/host-config.ts';
+import type { HostDefaults } from '../host-defaults.ts';
 
 /** As they were given: null when they were not, and an empty list stays one. */
 const lists = [
