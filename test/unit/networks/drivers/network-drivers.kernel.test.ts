@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { networkView } from '../../../../daemon/docker-api/views/network-view.ts';
 import { BridgeDriver } from '../../../../daemon/networks/drivers/bridge-driver.ts';
 import { hostDriver, nullDriver } from '../../../../daemon/networks/drivers/fixed-drivers.ts';
 import { NetworkDrivers } from '../../../../daemon/networks/drivers/network-drivers.ts';
@@ -117,7 +118,7 @@ describe.skipIf(!isRoot)('with the kernel', () => {
     using inside = await networks.sandboxes.build(sandbox);
     expect(ipInside(inside.fd, 'addr show nil0')).toContain('inet 10.99.8.2/24');
     expect(sandbox.ports).toEqual([]);
-    expect(networks.service.inspect('nowhere')).toMatchObject({
+    expect(networkView(networks.service.inspect('nowhere'))).toMatchObject({
       Driver: 'null-test',
       Containers: { [containerId]: { IPv4Address: '10.99.8.2/24', MacAddress: '02:42:0a:63:08:02' } },
     });
