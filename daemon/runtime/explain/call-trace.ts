@@ -1,5 +1,5 @@
 // The system calls of a process that is not there yet, in order, written as strace(1) would write them. Descriptors get the numbers that
-// the kernel will give: always the lowest that is free. What an operation of the launcher calls is in operation-calls.ts. Pure.
+// the kernel will give: always the lowest that is free. What an operation of the launcher calls is in mount-calls.ts and process-calls.ts. Pure.
 import { posix } from 'node:path';
 import { AT } from '../../../native-bindings/constants.ts';
 

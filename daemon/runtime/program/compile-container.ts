@@ -1,5 +1,5 @@
 // From a container's spec to its program: every system call between clone3 and execve, in order. Pure; golden tests read the result
-// as text. Which descriptors stand behind the numbers is open-container.ts' part.
+// as text. Which descriptors stand behind the numbers is open-program.ts' part.
 import { AT, CLONE, MOUNT_ATTR, MS, O, OPEN_TREE, RESOLVE } from '../../../native-bindings/constants.ts';
 import { mountWords } from '../explain/mount-words.ts';
 import type { OciMount, OciNamespace, OciSpec } from '../oci-spec.ts';

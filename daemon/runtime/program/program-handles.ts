@@ -1,5 +1,5 @@
 // What a program refers to that a spec cannot say: the numbers that inherited descriptors have in the launcher, what masked paths are,
-// the compiled filter. Made by open-container.ts; plain data, so that compiling stays pure.
+// the compiled filter. Made by open-program.ts; plain data, so that compiling stays pure.
 import type { CgroupPlacement } from '../container-input.ts';
 import type { CompiledSeccomp } from '../seccomp/seccomp-compile.ts';
 import type { PathKind } from './masked-paths.ts';
