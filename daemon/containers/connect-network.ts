@@ -1,5 +1,5 @@
 // POST /networks/{id}/connect and disconnect: for a container that does not run a change of its record, for a running one of its network
-// as well. A daemon that is killed in between leaves less in the record than in the kernel, never more: see recover.ts.
+// as well. A daemon that is killed in between leaves less in the record than in the kernel, never more: see recovery/recover.ts.
 
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import { EngineError } from '../errors/engine-error.ts';

@@ -12,9 +12,9 @@ import { cleanPath } from '../spec/mount-target.ts';
 import type { Container } from './container.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { PutArchiveOptions } from './container-service.ts';
+import { type RunningProcessNeeds, runningUser } from './exec/running-process.ts';
 import type { Needs } from './needs.ts';
 import { type OpenSourcesNeeds, openSources } from './open-sources.ts';
-import { type RunningProcessNeeds, runningUser } from './running-process.ts';
 import { lastManagedFiles, type WriteManagedFilesNeeds } from './write-managed-files.ts';
 
 /** See needs.ts. */

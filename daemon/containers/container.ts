@@ -6,7 +6,7 @@ import type { ContainerSpec } from '../spec/container-spec.ts';
 import type { Task } from '../tasks/task.ts';
 import type { ContainerRecord } from './container-record.ts';
 import type { WaitCondition } from './container-service.ts';
-import type { Exec } from './exec.ts';
+import type { Exec } from './exec/exec.ts';
 import type { ContainerState } from './lifecycle/container-state.ts';
 import { type Follow, type LifecycleEvent, next } from './lifecycle/transitions.ts';
 import { Mutex } from './mutex.ts';

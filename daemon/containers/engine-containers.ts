@@ -28,7 +28,7 @@ import type {
 import { type ContainerStatsNeeds, containerStats } from './container-stats.ts';
 import { type CreateContainerNeeds, createContainer } from './create-container.ts';
 import { type EndWithHostNeeds, endWithHost } from './end-with-host.ts';
-import type { ExecRegistry } from './exec-registry.ts';
+import type { ExecRegistry } from './exec/exec-registry.ts';
 import {
   createExec,
   type ExecRunNeeds,
@@ -36,7 +36,7 @@ import {
   inspectExec,
   resizeExec,
   startExec,
-} from './exec-run.ts';
+} from './exec/exec-run.ts';
 import { type ExplainContainerNeeds, explainContainer, explainRun } from './explain-container.ts';
 import { type InspectContainerNeeds, inspectContainer } from './inspect-container.ts';
 import { type KillContainerNeeds, killContainer } from './kill-container.ts';

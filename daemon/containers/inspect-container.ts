@@ -5,7 +5,7 @@ import { inspectedBody } from '../spec/docker/to-docker.ts';
 import type { ResolvedMount } from '../spec/mount.ts';
 import { localDriver } from '../volumes/volume-record.ts';
 import type { Container } from './container.ts';
-import { wireHealth } from './health.ts';
+import { wireHealth } from './health/health.ts';
 import { networkDonor } from './join-namespaces.ts';
 import { linkTexts } from './links.ts';
 import type { Needs } from './needs.ts';

@@ -11,7 +11,7 @@ import type { HostDefaults } from '../spec/host-defaults.ts';
 import type { EventLog } from '../state/event-log.ts';
 import type { ContainerVolumes } from '../volumes/volume-service.ts';
 import type { ContainerStore } from './container-store.ts';
-import type { ExecRegistry } from './exec-registry.ts';
+import type { ExecRegistry } from './exec/exec-registry.ts';
 import type { Log } from './log.ts';
 import type { EnginePaths } from './paths.ts';
 import type { RunDirectories } from './run-directory.ts';

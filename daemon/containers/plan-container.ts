@@ -13,7 +13,7 @@ import type { ResolvedMount } from '../spec/mount.ts';
 import { type ContainerLogNeeds, containerLog } from './container-log.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { foreignPlatform } from './foreign-platform.ts';
-import { healthWarnings } from './health-rules.ts';
+import { healthWarnings } from './health/health-rules.ts';
 import type { Needs } from './needs.ts';
 import { planEndpoints } from './plan-endpoints.ts';
 import { inheritedMounts } from './volumes-from.ts';

@@ -1,7 +1,7 @@
 // The Status column of a container list, e.g. "Up 3 seconds (Paused)" or "Exited (0) 2 hours ago".
 import { humanDuration } from '../protocols/units/human-units.ts';
 import type { Container } from './container.ts';
-import { healthText } from './health-rules.ts';
+import { healthText } from './health/health-rules.ts';
 
 export function statusText(container: Container, nowNs: bigint): string {
   const { state } = container;

@@ -1,7 +1,7 @@
 // POST /containers/{id}/wait. A container that waits for its restart counts as running: who comes then waits for the end of its next run.
 import { EngineError } from '../errors/engine-error.ts';
 import type { WaitCondition, Waiter } from './container-service.ts';
-import { healthResult } from './health.ts';
+import { healthResult } from './health/health.ts';
 import type { Needs } from './needs.ts';
 
 /** See needs.ts. */

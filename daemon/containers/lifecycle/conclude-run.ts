@@ -8,7 +8,7 @@ import { type CgroupPathNeeds, cgroupPathOf } from '../cgroup-path.ts';
 import type { LockedContainer } from '../container.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
 import { type EndNetworkNeeds, endNetwork } from '../container-network.ts';
-import { healthResult } from '../health.ts';
+import { healthResult } from '../health/health.ts';
 import type { Needs } from '../needs.ts';
 import { publishVolumesUnmounted, type VolumeUsersNeeds } from '../volume-users.ts';
 import type { Follow } from './transitions.ts';

@@ -1,7 +1,7 @@
 // The state of a container: where it stands in its life, and what is known of its present or last run. Stored as a JSON text beside its record.
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
 import { crc32 } from 'node:zlib';
-import type { HealthState } from '../health-rules.ts';
+import type { HealthState } from '../health/health-rules.ts';
 
 export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
 

@@ -4,7 +4,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import type { Task } from '../../tasks/task.ts';
 import { readTaskEnd, type TaskEnd } from '../../tasks/task-end.ts';
 import type { Container, LockedContainer } from '../container.ts';
-import { beginHealth, type HealthNeeds } from '../health.ts';
+import { beginHealth, type HealthNeeds } from '../health/health.ts';
 import type { Needs } from '../needs.ts';
 import { type ConcludeRunNeeds, concludeRun, killedWithMonitor } from './conclude-run.ts';
 import { type DeleteContainerNeeds, deleteContainer } from './delete-container.ts';

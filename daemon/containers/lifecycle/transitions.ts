@@ -1,7 +1,7 @@
 // Where a container may go from where it is: every change of its state, as a pure function of the state and of what happened. What is to be
 // done in the world, before or after, is the actions' business; when a change is stored and told, the use cases'.
 import type { RestartPolicy } from '../../spec/container-spec.ts';
-import { begunHealth, endedHealth, type HealthState } from '../health-rules.ts';
+import { begunHealth, endedHealth, type HealthState } from '../health/health-rules.ts';
 import type { ContainerState, ContainerStatus } from './container-state.ts';
 import { planRestart } from './restart-policy.ts';
 

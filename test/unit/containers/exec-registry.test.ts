@@ -1,8 +1,8 @@
 // Execs that are remembered: how many, and which make room for others.
 import { describe, expect, test } from 'vitest';
 import type { Container } from '../../../daemon/containers/container.ts';
-import { Exec, type ExecRecord } from '../../../daemon/containers/exec.ts';
-import { ExecRegistry } from '../../../daemon/containers/exec-registry.ts';
+import { Exec, type ExecRecord } from '../../../daemon/containers/exec/exec.ts';
+import { ExecRegistry } from '../../../daemon/containers/exec/exec-registry.ts';
 import { containerOf } from './container-of.ts';
 
 const limit = 4096;

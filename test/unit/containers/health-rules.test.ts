@@ -7,7 +7,7 @@ import {
   type HealthState,
   healthText,
   nextDelayMs,
-} from '../../../daemon/containers/health-rules.ts';
+} from '../../../daemon/containers/health/health-rules.ts';
 import type { HealthCheck } from '../../../daemon/spec/container-spec.ts';
 
 const result = (exitCode: number): HealthResult => ({ startNs: '1', endNs: '2', exitCode, output: '' });

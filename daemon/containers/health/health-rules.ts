@@ -1,6 +1,6 @@
 // What health checks are and what their results mean, as docker has it: when the next one is due, and when a container counts as healthy. Pure.
-import type { ResolvedConfig } from '../docker-types/container-config.ts';
-import type { HealthCheck } from '../spec/container-spec.ts';
+import type { ResolvedConfig } from '../../docker-types/container-config.ts';
+import type { HealthCheck } from '../../spec/container-spec.ts';
 
 export type HealthStatus = 'starting' | 'healthy' | 'unhealthy';
 

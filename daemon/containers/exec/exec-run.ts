@@ -1,23 +1,23 @@
 // POST /containers/{id}/exec and /exec/{id}/start, resize, inspect: a task more in a running container.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
-import type { ExecConfig, ExecInspectResponse } from '../docker-types/exec.ts';
-import { EngineError } from '../errors/engine-error.ts';
-import { FailedLaunch } from '../tasks/launch-program.ts';
-import { runTask } from '../tasks/run-task.ts';
-import type { Task, TaskPlace } from '../tasks/task.ts';
-import type { TaskEnd } from '../tasks/task-end.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
-import type { Container } from './container.ts';
-import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
-import type { Attachment, OutputChunk } from './container-service.ts';
+import type { ExecConfig, ExecInspectResponse } from '../../docker-types/exec.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { FailedLaunch } from '../../tasks/launch-program.ts';
+import { runTask } from '../../tasks/run-task.ts';
+import type { Task, TaskPlace } from '../../tasks/task.ts';
+import type { TaskEnd } from '../../tasks/task-end.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from '../cgroup-path.ts';
+import type { Container } from '../container.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
+import type { Attachment, OutputChunk } from '../container-service.ts';
+import { launchFailure } from '../launch-failure.ts';
+import { type LinksNeeds, linkEnvironment } from '../links.ts';
+import type { Needs } from '../needs.ts';
+import { checkSize } from '../resize-container.ts';
 import { Exec, type ExecRecord } from './exec.ts';
 import { writeExecFile } from './exec-file.ts';
 import type { ExecRegistry } from './exec-registry.ts';
-import { launchFailure } from './launch-failure.ts';
-import { type LinksNeeds, linkEnvironment } from './links.ts';
-import type { Needs } from './needs.ts';
-import { checkSize } from './resize-container.ts';
 import { notRunning, type RunningProcessNeeds, runningProcess, runningUser } from './running-process.ts';
 
 /** See needs.ts. */

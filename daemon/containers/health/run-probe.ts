@@ -1,14 +1,14 @@
 // One health check: an exec of the container's own posture, whose output is kept up to a limit and which is killed when it takes too long.
 
 import { constants } from 'node:os';
-import { formatDurationNs } from '../protocols/units/go-duration.ts';
-import type { HealthCheck } from '../spec/container-spec.ts';
-import { wallClockNs } from '../state/event-log.ts';
-import type { Container } from './container.ts';
-import type { Attachment } from './container-service.ts';
-import { createExec, type ExecRunNeeds, startExec } from './exec-run.ts';
+import { formatDurationNs } from '../../protocols/units/go-duration.ts';
+import type { HealthCheck } from '../../spec/container-spec.ts';
+import { wallClockNs } from '../../state/event-log.ts';
+import type { Container } from '../container.ts';
+import type { Attachment } from '../container-service.ts';
+import { createExec, type ExecRunNeeds, startExec } from '../exec/exec-run.ts';
+import type { Needs } from '../needs.ts';
 import { type HealthResult, maxOutputBytes } from './health-rules.ts';
-import type { Needs } from './needs.ts';
 
 /** See needs.ts. */
 export type RunProbeNeeds = Needs<'execs'> & ExecRunNeeds;

@@ -1,12 +1,12 @@
 // The first process of a running container, as somebody else's process: what is known of it is checked after opening what belongs to it.
 import { closeSync, openSync } from 'node:fs';
-import { EngineError } from '../errors/engine-error.ts';
-import type { ResolvedUser } from '../runtime/container-input.ts';
-import { isChildOf } from '../runtime/container-process.ts';
-import { readStartedRecord } from '../runtime/exit-record.ts';
-import { resolveUser } from '../runtime/user-database.ts';
-import type { Container } from './container.ts';
-import type { Needs } from './needs.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ResolvedUser } from '../../runtime/container-input.ts';
+import { isChildOf } from '../../runtime/container-process.ts';
+import { readStartedRecord } from '../../runtime/exit-record.ts';
+import { resolveUser } from '../../runtime/user-database.ts';
+import type { Container } from '../container.ts';
+import type { Needs } from '../needs.ts';
 
 /** See needs.ts. */
 export type RunningProcessNeeds = Needs<'paths.run'>;

@@ -1,10 +1,10 @@
 // What belongs to no row, at the daemon's start: directories and control groups of a create, start or remove that was cut short. A row may
 // also have been lost; so what still runs is left alone, with all that it uses, and told: data and processes do not go for want of a record.
 import { existsSync, readdirSync } from 'node:fs';
-import type { Strays } from '../state/strays.ts';
-import { findTask, within } from '../tasks/find-task.ts';
+import type { Strays } from '../../state/strays.ts';
+import { findTask, within } from '../../tasks/find-task.ts';
+import type { Needs } from '../needs.ts';
 import { type AdoptContainerNeeds, readStarted } from './adopt-container.ts';
-import type { Needs } from './needs.ts';
 
 /** See needs.ts. */
 export type ClearOrphansNeeds = Needs<

@@ -1,7 +1,7 @@
 // One exec of a container: what is to be run, and what became of it. While it runs, it is a task of its own.
-import type { ExecInspectResponse } from '../docker-types/exec.ts';
-import type { ExecOptions } from '../runtime/container-input.ts';
-import type { Task } from '../tasks/task.ts';
+import type { ExecInspectResponse } from '../../docker-types/exec.ts';
+import type { ExecOptions } from '../../runtime/container-input.ts';
+import type { Task } from '../../tasks/task.ts';
 
 /** What the client asked for, checked; kept beside the run so that the next daemon can take it over. */
 export interface ExecRecord {

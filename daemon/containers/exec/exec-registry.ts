@@ -1,6 +1,6 @@
 // All execs by id, over all containers. An ended one is kept for a while, so that its exit code can be asked for.
-import { EngineError } from '../errors/engine-error.ts';
-import type { Container } from './container.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { Container } from '../container.ts';
 import type { Exec } from './exec.ts';
 
 const keptAfterEndMs = 5 * 60 * 1000;

@@ -2,16 +2,16 @@
 // no monitor. INVARIANT: results are taken in under the container's lock, and only while its run lasts and it is not paused.
 
 import { performance } from 'node:perf_hooks';
-import type { Health } from '../docker-types/container.ts';
-import type { HealthCheck } from '../spec/container-spec.ts';
-import { wallClockNs } from '../state/event-log.ts';
-import type { Container, HealthChecks, LockedContainer } from './container.ts';
-import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
+import type { Health } from '../../docker-types/container.ts';
+import type { HealthCheck } from '../../spec/container-spec.ts';
+import { wallClockNs } from '../../state/event-log.ts';
+import type { Container, HealthChecks, LockedContainer } from '../container.ts';
+import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
+import type { Needs } from '../needs.ts';
+import { formatTime } from '../timestamps.ts';
 import { writeHealthFile } from './health-file.ts';
 import { afterResult, type HealthResult, type HealthState, nextDelayMs } from './health-rules.ts';
-import type { Needs } from './needs.ts';
 import { type RunProbeNeeds, runProbe } from './run-probe.ts';
-import { formatTime } from './timestamps.ts';
 
 /** See needs.ts. */
 export type HealthNeeds = Needs<'log.warn' | 'paths.run'> & ContainerEventsNeeds & RunProbeNeeds;
