@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type Body, create } from '../harness/containers.ts';
+import { timeFactor } from '../harness/eventually.ts';
 import { testNeeding } from '../harness/needs.ts';
 import { childOf, compareCalls, explainedCalls, traced } from '../harness/system-calls.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
@@ -66,7 +67,7 @@ describe('explain and strace agree on the calls of', () => {
       const planned = section(text, 'The engine, control groups').filter((row) => !row.includes('(eBPF)'));
       expect(steps).toEqual(planned);
     },
-    60_000,
+    60_000 * timeFactor,
   );
 
   const options: Record<string, () => Promise<Body> | Body> = {
@@ -118,7 +119,7 @@ describe('explain and strace agree on the calls of', () => {
         expect(calls.explained).toEqual(calls.seen);
         expect(calls.seen.length).toBeGreaterThan(200);
       },
-      60_000,
+      60_000 * timeFactor,
     );
   }
 });
