@@ -1,5 +1,6 @@
-// One 512-byte header block, decoded and encoded (POSIX ustar; GNU's numbers in base 256). Encoding is fixed for ever: layer digests hang
-// on it.
+// One 512-byte header block, decoded and encoded. The tar package decodes numbers, type and checksum; names, sizes and devices are taken from
+// the bytes here, since it turns names into text and reads no devices of GNU archives. Encoding is fixed for ever: layer digests hang on it.
+import { Header } from 'tar/header';
 import { FormatError } from '../format-error.ts';
 import { encodePax, type PaxRecords, XATTR_PREFIX } from './pax.ts';
 import { BLOCK_BYTES, type EntryType, fromBytes, type TarEntry } from './tar-entry.ts';
@@ -23,25 +24,30 @@ const MAX_OCTAL_11 = 0o77777777777;
 
 /** Decodes a block. Throws FormatError when the checksum or a number is wrong. */
 export function decodeHeader(block: Buffer): RawHeader {
-  if (laxNumber(block, 148, 8) !== checksum(block)) {
-    throw new FormatError('read tar: invalid tar header: the checksum is wrong');
+  let header: Header;
+  try {
+    header = new Header(block, 0);
+  } catch (error) {
+    throw new FormatError('read tar: a number in a header is out of range', { cause: error });
   }
+  if (!header.cksumValid) throw new FormatError('read tar: invalid tar header: the checksum is wrong');
   const flag = text(block, 156, 1);
   const isUstar = block.toString('latin1', 257, 263) === 'ustar\0';
   const prefix = isUstar ? text(block, 345, 155) : '';
   const name = text(block, 0, 100);
   const hasDevices = block.toString('latin1', 257, 262) === 'ustar';
+  // Not the package's: it takes a name that was cut off behind a slash for a directory's, and then says 0.
   const size = number(block, 124, 12);
   if (!Number.isSafeInteger(size)) throw new FormatError('read tar: invalid tar header: the size is no number');
   return {
     typeFlag: flag === '' ? '0' : flag,
     path: prefix === '' ? name : `${prefix}/${name}`,
     linkPath: text(block, 157, 100),
-    mode: laxNumber(block, 100, 8),
-    uid: laxNumber(block, 108, 8),
-    gid: laxNumber(block, 116, 8),
+    mode: header.mode ?? 0,
+    uid: header.uid ?? 0,
+    gid: header.gid ?? 0,
     sizeBytes: size,
-    mtimeSeconds: laxNumber(block, 136, 12),
+    mtimeSeconds: header.mtime === undefined ? 0 : header.mtime.getTime() / 1000,
     devMajor: hasDevices ? number(block, 329, 8) : 0,
     devMinor: hasDevices ? number(block, 337, 8) : 0,
   };
@@ -115,16 +121,10 @@ function encodeBlock(fields: BlockFields, typeFlag: string): Buffer {
   block.write('ustar\x0000', 257, 'latin1');
   octal(block, 329, 8, fields.devMajor);
   octal(block, 337, 8, fields.devMinor);
-  block.write(`${checksum(block).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  let sum = 0;
+  for (const byte of block) sum += byte;
+  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return block;
-}
-
-/** The sum of all bytes, its own field taken for blanks. */
-function checksum(block: Buffer): number {
-  let sum = 8 * 0x20;
-  for (let at = 0; at < 148; at++) sum += block[at] as number;
-  for (let at = 156; at < BLOCK_BYTES; at++) sum += block[at] as number;
-  return sum;
 }
 
 function octal(block: Buffer, at: number, width: number, value: number): void {
@@ -150,20 +150,4 @@ function number(block: Buffer, at: number, width: 8 | 12): number {
   const digits = text(block, at, width).trim();
   if (digits === '') return 0;
   return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
-}
-
-/** A number field that no length hangs on: writers leave it empty or end it with anything. Throws FormatError when it is not exact. */
-function laxNumber(block: Buffer, at: number, width: 8 | 12): number {
-  const first = block[at] as number;
-  if (first & 0x80) {
-    const bits = BigInt(`0x${block.toString('hex', at, at + width)}`);
-    // The first bit says base 256 and is the sign as well: only 0x80 and 0xff are written, for small numbers of either sign.
-    const value = Number(first === 0x80 ? bits - (1n << BigInt(width * 8 - 1)) : BigInt.asIntN(width * 8, bits));
-    if (![0x80, 0xff].includes(first) || !Number.isSafeInteger(value)) {
-      throw new FormatError('read tar: a number in a header is out of range');
-    }
-    return value;
-  }
-  const value = Number.parseInt(text(block, at, width).trim(), 8);
-  return Number.isNaN(value) ? 0 : value;
 }
