@@ -2,10 +2,10 @@
 // so that the layer is of one moment.
 import type { ContainerConfig } from '../docker-types/container-config.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { CommitOptions } from './container-service.ts';
 import type { Needs } from './needs.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './start/cgroup-path.ts';
 
 /** See needs.ts. */
 export type CommitContainerNeeds = Needs<

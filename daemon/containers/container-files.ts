@@ -14,8 +14,8 @@ import { type ContainerEventsNeeds, publishContainerEvent } from './container-ev
 import type { PutArchiveOptions } from './container-service.ts';
 import { type RunningProcessNeeds, runningUser } from './exec/running-process.ts';
 import type { Needs } from './needs.ts';
-import { type OpenSourcesNeeds, openSources } from './open-sources.ts';
-import { lastManagedFiles, type WriteManagedFilesNeeds } from './write-managed-files.ts';
+import { lastManagedFiles, type WriteManagedFilesNeeds } from './network/write-managed-files.ts';
+import { type OpenSourcesNeeds, openSources } from './start/open-sources.ts';
 
 /** See needs.ts. */
 export type ContainerFilesNeeds = Needs<

@@ -4,9 +4,7 @@ import type { ContainerCreateRequest, ContainerUpdateRequest } from '../docker-t
 import type { ExecConfig } from '../docker-types/exec.ts';
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
 import type { Filters } from '../state/filters.ts';
-import { type AttachContainerNeeds, attachContainer } from './attach-container.ts';
 import { type CommitContainerNeeds, commitContainer } from './commit-container.ts';
-import { type ConnectNetworkNeeds, connectNetwork, disconnectNetwork } from './connect-network.ts';
 import {
   type ContainerFilesNeeds,
   containerChanges,
@@ -15,7 +13,6 @@ import {
   putArchive,
   statPath,
 } from './container-files.ts';
-import { type ContainerLogsNeeds, containerLogs } from './container-logs.ts';
 import type {
   AttachOptions,
   CommitOptions,
@@ -25,8 +22,7 @@ import type {
   PutArchiveOptions,
   WaitCondition,
 } from './container-service.ts';
-import { type ContainerStatsNeeds, containerStats } from './container-stats.ts';
-import { type CreateContainerNeeds, createContainer } from './create-container.ts';
+import { type CreateContainerNeeds, createContainer } from './create/create-container.ts';
 import { type EndWithHostNeeds, endWithHost } from './end-with-host.ts';
 import type { ExecRegistry } from './exec/exec-registry.ts';
 import {
@@ -37,21 +33,25 @@ import {
   resizeExec,
   startExec,
 } from './exec/exec-run.ts';
-import { type ExplainContainerNeeds, explainContainer, explainRun } from './explain-container.ts';
-import { type InspectContainerNeeds, inspectContainer } from './inspect-container.ts';
 import { type KillContainerNeeds, killContainer } from './kill-container.ts';
 import type { StopOptions } from './lifecycle/end-run.ts';
 import type { Lifecycle } from './lifecycle/lifecycle.ts';
-import { type ListContainersNeeds, listContainers } from './list-containers.ts';
 import type { Needs } from './needs.ts';
+import { type ConnectNetworkNeeds, connectNetwork, disconnectNetwork } from './network/connect-network.ts';
 import { type PauseContainerNeeds, pauseContainer, unpauseContainer } from './pause-container.ts';
 import { ContainerPruner, type PruneContainersNeeds } from './prune-containers.ts';
 import { type RemoveContainerNeeds, removeContainer } from './remove-container.ts';
 import { type RenameContainerNeeds, renameContainer } from './rename-container.ts';
-import { type ResizeContainerNeeds, resizeContainer } from './resize-container.ts';
+import { type ExplainContainerNeeds, explainContainer, explainRun } from './start/explain-container.ts';
 import { restartContainer, type StopContainerNeeds, stopContainer } from './stop-container.ts';
+import { type AttachContainerNeeds, attachContainer } from './streams/attach-container.ts';
+import { type ContainerLogsNeeds, containerLogs } from './streams/container-logs.ts';
+import { type ResizeContainerNeeds, resizeContainer } from './streams/resize-container.ts';
 import { type TopContainerNeeds, topContainer } from './top-container.ts';
 import { type UpdateContainerNeeds, updateContainer } from './update-container.ts';
+import { type ContainerStatsNeeds, containerStats } from './views/container-stats.ts';
+import { type InspectContainerNeeds, inspectContainer } from './views/inspect-container.ts';
+import { type ListContainersNeeds, listContainers } from './views/list-containers.ts';
 import { type WaitContainerNeeds, waitContainer } from './wait-container.ts';
 
 /** See needs.ts. */

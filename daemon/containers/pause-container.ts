@@ -1,8 +1,8 @@
 // POST /containers/{id}/pause and /unpause: the freezer.
 import { EngineError } from '../errors/engine-error.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { Needs } from './needs.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './start/cgroup-path.ts';
 
 /** See needs.ts. */
 export type PauseContainerNeeds = Needs<'cgroups.freeze' | 'cgroups.thaw' | 'store.get' | 'store.saveState'> &

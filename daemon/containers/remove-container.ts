@@ -4,8 +4,8 @@ import type { Container } from './container.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import { type DeleteContainerNeeds, deleteContainer } from './lifecycle/delete-container.ts';
 import { abandonRestart, type Concluding, type EndRunNeeds, killAndWait, markStopped } from './lifecycle/end-run.ts';
-import { type LinksNeeds, removeLink } from './links.ts';
 import type { Needs } from './needs.ts';
+import { type LinksNeeds, removeLink } from './network/links.ts';
 
 /** See needs.ts. */
 export type RemoveContainerNeeds = Needs<'store.get'> &

@@ -1,7 +1,7 @@
 // POST /containers/{id}/rename.
 import { EngineError, isEngineError } from '../errors/engine-error.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
-import { checkName } from './create-container.ts';
+import { checkName } from './create/create-container.ts';
 import type { Needs } from './needs.ts';
 
 /** See needs.ts. */

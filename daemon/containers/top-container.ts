@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { ContainerTopResponse } from '../docker-types/container-actions.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
 import type { Needs } from './needs.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './start/cgroup-path.ts';
 
 /** See needs.ts. */
 export type TopContainerNeeds = Needs<'cgroups.pids' | 'store.get'> & CgroupPathNeeds & ContainerEventsNeeds;

@@ -6,10 +6,10 @@ import { EngineError } from '../errors/engine-error.ts';
 import { checkOnHost } from '../runtime/check-on-host.ts';
 import { withLimits } from '../spec/docker/to-docker.ts';
 import { updated, updateWarnings } from '../spec/docker/update-request.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from './cgroup-path.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from './container-events.ts';
-import { lifting } from './granted-limits.ts';
+import { lifting } from './create/granted-limits.ts';
 import type { Needs } from './needs.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from './start/cgroup-path.ts';
 
 /** See needs.ts. */
 export type UpdateContainerNeeds = Needs<'cgroups' | 'host.facts' | 'log.warn' | 'store.change' | 'store.get'> &

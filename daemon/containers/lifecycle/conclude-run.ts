@@ -4,13 +4,13 @@
 import { beginNewFile } from '../../logs/format/log-directory.ts';
 import { wallClockNs } from '../../state/event-log.ts';
 import type { TaskEnd } from '../../tasks/task-end.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from '../cgroup-path.ts';
 import type { LockedContainer } from '../container.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
-import { type EndNetworkNeeds, endNetwork } from '../container-network.ts';
+import { publishVolumesUnmounted, type VolumeUsersNeeds } from '../create/volume-users.ts';
 import { healthResult } from '../health/health.ts';
 import type { Needs } from '../needs.ts';
-import { publishVolumesUnmounted, type VolumeUsersNeeds } from '../volume-users.ts';
+import { type EndNetworkNeeds, endNetwork } from '../network/container-network.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from '../start/cgroup-path.ts';
 import type { Follow } from './transitions.ts';
 
 /** See needs.ts. */

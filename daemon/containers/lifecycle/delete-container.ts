@@ -2,9 +2,9 @@
 // into the trash. What a crash leaves between the two has no row, and is cleaned away at the next start.
 import type { LockedContainer } from '../container.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
+import { anonymousVolumes } from '../create/volume-users.ts';
 import type { Needs } from '../needs.ts';
-import { isSealed } from '../sealed.ts';
-import { anonymousVolumes } from '../volume-users.ts';
+import { isSealed } from '../start/sealed.ts';
 
 /** See needs.ts. */
 export type DeleteContainerNeeds = Needs<

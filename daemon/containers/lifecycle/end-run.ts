@@ -3,10 +3,10 @@
 import { constants } from 'node:os';
 import { EngineError } from '../../errors/engine-error.ts';
 import { parseSignal } from '../../spec/signals.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from '../cgroup-path.ts';
 import type { Container, LockedContainer } from '../container.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
 import type { Needs } from '../needs.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from '../start/cgroup-path.ts';
 import { endMonitors, type StoppedMonitorsNeeds, wakeMonitors } from './stopped-monitors.ts';
 
 /** See needs.ts. */

@@ -10,20 +10,20 @@ import { readStartedRecord, type StartedRecord, writeStartedRecord } from '../..
 import { findTask } from '../../tasks/find-task.ts';
 import type { Task } from '../../tasks/task.ts';
 import { readTaskEnd } from '../../tasks/task-end.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from '../cgroup-path.ts';
 import type { Container, LockedContainer } from '../container.ts';
-import { type ContainerLogNeeds, followLog } from '../container-log.ts';
-import { adoptNetwork, type ContainerNetworkNeeds } from '../container-network.ts';
+import { lifting, unknownLimits } from '../create/granted-limits.ts';
 import { Exec } from '../exec/exec.ts';
 import { readExecFile, unknownExec } from '../exec/exec-file.ts';
 import type { ExecRegistry } from '../exec/exec-registry.ts';
 import { concludeExec, type ExecRunNeeds, execFiles, watchExec } from '../exec/exec-run.ts';
-import { lifting, unknownLimits } from '../granted-limits.ts';
 import { readHealthFile } from '../health/health-file.ts';
 import { begunHealth, type HealthState } from '../health/health-rules.ts';
 import type { ContainerState } from '../lifecycle/container-state.ts';
 import type { Lifecycle } from '../lifecycle/lifecycle.ts';
 import type { Needs } from '../needs.ts';
+import { adoptNetwork, type ContainerNetworkNeeds } from '../network/container-network.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from '../start/cgroup-path.ts';
+import { type ContainerLogNeeds, followLog } from '../streams/container-log.ts';
 
 /** See needs.ts. */
 export type AdoptContainerNeeds = Needs<'cgroups' | 'log' | 'paths.run' | 'store.saveState'> &

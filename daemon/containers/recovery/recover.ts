@@ -8,13 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Strays } from '../../state/strays.ts';
 import { findTask, type TaskAnswer, within } from '../../tasks/find-task.ts';
 import type { TaskPlace } from '../../tasks/task.ts';
-import { type CgroupPathNeeds, cgroupPathOf } from '../cgroup-path.ts';
 import type { Container, LockedContainer } from '../container.ts';
-import { type ContainerNetworkNeeds, settleNetwork } from '../container-network.ts';
 import type { ExecRegistry } from '../exec/exec-registry.ts';
 import type { Lifecycle } from '../lifecycle/lifecycle.ts';
 import { restartsWithDaemon } from '../lifecycle/restart-policy.ts';
 import type { Needs } from '../needs.ts';
+import { type ContainerNetworkNeeds, settleNetwork } from '../network/container-network.ts';
+import { type CgroupPathNeeds, cgroupPathOf } from '../start/cgroup-path.ts';
 import {
   type AdoptContainerNeeds,
   type AdoptedNetworks,

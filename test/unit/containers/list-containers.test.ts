@@ -1,6 +1,6 @@
 // A list of many containers: what it asks of the images and the layers does not grow with their number.
 import { expect, test, vi } from 'vitest';
-import { listContainers } from '../../../daemon/containers/list-containers.ts';
+import { listContainers } from '../../../daemon/containers/views/list-containers.ts';
 import type { ImageRecord } from '../../../daemon/images/image-service.ts';
 import { specOf } from '../spec/spec-of.ts';
 import { containerOf } from './container-of.ts';

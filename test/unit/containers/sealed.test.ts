@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Container } from '../../../daemon/containers/container.ts';
-import { isSealed } from '../../../daemon/containers/sealed.ts';
+import { isSealed } from '../../../daemon/containers/start/sealed.ts';
 import type { HostConfig } from '../../../daemon/docker-types/host-config.ts';
 import type { ContainerSpec } from '../../../daemon/spec/container-spec.ts';
 import { specOf } from '../spec/spec-of.ts';

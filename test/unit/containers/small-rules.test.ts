@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { checkName } from '../../../daemon/containers/create-container.ts';
-import { generateName } from '../../../daemon/containers/generate-name.ts';
+import { checkName } from '../../../daemon/containers/create/create-container.ts';
+import { generateName } from '../../../daemon/containers/create/generate-name.ts';
 import { planRestart, restartsWithDaemon } from '../../../daemon/containers/lifecycle/restart-policy.ts';
 import { Mutex } from '../../../daemon/containers/mutex.ts';
-import { formatLogTime, formatTime } from '../../../daemon/containers/timestamps.ts';
 import { parsePs } from '../../../daemon/containers/top-container.ts';
+import { formatLogTime, formatTime } from '../../../daemon/containers/views/timestamps.ts';
 import { parseRestartPolicy } from '../../../daemon/spec/docker/parse-restart.ts';
 import { parseSignal } from '../../../daemon/spec/signals.ts';
 import { parseTimeFilter } from '../../../daemon/state/time-filter.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it, test, vi } from 'vitest';
-import { followLog } from '../../../daemon/containers/container-log.ts';
-import { containerLogs } from '../../../daemon/containers/container-logs.ts';
+import { followLog } from '../../../daemon/containers/streams/container-log.ts';
+import { containerLogs } from '../../../daemon/containers/streams/container-logs.ts';
 import { jsonFileDriver, localDriver } from '../../../daemon/logs/drivers/file-driver.ts';
 import { LogDrivers } from '../../../daemon/logs/drivers/log-drivers.ts';
 import { noneDriver } from '../../../daemon/logs/drivers/none-driver.ts';
