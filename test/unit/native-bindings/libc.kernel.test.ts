@@ -38,9 +38,11 @@ describe('calls', () => {
 
   it('cost a few microseconds at the most', () => {
     const rounds = 20_000;
-    const start = performance.now();
+    // Of this thread's processor, not of the clock: the others of this machine are busy as well.
+    const { user, system } = process.threadCpuUsage();
     for (let i = 0; i < rounds; i++) trySyscall('gettid');
-    expect(((performance.now() - start) * 1000) / rounds).toBeLessThan(5);
+    const used = process.threadCpuUsage({ user, system });
+    expect((used.user + used.system) / rounds).toBeLessThan(5);
   });
 
   it('take strings of any length and alphabet', () => {

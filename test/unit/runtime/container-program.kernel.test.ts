@@ -256,7 +256,8 @@ describe('exec', () => {
     await container.start();
     const exec = await container.exec(posture);
     expect(exec.code).toBe(0);
-    expect(exec.output).toBe(container.output());
+    // It may still be writing its last lines.
+    await expect.poll(() => container.output(), { timeout: 10_000 }).toBe(exec.output);
     expect(exec.output).toContain('\n0\n1\n2\n3\n');
   });
 
