@@ -1,7 +1,7 @@
 // The archives of layers: the plain one that the diff id is of, and the packed one that registries get. What came from outside is kept as it
 // came; what was made here is packed when it is first pushed, always to the same bytes, and kept.
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
-import { Readable } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip, type ZlibOptions } from 'node:zlib';
 import type { ContentStore } from '../content/content-store.ts';
@@ -39,7 +39,7 @@ export interface LayerArchivesParts {
   readonly blobs: BlobTables;
   readonly files: LayerFiles;
   /** Whose memory is shared with what decodes archives. */
-  readonly jail: Pick<Jail, 'memory'>;
+  readonly jail: Pick<Jail, 'outgoing'>;
 }
 
 export class LayerArchives {
@@ -109,24 +109,35 @@ export class LayerArchives {
 
   #unpacked(blob: Descriptor): Readable {
     const path = this.#parts.content.pathOf(blob.digest);
-    const file = createReadStream(path, { highWaterMark: READ_BYTES });
     const packing = packingOf(blob);
-    if (packing === 'none') return file;
+    const open = () => createReadStream(path, { highWaterMark: READ_BYTES });
+    if (packing === 'none') return open();
     const start = startOf(path);
     const bytes = programBytes(packing, start);
-    const plain = bytes === 0 ? decoded(file, packing, start) : this.#decodedInTurn(file, packing, start, bytes);
+    if (bytes > 0) return this.#decodedInTurn(open, packing, start, bytes);
+    const file = open();
+    const plain = decoded(file, packing, start);
     return plain.once('close', () => file.destroy());
   }
 
   /** By a program: one at a time. */
-  #decodedInTurn(file: Readable, packing: LayerCompression, start: Buffer, bytes: number): Readable {
-    const { memory } = this.#parts.jail;
+  #decodedInTurn(open: () => Readable, packing: LayerCompression, start: Buffer, bytes: number): Readable {
+    const { outgoing } = this.#parts.jail;
     const gone = new AbortController();
     async function* chunks(): AsyncGenerator<Buffer> {
-      using _memory = await memory.take({ memoryBytes: 0, programBytes: bytes }, gone.signal);
-      yield* decoded(file, packing, start);
+      using _memory = await outgoing.take({ memoryBytes: 0, programBytes: bytes }, gone.signal);
+      const file = open();
+      try {
+        yield* decoded(file, packing, start);
+      } finally {
+        file.destroy();
+      }
     }
-    return Readable.from(chunks(), { objectMode: false }).once('close', () => gone.abort());
+    const plain = new PassThrough();
+    // It closes at once; a stream made of the generator would not before the generator has come back from its wait.
+    plain.once('close', () => gone.abort());
+    pipeline(chunks(), plain).catch(() => undefined);
+    return plain;
   }
 }
 

@@ -9,8 +9,10 @@ const GATHER_BYTES = 256 * 1024;
 
 /** Feeds bytes into a chunk port. Small pieces are joined: a message between threads costs more than a copy. */
 export function feedFrom(source: ByteSource): { port: MessagePort; stop(): void } {
+  // Its decoder is made now, which may fail: there must be nothing to close then.
+  const { stream } = source;
   const { port1, port2 } = new MessageChannel();
-  const feeder = new Feeder(source, port1);
+  const feeder = new Feeder(source, stream, port1);
   return { port: port2, stop: () => feeder.stop() };
 }
 
@@ -26,16 +28,12 @@ class Feeder {
   #isAtEnd = false;
   readonly #garbage = new GarbageMeter();
 
-  constructor(source: ByteSource, port: MessagePort) {
+  constructor(source: ByteSource, stream: Readable, port: MessagePort) {
     this.#source = source;
     this.#port = port;
     this.#sender = new ChunkSender(port, { credit: () => this.#flush(), cancel: () => this.#leave() });
     this.#buffer = this.#sender.take(GATHER_BYTES);
-    source.stream
-      .on('data', this.#onData)
-      .once('end', this.#onEnd)
-      .once('error', this.#onError)
-      .once('close', this.#onClose);
+    stream.on('data', this.#onData).once('end', this.#onEnd).once('error', this.#onError).once('close', this.#onClose);
   }
 
   stop(): void {

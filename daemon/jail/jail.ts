@@ -56,6 +56,8 @@ export class Jail {
   readonly #shares: SlotShares;
   /** For what feeds jobs. Taken before a worker, and never by who has one: so nobody waits for who waits. */
   readonly memory = new DecoderBudget(DECODERS_BYTES, PROGRAMS_BYTES);
+  /** Of what is unpacked at the pace of a client, who may stand still, and keep no one else from it. */
+  readonly outgoing = new DecoderBudget(0, PROGRAMS_BYTES);
   #streams = 0;
   #isClosed = false;
 
@@ -160,7 +162,17 @@ export class Jail {
     onBegin: (head: PathStat | undefined) => void,
   ): Promise<unknown> {
     const { signal } = options;
-    const feed = options.input === undefined ? undefined : feedFrom(options.input);
+    let feed: ReturnType<typeof feedFrom> | undefined;
+    try {
+      feed = options.input === undefined ? undefined : feedFrom(options.input);
+    } catch (error) {
+      // Its decoder cannot be started: the worker is free again.
+      slot.running = undefined;
+      release();
+      if (isStream) this.#streams--;
+      this.#giveBack(slot);
+      return Promise.reject(error);
+    }
     const input = feed?.port ?? options.inputPort;
     return new Promise<unknown>((resolve, reject) => {
       const over = (): void => {

@@ -17,11 +17,12 @@ export function bodyStream(request: IncomingMessage): Readable {
   };
   // Else it would flow as soon as somebody listens.
   request.pause();
-  request
-    .on('data', take)
-    .on('end', () => body.push(null))
-    .on('error', cut)
-    .on('close', cut);
+  const end = () => {
+    // Without `take` the rest was thrown away: that is no end.
+    if (request.listeners('data').includes(take)) body.push(null);
+    else body.destroy(new EngineError('invalid', 'request body was cut off'));
+  };
+  request.on('data', take).on('end', end).on('error', cut).on('close', cut);
   // Nobody reads on: what the client still sends is thrown away until it has the answer.
   body.on('close', () => request.off('data', take).resume());
   body.on('error', () => {});

@@ -47,9 +47,13 @@ export function zstdProgramDecoder(windowLog: number): Duplex {
   return duplexOf(spawn(process.execPath, args, { cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'pipe'] }));
 }
 
-function duplexOf(child: ChildProcess & { stdin: NodeJS.WritableStream }): Duplex {
+function duplexOf(child: ChildProcess): Duplex {
+  // First of all: without a free descriptor there are no pipes, and why comes a moment later, to whoever listens.
+  child.on('error', () => undefined);
   const { stdin, stdout, stderr } = child;
-  if (stdout === null || stderr === null) throw new TypeError('the program has no pipes');
+  // undefined then, whatever the types say.
+  if (!stdin || !stdout || !stderr)
+    throw new EngineError('unavailable', 'read archive: no program can be started to decode it');
   let words = '';
   stderr.on('data', (text: Buffer) => {
     words = (words + text.toString('latin1')).slice(0, MAX_WORDS);
@@ -66,6 +70,9 @@ function duplexOf(child: ChildProcess & { stdin: NodeJS.WritableStream }): Duple
     read: () => stdout.resume(),
     destroy: (error, done) => {
       child.kill('SIGKILL');
+      // Paused with something in it, it would never see its end, and stay open.
+      stdout.destroy();
+      stderr.destroy();
       done(error);
     },
   });

@@ -3,10 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import '../../../native-bindings/load.ts';
 import { ownedSource } from '../../../daemon/jail/decoding/decompress.ts';
+import { zstdProgramDecoder } from '../../../daemon/jail/decoding/program-decoder.ts';
 import { holdTree } from '../../../daemon/jail/hold-tree.ts';
 import { getrlimit, setrlimit } from '../../../native-bindings/process.ts';
 import { JailFixture } from './jail-fixture.ts';
@@ -153,6 +156,49 @@ describe('a jail worker', () => {
         .toString()
         .trim(),
     ).toBe('1:3');
+  });
+});
+
+describe('decoders', () => {
+  test('that cannot be started cost no worker', async () => {
+    for (let n = 0; n < 8; n++) {
+      const input = ownedSource(Readable.from([]));
+      Object.defineProperty(input, 'stream', {
+        get: () => {
+          throw new Error('no decoder');
+        },
+      });
+      const fd = holdTree(fixture.root);
+      const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
+      const work = fixture.jail.run<'unpack-layer'>({ do: 'unpack-layer', place, repack: false }, [fd], { input });
+      await expect(work).rejects.toThrow('no decoder');
+    }
+    expect((await unpack(Readable.from([rawTar([file('a', 'b')])]))).entries).toBe(1);
+  });
+
+  test('that are given up in the middle leave no descriptor', async () => {
+    const packed = zstdCompressSync(Buffer.alloc(20e6));
+    const before = openFds();
+    for (let n = 0; n < 5; n++) {
+      const decoder = zstdProgramDecoder(27);
+      decoder.on('error', () => undefined).write(packed);
+      await new Promise((resolve) => decoder.once('readable', resolve));
+      decoder.destroy();
+    }
+    for (let n = 0; n < 100 && openFds() > before; n++) await sleep(20);
+    expect(openFds()).toBeLessThanOrEqual(before);
+  });
+
+  test('fail alone when there is no free descriptor', async () => {
+    const limit = getrlimit('nofile');
+    setrlimit('nofile', { soft: 3n, hard: limit.hard });
+    try {
+      expect(() => zstdProgramDecoder(27)).toThrow(expect.objectContaining({ code: 'unavailable' }));
+      // The error of a program that was not started comes a moment later; nobody but the decoder listens.
+      await sleep(10);
+    } finally {
+      setrlimit('nofile', limit);
+    }
   });
 });
 
