@@ -165,6 +165,7 @@ export class OverlaySnapshots implements Snapshots {
   }
 
   async usage(id: string, count: SnapshotCount): Promise<number> {
+    this.#init(id);
     const fd = holdTree(this.#counted(id, count));
     return this.#jail.run<SnapshotCount>({ do: count, place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
   }
@@ -220,9 +221,8 @@ export class OverlaySnapshots implements Snapshots {
     return [...this.#inits.keys()];
   }
 
-  /** What is counted of it. */
+  /** What is counted of it. It may have gone meanwhile. */
   #counted(id: string, count: SnapshotCount): string {
-    this.#init(id);
     const directory = join(this.#root.containers, id);
     return count === 'size' ? writableDirs(directory).upper : directory;
   }

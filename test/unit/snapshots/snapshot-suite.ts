@@ -174,6 +174,14 @@ export function snapshotSuite(
       expect(await rig.snapshots.usage(ids[1] as string, 'usage')).toBeGreaterThanOrEqual(5001);
     });
 
+    it('counts the others when one goes meanwhile', async () => {
+      const ids = await Promise.all(Array.from({ length: 70 }, () => prepared(base)));
+      const counting = rig.snapshots.usages(ids, 'size');
+      const gone = ids.at(-1) as string;
+      rig.snapshots.remove(gone);
+      expect([...(await counting).keys()].sort()).toEqual(ids.filter((id) => id !== gone).sort());
+    });
+
     it('gives a layer to read, with all below it', async () => {
       const top = await rig.makeLayer(base, (directory) => writeFileSync(join(directory, 'top'), 'top'));
       const fd = rig.snapshots.view(top);
