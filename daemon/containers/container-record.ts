@@ -2,10 +2,13 @@
 // lifecycle/container-state.ts.
 // Times are decimal nanoseconds since 1970 as text: JSON numbers are too coarse.
 
+import { crc32 } from 'node:zlib';
+import type { ResolvedConfig } from '../docker-types/container-config.ts';
 import { type EndpointConfig, plainEndpoint } from '../networks/endpoint-config.ts';
 import { isSpec } from '../spec/check-spec.ts';
 import type { ContainerSpec } from '../spec/container-spec.ts';
 import { type DockerBody, specFromDocker } from '../spec/docker/from-docker.ts';
+import { usableConfig } from '../spec/docker/usable-config.ts';
 import { networkOfMode } from '../spec/network-mode.ts';
 
 export interface ContainerRecord {
@@ -23,6 +26,8 @@ export interface ContainerRecord {
   body: DockerBody;
   /** The networks that it is or shall be on, the mode's own first. Changed by connect and disconnect. */
   endpoints: readonly EndpointConfig[];
+  /** No spec can be made of the body: the one above stands for it, and is not stored. */
+  readonly isPlaceholder?: true;
 }
 
 /** What changes together is stored together: ContainerStore.change. */
@@ -32,9 +37,15 @@ export type RecordChange = Partial<Pick<ContainerRecord, 'spec' | 'body' | 'endp
 const specVersion = 1;
 
 /** Mounts lie beside the spec: they are the one thing that the body alone does not say. */
-export function encodeRecord({ spec, body, ...record }: ContainerRecord): string {
+export function encodeRecord({ spec, body, isPlaceholder, ...record }: ContainerRecord): string {
   const { mounts, ...stored } = spec;
-  return JSON.stringify({ ...record, ...body, mounts, specVersion, spec: stored });
+  const ofSpec = isPlaceholder ? {} : { specVersion, bodySum: sumOf(body), spec: stored };
+  return JSON.stringify({ ...record, ...body, mounts, ...ofSpec });
+}
+
+/** Of the body beside which a spec is stored: an engine that knows no specs hands the spec on, and changes the body. */
+function sumOf({ config, hostConfig }: DockerBody): number {
+  return crc32(JSON.stringify([config, hostConfig]));
 }
 
 /**
@@ -55,15 +66,21 @@ export function decodeRecord(text: string): DecodedRecord {
   const body = { config, hostConfig };
   const { spec, ...rest } = specOf(found);
   const endpoints = Array.isArray(found.endpoints) ? found.endpoints : endpointsOfOld(found.endpoints, spec);
-  return { record: { id, name, createdNs, imageId, spec, body, endpoints }, ...rest };
+  const standsFor = rest.damage === undefined ? {} : { isPlaceholder: true as const };
+  return { record: { id, name, createdNs, imageId, spec, body, endpoints, ...standsFor }, ...rest };
 }
 
 function specOf(found: StoredRecord): Pick<DecodedRecord, 'damage' | 'isMended'> & { spec: ContainerSpec } {
   const spec = readSpec(found);
   if (spec !== undefined) return { spec };
-  const isMended = found.specVersion === specVersion;
+  const isMended = found.specVersion === specVersion && found.bodySum === sumOf(found);
   try {
-    return { spec: specFromDocker(found, found.mounts), ...(isMended ? { isMended } : {}) };
+    // What an image says was once stored as it is: what cannot be used of it is passed over, as at a create.
+    const config = usableConfig(found.config).config as ResolvedConfig;
+    return {
+      spec: specFromDocker({ config, hostConfig: found.hostConfig }, found.mounts),
+      ...(isMended ? { isMended } : {}),
+    };
   } catch (damage) {
     return { spec: specFromDocker({ config: {}, hostConfig: { NetworkMode: 'none' } }, found.mounts), damage };
   }
@@ -78,11 +95,19 @@ export interface DecodedRecord {
 }
 
 type StoredRecord = Omit<ContainerRecord, 'spec' | 'body' | 'endpoints'> &
-  DockerBody & { mounts: ContainerSpec['mounts']; endpoints: unknown; specVersion?: unknown; spec?: unknown };
+  DockerBody & {
+    mounts: ContainerSpec['mounts'];
+    endpoints: unknown;
+    specVersion?: unknown;
+    bodySum?: unknown;
+    spec?: unknown;
+  };
 
-/** undefined: it is of another version, or damaged: what it says stands in the body, too. */
-function readSpec({ specVersion: version, spec, mounts }: StoredRecord): ContainerSpec | undefined {
-  if (version !== specVersion || typeof spec !== 'object' || spec === null) return undefined;
+/** undefined: it is of another version or of another body, or damaged: what it says stands in the body, too. */
+function readSpec(found: StoredRecord): ContainerSpec | undefined {
+  const { specVersion: version, bodySum, spec, mounts } = found;
+  if (version !== specVersion || bodySum !== sumOf(found) || typeof spec !== 'object' || spec === null)
+    return undefined;
   const whole = { ...spec, mounts };
   return isSpec(whole) ? whole : undefined;
 }

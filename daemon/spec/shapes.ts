@@ -9,7 +9,8 @@ export type Fields<T> = { readonly [K in keyof T]-?: Shape<T[K]> };
 export const isText = (value: unknown): value is string => typeof value === 'string';
 export const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';
 export const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
-export const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+/** Requests may name integers beyond those that are exact (`--stop-timeout 9223372036854775807`). */
+export const isInteger = (value: unknown): value is number => Number.isInteger(value);
 export const isTexts: Shape<readonly string[]> = listOf(isText);
 
 export function isOneOf<const T extends string | number | null>(...words: readonly T[]): Shape<T> {

@@ -233,6 +233,14 @@ describe('update', () => {
     expect(cgroupFile(id, 'memory.limit_in_bytes', 'memory.max')).toBe(String(128 << 20));
   });
 
+  test('is taken by a container that has the host’s names', async () => {
+    const { daemon } = fixture;
+    const id = await create(daemon, 'true', host({ UTSMode: 'host' }));
+    const answer = await daemon.api.send('POST', `/containers/${id}/update`, { body: { PidsLimit: 33 } });
+    expect(answer.status, answer.text).toBe(200);
+    expect((await inspect(daemon, id)).HostConfig).toMatchObject({ PidsLimit: 33, UTSMode: 'host' });
+  });
+
   test('nothing that cannot be is taken', async () => {
     const { daemon } = fixture;
     const id = await runDetached(daemon, ['sleep', '1000'], host({ Memory: 64 << 20 }));

@@ -32,7 +32,8 @@ export function updated(id: string, present: Described, asked: ContainerUpdateRe
   checkAlone(asked);
   refuseConflicts(id, present.body.hostConfig, asked);
   const hostConfig = merge(present.body.hostConfig, asked);
-  checkHostConfig(hostConfig, present.body.config);
+  // Its names are the engine's by now: what the user said of them was judged at create.
+  checkHostConfig(hostConfig, { ...present.body.config, Hostname: '', Domainname: '' });
   const body = { ...present.body, hostConfig };
   return { body, spec: specFromDocker(body, present.spec.mounts) };
 }

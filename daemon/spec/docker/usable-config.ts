@@ -42,7 +42,7 @@ export function usableConfig(image: ContainerConfig): { config: ContainerConfig;
 
 function isPort(text: string): boolean {
   const [, first, last] = PORT.exec(text) ?? [];
-  if (first === undefined) return false;
+  if (first === undefined || Number(first) < 1) return false;
   return Number(first) <= Number(last ?? first) && Number(last ?? first) <= 65_535;
 }
 

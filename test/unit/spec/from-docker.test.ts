@@ -279,6 +279,27 @@ describe('what is stored', () => {
     expect(decodeRecord(JSON.stringify(text))).toEqual({ record, isMended: true });
   });
 
+  test('beside a body that an older engine has changed since it was made is derived from that', () => {
+    const { record: found, ...told } = decodeRecord(
+      JSON.stringify({ ...stored(), hostConfig: { ...hostConfig, AutoRemove: true } }),
+    );
+    expect(told).toEqual({});
+    expect(found.spec).toEqual({ ...spec, removesItself: true });
+  });
+
+  test('of an engine that took everything an image said passes over what cannot be used of it', () => {
+    const { spec: _, specVersion: __, ...old } = stored();
+    const strange = { ...config, ExposedPorts: { foo: {}, '0/tcp': {}, '99999/tcp': {}, '80/tcp': {} } };
+    const { record: found, ...told } = decodeRecord(JSON.stringify({ ...old, config: strange }));
+    expect(told).toEqual({});
+    expect(found.spec.process).toEqual(spec.process);
+    expect(found.body.config.ExposedPorts).toEqual(strange.ExposedPorts);
+  });
+
+  test('has integers beyond those that are exact, as a request may', () => {
+    expect(isSpec(specOf({}, { StopTimeout: 2 ** 63 }))).toBe(true);
+  });
+
   test('of which no spec can be made keeps its mounts and what Docker knows, and says why', () => {
     const { spec: _, ...old } = stored();
     const wrong = { ...old, hostConfig: { ...hostConfig, PidMode: 'nonsense' } };
@@ -286,5 +307,8 @@ describe('what is stored', () => {
     expect(String(damage)).toContain('invalid PID mode: nonsense');
     expect(found.spec.mounts).toEqual(spec.mounts);
     expect(found.body.hostConfig.PidMode).toBe('nonsense');
+    // What stands for the spec is not stored as one: another daemon may know what to make of the body.
+    expect(JSON.parse(encodeRecord(found))).not.toHaveProperty('specVersion');
+    expect(JSON.parse(encodeRecord(found))).not.toHaveProperty('spec');
   });
 });
