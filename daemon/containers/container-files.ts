@@ -122,13 +122,17 @@ function withView<T>(
 ): Promise<T> {
   const running = runningView(container, ref);
   if (running !== undefined) return work(running);
-  return container.locked(async () => {
-    const view = runningView(container, ref) ?? (await stoppedView(services, container, ref));
-    return work(view);
-  });
+  // Started meanwhile: seen from the inside it needs no lock, and who wants to end it must not wait for a client.
+  return container
+    .locked(async () => {
+      const view = runningView(container, ref);
+      if (view !== undefined) return { view };
+      return { result: await work(await stoppedView(services, container, ref)) };
+    })
+    .then((found) => ('view' in found ? work(found.view) : found.result));
 }
 
-/** As withView, for work whose result is read later: the lock is held until the stream ends. */
+/** As withView, for work whose result is read later: for a stopped container the lock is held until the stream ends. */
 function streamFrom<T>(
   services: ContainerFilesNeeds,
   container: Container,
@@ -139,16 +143,19 @@ function streamFrom<T>(
   const running = runningView(container, ref);
   if (running !== undefined) return work(running).then(({ result }) => result);
   return new Promise((resolve, reject) => {
-    void container.locked(async () => {
-      try {
-        const view = runningView(container, ref) ?? (await stoppedView(services, container, ref, sees));
-        const { tar, result } = await work(view);
+    container
+      .locked(async () => {
+        const view = runningView(container, ref);
+        if (view !== undefined) return view;
+        const { tar, result } = await work(await stoppedView(services, container, ref, sees));
         resolve(result);
         await finished(tar).catch(() => undefined);
-      } catch (error) {
-        reject(error);
-      }
-    });
+        return undefined;
+      })
+      .then(async (view) => {
+        if (view !== undefined) resolve((await work(view)).result);
+      })
+      .catch(reject);
   });
 }
 

@@ -35,7 +35,10 @@ export async function killContainer(
   if (!container.isRunning) {
     throw new EngineError('conflict', `cannot kill container: ${ref}: container ${container.id} is not running`);
   }
-  if (ends(container, signo)) await markStopped(services, container);
+  if (ends(container, signo)) {
+    await markStopped(services, container);
+    if (!container.isRunning) return;
+  }
   publishContainerEvent(services, container, 'kill', { signal: String(signo) });
   if (signo === SIGKILL) {
     await killAndWait(services, lifecycle, container);

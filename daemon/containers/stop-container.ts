@@ -58,6 +58,8 @@ async function stopRun(
   }
   if (!container.isRunning) return false;
   await markStopped(services, container);
+  // Who had the lock may have kept it for longer than the run lasted.
+  if (!container.isRunning) return true;
   await endRun(services, lifecycle, container, options);
   // It may have ended by itself a moment before, and its policy knew of no stop then.
   await forgoRestart(services, container);

@@ -1,8 +1,10 @@
 // The archive endpoints that cp is made of: running and stopped containers, links, binds, refusals.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get, type IncomingMessage } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { create, exec, run, runDetached, start, wait } from '../harness/containers.ts';
+import { create, exec, inspect, run, runDetached, start, wait } from '../harness/containers.ts';
+import { eventually, sleep } from '../harness/eventually.ts';
 import { residentBytes } from '../harness/ledger.ts';
 import { readTar, tarOf } from '../harness/tars.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
@@ -165,6 +167,31 @@ test('what cp puts into a created container is there when it starts, and a commi
   expect((await daemon.api.send('GET', `/containers/${id}/logs?stdout=1`)).text).toContain('by cp');
   await daemon.api.post(`/commit?container=${id}&repo=placed`);
   expect((await run(daemon, 'cat /placed', { Image: 'placed' })).stdout).toBe('by cp\n');
+});
+
+/** A client of cp that reads nothing of its answer. Resolves when the answer begins. */
+function stalled(id: string, inside: string): Promise<IncomingMessage> {
+  const { socketPath } = fixture.daemon;
+  return new Promise((resolve, reject) => {
+    get({ socketPath, path: path(id, inside), agent: false }, (answer) => resolve(answer.pause())).on('error', reject);
+  });
+}
+
+test('who reads the files of a container that was started meanwhile, and stands still, keeps nobody from ending it', async () => {
+  const { daemon } = fixture;
+  const id = await create(daemon, 'sleep 1000');
+  await put(id, '/', tarOf([{ name: 'big', data: 'x'.repeat(8 << 20) }]));
+  const first = await stalled(id, '/big');
+  const started = start(daemon, id);
+  const second = stalled(id, '/big');
+  await sleep(300);
+  expect((await inspect(daemon, id)).State.Status).toBe('created');
+  first.destroy();
+  await started;
+  const answer = await second;
+  expect((await daemon.api.send('POST', `/containers/${id}/kill`, { timeoutMs: 5000 })).status).toBe(204);
+  await eventually('its end', async () => !(await inspect(daemon, id)).State.Running);
+  answer.destroy();
 });
 
 test('a hundred megabytes pass without growing the daemon', async () => {

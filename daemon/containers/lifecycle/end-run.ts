@@ -1,6 +1,7 @@
 // How a run is brought to its end: signals, time to act on them, and the certain end. Nothing here knows what follows.
 
 import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../errors/engine-error.ts';
 import { parseSignal } from '../../spec/signals.ts';
 import type { Container, LockedContainer } from '../container.ts';
@@ -23,6 +24,8 @@ const killedExitCode = 128 + SIGKILL;
 /** What a timer can hold: 24 days. A longer one would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 const defaultTimeoutSeconds = 10;
+/** How long a signal that is to end a run waits until the mark is stored. */
+const markPatienceMs = 1000;
 
 export interface StopOptions {
   signal?: string;
@@ -35,9 +38,12 @@ export interface Concluding {
   conclude(held: LockedContainer, codeWithoutRecord: number): Promise<void>;
 }
 
+/** See needs.ts. */
+export type MarkStoppedNeeds = Needs<'log.warn' | 'store.saveState'>;
+
 /** Before it is ended on request: no policy starts it again, and a restart that is due is taken back. */
-export function markStopped(services: EndRunNeeds, container: Container): Promise<void> {
-  return container.locked((held) => {
+export async function markStopped(services: MarkStoppedNeeds, container: Container): Promise<void> {
+  const marked = container.locked((held) => {
     if (container.state.status === 'restarting') return abandonRestart(services, held);
     if (container.state.stoppedByUser || held.apply({ kind: 'stop-asked' }) === undefined) return;
     try {
@@ -50,6 +56,8 @@ export function markStopped(services: EndRunNeeds, container: Container): Promis
       );
     }
   });
+  // Who has the lock for long (a commit of a large container) is not waited for. The end asks for the lock behind this, and finds the mark.
+  await Promise.race([marked, sleep(markPatienceMs, undefined, { ref: false })]);
 }
 
 /** Takes a restart that is due back, when there is one. */
@@ -60,7 +68,7 @@ export function forgoRestart(services: EndRunNeeds, container: Container): Promi
 }
 
 /** A stop of a container that waits for its restart. */
-export function abandonRestart(services: EndRunNeeds, held: LockedContainer): void {
+export function abandonRestart(services: Needs<'store.saveState'>, held: LockedContainer): void {
   const { container } = held;
   container.cancelRestart?.();
   held.mustApply({ kind: 'stop-asked' });
@@ -101,7 +109,9 @@ export async function sendSignal(services: EndRunNeeds, container: Container, si
 export async function killAndWait(services: EndRunNeeds, lifecycle: Concluding, container: Container): Promise<void> {
   if (container.task === undefined) {
     // It is just ending, or nobody watches it: either way it is concluded when the lock is free.
-    await container.locked((held) => (container.isRunning ? lifecycle.conclude(held, killedExitCode) : undefined));
+    await container.locked((held) =>
+      container.isRunning && container.task === undefined ? lifecycle.conclude(held, killedExitCode) : undefined,
+    );
     return;
   }
   await sendSignal(services, container, SIGKILL);
