@@ -1,4 +1,5 @@
 // Memory that this process holds free: V8's heap keeps the pages of what it collected, glibc keeps what was freed unless it is asked.
+import { getHeapStatistics } from 'node:v8';
 import { type NativeFunction, nativeFunction } from './call.ts';
 import { openLibrary } from './load.ts';
 
@@ -44,6 +45,13 @@ export function collectShortLived(): void {
 export function collectBuffers(): void {
   const { gc } = globalThis as { gc?: Collect };
   gc?.({ type: 'major', execution: 'sync', flavor: 'regular' });
+}
+
+/** Shrinks this thread's own heap to what lives in it, when it has grown past `bytes`: a thread that waits for its next work keeps garbage else. */
+export function shrinkHeap(bytes: number): void {
+  if (getHeapStatistics().total_heap_size < bytes) return;
+  const { gc } = globalThis as { gc?: Collect };
+  gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
 /** Gives back what was freed and glibc has kept. Takes some milliseconds, and no collection. */

@@ -2,6 +2,7 @@
 // What untrusted images and containers hold is only ever touched here.
 import { createHash } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { shrinkHeap } from '../../native-bindings/memory.ts';
 import { setThreadNice } from '../../native-bindings/process.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { FormatError } from '../protocols/format-error.ts';
@@ -26,6 +27,8 @@ const scratches: Scratches = { names: new Scratch(scratchFds[0]), notes: new Scr
 setThreadNice(5);
 const enclosure = new Enclosure();
 forbidLoading();
+/** What a worker has at rest is about half of this; a job that needed more leaves garbage, and there are several workers. */
+const HEAP_BYTES = 16 * 1024 * 1024;
 /** Of the job that waits for its ports. */
 let stopWaiting: ((reason: Error) => void) | undefined;
 
@@ -60,7 +63,13 @@ async function serve({ job, input, output }: ToWorker & { kind: 'job' }): Promis
         stopWaiting = stop;
       },
     };
-    return await inTurn(() => runJob(job, ports));
+    return await inTurn(async () => {
+      try {
+        return await runJob(job, ports);
+      } finally {
+        shrinkHeap(HEAP_BYTES);
+      }
+    });
   } finally {
     stopWaiting = undefined;
     enclosure.leave();
