@@ -1,11 +1,12 @@
-// GET /images/{name}/history: the config's history with the sizes of its layers, newest first.
-import type { HistoryResponseItem } from '../docker-types/image.ts';
+// How an image came about: its config's history with the sizes of its layers, newest first.
 import type { Catalogue } from './catalogue.ts';
-import type { ImageRecord } from './image-service.ts';
-import { createdSeconds, repoTags } from './list-images.ts';
+import type { HistoryStep, ImageRecord } from './image-service.ts';
+import { createdSeconds } from './list-images.ts';
 
-/** The newest entry and those of parents that are here carry an id; the others are "<missing>". */
-export function imageHistory(catalogue: Catalogue, image: ImageRecord): HistoryResponseItem[] {
+type Step = { -readonly [Key in keyof HistoryStep]: HistoryStep[Key] };
+
+/** The newest step and those that parents which are here ended with have their image. */
+export function imageHistory(catalogue: Catalogue, image: ImageRecord): HistoryStep[] {
   const { tables, layers } = catalogue.parts;
   const history = image.config.history ?? [];
   const sizes = layers
@@ -13,23 +14,21 @@ export function imageHistory(catalogue: Catalogue, image: ImageRecord): HistoryR
     .map(({ sizeBytes }) => sizeBytes)
     .reverse();
   let layer = 0;
-  const items = history.map((entry): HistoryResponseItem => {
-    const size = entry.empty_layer === true ? 0 : (sizes[layer++] ?? 0);
-    return {
-      Id: '<missing>',
-      Created: createdSeconds(entry.created),
-      CreatedBy: entry.created_by ?? '',
-      Tags: null,
-      Size: size,
-      Comment: entry.comment ?? '',
-    };
-  });
-  items.reverse();
-  nameAncestors(catalogue, image, items);
-  return items;
+  const steps = history.map(
+    (entry): Step => ({
+      image: undefined,
+      createdSeconds: createdSeconds(entry.created),
+      createdBy: entry.created_by ?? '',
+      comment: entry.comment ?? '',
+      sizeBytes: entry.empty_layer === true ? 0 : (sizes[layer++] ?? 0),
+    }),
+  );
+  steps.reverse();
+  nameAncestors(catalogue, image, steps);
+  return steps;
 }
 
-function nameAncestors(catalogue: Catalogue, image: ImageRecord, items: HistoryResponseItem[]): void {
+function nameAncestors(catalogue: Catalogue, image: ImageRecord, steps: Step[]): void {
   const { tables } = catalogue.parts;
   const seen = new Set<string>();
   for (let id: string | undefined = image.id; id !== undefined && !seen.has(id); ) {
@@ -37,12 +36,8 @@ function nameAncestors(catalogue: Catalogue, image: ImageRecord, items: HistoryR
     const row = tables.get(id);
     if (row === undefined) return;
     const length = catalogue.config(id).history?.length ?? 0;
-    const item = items[items.length - length];
-    if (item !== undefined) {
-      item.Id = id;
-      const tags = repoTags(tables.namesOf(id));
-      item.Tags = tags.length === 0 ? null : tags;
-    }
+    const step = steps[steps.length - length];
+    if (step !== undefined) step.image = { id, names: tables.namesOf(id) };
     id = row.parentId;
   }
 }

@@ -1,18 +1,13 @@
-// What the rest of the engine may ask of images: plain data in, Docker's wire form out. Implemented by the files beside this one and put
-// together by open-images.ts. Every method throws EngineError with Docker's message. Paths and bytes inside images are never trusted.
+// What the rest of the engine may ask of images, in plain data; what docker's clients see of it is made in docker-api/views, but for lists and
+// what a removal tells. Implemented by the files beside this one and put together by open-images.ts. Every method throws EngineError with Docker's message. Paths and bytes inside images are never trusted.
 import type { Readable } from 'node:stream';
 import type { ContainerConfig, ResolvedConfig } from '../docker-types/container-config.ts';
-import type {
-  HistoryResponseItem,
-  ImageDeleteResponseItem,
-  ImageInspect,
-  ImagePruneResponse,
-  ImageSummary,
-} from '../docker-types/image.ts';
+import type { ImageDeleteResponseItem, ImagePruneResponse, ImageSummary } from '../docker-types/image.ts';
 import type { Credentials } from '../registry/registry-session.ts';
 import type { Filters } from '../state/filters.ts';
 import type { ImageConfig } from './documents/image-config.ts';
 import type { Platform } from './documents/platform.ts';
+import type { ImageName } from './image-tables.ts';
 import type { ProgressSink } from './progress.ts';
 
 /** An image that is there. Immutable. */
@@ -23,6 +18,29 @@ export interface ImageRecord {
   /** Bytes of the files of all layers. */
   readonly sizeBytes: number;
   readonly config: ImageConfig;
+}
+
+/** An image with its names, as it is now. */
+export interface SeenImage {
+  readonly image: ImageRecord;
+  /** Tags first, each sorted. */
+  readonly names: readonly ImageName[];
+  /** When it was given a name here, RFC 3339; empty: never. */
+  readonly taggedAt: string;
+  /** Of the files of its layers, from the top down. */
+  readonly layerDirs: readonly string[];
+}
+
+/** One step of an image's history. All but its size is what the image says. */
+export interface HistoryStep {
+  /** The image that ended with it, when that is here. */
+  readonly image: { readonly id: string; readonly names: readonly ImageName[] } | undefined;
+  /** Since 1970; 0: not known. */
+  readonly createdSeconds: number;
+  readonly createdBy: string;
+  readonly comment: string;
+  /** Bytes of its layer's files; 0 when it has no layer. */
+  readonly sizeBytes: number;
 }
 
 /** A container that stands in the way of removing an image. */
@@ -113,8 +131,9 @@ export interface ImageStore {
   openFiles(id: string): number;
   list(options: ListImagesOptions): ImageSummary[];
   /** With a platform: throws 'not-found' when it is not the image's. So do `history` and `remove`. */
-  inspect(ref: string, platform?: Platform): ImageInspect;
-  history(ref: string, platform?: Platform): HistoryResponseItem[];
+  inspect(ref: string, platform?: Platform): SeenImage;
+  /** Newest first. */
+  history(ref: string, platform?: Platform): HistoryStep[];
   tag(ref: string, repo: string, tag: string): void;
   remove(
     ref: string,

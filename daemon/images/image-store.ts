@@ -1,12 +1,6 @@
 // The images as the rest of the engine has them: the catalogue for what is found and named, a use case for everything else.
 import type { Readable } from 'node:stream';
-import type {
-  HistoryResponseItem,
-  ImageDeleteResponseItem,
-  ImageInspect,
-  ImagePruneResponse,
-  ImageSummary,
-} from '../docker-types/image.ts';
+import type { ImageDeleteResponseItem, ImagePruneResponse, ImageSummary } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
 import { loadImages } from './archives/load-images.ts';
@@ -18,6 +12,7 @@ import { fullDiskError } from './full-disk.ts';
 import { imageHistory } from './image-history.ts';
 import type {
   CommitImageOptions,
+  HistoryStep,
   ImageRecord,
   ImageStore,
   ImagesDiskUsage,
@@ -25,6 +20,7 @@ import type {
   ListImagesOptions,
   LoadOptions,
   SaveOptions,
+  SeenImage,
 } from './image-service.ts';
 import { inspectImage } from './inspect-image.ts';
 import { listImages } from './list-images.ts';
@@ -67,11 +63,11 @@ export class LocalImageStore implements ImageStore {
     return listImages(this.#catalogue, options);
   }
 
-  inspect(ref: string, platform?: Platform): ImageInspect {
+  inspect(ref: string, platform?: Platform): SeenImage {
     return inspectImage(this.#catalogue, this.#getFor(ref, platform));
   }
 
-  history(ref: string, platform?: Platform): HistoryResponseItem[] {
+  history(ref: string, platform?: Platform): HistoryStep[] {
     return imageHistory(this.#catalogue, this.#getFor(ref, platform));
   }
 

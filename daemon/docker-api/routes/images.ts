@@ -12,6 +12,7 @@ import { filters, flag, list, text } from '../request/query.ts';
 import { readPlatform } from '../request/read-platform.ts';
 import type { ApiServices } from '../services.ts';
 import { adaptImageInspect, adaptImageSummary } from '../views/image-versions.ts';
+import { historyView, inspectView } from '../views/image-view.ts';
 import { pullImage } from './pull.ts';
 
 const tags = ['Image'];
@@ -57,7 +58,7 @@ export function registerImages(app: App, services: ApiServices): void {
     async (request, reply) => {
       const wanted = platformOf(request, request.query.platform, 1049);
       const image = images.inspect(checkName('image', request.params.name), wanted);
-      return sendJson(reply, adaptImageInspect(image, requestedVersion(request.originalUrl)));
+      return sendJson(reply, adaptImageInspect(inspectView(image), requestedVersion(request.originalUrl)));
     },
   );
 
@@ -66,7 +67,8 @@ export function registerImages(app: App, services: ApiServices): void {
     { schema: { summary: 'How it came about, newest first', tags, params, querystring: Type.Object({ platform }) } },
     async (request, reply) => {
       const wanted = platformOf(request, request.query.platform, 1048);
-      return sendJson(reply, images.history(checkName('image', request.params.name), wanted));
+      const steps = images.history(checkName('image', request.params.name), wanted);
+      return sendJson(reply, steps.map(historyView));
     },
   );
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createApp, registerRoutes } from '../../../daemon/docker-api/api-server.ts';
 import type { App } from '../../../daemon/docker-api/app.ts';
 import { EngineError, type ErrorCode } from '../../../daemon/errors/engine-error.ts';
+import type { SeenImage } from '../../../daemon/images/image-service.ts';
 import { type FakeServices, fakeServices } from './fake-services.ts';
 
 let app: App;
@@ -207,8 +208,14 @@ test.each(['nonsense', '[]', '{"a":5}', '{"a":[{}]}', `{"a":[${'1,'.repeat(2000)
   },
 );
 
+const seenImage = (config: SeenImage['image']['config']['config'] = {}): SeenImage => {
+  const rootfs = { type: 'layers' as const, diff_ids: [] };
+  const image = { id: 'i', parentId: undefined, sizeBytes: 5, config: { architecture: 'a', os: 'o', config, rootfs } };
+  return { image, names: [], taggedAt: '', layerDirs: [] };
+};
+
 test('names with slashes reach image routes whole', async () => {
-  fake.onImages('inspect', () => ({ Id: 'i', Size: 5 }));
+  fake.onImages('inspect', () => seenImage());
   fake.onImages('history', () => []);
   fake.onImages('tag', () => undefined);
   fake.onImages('remove', async () => []);
@@ -236,15 +243,20 @@ test('older clients get the image fields they know', async () => {
 
 test('the config of an image has what clients index, whether it is set or not', async () => {
   const config = { Cmd: ['sh'], Healthcheck: { Test: ['CMD', 'true'] } };
-  fake.onImages('inspect', () => ({ Id: 'i', Size: 5, Container: '', ContainerConfig: {}, Config: config }));
+  fake.onImages('inspect', () => seenImage(config));
   const inspected = async (version: string) => (await get(`/v${version}/images/x/json`)).json();
   const empty = { Entrypoint: null, Env: null, Labels: null, OnBuild: null, User: '', Volumes: null, WorkingDir: '' };
   const older = {
     ...{ AttachStderr: false, AttachStdin: false, AttachStdout: false, Domainname: '', Hostname: '' },
     ...{ Image: '', OpenStdin: false, StdinOnce: false, Tty: false },
   };
-  // In all versions, for docker-compose 1.
-  const beside = { Id: 'i', Size: 5, ContainerConfig: { Cmd: null, ...empty, ...older } };
+  const beside = {
+    ...{ Id: 'i', RepoTags: [], RepoDigests: [], Parent: '', Comment: '', Author: '', DockerVersion: '' },
+    ...{ Created: '0001-01-01T00:00:00Z', Architecture: 'a', Os: 'o', Size: 5, RootFS: { Type: 'layers', Layers: [] } },
+    ...{ GraphDriver: { Name: 'overlay2', Data: {} }, Metadata: { LastTagTime: '0001-01-01T00:00:00Z' } },
+    // In all versions, for docker-compose 1.
+    ContainerConfig: { Cmd: null, ...empty, ...older },
+  };
   expect(await inspected('1.51')).toEqual({ ...beside, Config: { ...config, ...empty } });
   expect(await inspected('1.50')).toEqual({ ...beside, Config: { ...config, ...empty } });
   expect(await inspected('1.49')).toEqual({ ...beside, Config: { ...config, ...empty, ...older } });

@@ -230,7 +230,7 @@ test('an image whose config is damaged is listed, hides no other, and can be rem
   await fixture.store.remove('good.test/f:1', { force: false, noPrune: false });
   expect(list()).toEqual([]);
   await pull('good.test/f', config, [{ bytes: layer }]);
-  expect(fixture.store.inspect('good.test/f:1').Comment).toBe('damaged');
+  expect(fixture.inspect('good.test/f:1').Comment).toBe('damaged');
 });
 
 test('what a disk has taken of an image is there again after a pull of it', async () => {

@@ -106,7 +106,7 @@ describe('removal', () => {
 
   test('the last name takes the image and its layer along', async () => {
     const id = await fixture.import([file('gone', 'soon')], 'gone:1');
-    const layer = fixture.store.inspect(id).GraphDriver.Data?.UpperDir as string;
+    const layer = fixture.inspect(id).GraphDriver.Data?.UpperDir as string;
     fixture.store.tag('gone:1', 'gone', '2');
     expect(await fixture.store.remove('gone:1', plain)).toEqual([{ Untagged: 'gone:1' }]);
     const records = await fixture.store.remove('gone:2', plain);

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
+import { historyView, inspectView } from '../../../daemon/docker-api/views/image-view.ts';
+import type { HistoryResponseItem, ImageInspect } from '../../../daemon/docker-types/image.ts';
 import type { ImageEvent } from '../../../daemon/images/image-parts.ts';
 import type { CommitImageOptions, ImageUser } from '../../../daemon/images/image-service.ts';
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
@@ -56,6 +58,16 @@ export class StoreFixture {
     await this.#shut();
     this.database.close();
     rmSync(this.path, { recursive: true, force: true });
+  }
+
+  /** As docker's clients see it. */
+  inspect(ref: string): ImageInspect {
+    return inspectView(this.store.inspect(ref));
+  }
+
+  /** As docker's clients see it. */
+  history(ref: string): HistoryResponseItem[] {
+    return this.store.history(ref).map(historyView);
   }
 
   import(entries: readonly RawEntry[], name = '', changes: string[] = []): Promise<string> {

@@ -305,7 +305,7 @@ describe('load', () => {
       file('l', layerTar),
     ]);
     const machine = process.arch === 'x64' ? 'amd64' : process.arch;
-    const found = other.store.inspect('bare:1');
+    const found = other.inspect('bare:1');
     expect([found.Id, found.Os, found.Architecture]).toEqual([
       digestOf(bytes),
       'linux',
@@ -320,16 +320,16 @@ describe('load', () => {
     expect([first.Parent, second.Parent]).toEqual([undefined, base]);
     const alone = await contentOf(await fixture.store.save(['child:2'], {}));
     expect(JSON.parse(String(filesOf(alone).get('manifest.json')))[0]).not.toHaveProperty('Parent');
-    const before = fixture.store.inspect('child:2').Metadata;
+    const before = fixture.inspect('child:2').Metadata;
     expect(Date.now() - Date.parse(before.LastTagTime)).toBeLessThan(600_000);
     await load(fixture, both);
-    expect(fixture.store.inspect('child:2').Metadata).toEqual(before);
+    expect(fixture.inspect('child:2').Metadata).toEqual(before);
     // The child was there alone: its parent comes later.
     await load(other, alone);
-    expect(other.store.inspect('child:2').Parent).toBe('');
+    expect(other.inspect('child:2').Parent).toBe('');
     await load(other, both);
-    expect(other.store.inspect('child:2').Parent).toBe(base);
-    expect(other.store.inspect('child:2').Metadata.LastTagTime).toBe('0001-01-01T00:00:00Z');
+    expect(other.inspect('child:2').Parent).toBe(base);
+    expect(other.inspect('child:2').Metadata.LastTagTime).toBe('0001-01-01T00:00:00Z');
     await other.store.remove('child:2', { force: false, noPrune: false });
     await other.store.remove('base:1', { force: false, noPrune: false });
   });

@@ -73,7 +73,7 @@ describe('commit', () => {
       expect(lstatSync('new').mode & 0o777).toBe(0o711);
       expect(readFileSync('etc/conf', 'utf8')).toBe('one');
     });
-    const upper = fixture.store.inspect(id).GraphDriver.Data?.UpperDir as string;
+    const upper = fixture.inspect(id).GraphDriver.Data?.UpperDir as string;
     expect(lstatSync(join(upper, 'data/b'))).toMatchObject({ rdev: 0, mode: 0o020000 });
     expect(existsSync(join(upper, 'etc'))).toBe(false);
   });
@@ -87,7 +87,7 @@ describe('commit', () => {
       repo: 'committed',
       tag: '',
     });
-    const inspected = fixture.store.inspect('committed');
+    const inspected = fixture.inspect('committed');
     expect(inspected).toMatchObject({
       Id: id,
       Author: 'me',
@@ -97,7 +97,7 @@ describe('commit', () => {
     });
     expect(inspected.Config).toEqual({ Env: ['A=2', 'B=3'], Cmd: ['b'] });
     expect(inspected.ContainerConfig?.Cmd).toEqual(['sh', '-c', 'true']);
-    expect(fixture.store.history(id)).toMatchObject([
+    expect(fixture.history(id)).toMatchObject([
       { Id: id, CreatedBy: 'sh -c true', Comment: 'why', Size: 1 },
       { Id: await imported, Comment: 'imported' },
     ]);
@@ -111,7 +111,7 @@ describe('commit', () => {
       for (const path of ['moved/file', 'moved']) utimesSync(path, 5, 5);
     };
     const [one, two] = [await committed(change), await committed(change)];
-    expect(fixture.store.inspect(two).RootFS).toEqual(fixture.store.inspect(one).RootFS);
+    expect(fixture.inspect(two).RootFS).toEqual(fixture.inspect(one).RootFS);
   });
 
   test('what is stored packs to the digest that it has', async () => {
@@ -126,7 +126,7 @@ describe('commit', () => {
     const { receiveChunks } = await import('../../../../daemon/jail/chunk-port.ts');
     const { port1, port2 } = new MessageChannel();
     receiveChunks(port2, { chunk: () => undefined, end: () => undefined, failed: () => undefined });
-    const inspected = fixture.store.inspect(id);
+    const inspected = fixture.inspect(id);
     const fd = holdTree(inspected.GraphDriver.Data?.UpperDir as string);
     const place = { kind: 'tree', rootFd: fd, mounts: [] } as const;
     const packed = await fixture.storage.jail.run<'pack-layer'>({ do: 'pack-layer', place }, [fd], {
@@ -142,7 +142,7 @@ describe('commit', () => {
       mkdirSync('data');
       writeFileSync('data/c', 'c');
     });
-    const upper = fixture.store.inspect(id).GraphDriver.Data?.UpperDir as string;
+    const upper = fixture.inspect(id).GraphDriver.Data?.UpperDir as string;
     const { openSync, closeSync } = await import('node:fs');
     const fd = openSync(join(upper, 'data'), 'r');
     expect(fgetxattr(fd, 'trusted.overlay.opaque')?.toString()).toBe('y');
@@ -164,7 +164,7 @@ describe('commit', () => {
 
   test('of nothing makes an image with an empty layer', async () => {
     const id = await committed(() => undefined);
-    expect(fixture.store.inspect(id).RootFS.Layers).toHaveLength(2);
-    expect(fixture.store.inspect(id).Size).toBe(7);
+    expect(fixture.inspect(id).RootFS.Layers).toHaveLength(2);
+    expect(fixture.inspect(id).Size).toBe(7);
   });
 });

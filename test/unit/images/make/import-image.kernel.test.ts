@@ -35,7 +35,7 @@ describe('import', () => {
     const id = await imported;
     expect(fixture.store.get('base:1').id).toBe(id);
     expect(fixture.store.get(id.slice(7, 19)).id).toBe(id);
-    const inspected = fixture.store.inspect('base:1');
+    const inspected = fixture.inspect('base:1');
     expect(inspected).toMatchObject({
       Id: id,
       RepoTags: ['base:1'],
@@ -46,7 +46,7 @@ describe('import', () => {
       ContainerConfig: {},
     });
     expect(inspected.RootFS.Layers).toHaveLength(1);
-    expect(fixture.store.history('base:1')).toMatchObject([{ Id: id, Comment: 'imported', Tags: ['base:1'], Size: 7 }]);
+    expect(fixture.history('base:1')).toMatchObject([{ Id: id, Comment: 'imported', Tags: ['base:1'], Size: 7 }]);
   });
 
   test('keeps modes, owners, times, links, attributes and devices', async () => {
@@ -90,13 +90,13 @@ describe('import', () => {
     const one = await fixture.import([dir('x'), file('x/1', 'a'), file('x/2', 'b')]);
     const layers = layerDirs();
     const two = await fixture.import([file('x/2', 'b'), file('x/1', 'old'), { ...dir('x') }, file('x/1', 'a')]);
-    expect(fixture.store.inspect(two).RootFS).toEqual(fixture.store.inspect(one).RootFS);
+    expect(fixture.inspect(two).RootFS).toEqual(fixture.inspect(one).RootFS);
     expect(layerDirs()).toEqual(layers);
   });
 
   test('changes are applied, and what is wrong in them is refused before a byte is read', async () => {
     const id = await fixture.import([file('a', 'x')], '', ['CMD ["a"]', 'ENV B=1', 'LABEL c=d']);
-    expect(fixture.store.inspect(id).Config).toMatchObject({ Cmd: ['a'], Env: ['B=1'], Labels: { c: 'd' } });
+    expect(fixture.inspect(id).Config).toMatchObject({ Cmd: ['a'], Env: ['B=1'], Labels: { c: 'd' } });
     const tar = rawTarStream([file('a', 'x')]);
     await expect(fixture.importStream(tar, '', ['RUN x'])).rejects.toThrow('RUN is not a valid change command');
     expect([tar.destroyed, tar.readableDidRead]).toEqual([false, false]);

@@ -97,7 +97,7 @@ describe('push', () => {
   test('sends what is missing, in Docker’s words, and remembers the digest', async () => {
     const id = await twoLayers('r.test/a', 'first');
     const lines = await push('r.test/a:1');
-    const { RootFS, RepoDigests } = fixture.store.inspect(id);
+    const { RootFS, RepoDigests } = fixture.inspect(id);
     const [lower, upper] = (RootFS.Layers ?? []).map((diffId) => diffId.slice(7, 19)) as [string, string];
     expect(lines[0]).toBe('- The push refers to repository [r.test/a]');
     expect(lines.slice(1, 3)).toEqual([`${upper} Preparing`, `${lower} Preparing`]);
@@ -230,7 +230,7 @@ describe('push', () => {
     registry.failAt = id;
     await expect(push('r.test/fail:1')).rejects.toThrow(/on fire/);
     expect([...registry.manifests.keys()]).toEqual([]);
-    expect(fixture.store.inspect(id).RepoDigests).toEqual([]);
+    expect(fixture.inspect(id).RepoDigests).toEqual([]);
     registry.failAt = undefined;
     await push('r.test/fail:1');
     expect(registry.most).toBeLessThanOrEqual(5);

@@ -1,0 +1,62 @@
+// What docker's clients see of an image: inspected, and how it came about. Older clients see it through image-versions.ts.
+import type { HistoryResponseItem, ImageInspect } from '../../docker-types/image.ts';
+import type { HistoryStep, SeenImage } from '../../images/image-service.ts';
+import type { ImageName } from '../../images/image-tables.ts';
+import { familiar } from '../../registry/reference.ts';
+
+const NEVER = '0001-01-01T00:00:00Z';
+
+/** GET /images/{name}/json. */
+export function inspectView({ image, names, taggedAt, layerDirs }: SeenImage): ImageInspect {
+  const { config } = image;
+  const data: Record<string, string> = {};
+  const [upper, ...lower] = layerDirs;
+  if (upper !== undefined) data.UpperDir = upper;
+  if (lower.length > 0) data.LowerDir = lower.join(':');
+  return {
+    Id: image.id,
+    RepoTags: repoTags(names),
+    RepoDigests: repoDigests(names),
+    Parent: image.parentId ?? '',
+    Comment: config.comment ?? '',
+    Created: config.created ?? NEVER,
+    Container: config.container ?? '',
+    ContainerConfig: config.container_config ?? {},
+    DockerVersion: config.docker_version ?? '',
+    Author: config.author ?? '',
+    Config: config.config ?? null,
+    Architecture: config.architecture,
+    ...(config.variant === undefined ? {} : { Variant: config.variant }),
+    Os: config.os,
+    ...(config['os.version'] === undefined ? {} : { OsVersion: config['os.version'] }),
+    Size: image.sizeBytes,
+    GraphDriver: { Name: 'overlay2', Data: data },
+    RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
+    Metadata: { LastTagTime: taggedAt || NEVER },
+  };
+}
+
+/** One element of GET /images/{name}/history. Steps of images that are not here have the id "<missing>". */
+export function historyView(step: HistoryStep): HistoryResponseItem {
+  const tags = repoTags(step.image?.names ?? []);
+  return {
+    Id: step.image?.id ?? '<missing>',
+    Created: step.createdSeconds,
+    CreatedBy: step.createdBy,
+    Tags: tags.length === 0 ? null : tags,
+    Size: step.sizeBytes,
+    Comment: step.comment,
+  };
+}
+
+function repoTags(names: readonly ImageName[]): string[] {
+  return names
+    .filter(({ tag }) => tag !== undefined)
+    .map(({ repository, tag }) => familiar({ repository, tag, digest: undefined }));
+}
+
+function repoDigests(names: readonly ImageName[]): string[] {
+  return names
+    .filter(({ digest }) => digest !== undefined)
+    .map(({ repository, digest }) => familiar({ repository, tag: undefined, digest }));
+}
