@@ -1,5 +1,5 @@
-// The images' part of GET /system/df: what layers and content take of the disk, as du(1) counts it. The sizes of single images are those of
-// their files, as everywhere else.
+// For `system df`: what layers and content take of the disk, as du(1) counts it. The sizes of single images are those of their files, as
+// everywhere else.
 import { holdTree } from '../jail/hold-tree.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { ImagesDiskUsage } from './image-service.ts';
@@ -13,5 +13,5 @@ export async function imagesDiskUsage(catalogue: Catalogue): Promise<ImagesDiskU
   for (const layer of [...layers.all()]) {
     if (layers.byKey(layer.key) === layer) bytes += await files.usageBytes(layer);
   }
-  return { LayersSize: bytes, Images: images };
+  return { layersBytes: bytes, images };
 }

@@ -1,8 +1,9 @@
-// What the rest of the engine may ask of images, in plain data; what docker's clients see of it is made in docker-api/views, but for lists and
-// what a removal tells. Implemented by the files beside this one and put together by open-images.ts. Every method throws EngineError with Docker's message. Paths and bytes inside images are never trusted.
+// What the rest of the engine may ask of images, in plain data; what docker's clients see of it is made in docker-api/views, but for what a
+// removal tells. Implemented by the files beside this one and put together by open-images.ts. Every method throws EngineError with Docker's
+// message. Paths and bytes inside images are never trusted.
 import type { Readable } from 'node:stream';
 import type { ContainerConfig, ResolvedConfig } from '../docker-types/container-config.ts';
-import type { ImageDeleteResponseItem, ImagePruneResponse, ImageSummary } from '../docker-types/image.ts';
+import type { ImageDeleteResponseItem, ImagePruneResponse } from '../docker-types/image.ts';
 import type { Credentials } from '../registry/registry-session.ts';
 import type { Filters } from '../state/filters.ts';
 import type { ImageConfig } from './documents/image-config.ts';
@@ -108,14 +109,33 @@ export interface PushOptions {
 export interface ListImagesOptions {
   all: boolean;
   filters: Filters;
+  /** With `sharedBytes` of each. */
   sharedSize: boolean;
+}
+
+/** Not its config: of all images together these would be large. */
+export interface ListedImage {
+  readonly id: string;
+  readonly parentId: string | undefined;
+  /** Those that a filter matched. Tags first, each sorted. */
+  readonly names: readonly ImageName[];
+  /** Since 1970; 0: not known. */
+  readonly createdSeconds: number;
+  /** Bytes of the files of all layers. */
+  readonly sizeBytes: number;
+  /** Of these what is in layers that other images have as well; undefined: it was not asked for. */
+  readonly sharedBytes: number | undefined;
+  /** null: it has none, or its config cannot be read. */
+  readonly labels: Readonly<Record<string, string>> | null;
+  /** How many are made of it. */
+  readonly containers: number;
 }
 
 export interface ImagesDiskUsage {
   /** Bytes of the disk for all layers and blobs, each counted once. */
-  LayersSize: number;
-  /** With SharedSize filled in; Containers is -1: the caller counts. */
-  Images: ImageSummary[];
+  readonly layersBytes: number;
+  /** With `sharedBytes`. */
+  readonly images: readonly ListedImage[];
 }
 
 export interface ImageStore {
@@ -129,7 +149,8 @@ export interface ImageStore {
   topLayer(id: string): number | undefined;
   /** By the full id: a detached read-only mount of its files, which the caller closes. Throws 'not-found', and 'invalid' when it has none. */
   openFiles(id: string): number;
-  list(options: ListImagesOptions): ImageSummary[];
+  /** Newest first. Without `all` only images that have a name or no children. */
+  list(options: ListImagesOptions): ListedImage[];
   /** With a platform: throws 'not-found' when it is not the image's. So do `history` and `remove`. */
   inspect(ref: string, platform?: Platform): SeenImage;
   /** Newest first. */

@@ -1,6 +1,6 @@
 // The images as the rest of the engine has them: the catalogue for what is found and named, a use case for everything else.
 import type { Readable } from 'node:stream';
-import type { ImageDeleteResponseItem, ImagePruneResponse, ImageSummary } from '../docker-types/image.ts';
+import type { ImageDeleteResponseItem, ImagePruneResponse } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
 import { loadImages } from './archives/load-images.ts';
@@ -17,6 +17,7 @@ import type {
   ImageStore,
   ImagesDiskUsage,
   ImportOptions,
+  ListedImage,
   ListImagesOptions,
   LoadOptions,
   SaveOptions,
@@ -59,7 +60,7 @@ export class LocalImageStore implements ImageStore {
     return this.#catalogue.parts.snapshots.view(top);
   }
 
-  list(options: ListImagesOptions): ImageSummary[] {
+  list(options: ListImagesOptions): ListedImage[] {
     return listImages(this.#catalogue, options);
   }
 

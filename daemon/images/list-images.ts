@@ -1,12 +1,11 @@
-// GET /images/json with its filters, and the images' part of GET /system/df.
-import type { ImageSummary } from '../docker-types/image.ts';
+// The filters of `images` and what it tells of each.
 import { EngineError } from '../errors/engine-error.ts';
 import { parseDurationNs } from '../protocols/units/go-duration.ts';
 import { familiar, familiarName } from '../registry/reference.ts';
 import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type Glob, parseGlobs } from './glob.ts';
-import type { ListImagesOptions } from './image-service.ts';
+import type { ListedImage, ListImagesOptions } from './image-service.ts';
 import type { ImageName, ImageRow } from './image-tables.ts';
 
 const knownFilters: ReadonlySet<string> = new Set([
@@ -20,15 +19,18 @@ const knownFilters: ReadonlySet<string> = new Set([
 ]);
 
 /** Newest first. Without `all` only images that have a name or no children. */
-export function listImages(catalogue: Catalogue, { all, filters, sharedSize }: ListImagesOptions): ImageSummary[] {
+export function listImages(catalogue: Catalogue, { all, filters, sharedSize }: ListImagesOptions): ListedImage[] {
   checkFilterKeys(filters, knownFilters);
   const dangling = booleanFilter(filters, 'dangling');
   const before = timeOfImages(catalogue, filters.get('before'), Math.min);
   const since = timeOfImages(catalogue, filters.get('since'), Math.max);
   const until = untilSeconds(filters.get('until'));
   const patterns = parseGlobs(filters.get('reference') ?? []);
-  const result: ImageSummary[] = [];
-  for (const row of catalogue.parts.tables.all()) {
+  const { tables, usersOf } = catalogue.parts;
+  const rows = tables.all();
+  const sharedBytes = sharedSize ? sharedLayers(catalogue, rows) : undefined;
+  const result: ListedImage[] = [];
+  for (const row of rows) {
     const config = catalogue.readableConfig(row.id);
     const created = createdSeconds(config?.created);
     if (before !== undefined && created >= before) continue;
@@ -36,69 +38,40 @@ export function listImages(catalogue: Catalogue, { all, filters, sharedSize }: L
     if (until !== undefined && created >= until) continue;
     const labels = config?.config?.Labels ?? null;
     if (!matchLabels(filters, labels)) continue;
-    const names = catalogue.parts.tables
+    const names = tables
       .namesOf(row.id)
       .filter((name) => patterns.length === 0 || patterns.some((pattern) => matchesReference(pattern, name)));
     // An image that has only a digest (pulled by it) is dangling and not dangling, as with Docker.
     if (dangling === true && names.some(({ tag }) => tag !== undefined)) continue;
     if (names.length === 0) {
       if (dangling === false || patterns.length > 0) continue;
-      if (!all && catalogue.parts.tables.childrenOf(row.id).length > 0) continue;
+      if (!all && tables.childrenOf(row.id).length > 0) continue;
     }
-    const image = summary(row, names, created, labels);
-    result.push({ ...image, Containers: catalogue.parts.usersOf(row.id).length });
+    result.push({
+      id: row.id,
+      parentId: row.parentId,
+      names,
+      createdSeconds: created,
+      sizeBytes: row.sizeBytes,
+      sharedBytes: sharedBytes?.(row),
+      labels,
+      containers: usersOf(row.id).length,
+    });
   }
-  result.sort((a, b) => b.Created - a.Created || (a.Id < b.Id ? -1 : 1));
-  if (sharedSize) addSharedSizes(catalogue, result);
-  return result;
+  return result.sort((a, b) => b.createdSeconds - a.createdSeconds || (a.id < b.id ? -1 : 1));
 }
 
-function summary(
-  row: ImageRow,
-  names: readonly ImageName[],
-  created: number,
-  labels: Record<string, string> | null,
-): ImageSummary {
-  return {
-    Id: row.id,
-    ParentId: row.parentId ?? '',
-    RepoTags: repoTags(names),
-    RepoDigests: repoDigests(names),
-    Created: created,
-    Size: row.sizeBytes,
-    SharedSize: -1,
-    Labels: labels,
-    Containers: -1,
-  };
-}
-
-export function repoTags(names: readonly ImageName[]): string[] {
-  return names
-    .filter(({ tag }) => tag !== undefined)
-    .map(({ repository, tag }) => familiar({ repository, tag, digest: undefined }));
-}
-
-export function repoDigests(names: readonly ImageName[]): string[] {
-  return names
-    .filter(({ digest }) => digest !== undefined)
-    .map(({ repository, digest }) => familiar({ repository, tag: undefined, digest }));
-}
-
-/** Bytes of an image's layers that other images have as well. */
-function addSharedSizes(catalogue: Catalogue, images: readonly ImageSummary[]): void {
+/** Tells the bytes of an image's layers that others of these images have as well. */
+function sharedLayers(catalogue: Catalogue, rows: readonly ImageRow[]): (row: ImageRow) => number {
+  const { layers } = catalogue.parts;
   const users = new Map<number, number>();
-  const rows = new Map(catalogue.parts.tables.all().map((row) => [row.id, row]));
-  for (const row of rows.values()) {
-    for (const { number } of catalogue.parts.layers.chain(row.topLayer))
-      users.set(number, (users.get(number) ?? 0) + 1);
+  for (const { topLayer } of rows) {
+    for (const { number } of layers.chain(topLayer)) users.set(number, (users.get(number) ?? 0) + 1);
   }
-  for (const image of images) {
-    const chain = catalogue.parts.layers.chain(rows.get(image.Id)?.topLayer);
-    image.SharedSize = chain.reduce(
-      (sum, layer) => sum + ((users.get(layer.number) ?? 0) > 1 ? layer.sizeBytes : 0),
-      0,
-    );
-  }
+  return ({ topLayer }) =>
+    layers
+      .chain(topLayer)
+      .reduce((sum, { number, sizeBytes }) => sum + ((users.get(number) ?? 0) > 1 ? sizeBytes : 0), 0);
 }
 
 /** Docker's path.Match over the familiar name, with and without the tag. */

@@ -12,7 +12,7 @@ import { filters, flag, list, text } from '../request/query.ts';
 import { readPlatform } from '../request/read-platform.ts';
 import type { ApiServices } from '../services.ts';
 import { adaptImageInspect, adaptImageSummary } from '../views/image-versions.ts';
-import { historyView, inspectView } from '../views/image-view.ts';
+import { historyView, inspectView, summaryView } from '../views/image-view.ts';
 import { pullImage } from './pull.ts';
 
 const tags = ['Image'];
@@ -47,7 +47,7 @@ export function registerImages(app: App, services: ApiServices): void {
       const found = images.list({ all, filters: merged, sharedSize });
       return sendJson(
         reply,
-        found.map((image) => adaptImageSummary(image, version)),
+        found.map((image) => adaptImageSummary(summaryView(image), version)),
       );
     },
   );

@@ -10,6 +10,7 @@ import { ResponseStream } from '../http/response-stream.ts';
 import { filters, list, timestamp } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
 import { adaptImageSummary } from '../views/image-versions.ts';
+import { summaryView } from '../views/image-view.ts';
 
 const eventListenerLimit = 512;
 const pingHeaders = {
@@ -145,11 +146,11 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
   const counts = new Map<string, number>();
   for (const { ImageID } of containers) counts.set(ImageID, (counts.get(ImageID) ?? 0) + 1);
   return {
-    LayersSize: images?.LayersSize ?? 0,
+    LayersSize: images?.layersBytes ?? 0,
     Images:
-      images?.Images.map((image) => ({
-        ...adaptImageSummary(image, version),
-        Containers: counts.get(image.Id) ?? 0,
+      images?.images.map((image) => ({
+        ...adaptImageSummary(summaryView(image), version),
+        Containers: counts.get(image.id) ?? 0,
       })) ?? null,
     Containers: wants('container') ? containers : null,
     Volumes: wants('volume') ? await services.volumes.usage() : null,

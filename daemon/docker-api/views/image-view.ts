@@ -1,6 +1,6 @@
-// What docker's clients see of an image: inspected, and how it came about. Older clients see it through image-versions.ts.
-import type { HistoryResponseItem, ImageInspect } from '../../docker-types/image.ts';
-import type { HistoryStep, SeenImage } from '../../images/image-service.ts';
+// What docker's clients see of an image: inspected, in a list, and how it came about. Older clients see it through image-versions.ts.
+import type { HistoryResponseItem, ImageInspect, ImageSummary } from '../../docker-types/image.ts';
+import type { HistoryStep, ListedImage, SeenImage } from '../../images/image-service.ts';
 import type { ImageName } from '../../images/image-tables.ts';
 import { familiar } from '../../registry/reference.ts';
 
@@ -33,6 +33,21 @@ export function inspectView({ image, names, taggedAt, layerDirs }: SeenImage): I
     GraphDriver: { Name: 'overlay2', Data: data },
     RootFS: { Type: 'layers', Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: taggedAt || NEVER },
+  };
+}
+
+/** One element of GET /images/json. */
+export function summaryView(image: ListedImage): ImageSummary {
+  return {
+    Id: image.id,
+    ParentId: image.parentId ?? '',
+    RepoTags: repoTags(image.names),
+    RepoDigests: repoDigests(image.names),
+    Created: image.createdSeconds,
+    Size: image.sizeBytes,
+    SharedSize: image.sharedBytes ?? -1,
+    Labels: image.labels,
+    Containers: image.containers,
   };
 }
 

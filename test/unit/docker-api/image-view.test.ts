@@ -1,6 +1,6 @@
 // Docker's objects of our images, to the byte: clients get their keys in docker's order.
 import { describe, expect, test } from 'vitest';
-import { historyView, inspectView } from '../../../daemon/docker-api/views/image-view.ts';
+import { historyView, inspectView, summaryView } from '../../../daemon/docker-api/views/image-view.ts';
 import type { SeenImage } from '../../../daemon/images/image-service.ts';
 
 const id = `sha256:${'1'.repeat(64)}`;
@@ -57,6 +57,23 @@ describe('inspect', () => {
         '"Os":"linux","Size":0,"GraphDriver":{"Name":"overlay2","Data":{}},"RootFS":{"Type":"layers","Layers":[]},' +
         '"Metadata":{"LastTagTime":"0001-01-01T00:00:00Z"}}',
     );
+  });
+});
+
+test('in a list', () => {
+  const image = { id, parentId: digest, names, createdSeconds: 5, sizeBytes: 7, labels: { a: 'b' }, containers: 2 };
+  expect(JSON.stringify(summaryView({ ...image, sharedBytes: 3 }))).toBe(
+    `{"Id":"${id}","ParentId":"${digest}","RepoTags":["box:1","team/app:v"],` +
+      `"RepoDigests":["box@${digest}","localhost:5000/a/b@${digest}"],` +
+      '"Created":5,"Size":7,"SharedSize":3,"Labels":{"a":"b"},"Containers":2}',
+  );
+  const bare = { ...image, parentId: undefined, names: [], labels: null, sharedBytes: undefined };
+  expect(summaryView(bare)).toMatchObject({
+    ParentId: '',
+    RepoTags: [],
+    RepoDigests: [],
+    SharedSize: -1,
+    Labels: null,
   });
 });
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createApp, registerRoutes } from '../../../daemon/docker-api/api-server.ts';
 import type { App } from '../../../daemon/docker-api/app.ts';
 import { EngineError, type ErrorCode } from '../../../daemon/errors/engine-error.ts';
-import type { SeenImage } from '../../../daemon/images/image-service.ts';
+import type { ListedImage, SeenImage } from '../../../daemon/images/image-service.ts';
 import { type FakeServices, fakeServices } from './fake-services.ts';
 
 let app: App;
@@ -232,8 +232,13 @@ test('names with slashes reach image routes whole', async () => {
 });
 
 test('older clients get the image fields they know', async () => {
-  const image = { Id: 'i', RepoTags: [], RepoDigests: [], Size: 5, Containers: 2 };
-  fake.onImages('list', () => [image]);
+  const numbers = { createdSeconds: 9, sizeBytes: 5, sharedBytes: undefined, containers: 2 };
+  const listed: ListedImage = { id: 'i', parentId: undefined, names: [], labels: null, ...numbers };
+  fake.onImages('list', () => [listed]);
+  const image = {
+    ...{ Id: 'i', ParentId: '', RepoTags: [], RepoDigests: [], Labels: null },
+    ...{ Created: 9, Size: 5, SharedSize: -1, Containers: 2 },
+  };
   expect((await get('/v1.51/images/json')).json()).toEqual([image]);
   expect((await get('/v1.50/images/json')).json()).toEqual([{ ...image, Containers: -1 }]);
   expect((await get('/v1.42/images/json')).json()).toEqual([

@@ -224,7 +224,7 @@ test('an image whose config is damaged is listed, hides no other, and can be rem
   const id = fixture.store.get('good.test/f:1').id;
   await fixture.restart();
   writeFileSync(`${fixture.path}/content/blobs/sha256/${id.slice(7)}`, 'rot');
-  const list = () => fixture.store.list({ all: true, filters: new Map(), sharedSize: true });
+  const list = () => fixture.list({ all: true, filters: new Map(), sharedSize: true });
   expect(list().map(({ RepoTags }) => RepoTags)).toEqual([['good.test/f:1']]);
   await fixture.store.prune(new Map());
   await fixture.store.remove('good.test/f:1', { force: false, noPrune: false });

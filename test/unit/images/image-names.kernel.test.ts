@@ -33,7 +33,7 @@ describe('names and lists', () => {
     const one = await fixture.import([file('1', '1')], 'moving:x');
     const two = await fixture.import([file('2', '2')], 'moving:x');
     expect(fixture.store.get('moving:x').id).toBe(two);
-    const dangling = fixture.store.list({ ...everything, filters: new Map([['dangling', ['true']]]) });
+    const dangling = fixture.list({ ...everything, filters: new Map([['dangling', ['true']]]) });
     expect(dangling.map(({ Id }) => Id)).toContain(one);
     expect(dangling.find(({ Id }) => Id === one)?.RepoTags).toEqual([]);
   });
@@ -76,7 +76,7 @@ describe('names and lists', () => {
   test('filters', async () => {
     const id = await fixture.import([file('f', 'f')], 'reg.example:5000/team/app:v1', ['LABEL k=v']);
     const ids = (key: string, ...values: string[]) =>
-      fixture.store.list({ ...everything, filters: new Map([[key, values]]) }).map(({ Id }) => Id);
+      fixture.list({ ...everything, filters: new Map([[key, values]]) }).map(({ Id }) => Id);
     expect(ids('label', 'k=v')).toEqual([id]);
     expect(ids('label', 'k=w')).toEqual([]);
     expect(ids('reference', 'reg.example:5000/*/app')).toEqual([id]);
@@ -180,7 +180,7 @@ describe('removal', () => {
     expect(pruned.ImagesDeleted).toContainEqual({ Deleted: nameless });
     expect(pruned.SpaceReclaimed).toBeGreaterThanOrEqual(5);
     await fixture.store.prune(new Map([['dangling', ['false']]]));
-    expect(fixture.store.list(everything).map(({ Id }) => Id)).toEqual([used]);
+    expect(fixture.list(everything).map(({ Id }) => Id)).toEqual([used]);
   });
 
   test('prune and time give back what failed pulls have left, and the events of a removal carry labels', async () => {

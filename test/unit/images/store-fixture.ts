@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
-import { historyView, inspectView } from '../../../daemon/docker-api/views/image-view.ts';
-import type { HistoryResponseItem, ImageInspect } from '../../../daemon/docker-types/image.ts';
+import { historyView, inspectView, summaryView } from '../../../daemon/docker-api/views/image-view.ts';
+import type { HistoryResponseItem, ImageInspect, ImageSummary } from '../../../daemon/docker-types/image.ts';
 import type { ImageEvent } from '../../../daemon/images/image-parts.ts';
-import type { CommitImageOptions, ImageUser } from '../../../daemon/images/image-service.ts';
+import type { CommitImageOptions, ImageUser, ListImagesOptions } from '../../../daemon/images/image-service.ts';
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
 import type { RootView, ViewMount } from '../../../daemon/jail/archive-service.ts';
 import type { Change } from '../../../daemon/jail/file-facts.ts';
@@ -68,6 +68,11 @@ export class StoreFixture {
   /** As docker's clients see it. */
   history(ref: string): HistoryResponseItem[] {
     return this.store.history(ref).map(historyView);
+  }
+
+  /** As docker's clients see it. */
+  list(options: ListImagesOptions): ImageSummary[] {
+    return this.store.list(options).map(summaryView);
   }
 
   import(entries: readonly RawEntry[], name = '', changes: string[] = []): Promise<string> {
