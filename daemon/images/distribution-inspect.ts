@@ -1,5 +1,4 @@
-// GET /distribution/{name}/json: what a registry has under a name, without pulling it.
-import type { DistributionInspect } from '../docker-types/image.ts';
+// What a registry has under a name, without pulling it.
 import { EngineError } from '../errors/engine-error.ts';
 import { pullError } from '../registry/pull-words.ts';
 import { parseReference } from '../registry/reference.ts';
@@ -7,6 +6,7 @@ import type { Credentials, Registries } from '../registry/registry-session.ts';
 import { readWholeBlob } from '../registry/whole-blob.ts';
 import { MAX_CONFIG_BYTES, parseImageConfig } from './documents/image-config.ts';
 import { parseManifest } from './documents/manifest.ts';
+import type { RemoteImage } from './registry-service.ts';
 
 const DEADLINE_MS = 120_000;
 
@@ -14,7 +14,7 @@ export async function distributionInspect(
   registries: Registries,
   name: string,
   credentials: Credentials,
-): Promise<DistributionInspect> {
+): Promise<RemoteImage> {
   const reference = parseReference(name);
   if (reference.digest !== undefined && !/^sha256:[0-9a-f]{64}$/.test(reference.digest)) {
     throw new EngineError('invalid', 'invalid reference format');
@@ -27,14 +27,11 @@ export async function distributionInspect(
     const descriptor = { mediaType: fetched.mediaType, digest: fetched.digest, size: fetched.size };
     if (manifest.kind === 'index') {
       const platforms = manifest.manifests.flatMap(({ platform }) => (platform === undefined ? [] : [platform]));
-      return { Descriptor: descriptor, Platforms: platforms };
+      return { descriptor, platforms };
     }
     const bytes = await readWholeBlob(session, manifest.config, MAX_CONFIG_BYTES, signal);
     const { architecture, os, variant } = parseImageConfig(bytes);
-    return {
-      Descriptor: descriptor,
-      Platforms: [{ architecture, os, ...(variant === undefined ? {} : { variant }) }],
-    };
+    return { descriptor, platforms: [{ architecture, os, ...(variant === undefined ? {} : { variant }) }] };
   } catch (error) {
     throw pullError(error, { ...reference, tag: reference.tag ?? 'latest' });
   }

@@ -1,9 +1,8 @@
-// What the rest of the engine may ask of images, in plain data; what docker's clients see of it is made in docker-api/views, but for what a
-// removal tells. Implemented by the files beside this one and put together by open-images.ts. Every method throws EngineError with Docker's
-// message. Paths and bytes inside images are never trusted.
+// What the rest of the engine may ask of images, in plain data; what docker's clients see of it is made in docker-api/views. Implemented by
+// the files beside this one and put together by open-images.ts. Every method throws EngineError with Docker's message. Paths and bytes inside
+// images are never trusted.
 import type { Readable } from 'node:stream';
 import type { ContainerConfig, ResolvedConfig } from '../docker-types/container-config.ts';
-import type { ImageDeleteResponseItem, ImagePruneResponse } from '../docker-types/image.ts';
 import type { Credentials } from '../registry/registry-session.ts';
 import type { Filters } from '../state/filters.ts';
 import type { ImageConfig } from './documents/image-config.ts';
@@ -131,6 +130,16 @@ export interface ListedImage {
   readonly containers: number;
 }
 
+/** What went: a name, or an image (its id) or a layer (its chain id). */
+export type RemovedPart = { readonly untagged: ImageName } | { readonly deleted: string };
+
+export interface PrunedImages {
+  /** In the order in which they went. */
+  readonly removed: readonly RemovedPart[];
+  /** Of the files of layers, and of blobs and partial downloads. */
+  readonly reclaimedBytes: number;
+}
+
 export interface ImagesDiskUsage {
   /** Bytes of the disk for all layers and blobs, each counted once. */
   readonly layersBytes: number;
@@ -156,11 +165,8 @@ export interface ImageStore {
   /** Newest first. */
   history(ref: string, platform?: Platform): HistoryStep[];
   tag(ref: string, repo: string, tag: string): void;
-  remove(
-    ref: string,
-    options: { force: boolean; noPrune: boolean; platform?: Platform },
-  ): Promise<ImageDeleteResponseItem[]>;
-  prune(filters: Filters): Promise<ImagePruneResponse>;
+  remove(ref: string, options: { force: boolean; noPrune: boolean; platform?: Platform }): Promise<RemovedPart[]>;
+  prune(filters: Filters): Promise<PrunedImages>;
   /** Makes an image of one tar (plain, gzip or zstd). Resolves to its id. When it fails the stream is left as it is, for the caller to end. */
   importTar(tar: Readable, options: ImportOptions): Promise<string>;
   /** The same of a tar that the daemon fetches. Tells where from when it begins to come. */

@@ -1,6 +1,5 @@
 // The images as the rest of the engine has them: the catalogue for what is found and named, a use case for everything else.
 import type { Readable } from 'node:stream';
-import type { ImageDeleteResponseItem, ImagePruneResponse } from '../docker-types/image.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Filters } from '../state/filters.ts';
 import { loadImages } from './archives/load-images.ts';
@@ -20,6 +19,8 @@ import type {
   ListedImage,
   ListImagesOptions,
   LoadOptions,
+  PrunedImages,
+  RemovedPart,
   SaveOptions,
   SeenImage,
 } from './image-service.ts';
@@ -88,15 +89,12 @@ export class LocalImageStore implements ImageStore {
     });
   }
 
-  remove(
-    ref: string,
-    options: { force: boolean; noPrune: boolean; platform?: Platform },
-  ): Promise<ImageDeleteResponseItem[]> {
+  remove(ref: string, options: { force: boolean; noPrune: boolean; platform?: Platform }): Promise<RemovedPart[]> {
     if (options.platform !== undefined) this.#getFor(ref, options.platform);
     return removeImage(this.#catalogue, ref, options);
   }
 
-  prune(filters: Filters): Promise<ImagePruneResponse> {
+  prune(filters: Filters): Promise<PrunedImages> {
     return pruneImages(this.#catalogue, filters);
   }
 

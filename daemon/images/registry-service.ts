@@ -1,7 +1,9 @@
 // What the API may ask about registries, beside what it may ask about images: pulling, checking a login, looking at what a registry has.
-import type { DistributionInspect, SearchResult } from '../docker-types/image.ts';
+import type { Descriptor } from '../content/digest.ts';
+import type { SearchResult } from '../docker-types/image.ts';
 import type { Credentials, RegistryFacts } from '../registry/registry-session.ts';
 import type { SearchOptions } from '../registry/search.ts';
+import type { Platform } from './documents/platform.ts';
 import type { PushOptions } from './image-service.ts';
 import type { ProgressSink } from './progress.ts';
 
@@ -19,6 +21,13 @@ export interface PullOptions {
   signal: AbortSignal;
 }
 
+/** What a registry has under a name: an image, or an index of several. */
+export interface RemoteImage {
+  readonly descriptor: Descriptor;
+  /** That it is for. */
+  readonly platforms: readonly Platform[];
+}
+
 export interface RegistryService {
   /** Throws EngineError in Docker's words. */
   pull(options: PullOptions): Promise<void>;
@@ -27,7 +36,7 @@ export interface RegistryService {
   search(options: SearchOptions): Promise<SearchResult[]>;
   /** The identity token that the registry gives for later, or ''. Throws 'unauthorized'. */
   login(serverAddress: string, credentials: Credentials): Promise<string>;
-  /** GET /distribution/{name}/json. */
-  distribution(name: string, credentials: Credentials): Promise<DistributionInspect>;
+  /** Throws EngineError in Docker's words. `name`: as the client says it. */
+  distribution(name: string, credentials: Credentials): Promise<RemoteImage>;
   facts(): RegistryFacts;
 }

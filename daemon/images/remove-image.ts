@@ -1,11 +1,11 @@
-// DELETE /images/{name}: untagging or deleting, with Docker's rules and its words for what stands in the way. Names and rows go in one
-// transaction: a daemon that is killed in the middle leaves all of them or none.
-import type { ImageDeleteResponseItem } from '../docker-types/image.ts';
+// `rmi`: untagging or deleting, with Docker's rules and its words for what stands in the way. Names and rows go in one transaction: a daemon
+// that is killed in the middle leaves all of them or none.
 import { EngineError } from '../errors/engine-error.ts';
 import { familiar, parseReference } from '../registry/reference.ts';
 import type { Catalogue } from './catalogue.ts';
 import { shownReference } from './image-names.ts';
 import type { ImageEvent } from './image-parts.ts';
+import type { RemovedPart } from './image-service.ts';
 import type { ImageName } from './image-tables.ts';
 
 interface Conflict {
@@ -23,7 +23,7 @@ interface ConflictMask {
 
 /** What went: for the client, and for those who listen to events once it is true. */
 interface Removal {
-  readonly records: ImageDeleteResponseItem[];
+  readonly records: RemovedPart[];
   readonly events: ImageEvent[];
 }
 
@@ -34,7 +34,7 @@ export async function removeImage(
   catalogue: Catalogue,
   ref: string,
   options: { force: boolean; noPrune: boolean },
-): Promise<ImageDeleteResponseItem[]> {
+): Promise<RemovedPart[]> {
   const imageId = catalogue.idOf(ref);
   return inTransaction(catalogue, (removal) => {
     if (isIdPrefix(imageId, ref)) removeById(catalogue, imageId, removal, options);
@@ -43,19 +43,19 @@ export async function removeImage(
 }
 
 /** Deletes an image without a name, and its parents that are then of no use. For pruning: quiet about conflicts. */
-export function deleteUnused(catalogue: Catalogue, id: string): ImageDeleteResponseItem[] {
+export function deleteUnused(catalogue: Catalogue, id: string): RemovedPart[] {
   return inTransaction(catalogue, (removal) =>
     deleteImage(catalogue, id, removal, { force: false, noPrune: false, isQuiet: true }),
   );
 }
 
 /** Layers go last, once: those of all images that went. */
-function inTransaction(catalogue: Catalogue, work: (removal: Removal) => void): ImageDeleteResponseItem[] {
+function inTransaction(catalogue: Catalogue, work: (removal: Removal) => void): RemovedPart[] {
   const removal: Removal = { records: [], events: [] };
   catalogue.parts.tables.transaction(() => work(removal));
   for (const event of removal.events) catalogue.parts.onEvent(event);
   const isGone = removal.events.some(({ action }) => action === 'delete');
-  if (isGone) for (const chainId of catalogue.collect()) removal.records.push({ Deleted: chainId });
+  if (isGone) for (const chainId of catalogue.collect()) removal.records.push({ deleted: chainId });
   return removal.records;
 }
 
@@ -115,7 +115,7 @@ function deleteImage(
   for (const name of tables.namesOf(id)) untag(catalogue, id, name, removal);
   tables.delete(id);
   removal.events.push({ action: 'delete', id, attributes: { name: id } });
-  removal.records.push({ Deleted: id });
+  removal.records.push({ deleted: id });
   if (options.noPrune || parent === undefined || tables.get(parent) === undefined) return;
   deleteImage(catalogue, parent, removal, { force: false, noPrune: false, isQuiet: true });
 }
@@ -150,7 +150,7 @@ function untag(catalogue: Catalogue, id: string, name: ImageName, removal: Remov
   const shown = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
   // Its labels now: when the event is told the image may be gone.
   removal.events.push({ action: 'untag', id, attributes: { ...catalogue.labelsOf(id), name: shown } });
-  removal.records.push({ Untagged: shown });
+  removal.records.push({ untagged: name });
 }
 
 /** When the last tag of a repository went, its digests go as well. */

@@ -12,7 +12,7 @@ import { filters, flag, list, text } from '../request/query.ts';
 import { readPlatform } from '../request/read-platform.ts';
 import type { ApiServices } from '../services.ts';
 import { adaptImageInspect, adaptImageSummary } from '../views/image-versions.ts';
-import { historyView, inspectView, summaryView } from '../views/image-view.ts';
+import { historyView, inspectView, pruneView, removedView, summaryView } from '../views/image-view.ts';
 import { pullImage } from './pull.ts';
 
 const tags = ['Image'];
@@ -110,7 +110,8 @@ export function registerImages(app: App, services: ApiServices): void {
       const wanted = readPlatform(given[0]);
       const name = checkName('image', request.params.name);
       const options = { force, noPrune: noprune, ...(wanted === undefined ? {} : { platform: wanted }) };
-      return sendJson(reply, await images.remove(name, options));
+      const removed = await images.remove(name, options);
+      return sendJson(reply, removed.map(removedView));
     },
   );
 
@@ -123,7 +124,7 @@ export function registerImages(app: App, services: ApiServices): void {
         querystring: Type.Object({ filters: filters('dangling, until, label, label!') }),
       },
     },
-    async (request, reply) => sendJson(reply, await images.prune(request.query.filters)),
+    async (request, reply) => sendJson(reply, pruneView(await images.prune(request.query.filters))),
   );
 
   app.post(

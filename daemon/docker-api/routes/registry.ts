@@ -8,6 +8,7 @@ import { filters, integer, text } from '../request/query.ts';
 import { readPlatform } from '../request/read-platform.ts';
 import { credentialsOf, registryAuth } from '../request/registry-auth.ts';
 import type { ApiServices } from '../services.ts';
+import { distributionView } from '../views/image-view.ts';
 
 const field = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 const Credentials = Type.Object(
@@ -98,7 +99,7 @@ export function registerRegistry(app: App, { registry }: ApiServices): void {
     { schema: { summary: 'What a registry has under a name', tags: ['Distribution'], params } },
     async (request, reply) => {
       const name = checkName('image', request.params.name);
-      return sendJson(reply, await registry.distribution(name, registryAuth(request.headers)));
+      return sendJson(reply, distributionView(await registry.distribution(name, registryAuth(request.headers))));
     },
   );
 }

@@ -1,7 +1,15 @@
-// What docker's clients see of an image: inspected, in a list, and how it came about. Older clients see it through image-versions.ts.
-import type { HistoryResponseItem, ImageInspect, ImageSummary } from '../../docker-types/image.ts';
-import type { HistoryStep, ListedImage, SeenImage } from '../../images/image-service.ts';
+// What docker's clients see of images: inspected, in a list, how they came about, what went of them. Older clients see it through image-versions.ts.
+import type {
+  DistributionInspect,
+  HistoryResponseItem,
+  ImageDeleteResponseItem,
+  ImageInspect,
+  ImagePruneResponse,
+  ImageSummary,
+} from '../../docker-types/image.ts';
+import type { HistoryStep, ListedImage, PrunedImages, RemovedPart, SeenImage } from '../../images/image-service.ts';
 import type { ImageName } from '../../images/image-tables.ts';
+import type { RemoteImage } from '../../images/registry-service.ts';
 import { familiar } from '../../registry/reference.ts';
 
 const NEVER = '0001-01-01T00:00:00Z';
@@ -64,14 +72,29 @@ export function historyView(step: HistoryStep): HistoryResponseItem {
   };
 }
 
+/** One element of what DELETE /images/{name} answers. */
+export function removedView(part: RemovedPart): ImageDeleteResponseItem {
+  return 'untagged' in part ? { Untagged: shown(part.untagged) } : { Deleted: part.deleted };
+}
+
+/** POST /images/prune. */
+export function pruneView({ removed, reclaimedBytes }: PrunedImages): ImagePruneResponse {
+  return { ImagesDeleted: removed.length === 0 ? null : removed.map(removedView), SpaceReclaimed: reclaimedBytes };
+}
+
+/** GET /distribution/{name}/json. */
+export function distributionView({ descriptor, platforms }: RemoteImage): DistributionInspect {
+  return { Descriptor: descriptor, Platforms: [...platforms] };
+}
+
 function repoTags(names: readonly ImageName[]): string[] {
-  return names
-    .filter(({ tag }) => tag !== undefined)
-    .map(({ repository, tag }) => familiar({ repository, tag, digest: undefined }));
+  return names.filter(({ tag }) => tag !== undefined).map(shown);
 }
 
 function repoDigests(names: readonly ImageName[]): string[] {
-  return names
-    .filter(({ digest }) => digest !== undefined)
-    .map(({ repository, digest }) => familiar({ repository, tag: undefined, digest }));
+  return names.filter(({ digest }) => digest !== undefined).map(shown);
+}
+
+function shown({ repository, tag, digest }: ImageName): string {
+  return familiar({ repository, tag, digest });
 }

@@ -1,6 +1,13 @@
 // Docker's objects of our images, to the byte: clients get their keys in docker's order.
 import { describe, expect, test } from 'vitest';
-import { historyView, inspectView, summaryView } from '../../../daemon/docker-api/views/image-view.ts';
+import {
+  distributionView,
+  historyView,
+  inspectView,
+  pruneView,
+  removedView,
+  summaryView,
+} from '../../../daemon/docker-api/views/image-view.ts';
 import type { SeenImage } from '../../../daemon/images/image-service.ts';
 
 const id = `sha256:${'1'.repeat(64)}`;
@@ -85,4 +92,25 @@ test('history: a step has an id and tags when its image is here', () => {
   expect(shown({ id, names })).toBe(`{"Id":"${id}","Created":5,"CreatedBy":"sh","Tags":["box:1","team/app:v"],${rest}`);
   expect(shown({ id, names: names.slice(2) })).toBe(`{"Id":"${id}","Created":5,"CreatedBy":"sh","Tags":null,${rest}`);
   expect(shown(undefined)).toBe(`{"Id":"<missing>","Created":5,"CreatedBy":"sh","Tags":null,${rest}`);
+});
+
+test('what went: names as people write them, images and layers by their digests', () => {
+  const removed = [...names.slice(1, 3).map((name) => ({ untagged: name })), { deleted: id }];
+  const shown = `[{"Untagged":"team/app:v"},{"Untagged":"box@${digest}"},{"Deleted":"${id}"}]`;
+  expect(JSON.stringify(removed.map(removedView))).toBe(shown);
+  expect(JSON.stringify(pruneView({ removed, reclaimedBytes: 8 }))).toBe(
+    `{"ImagesDeleted":${shown},"SpaceReclaimed":8}`,
+  );
+  expect(JSON.stringify(pruneView({ removed: [], reclaimedBytes: 0 }))).toBe(
+    '{"ImagesDeleted":null,"SpaceReclaimed":0}',
+  );
+});
+
+test('what a registry has', () => {
+  const descriptor = { mediaType: 'm', digest, size: 4 };
+  const platforms = [{ architecture: 'arm', os: 'linux', variant: 'v7' }];
+  expect(JSON.stringify(distributionView({ descriptor, platforms }))).toBe(
+    `{"Descriptor":{"mediaType":"m","digest":"${digest}","size":4},` +
+      '"Platforms":[{"architecture":"arm","os":"linux","variant":"v7"}]}',
+  );
 });

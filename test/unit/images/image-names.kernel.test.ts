@@ -108,8 +108,8 @@ describe('removal', () => {
     const id = await fixture.import([file('gone', 'soon')], 'gone:1');
     const layer = fixture.inspect(id).GraphDriver.Data?.UpperDir as string;
     fixture.store.tag('gone:1', 'gone', '2');
-    expect(await fixture.store.remove('gone:1', plain)).toEqual([{ Untagged: 'gone:1' }]);
-    const records = await fixture.store.remove('gone:2', plain);
+    expect(await fixture.remove('gone:1', plain)).toEqual([{ Untagged: 'gone:1' }]);
+    const records = await fixture.remove('gone:2', plain);
     expect(records.slice(0, 2)).toEqual([{ Untagged: 'gone:2' }, { Deleted: id }]);
     expect(records).toHaveLength(3);
     expect(existsSync(layer)).toBe(false);
@@ -124,7 +124,7 @@ describe('removal', () => {
     await expect(fixture.store.remove(id, plain)).rejects.toThrow(
       `conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
     );
-    const records = await fixture.store.remove(short, force);
+    const records = await fixture.remove(short, force);
     expect(records.slice(0, 3)).toEqual([{ Untagged: 'many:1' }, { Untagged: 'other:1' }, { Deleted: id }]);
   });
 
@@ -166,8 +166,8 @@ describe('removal', () => {
     const child = await fixture.commit(box, parent, { repo: 'child', tag: '1' });
     fixture.containers.remove(box);
     await expect(fixture.store.remove(parent, force)).rejects.toThrow(/image has dependent child images/);
-    expect(await fixture.store.remove('parent:1', plain)).toEqual([{ Untagged: 'parent:1' }]);
-    const records = await fixture.store.remove('child:1', plain);
+    expect(await fixture.remove('parent:1', plain)).toEqual([{ Untagged: 'parent:1' }]);
+    const records = await fixture.remove('child:1', plain);
     expect(records).toContainEqual({ Deleted: child });
     expect(records).toContainEqual({ Deleted: parent });
   });
@@ -176,7 +176,7 @@ describe('removal', () => {
     const nameless = await fixture.import([file('n', '12345')]);
     const used = await fixture.import([file('v', 'v')], 'inuse:1');
     fixture.users.set(used, [{ id: 'd'.repeat(64), isRunning: false }]);
-    const pruned = await fixture.store.prune(new Map());
+    const pruned = await fixture.prune(new Map());
     expect(pruned.ImagesDeleted).toContainEqual({ Deleted: nameless });
     expect(pruned.SpaceReclaimed).toBeGreaterThanOrEqual(5);
     await fixture.store.prune(new Map([['dangling', ['false']]]));
@@ -203,7 +203,7 @@ describe('removal', () => {
       true,
     ]);
     const again = content.put(Buffer.from('of nobody'));
-    const { SpaceReclaimed } = await fixture.store.prune(new Map());
+    const { SpaceReclaimed } = await fixture.prune(new Map());
     expect(SpaceReclaimed).toBeGreaterThanOrEqual('of nobody'.length + 'half'.length);
     expect([content.has(again), existsSync(young)]).toEqual([false, false]);
 
@@ -221,7 +221,7 @@ describe('removal', () => {
     const digest = `sha256:${'5'.repeat(64)}`;
     fixture.catalogue.parts.tables.setDigest('registry.test/pushed', digest, pushed);
     const other = await fixture.import([file('o', 'o')], 'zz:1');
-    const pruned = await fixture.store.prune(new Map([['dangling', ['false']]]));
+    const pruned = await fixture.prune(new Map([['dangling', ['false']]]));
     for (const record of [{ Untagged: `registry.test/pushed@${digest}` }, { Deleted: pushed }, { Deleted: other }]) {
       expect(pruned.ImagesDeleted?.filter((each) => JSON.stringify(each) === JSON.stringify(record))).toHaveLength(1);
     }

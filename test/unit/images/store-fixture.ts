@@ -5,8 +5,20 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
-import { historyView, inspectView, summaryView } from '../../../daemon/docker-api/views/image-view.ts';
-import type { HistoryResponseItem, ImageInspect, ImageSummary } from '../../../daemon/docker-types/image.ts';
+import {
+  historyView,
+  inspectView,
+  pruneView,
+  removedView,
+  summaryView,
+} from '../../../daemon/docker-api/views/image-view.ts';
+import type {
+  HistoryResponseItem,
+  ImageDeleteResponseItem,
+  ImageInspect,
+  ImagePruneResponse,
+  ImageSummary,
+} from '../../../daemon/docker-types/image.ts';
 import type { ImageEvent } from '../../../daemon/images/image-parts.ts';
 import type { CommitImageOptions, ImageUser, ListImagesOptions } from '../../../daemon/images/image-service.ts';
 import { type Images, openImages } from '../../../daemon/images/open-images.ts';
@@ -14,6 +26,7 @@ import type { RootView, ViewMount } from '../../../daemon/jail/archive-service.t
 import type { Change } from '../../../daemon/jail/file-facts.ts';
 import { openStorage, type Storage } from '../../../daemon/open-storage.ts';
 import { Database } from '../../../daemon/state/database.ts';
+import type { Filters } from '../../../daemon/state/filters.ts';
 import { fchdir } from '../../../native-bindings/namespaces.ts';
 import { type RawEntry, rawTarStream } from '../jail/raw-tar.ts';
 
@@ -73,6 +86,16 @@ export class StoreFixture {
   /** As docker's clients see it. */
   list(options: ListImagesOptions): ImageSummary[] {
     return this.store.list(options).map(summaryView);
+  }
+
+  /** As docker's clients see it. */
+  async remove(ref: string, options: { force: boolean; noPrune: boolean }): Promise<ImageDeleteResponseItem[]> {
+    return (await this.store.remove(ref, options)).map(removedView);
+  }
+
+  /** As docker's clients see it. */
+  async prune(filters: Filters): Promise<ImagePruneResponse> {
+    return pruneView(await this.store.prune(filters));
   }
 
   import(entries: readonly RawEntry[], name = '', changes: string[] = []): Promise<string> {
