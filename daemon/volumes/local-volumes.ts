@@ -1,6 +1,5 @@
 // The volumes of the `local` driver: rows, directories, and who uses what. A volume goes row first ('removing'), then its directory by a rename,
 // then the row: a daemon that is killed in between finishes at its next start.
-import type { Volume, VolumeCreateRequest } from '../docker-types/volume.ts';
 import { EngineError, isEngineError } from '../errors/engine-error.ts';
 import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
@@ -24,7 +23,15 @@ import {
   type VolumeRequest,
   type VolumeStatus,
 } from './volume-record.ts';
-import type { ContainerVolumes, VolumeClaim, VolumeService, VolumeUser } from './volume-service.ts';
+import type {
+  ContainerVolumes,
+  MeasuredVolume,
+  PrunedVolumes,
+  SeenVolume,
+  VolumeClaim,
+  VolumeService,
+  VolumeUser,
+} from './volume-service.ts';
 import type { VolumeTable } from './volume-table.ts';
 
 export interface LocalVolumesParts {
@@ -47,24 +54,19 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
     this.#parts = parts;
   }
 
-  list(filters: Filters): Volume[] {
+  list(filters: Filters): SeenVolume[] {
     const matches = volumeFilter(filters, (name) => this.#holders(name).length > 0);
     return this.#ready()
       .filter(matches)
-      .map((record) => this.#wire(record));
+      .map((record) => this.#seen(record));
   }
 
-  create(body: VolumeCreateRequest): Volume {
-    if (body.ClusterVolumeSpec) {
-      throw new EngineError('unavailable', 'This node is not a swarm manager: cluster volumes belong to swarm');
-    }
-    const { Name: name = '', Driver: driver = '', DriverOpts: options = null, Labels: labels = null } = body;
-    const made = this.obtain({ name, driver, options, labels }, 'ready');
-    return this.#wire(made.record);
+  create(request: VolumeRequest): SeenVolume {
+    return this.#seen(this.obtain(request, 'ready').record);
   }
 
-  inspect(name: string): Volume {
-    return this.#wire(this.#get(name));
+  inspect(name: string): SeenVolume {
+    return this.#seen(this.#get(name));
   }
 
   remove(name: string, { force }: { force: boolean }): void {
@@ -81,29 +83,29 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
     this.finishRemoval(name);
   }
 
-  async prune(filters: Filters, all: boolean): Promise<{ VolumesDeleted: string[]; SpaceReclaimed: number }> {
+  async prune(filters: Filters, all: boolean): Promise<PrunedVolumes> {
     const matches = pruneFilter(filters, all);
-    const deleted: string[] = [];
-    let reclaimed = 0;
+    const removed: string[] = [];
+    let reclaimedBytes = 0;
     for (const record of this.#ready().filter(matches)) {
       if (this.#holders(record.name).length > 0) continue;
       const bytes = await this.#sizeBytes(record).catch(() => 0);
       // Somebody may have taken it, or removed it, meanwhile.
       if (this.#holders(record.name).length > 0 || this.#parts.table.get(record.name) === undefined) continue;
       this.remove(record.name, { force: true });
-      deleted.push(record.name);
-      reclaimed += Math.max(0, bytes);
+      removed.push(record.name);
+      reclaimedBytes += Math.max(0, bytes);
     }
-    this.#parts.onEvent('prune', '', { reclaimed: String(reclaimed) });
-    return { VolumesDeleted: deleted, SpaceReclaimed: reclaimed };
+    this.#parts.onEvent('prune', '', { reclaimed: String(reclaimedBytes) });
+    return { removed, reclaimedBytes };
   }
 
-  async usage(): Promise<Volume[]> {
-    const found: Volume[] = [];
+  async usage(): Promise<MeasuredVolume[]> {
+    const found: MeasuredVolume[] = [];
     for (const record of this.#ready()) {
-      const size = await this.#sizeBytes(record).catch(() => -1);
+      const sizeBytes = await this.#sizeBytes(record).catch(() => undefined);
       const users = this.#parts.usersOf(record.name).length;
-      found.push({ ...this.#wire(record), UsageData: { Size: size, RefCount: users } });
+      found.push({ ...this.#seen(record), sizeBytes, users });
     }
     return found;
   }
@@ -248,16 +250,8 @@ export class LocalVolumes implements VolumeService, ContainerVolumes {
     return [...ids];
   }
 
-  #wire(record: VolumeRecord): Volume {
-    return {
-      CreatedAt: new Date(Number(BigInt(record.createdNs) / 1_000_000n)).toISOString().replace(/\.\d+/, ''),
-      Driver: localDriver,
-      Labels: record.labels,
-      Mountpoint: this.mountpoint(record.name),
-      Name: record.name,
-      Options: record.options,
-      Scope: 'local',
-    };
+  #seen(record: VolumeRecord): SeenVolume {
+    return { record, mountpoint: this.mountpoint(record.name) };
   }
 }
 

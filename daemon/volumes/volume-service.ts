@@ -1,22 +1,41 @@
-// What the rest of the engine may ask of volumes. The first part is the API's, in docker's wire form; the second is for containers.
-// Every method throws EngineError with docker's message.
-import type { Volume, VolumeCreateRequest } from '../docker-types/volume.ts';
+// What the rest of the engine may ask of volumes. The first part is the API's, the second is for containers. Every method throws EngineError
+// with docker's message.
 import type { Filters } from '../state/filters.ts';
 import type { CopySource } from './copy-up.ts';
 import type { HeldMount } from './held-mount.ts';
-import type { VolumeRequest } from './volume-record.ts';
+import type { VolumeRecord, VolumeRequest } from './volume-record.ts';
+
+/** A volume that is there. */
+export interface SeenVolume {
+  readonly record: VolumeRecord;
+  /** Path on the host. */
+  readonly mountpoint: string;
+}
+
+export interface MeasuredVolume extends SeenVolume {
+  /** On the engine's disk; undefined: could not be counted. */
+  readonly sizeBytes: number | undefined;
+  /** How many containers have it. */
+  readonly users: number;
+}
+
+export interface PrunedVolumes {
+  readonly removed: readonly string[];
+  readonly reclaimedBytes: number;
+}
 
 export interface VolumeService {
-  list(filters: Filters): Volume[];
+  /** By name. */
+  list(filters: Filters): SeenVolume[];
   /** Gives back the one that is there when the name is taken: its labels and options stay. */
-  create(body: VolumeCreateRequest): Volume;
-  inspect(name: string): Volume;
+  create(request: VolumeRequest): SeenVolume;
+  inspect(name: string): SeenVolume;
   /** 'conflict' while a container has it, running or not, whatever `force`; with it a volume that is not there is fine. */
   remove(name: string, options: { force: boolean }): void;
   /** Only what got its name from the engine, unless `all`. */
-  prune(filters: Filters, all: boolean): Promise<{ VolumesDeleted: string[]; SpaceReclaimed: number }>;
-  /** All, with UsageData: bytes on the engine's disk (-1: could not be counted) and the number of containers. */
-  usage(): Promise<Volume[]>;
+  prune(filters: Filters, all: boolean): Promise<PrunedVolumes>;
+  /** All of them. */
+  usage(): Promise<MeasuredVolume[]>;
 }
 
 /** A container that has a volume. */

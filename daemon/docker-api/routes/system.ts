@@ -11,6 +11,7 @@ import { filters, list, timestamp } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
 import { adaptImageSummary } from '../views/image-versions.ts';
 import { summaryView } from '../views/image-view.ts';
+import { volumeUsageView } from '../views/volume-view.ts';
 
 const eventListenerLimit = 512;
 const pingHeaders = {
@@ -153,7 +154,7 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
         Containers: counts.get(image.id) ?? 0,
       })) ?? null,
     Containers: wants('container') ? containers : null,
-    Volumes: wants('volume') ? await services.volumes.usage() : null,
+    Volumes: wants('volume') ? (await services.volumes.usage()).map(volumeUsageView) : null,
     BuildCache: wants('build-cache') ? [] : null,
   };
 }

@@ -4,7 +4,9 @@ import { VolumeCreateBody, type VolumeListResponse } from '../../docker-types/vo
 import { requestedVersion } from '../api-version.ts';
 import { type App, checkName, nameParams as params, sendEmpty, sendJson } from '../app.ts';
 import { filters, flag } from '../request/query.ts';
+import { volumeRequest } from '../request/volume-request.ts';
 import type { ApiServices } from '../services.ts';
+import { volumePruneView, volumeView } from '../views/volume-view.ts';
 
 const tags = ['Volume'];
 /** From this version on prune spares what has a name of the user's. */
@@ -21,7 +23,8 @@ export function registerVolumes(app: App, { volumes }: ApiServices): void {
       },
     },
     async (request, reply) => {
-      const answer: VolumeListResponse = { Volumes: volumes.list(request.query.filters), Warnings: null };
+      const list = volumes.list(request.query.filters);
+      const answer: VolumeListResponse = { Volumes: list.map(volumeView), Warnings: null };
       return sendJson(reply, answer);
     },
   );
@@ -32,11 +35,11 @@ export function registerVolumes(app: App, { volumes }: ApiServices): void {
       config: { body: 'json' },
       schema: { summary: 'Make a volume (201), or find it', tags, body: VolumeCreateBody },
     },
-    async (request, reply) => sendJson(reply, volumes.create(request.body ?? {}), 201),
+    async (request, reply) => sendJson(reply, volumeView(volumes.create(volumeRequest(request.body ?? {}))), 201),
   );
 
   app.get('/volumes/:name', { schema: { summary: 'Inspect', tags, params } }, async (request, reply) =>
-    sendJson(reply, volumes.inspect(checkName('volume', request.params.name))),
+    sendJson(reply, volumeView(volumes.inspect(checkName('volume', request.params.name)))),
   );
 
   app.delete(
@@ -66,7 +69,7 @@ export function registerVolumes(app: App, { volumes }: ApiServices): void {
     },
     async (request, reply) => {
       const isOld = requestedVersion(request.originalUrl) < anonymousOnlySince;
-      return sendJson(reply, await volumes.prune(request.query.filters, isOld));
+      return sendJson(reply, volumePruneView(await volumes.prune(request.query.filters, isOld)));
     },
   );
 }
