@@ -3,12 +3,12 @@
 
 import { performance } from 'node:perf_hooks';
 import type { Health } from '../../docker-types/container.ts';
+import { formatTime } from '../../protocols/units/rfc3339.ts';
 import type { HealthCheck } from '../../spec/container-spec.ts';
 import { wallClockNs } from '../../state/event-log.ts';
 import type { Container, HealthChecks, LockedContainer } from '../container.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
 import type { Needs } from '../needs.ts';
-import { formatTime } from '../views/timestamps.ts';
 import { writeHealthFile } from './health-file.ts';
 import { afterResult, type HealthResult, type HealthState, nextDelayMs } from './health-rules.ts';
 import { type RunProbeNeeds, runProbe } from './run-probe.ts';

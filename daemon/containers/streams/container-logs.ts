@@ -3,10 +3,10 @@
 import { EngineError } from '../../errors/engine-error.ts';
 import { withGaps } from '../../logs/reader/log-gaps.ts';
 import { splitLines } from '../../logs/reader/log-lines.ts';
+import { formatLogTime } from '../../protocols/units/rfc3339.ts';
 import { select } from '../../tasks/task-output.ts';
 import type { LogStream, LogsOptions, OutputChunk } from '../container-service.ts';
 import type { Needs } from '../needs.ts';
-import { formatLogTime } from '../views/timestamps.ts';
 import { type ContainerLogNeeds, containerLog, logSubject } from './container-log.ts';
 
 /** See needs.ts. */

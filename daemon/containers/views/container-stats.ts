@@ -3,12 +3,12 @@
 import { readFileSync } from 'node:fs';
 import type { ContainerStatsResponse, CpuStats, NetworkStats } from '../../docker-types/stats.ts';
 import { EngineError } from '../../errors/engine-error.ts';
+import { formatTime } from '../../protocols/units/rfc3339.ts';
 import type { NetworkMode } from '../../spec/network-mode.ts';
 import { wallClockNs } from '../../state/event-log.ts';
 import type { Container } from '../container.ts';
 import type { Needs } from '../needs.ts';
 import { type CgroupPathNeeds, cgroupPathOf } from '../start/cgroup-path.ts';
-import { formatTime } from './timestamps.ts';
 
 /** See needs.ts. */
 export type ContainerStatsNeeds = Needs<'cgroups.stats' | 'store.find' | 'store.get'> & CgroupPathNeeds;

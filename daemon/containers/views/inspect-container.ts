@@ -1,6 +1,7 @@
 // GET /containers/{id}/json: a container as Docker shows it.
 
 import type { ContainerInspectResponse, MountPoint } from '../../docker-types/container.ts';
+import { formatTime } from '../../protocols/units/rfc3339.ts';
 import { inspectedBody } from '../../spec/docker/to-docker.ts';
 import type { ResolvedMount } from '../../spec/mount.ts';
 import { localDriver } from '../../volumes/volume-record.ts';
@@ -10,7 +11,6 @@ import type { Needs } from '../needs.ts';
 import { linkTexts } from '../network/links.ts';
 import { networkDonor } from '../start/join-namespaces.ts';
 import { type NetworkSettingsNeeds, networkSettings } from './network-settings.ts';
-import { formatTime } from './timestamps.ts';
 
 /** See needs.ts. */
 export type InspectContainerNeeds = Needs<

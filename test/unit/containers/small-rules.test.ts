@@ -4,7 +4,7 @@ import { generateName } from '../../../daemon/containers/create/generate-name.ts
 import { planRestart, restartsWithDaemon } from '../../../daemon/containers/lifecycle/restart-policy.ts';
 import { Mutex } from '../../../daemon/containers/mutex.ts';
 import { parsePs } from '../../../daemon/containers/top-container.ts';
-import { formatLogTime, formatTime } from '../../../daemon/containers/views/timestamps.ts';
+import { formatLogTime, formatTime } from '../../../daemon/protocols/units/rfc3339.ts';
 import { parseRestartPolicy } from '../../../daemon/spec/docker/parse-restart.ts';
 import { parseSignal } from '../../../daemon/spec/signals.ts';
 import { parseTimeFilter } from '../../../daemon/state/time-filter.ts';

@@ -1,4 +1,4 @@
-// Times of the API: RFC 3339 with nanoseconds. Inside, times are bigint nanoseconds
+// Times as Docker writes them: RFC 3339 with nanoseconds. Inside, times are bigint nanoseconds
 // since 1970; 0n is "never", which Docker writes as the year 1.
 
 const zeroTime = '0001-01-01T00:00:00Z';
