@@ -17,7 +17,7 @@ import type { Log } from './containers/log.ts';
 import { EnginePaths } from './containers/paths.ts';
 import { recover } from './containers/recovery/recover.ts';
 import { RunDirectories } from './containers/run-directory.ts';
-import { SystemInformation } from './containers/views/system-info.ts';
+import { SystemInformation } from './containers/seen/system-info.ts';
 import { ApiServer } from './docker-api/api-server.ts';
 import { EngineError } from './errors/engine-error.ts';
 import { watchIdleMemory } from './idle-memory.ts';

@@ -1,7 +1,7 @@
-// What the API may ask of containers: plain data in Docker's wire form in, wire form out. Implemented by engine-containers.ts out of
+// What the API may ask of containers: requests in Docker's wire form in; out of what is only looked at, plain data of ours, of which
+// docker-api/views make the wire form. Implemented by engine-containers.ts out of
 // the use cases beside this file. Every method throws EngineError with Docker's message; `ref` is an id, a name or a unique id prefix.
 import type { Readable } from 'node:stream';
-import type { ContainerInspectResponse, ContainerSummary } from '../docker-types/container.ts';
 import type {
   ContainerCreateRequest,
   ContainerCreateResponse,
@@ -18,6 +18,7 @@ import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-
 import type { ContainerStatsResponse } from '../docker-types/stats.ts';
 import type { Filters } from '../state/filters.ts';
 import type { OutputChunk, StdinSink } from '../tasks/task-stdio.ts';
+import type { InspectedContainer, ListedContainer } from './seen/seen-container.ts';
 
 export interface ListOptions {
   all: boolean;
@@ -95,8 +96,9 @@ export interface PutArchiveOptions {
 
 export interface ContainerService {
   create(body: ContainerCreateRequest, options: { name?: string; platform?: string }): Promise<ContainerCreateResponse>;
-  list(options: ListOptions): Promise<ContainerSummary[]>;
-  inspect(ref: string, options: { size: boolean }): Promise<ContainerInspectResponse>;
+  /** Newest first. */
+  list(options: ListOptions): Promise<ListedContainer[]>;
+  inspect(ref: string, options: { size: boolean }): Promise<InspectedContainer>;
   /** Throws 'not-modified' when it runs already. */
   start(ref: string): Promise<void>;
   /** `timeoutSeconds` -1 waits for ever; throws 'not-modified' when it does not run. */

@@ -42,6 +42,9 @@ import { type PauseContainerNeeds, pauseContainer, unpauseContainer } from './pa
 import { ContainerPruner, type PruneContainersNeeds } from './prune-containers.ts';
 import { type RemoveContainerNeeds, removeContainer } from './remove-container.ts';
 import { type RenameContainerNeeds, renameContainer } from './rename-container.ts';
+import { type ContainerStatsNeeds, containerStats } from './seen/container-stats.ts';
+import { type InspectContainerNeeds, inspectContainer } from './seen/inspect-container.ts';
+import { type ListContainersNeeds, listContainers } from './seen/list-containers.ts';
 import { type ExplainContainerNeeds, explainContainer, explainRun } from './start/explain-container.ts';
 import { restartContainer, type StopContainerNeeds, stopContainer } from './stop-container.ts';
 import { type AttachContainerNeeds, attachContainer } from './streams/attach-container.ts';
@@ -49,9 +52,6 @@ import { type ContainerLogsNeeds, containerLogs } from './streams/container-logs
 import { type ResizeContainerNeeds, resizeContainer } from './streams/resize-container.ts';
 import { type TopContainerNeeds, topContainer } from './top-container.ts';
 import { type UpdateContainerNeeds, updateContainer } from './update-container.ts';
-import { type ContainerStatsNeeds, containerStats } from './views/container-stats.ts';
-import { type InspectContainerNeeds, inspectContainer } from './views/inspect-container.ts';
-import { type ListContainersNeeds, listContainers } from './views/list-containers.ts';
 import { type WaitContainerNeeds, waitContainer } from './wait-container.ts';
 
 /** See needs.ts. */

@@ -38,9 +38,13 @@ export function sendJson(reply: FastifyReply, value: unknown, status = 200): Fas
   return reply.code(status).header('Content-Type', 'application/json').serializer(asIs).send(text);
 }
 
-/** As sendJson, for a list of any length: others are served while it is written. */
-export async function sendJsonList(reply: FastifyReply, values: readonly unknown[]): Promise<FastifyReply> {
-  const texts = await mapInTurns(values, (value) => JSON.stringify(value));
+/** As sendJson, for a list of any length: others are served while each of `values` is brought into the wire's form and written. */
+export async function sendJsonList<T>(
+  reply: FastifyReply,
+  values: readonly T[],
+  view: (value: T) => object,
+): Promise<FastifyReply> {
+  const texts = await mapInTurns(values, (value) => JSON.stringify(view(value)));
   return reply
     .code(200)
     .header('Content-Type', 'application/json')

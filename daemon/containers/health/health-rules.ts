@@ -60,8 +60,3 @@ export function afterResult(
 export function nextDelayMs({ status }: HealthState, probe: HealthCheck, sinceStartMs: number): number {
   return status === 'starting' && sinceStartMs < probe.startPeriodMs ? probe.startIntervalMs : probe.intervalMs;
 }
-
-/** In ps: "(healthy)", "(unhealthy)", "(health: starting)". */
-export function healthText({ status }: HealthState): string {
-  return status === 'starting' ? 'health: starting' : status;
-}

@@ -2,15 +2,13 @@
 // no monitor. INVARIANT: results are taken in under the container's lock, and only while its run lasts and it is not paused.
 
 import { performance } from 'node:perf_hooks';
-import type { Health } from '../../docker-types/container.ts';
-import { formatTime } from '../../protocols/units/rfc3339.ts';
 import type { HealthCheck } from '../../spec/container-spec.ts';
 import { wallClockNs } from '../../state/event-log.ts';
 import type { Container, HealthChecks, LockedContainer } from '../container.ts';
 import { type ContainerEventsNeeds, publishContainerEvent } from '../container-events.ts';
 import type { Needs } from '../needs.ts';
 import { writeHealthFile } from './health-file.ts';
-import { afterResult, type HealthResult, type HealthState, nextDelayMs } from './health-rules.ts';
+import { afterResult, type HealthResult, nextDelayMs } from './health-rules.ts';
 import { type RunProbeNeeds, runProbe } from './run-probe.ts';
 
 /** See needs.ts. */
@@ -119,17 +117,4 @@ export function healthResult({ record, state, id }: Container) {
   }
   if (state.health?.status === 'healthy') return { StatusCode: 0 };
   return state.health?.status === 'unhealthy' ? no('is unhealthy') : undefined;
-}
-
-export function wireHealth({ status, failingStreak, log }: HealthState): Health {
-  return {
-    Status: status,
-    FailingStreak: failingStreak,
-    Log: log.map(({ startNs, endNs, exitCode, output }) => ({
-      Start: formatTime(BigInt(startNs)),
-      End: formatTime(BigInt(endNs)),
-      ExitCode: exitCode,
-      Output: output,
-    })),
-  };
 }

@@ -11,6 +11,7 @@ import { exposedPorts } from '../../spec/ports.ts';
 import type { Container } from '../container.ts';
 import type { ContainerStore } from '../container-store.ts';
 import type { Needs } from '../needs.ts';
+import type { LinkName, PresentLink } from '../seen/seen-container.ts';
 
 /** See needs.ts. */
 export type LinksNeeds = Needs<'networks.registry.byName' | 'store.all' | 'store.change' | 'store.find'>;
@@ -93,24 +94,19 @@ export function linkedFrom({ store }: LinksNeeds, container: Container): Contain
   );
 }
 
-/** As docker shows them: "/other:/own/alias". */
-export function linkTexts(store: Pick<ContainerStore, 'find'>, container: Container): string[] | null {
-  const { links } = container.spec;
-  if (links.length === 0) return null;
-  return links.map(
-    ({ target, alias }) => `/${store.find(target)?.record.name ?? target}:/${container.record.name}/${alias}`,
-  );
+export function presentLinks(store: Pick<ContainerStore, 'find'>, { spec }: Pick<Container, 'spec'>): PresentLink[] {
+  return spec.links.map(({ target, alias }) => ({ name: store.find(target)?.record.name ?? target, alias }));
 }
 
-/** The further names that links give: "/own/alias" of the other container, by its id. */
-export function linkNames(store: Pick<ContainerStore, 'all' | 'find'>): Map<string, string[]> {
-  const names = new Map<string, string[]>();
-  for (const container of store.all()) {
-    for (const { target, alias } of container.spec.links) {
+/** By the id of the other container. */
+export function linkNames(store: Pick<ContainerStore, 'all' | 'find'>): Map<string, LinkName[]> {
+  const names = new Map<string, LinkName[]>();
+  for (const { record, spec } of store.all()) {
+    for (const { target, alias } of spec.links) {
       const id = store.find(target)?.id;
       if (id === undefined) continue;
       const further = names.get(id) ?? [];
-      further.push(`/${container.record.name}/${alias}`);
+      further.push({ by: record.name, alias });
       names.set(id, further);
     }
   }

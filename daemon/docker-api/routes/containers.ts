@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { Type } from '@sinclair/typebox';
 import { EngineError } from '../../errors/engine-error.ts';
+import { wallClockNs } from '../../state/event-log.ts';
 import { requestedVersion } from '../api-version.ts';
 import {
   type App,
@@ -15,10 +16,12 @@ import {
 import { filters, flag, integer, list, text } from '../request/query.ts';
 import { CommitBody, CreateBody, UpdateBody } from '../request/schemas.ts';
 import type { ApiServices } from '../services.ts';
+import { inspectView } from '../views/inspect-container.ts';
+import { summaryView } from '../views/list-containers.ts';
 
 const tags = ['Container'];
 
-export function registerContainers(app: App, { containers }: ApiServices): void {
+export function registerContainers(app: App, { containers, log }: ApiServices): void {
   app.post(
     '/containers/create',
     {
@@ -65,7 +68,9 @@ export function registerContainers(app: App, { containers }: ApiServices): void 
       const merged = new Map(request.query.filters);
       if (since) merged.set('since', [since]);
       if (before) merged.set('before', [before]);
-      return sendJsonList(reply, await containers.list({ all, limit: limit ?? 0, size, filters: merged }));
+      const found = await containers.list({ all, limit: limit ?? 0, size, filters: merged });
+      const nowNs = wallClockNs();
+      return sendJsonList(reply, found, (container) => summaryView(log, container, nowNs));
     },
   );
 
@@ -81,7 +86,7 @@ export function registerContainers(app: App, { containers }: ApiServices): void 
     },
     async (request, reply) => {
       const id = checkName('container', request.params.id);
-      return sendJsonFields(reply, await containers.inspect(id, { size: request.query.size }));
+      return sendJsonFields(reply, inspectView(await containers.inspect(id, { size: request.query.size })));
     },
   );
 

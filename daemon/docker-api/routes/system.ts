@@ -2,8 +2,9 @@
 import { Type } from '@sinclair/typebox';
 import type { DiskUsage, SystemVersion } from '../../docker-types/system.ts';
 import { EngineError } from '../../errors/engine-error.ts';
-import { eventFilterKeys } from '../../state/event-log.ts';
+import { eventFilterKeys, wallClockNs } from '../../state/event-log.ts';
 import { checkFilterKeys } from '../../state/filters.ts';
+import { mapInTurns } from '../../state/map-in-turns.ts';
 import { apiVersion, minApiVersion, requestedVersion } from '../api-version.ts';
 import { type App, given, sendEmpty, sendJson } from '../app.ts';
 import { ResponseStream } from '../http/response-stream.ts';
@@ -11,6 +12,7 @@ import { filters, list, timestamp } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
 import { adaptImageSummary } from '../views/image-versions.ts';
 import { summaryView } from '../views/image-view.ts';
+import { usageView } from '../views/list-containers.ts';
 import { volumeUsageView } from '../views/volume-view.ts';
 
 const eventListenerLimit = 512;
@@ -145,7 +147,8 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
   const containers = await services.system.containerUsage();
   const images = wants('image') ? await services.images.diskUsage() : undefined;
   const counts = new Map<string, number>();
-  for (const { ImageID } of containers) counts.set(ImageID, (counts.get(ImageID) ?? 0) + 1);
+  for (const { record } of containers) counts.set(record.imageId, (counts.get(record.imageId) ?? 0) + 1);
+  const nowNs = wallClockNs();
   return {
     LayersSize: images?.layersBytes ?? 0,
     Images:
@@ -153,7 +156,9 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
         ...adaptImageSummary(summaryView(image), version),
         Containers: counts.get(image.id) ?? 0,
       })) ?? null,
-    Containers: wants('container') ? containers : null,
+    Containers: wants('container')
+      ? await mapInTurns(containers, (container) => usageView(services.log, container, nowNs))
+      : null,
     Volumes: wants('volume') ? (await services.volumes.usage()).map(volumeUsageView) : null,
     BuildCache: wants('build-cache') ? [] : null,
   };

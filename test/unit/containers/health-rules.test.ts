@@ -5,9 +5,9 @@ import {
   endedHealth,
   type HealthResult,
   type HealthState,
-  healthText,
   nextDelayMs,
 } from '../../../daemon/containers/health/health-rules.ts';
+import { healthText } from '../../../daemon/docker-api/views/status-text.ts';
 import type { HealthCheck } from '../../../daemon/spec/container-spec.ts';
 
 const result = (exitCode: number): HealthResult => ({ startNs: '1', endNs: '2', exitCode, output: '' });

@@ -1,6 +1,6 @@
 // A list of many containers: what it asks of the images and the layers does not grow with their number.
 import { expect, test, vi } from 'vitest';
-import { listContainers } from '../../../daemon/containers/views/list-containers.ts';
+import { listContainers } from '../../../daemon/containers/seen/list-containers.ts';
 import type { ImageRecord } from '../../../daemon/images/image-service.ts';
 import { specOf } from '../spec/spec-of.ts';
 import { containerOf } from './container-of.ts';
@@ -28,8 +28,8 @@ function manyContainers(count: number) {
   };
   const layers = { usages: vi.fn(async (ids: readonly string[]) => new Map(ids.map((id, n) => [id, n]))) };
   const services = {
-    ...{ images, layers, log: { warn: vi.fn() }, volumes: { mountpoint: () => '' } },
-    networks: { sandboxes: { of: () => undefined }, registry: { byName: () => undefined } },
+    ...{ images, layers, volumes: { mountpoint: () => '' } },
+    networks: { sandboxes: { of: () => undefined } },
     store: {
       all: () => byId.values(),
       find: (ref: string) => byId.get(ref),
@@ -52,12 +52,13 @@ test.each([10, 1000])('a list of %i asks once for each image, and once for all s
   expect(images.resolve).toHaveBeenCalledTimes(3);
   expect(images.byId).toHaveBeenCalledTimes(2);
   expect(layers.usages).toHaveBeenCalledTimes(1);
-  expect(found.at(-1)).toMatchObject({ Image: 'one', SizeRw: count - 1, SizeRootFs: 1000 + count - 1 });
-  expect(found.at(-1)?.Names.slice(0, 2)).toEqual(['/c0/a0', '/c1/a1']);
+  expect(found.at(-1)).toMatchObject({ imageName: 'one', sizes: { writtenBytes: count - 1, imageBytes: 1000 } });
+  expect(found.at(-1)?.linkNames.slice(0, 2)).toEqual([
+    { by: 'c0', alias: 'a0' },
+    { by: 'c1', alias: 'a1' },
+  ]);
   // Its name means nothing any more.
-  expect(found.at(-4)).toMatchObject({ Image: 'sha256:2' });
-  expect(found[0]).not.toHaveProperty('SizeRw');
-  expect(services.log.warn).not.toHaveBeenCalled();
+  expect(found.at(-4)).toMatchObject({ imageName: undefined, record: { imageId: 'sha256:2' } });
 });
 
 test('the filter ancestor looks at each image once', async () => {

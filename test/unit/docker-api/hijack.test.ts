@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type HijackTarget, serveHijack } from '../../../daemon/docker-api/sessions/hijack.ts';
 import { EngineError } from '../../../daemon/errors/engine-error.ts';
 import { fakeProcess } from './fake-services.ts';
+import { inspected, listed } from './seen-containers.ts';
 import { request, startWireServer, upgrade, WireClient, type WireServer } from './wire-client.ts';
 
 let server: WireServer;
@@ -281,11 +282,11 @@ test('the frames of an exec go by what its start says', async () => {
 test('a client that has ended its side gets a plain answer, and a stream ends with it', async () => {
   server.on('inspect', async () => {
     await new Promise((resolve) => setTimeout(resolve, 30));
-    return { Id: 'late' };
+    return inspected(listed({ name: 'late' }));
   });
   const plain = client();
   plain.socket.end(request('GET', '/containers/a/json'));
-  expect(await plain.until('end')).toMatch(/^HTTP\/1.1 200 [\s\S]*"Id":"late"/);
+  expect(await plain.until('end')).toMatch(/^HTTP\/1.1 200 [\s\S]*"Name":"\/late"/);
   const events = client();
   events.socket.end(request('GET', '/events'));
   expect(await events.until('end')).toMatch(/^HTTP\/1.1 200 /);

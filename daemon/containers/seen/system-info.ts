@@ -1,14 +1,13 @@
 // GET /info and its kin: what the host is, what the engine holds, and what the host lacks.
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
-import type { ContainerSummary } from '../../docker-types/container.ts';
 import type { SystemInfo } from '../../docker-types/system.ts';
 import type { RegistryFacts } from '../../registry/registry-session.ts';
 import { defaultRuntime } from '../../spec/docker/normalise-host-config.ts';
 import type { EventLog } from '../../state/event-log.ts';
 import { noFilters } from '../../state/filters.ts';
 import type { Needs } from '../needs.ts';
-import type { SystemService } from '../system-service.ts';
+import type { SystemService, UsedContainer } from '../system-service.ts';
 import { type ListContainersNeeds, listContainers } from './list-containers.ts';
 
 /** See needs.ts. */
@@ -58,17 +57,11 @@ export class SystemInformation implements SystemService {
     return { kernelVersion: os.release(), architecture: process.arch, version, gitCommit, buildTime };
   }
 
-  /** A container's size is what it takes of the disk here, with its logs. */
-  async containerUsage(): Promise<ContainerSummary[]> {
+  async containerUsage(): Promise<UsedContainer[]> {
     const all = await listContainers(this.#services, { all: true, limit: 0, size: true, filters: noFilters });
-    const ids = all.map(({ Id }) => Id);
+    const ids = all.map(({ record }) => record.id);
     const used = await this.#services.layers.usages(ids, 'usage');
-    for (const container of all) {
-      // None of one that was removed meanwhile.
-      const bytes = used.get(container.Id);
-      if (bytes !== undefined) container.SizeRw = bytes;
-    }
-    return all;
+    return all.map((container) => ({ ...container, usedBytes: used.get(container.record.id) }));
   }
 
   async info(): Promise<SystemInfo> {

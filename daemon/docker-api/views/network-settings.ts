@@ -1,54 +1,37 @@
 // What inspect and ps show of a container's network.
+import type { InspectedContainer, SeenConnection, SeenContainer } from '../../containers/seen/seen-container.ts';
 import type { EndpointSettings, NetworkSettings, Port } from '../../docker-types/container.ts';
 import { type EndpointConfig, plainEndpoint } from '../../networks/endpoint-config.ts';
-import type { Connection } from '../../networks/gateways.ts';
 import type { PublishedPort } from '../../networks/kernel/published-port.ts';
 import { gatewayOf } from '../../networks/network-entry.ts';
 import { isPredefined, poolOf, prefixOf } from '../../networks/network-record.ts';
 import { exposedPorts } from '../../spec/ports.ts';
-import type { Container } from '../container.ts';
-import type { Needs } from '../needs.ts';
-
-/** See needs.ts. */
-export type NetworkSettingsNeeds = Needs<'networks.registry.byName' | 'networks.sandboxes.of'>;
 
 /** As a list shows them: where it is on the network, and not how it is called there. */
-export function listedNetworks(services: NetworkSettingsNeeds, container: Container): Record<string, EndpointSettings> {
-  const entries = Object.entries(networksOf(services, container));
+export function listedNetworks(container: SeenContainer): Record<string, EndpointSettings> {
+  const entries = Object.entries(networksOf(container));
   const without = { Links: null, Aliases: null, DriverOpts: null, DNSNames: null };
   return Object.fromEntries(entries.map(([name, settings]) => [name, { ...settings, ...without }]));
 }
 
-export function networksOf(services: NetworkSettingsNeeds, container: Container): Record<string, EndpointSettings> {
-  const sandbox = services.networks.sandboxes.of(container.id);
+function networksOf(container: SeenContainer): Record<string, EndpointSettings> {
   return Object.fromEntries(
     container.record.endpoints.map((config) => {
-      const connection = sandbox?.connections.find(({ entry }) => isMeant(config, entry.record));
-      return [connection?.entry.record.name ?? config.network, endpointSettings(container, config, connection)];
+      const connection = container.sandbox?.connections.find(({ network }) => isMeant(config, network));
+      return [connection?.network.name ?? config.network, endpointSettings(container, config, connection)];
     }),
   );
 }
 
-/** Ids and names of the networks that a filter may name. */
-export function networkIdsOf(container: Container): string[] {
-  return container.record.endpoints.map(({ networkId }) => networkId);
+function isMeant(config: EndpointConfig, network: { id: string; name: string }): boolean {
+  return config.networkId === network.id || config.network === network.name;
 }
 
-/** What the filter `publish` looks at: docker's daemon takes the port on the host, its documentation the one in the container. */
-export function publishedPorts(services: NetworkSettingsNeeds, container: Container): string[] {
-  if (!container.isRunning) return [];
-  const published = services.networks.sandboxes.of(container.id)?.ports ?? [];
-  return published.flatMap(({ hostPort, containerPort, protocol }) => [
-    `${hostPort}/${protocol}`,
-    `${containerPort}/${protocol}`,
-  ]);
-}
-
-function isMeant(config: EndpointConfig, record: { id: string; name: string }): boolean {
-  return config.networkId === record.id || config.network === record.name;
-}
-
-function endpointSettings(container: Container, config: EndpointConfig, connection?: Connection): EndpointSettings {
+function endpointSettings(
+  container: SeenContainer,
+  config: EndpointConfig,
+  connection?: SeenConnection,
+): EndpointSettings {
   const { ipv4, ipv6, linkLocal } = config;
   const addresses = {
     ...(ipv4 === '' ? {} : { IPv4Address: ipv4 }),
@@ -69,8 +52,8 @@ function endpointSettings(container: Container, config: EndpointConfig, connecti
   };
 }
 
-function namesOf({ record, id }: Container, { aliases }: EndpointConfig): string[] {
-  const names = [record.name, ...(aliases ?? []), id.slice(0, 12), record.spec.hostname];
+function namesOf({ record }: SeenContainer, { aliases }: EndpointConfig): string[] {
+  const names = [record.name, ...(aliases ?? []), record.id.slice(0, 12), record.spec.hostname];
   return [...new Set(names.filter((name) => name !== ''))];
 }
 
@@ -101,34 +84,31 @@ function nothing({ networkId, mac }: EndpointConfig): Addresses {
   };
 }
 
-function connected({ entry: { record }, endpoint }: Connection): Addresses {
+function connected({ network, endpoint }: SeenConnection): Addresses {
   const prefix = (family: 4 | 6) => {
-    const pool = poolOf(record, family);
+    const pool = poolOf(network, family);
     return pool === undefined ? 0 : prefixOf(pool);
   };
   const { ipv4, ipv6 } = endpoint;
   return {
-    NetworkID: record.id,
+    NetworkID: network.id,
     EndpointID: endpoint.endpointId,
-    Gateway: ipv4 === undefined ? '' : (gatewayOf(record, 4) ?? ''),
+    Gateway: ipv4 === undefined ? '' : (gatewayOf(network, 4) ?? ''),
     IPAddress: ipv4 ?? '',
     IPPrefixLen: ipv4 === undefined ? 0 : prefix(4),
     MacAddress: endpoint.mac,
-    IPv6Gateway: ipv6 === undefined ? '' : (gatewayOf(record, 6) ?? ''),
+    IPv6Gateway: ipv6 === undefined ? '' : (gatewayOf(network, 6) ?? ''),
     GlobalIPv6Address: ipv6 ?? '',
     GlobalIPv6PrefixLen: ipv6 === undefined ? 0 : prefix(6),
   };
 }
 
-export function networkSettings(services: NetworkSettingsNeeds, container: Container): NetworkSettings {
-  const sandbox = services.networks.sandboxes.of(container.id);
-  const { state, isRunning } = container;
-  const onDefault = sandbox?.connections.find(
-    ({ entry }) => entry.record.name === 'bridge' && isPredefined(entry.record),
-  );
+export function networkSettings(container: InspectedContainer): NetworkSettings {
+  const { sandbox, state, isRunning } = container;
+  const onDefault = sandbox?.connections.find(({ network }) => network.name === 'bridge' && isPredefined(network));
   const { NetworkID: _, ...legacy } = onDefault === undefined ? nothing(plainEndpoint('')) : connected(onDefault);
   return {
-    Bridge: bridgeNameOf(services, container),
+    Bridge: bridgeNameOf(container),
     SandboxID: sandbox?.sandboxId ?? '',
     SandboxKey: isRunning && state.pid > 0 ? `/proc/${state.pid}/ns/net` : '',
     Ports: isRunning ? portMap(container, sandbox?.ports ?? []) : {},
@@ -138,20 +118,19 @@ export function networkSettings(services: NetworkSettingsNeeds, container: Conta
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
     ...legacy,
-    Networks: networksOf(services, container),
+    Networks: networksOf(container),
   };
 }
 
 /** The default bridge's, of a container that was on it, when the name is the user's own (--bridge). */
-function bridgeNameOf({ networks }: NetworkSettingsNeeds, { hasStarted, record }: Container): string {
-  const bridge = networks.registry.byName('bridge')?.record.bridge;
-  if (!hasStarted || !bridge?.isNameAsked) return '';
-  return record.endpoints.some(({ network }) => network === 'bridge') ? bridge.name : '';
+function bridgeNameOf({ defaultBridge, hasStarted, record }: InspectedContainer): string {
+  if (!hasStarted || !defaultBridge?.isNameAsked) return '';
+  return record.endpoints.some(({ network }) => network === 'bridge') ? defaultBridge.name : '';
 }
 
 type PortMap = NetworkSettings['Ports'];
 
-function portMap(container: Container, published: readonly PublishedPort[]): PortMap {
+function portMap({ record }: SeenContainer, published: readonly PublishedPort[]): PortMap {
   const ports = new Map<string, { HostIp: string; HostPort: string }[]>();
   for (const { containerPort, protocol, hostIp, hostPort } of published) {
     const key = `${containerPort}/${protocol}`;
@@ -161,7 +140,7 @@ function portMap(container: Container, published: readonly PublishedPort[]): Por
   }
   // There may be 65,535 of them, and everybody waits: one pass.
   const map: PortMap = {};
-  for (const { containerPort, protocol } of exposedPorts(container.spec.ports.exposed)) {
+  for (const { containerPort, protocol } of exposedPorts(record.spec.ports.exposed)) {
     const key = `${containerPort}/${protocol}`;
     if (!ports.has(key)) map[key] = null;
   }
@@ -170,9 +149,9 @@ function portMap(container: Container, published: readonly PublishedPort[]): Por
 }
 
 /** As in the list: a line for each published port, and one for what is only exposed. */
-export function summaryPorts(services: NetworkSettingsNeeds, container: Container): Port[] {
-  if (!container.isRunning) return [];
-  const published = services.networks.sandboxes.of(container.id)?.ports ?? [];
+export function summaryPorts({ isRunning, record, sandbox }: SeenContainer): Port[] {
+  if (!isRunning) return [];
+  const published = sandbox?.ports ?? [];
   const isPublished = new Set(published.map(({ containerPort, protocol }) => `${containerPort}/${protocol}`));
   const ports: Port[] = published.map(({ hostIp, hostPort, containerPort, protocol }) => ({
     IP: hostIp,
@@ -180,7 +159,7 @@ export function summaryPorts(services: NetworkSettingsNeeds, container: Containe
     PublicPort: hostPort,
     Type: protocol,
   }));
-  for (const { containerPort, protocol } of exposedPorts(container.spec.ports.exposed)) {
+  for (const { containerPort, protocol } of exposedPorts(record.spec.ports.exposed)) {
     if (isPublished.size > 0 && isPublished.has(`${containerPort}/${protocol}`)) continue;
     ports.push({ PrivatePort: containerPort, Type: protocol });
   }

@@ -1,10 +1,9 @@
 // The Status column of a container list, e.g. "Up 3 seconds (Paused)" or "Exited (0) 2 hours ago".
+import type { HealthState } from '../../containers/health/health-rules.ts';
+import type { ContainerState } from '../../containers/lifecycle/container-state.ts';
 import { humanDuration } from '../../protocols/units/human-units.ts';
-import type { Container } from '../container.ts';
-import { healthText } from '../health/health-rules.ts';
 
-export function statusText(container: Container, nowNs: bigint): string {
-  const { state } = container;
+export function statusText(state: ContainerState, nowNs: bigint): string {
   const since = (ns: string) => humanDuration(Number(max(nowNs - BigInt(ns), 0n)) / 1e6);
   switch (state.status) {
     case 'running': {
@@ -23,6 +22,11 @@ export function statusText(container: Container, nowNs: bigint): string {
     case 'exited':
       return `Exited (${state.exitCode}) ${since(state.finishedNs)} ago`;
   }
+}
+
+/** "healthy", "unhealthy", "health: starting". */
+export function healthText({ status }: HealthState): string {
+  return status === 'starting' ? 'health: starting' : status;
 }
 
 function max(a: bigint, b: bigint): bigint {
