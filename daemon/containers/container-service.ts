@@ -15,10 +15,10 @@ import type {
 import type { ContainerConfig } from '../docker-types/container-config.ts';
 import type { ExecConfig, ExecInspectResponse } from '../docker-types/exec.ts';
 import type { NetworkConnectRequest, NetworkDisconnectRequest } from '../docker-types/network.ts';
-import type { ContainerStatsResponse } from '../docker-types/stats.ts';
 import type { Filters } from '../state/filters.ts';
 import type { OutputChunk, StdinSink } from '../tasks/task-stdio.ts';
 import type { InspectedContainer, ListedContainer } from './seen/seen-container.ts';
+import type { StatsSample } from './seen/stats-sample.ts';
 
 export interface ListOptions {
   all: boolean;
@@ -115,7 +115,7 @@ export interface ContainerService {
   resize(ref: string, size: { height: number; width: number }): Promise<void>;
   top(ref: string, psArgs: string): Promise<ContainerTopResponse>;
   /** With `stream` false: one object. The iteration ends when the container is removed, or by return(). */
-  stats(ref: string, options: { stream: boolean; oneShot: boolean }): Promise<AsyncIterable<ContainerStatsResponse>>;
+  stats(ref: string, options: { stream: boolean; oneShot: boolean }): Promise<AsyncIterable<StatsSample>>;
   logs(ref: string, options: LogsOptions): Promise<LogStream>;
   /** May be called before start: then it delivers from the first byte. */
   attach(ref: string, options: AttachOptions): Promise<Attachment>;

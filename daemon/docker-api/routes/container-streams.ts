@@ -11,6 +11,7 @@ import { type HijackTarget, notHandedOver } from '../sessions/hijack.ts';
 import { lineFrames } from '../sessions/line-frames.ts';
 import { type Opened, stdioUpgrades, webSocketUpgrades } from '../sessions/stdio-upgrade.ts';
 import { mergesLogFrames, pumpOutput, streamContentType } from '../sessions/stream-framing.ts';
+import { statsView } from '../views/container-stats.ts';
 
 const tags = ['Container'];
 
@@ -126,7 +127,7 @@ export function registerContainerStreams(app: App, { containers }: ApiServices):
       else stream.onClose(leave);
       try {
         for (let sample = await samples.next(); !sample.done && !hasLeft; sample = await samples.next()) {
-          await stream.write(`${JSON.stringify(sample.value)}\n`);
+          await stream.write(`${JSON.stringify(statsView(sample.value))}\n`);
         }
         stream.end();
       } catch {
