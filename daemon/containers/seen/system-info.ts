@@ -1,13 +1,11 @@
-// GET /info and its kin: what the host is, what the engine holds, and what the host lacks.
+// What the host is, what the engine holds, and what the host lacks.
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
-import type { SystemInfo } from '../../docker-types/system.ts';
 import type { RegistryFacts } from '../../registry/registry-session.ts';
-import { defaultRuntime } from '../../spec/docker/normalise-host-config.ts';
 import type { EventLog } from '../../state/event-log.ts';
 import { noFilters } from '../../state/filters.ts';
 import type { Needs } from '../needs.ts';
-import type { SystemService, UsedContainer } from '../system-service.ts';
+import type { SeenSystem, SystemService, UsedContainer } from '../system-service.ts';
 import { type ListContainersNeeds, listContainers } from './list-containers.ts';
 
 /** See needs.ts. */
@@ -64,93 +62,36 @@ export class SystemInformation implements SystemService {
     return all.map((container) => ({ ...container, usedBytes: used.get(container.record.id) }));
   }
 
-  async info(): Promise<SystemInfo> {
-    const { store, images, cgroups, host, paths, events, defaults } = this.#services;
+  async info(): Promise<SeenSystem> {
+    const { store, images, cgroups, paths, events, defaults, networks, logs, host } = this.#services;
+    const { engineId, version, labels, isDebug, registries } = this.#facts;
     const states = [...store.all()].map(({ state }) => state.status);
     const count = (...wanted: string[]) => states.filter((status) => wanted.includes(status)).length;
-    const running = count('running', 'restarting');
-    const paused = count('paused');
-    const features = cgroups.features();
     const release = osRelease();
-    const forwarding = this.#services.networks.kernel.hostForwarding();
     return {
-      ID: this.#facts.engineId,
-      Containers: states.length,
-      ContainersRunning: running,
-      ContainersPaused: paused,
-      ContainersStopped: states.length - running - paused,
-      Images: images.count(),
-      Driver: 'overlay2',
-      DriverStatus: [
-        ['Supports d_type', 'true'],
-        ['Native Overlay Diff', 'true'],
-        ['userxattr', 'false'],
-      ],
-      Plugins: {
-        Volume: ['local'],
-        Network: [...this.#services.networks.drivers.names],
-        Authorization: null,
-        Log: [...this.#services.logs.names],
+      ...{ engineId, version, labels, isDebug, registries },
+      containers: { all: states.length, running: count('running', 'restarting'), paused: count('paused') },
+      images: images.count(),
+      networkDrivers: networks.drivers.names,
+      logDrivers: logs.names,
+      logDriver: defaults.logDriver,
+      cgroups: { driver: cgroups.driver, version: cgroups.version, features: cgroups.features() },
+      forwarding: networks.kernel.hostForwarding(),
+      openFiles: readdirSync('/proc/self/fd').length,
+      time: new Date(),
+      eventListeners: events.listeners,
+      dataRoot: paths.dataRoot,
+      host: {
+        name: os.hostname(),
+        kernelVersion: os.release(),
+        osName: release.get('PRETTY_NAME'),
+        osVersion: release.get('VERSION_ID'),
+        architecture: process.arch,
+        processors: os.cpus().length,
+        memoryBytes: os.totalmem(),
+        hasSeccomp: host.facts.seccomp,
       },
-      MemoryLimit: features.MemoryLimit,
-      SwapLimit: features.SwapLimit,
-      CpuCfsPeriod: features.CpuCfsPeriod,
-      CpuCfsQuota: features.CpuCfsQuota,
-      CPUShares: features.CPUShares,
-      CPUSet: features.CPUSet,
-      PidsLimit: features.PidsLimit,
-      IPv4Forwarding: forwarding.ipv4Forwarding,
-      BridgeNfIptables: forwarding.bridgeNfIptables ?? false,
-      BridgeNfIp6tables: forwarding.bridgeNfIp6tables ?? false,
-      Debug: this.#facts.isDebug,
-      NFd: readdirSync('/proc/self/fd').length,
-      OomKillDisable: features.OomKillDisable,
-      NGoroutines: 0,
-      SystemTime: new Date().toISOString(),
-      LoggingDriver: defaults.logDriver,
-      CgroupDriver: cgroups.driver,
-      CgroupVersion: String(cgroups.version),
-      NEventsListener: events.listeners,
-      KernelVersion: os.release(),
-      OperatingSystem: release.get('PRETTY_NAME') ?? 'Linux',
-      OSVersion: release.get('VERSION_ID') ?? '',
-      OSType: 'linux',
-      Architecture: process.arch === 'x64' ? 'x86_64' : process.arch === 'arm64' ? 'aarch64' : process.arch,
-      IndexServerAddress: 'https://index.docker.io/v1/',
-      RegistryConfig: registryConfig(this.#facts.registries),
-      NCPU: os.cpus().length,
-      MemTotal: os.totalmem(),
-      GenericResources: null,
-      DockerRootDir: paths.dataRoot,
-      HttpProxy: this.#facts.registries.proxies.HTTP_PROXY ?? '',
-      HttpsProxy: this.#facts.registries.proxies.HTTPS_PROXY ?? '',
-      NoProxy: this.#facts.registries.proxies.NO_PROXY ?? '',
-      Name: os.hostname(),
-      Labels: [...this.#facts.labels],
-      ExperimentalBuild: false,
-      ServerVersion: this.#facts.version,
-      Runtimes: { [defaultRuntime]: { path: 'tsdocker-launcher' } },
-      DefaultRuntime: defaultRuntime,
-      Swarm: {
-        NodeID: '',
-        NodeAddr: '',
-        LocalNodeState: 'inactive',
-        ControlAvailable: false,
-        Error: '',
-        RemoteManagers: null,
-      },
-      LiveRestoreEnabled: true,
-      Isolation: '',
-      InitBinary: 'tsdocker-launcher',
-      ContainerdCommit: { ID: '' },
-      RuncCommit: { ID: '' },
-      InitCommit: { ID: '' },
-      SecurityOptions: [
-        ...(host.facts.seccomp ? ['name=seccomp,profile=builtin'] : []),
-        ...(cgroups.version === 2 ? ['name=cgroupns'] : []),
-      ],
-      CDISpecDirs: [],
-      Warnings: this.#warnings(),
+      warnings: this.#warnings(),
     };
   }
 
@@ -169,18 +110,6 @@ export class SystemInformation implements SystemService {
     }
     return warnings;
   }
-}
-
-function registryConfig({ insecureCidrs, insecureHosts, mirrors }: RegistryFacts): SystemInfo['RegistryConfig'] {
-  const insecure = insecureHosts.map((Name) => [Name, { Name, Mirrors: [], Secure: false, Official: false }] as const);
-  return {
-    InsecureRegistryCIDRs: insecureCidrs,
-    IndexConfigs: Object.fromEntries([
-      ['docker.io', { Name: 'docker.io', Mirrors: mirrors, Secure: true, Official: true }],
-      ...insecure,
-    ]),
-    Mirrors: mirrors,
-  };
 }
 
 function osRelease(): Map<string, string> {

@@ -13,6 +13,7 @@ import type { ApiServices } from '../services.ts';
 import { adaptImageSummary } from '../views/image-versions.ts';
 import { summaryView } from '../views/image-view.ts';
 import { usageView } from '../views/list-containers.ts';
+import { systemInfoView } from '../views/system-info.ts';
 import { volumeUsageView } from '../views/volume-view.ts';
 
 const eventListenerLimit = 512;
@@ -50,7 +51,7 @@ export function registerSystem(app: App, services: ApiServices): void {
   );
 
   app.get('/info', { schema: { summary: 'Facts about the host and the engine', tags } }, async (_, reply) =>
-    sendJson(reply, await services.system.info()),
+    sendJson(reply, systemInfoView(await services.system.info())),
   );
 
   app.get(

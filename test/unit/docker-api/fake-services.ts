@@ -4,6 +4,7 @@ import type { Attachment, OutputChunk, Waiter } from '../../../daemon/containers
 import type { ApiServices } from '../../../daemon/docker-api/services.ts';
 import { EngineError } from '../../../daemon/errors/engine-error.ts';
 import { EventLog } from '../../../daemon/state/event-log.ts';
+import { seenSystem } from './seen-system.ts';
 
 export interface Call {
   method: string;
@@ -50,7 +51,7 @@ export function fakeServices(): FakeServices {
     volumes: recorder('volumes.'),
     system: {
       events,
-      info: async () => ({ ID: 'x' }),
+      info: async () => seenSystem,
       host: () => ({ kernelVersion: '6.1', architecture: 'x86_64', version: '0.1.0', gitCommit: 'c', buildTime: 't' }),
       containerUsage: async () => [],
     },
