@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import { create, start, wait } from '../harness/containers.ts';
+import { create, inspect, monitorOf, runDetached, start, wait } from '../harness/containers.ts';
 import { EvilRegistry } from '../harness/evil-registry.ts';
 import { pull } from '../harness/image-transfers.ts';
 import { testNeeding } from '../harness/needs.ts';
@@ -258,3 +258,42 @@ for (const [name, operation] of Object.entries(operations)) {
     240_000,
   );
 }
+
+testNeeding('strace')(
+  'killed at each call of a commit with the monitor of its container: no image or the whole, and nothing of the container',
+  async () => {
+    const daemon = await TestDaemon.start();
+    let points = 0;
+    try {
+      for (let n = 1; ; n++) {
+        const id = await runDetached(daemon, 'echo x > /x; sleep 1000');
+        const monitor = monitorOf((await inspect(daemon, id)).State.Pid);
+        const { disarm } = await arm(daemon, n);
+        const answer = await daemon.api
+          .send('POST', `/commit?container=${id}&repo=walk&tag=new`)
+          .catch(() => undefined);
+        await disarm();
+        const isOver = daemon.isRunning;
+        if (!isOver) process.kill(monitor, 'SIGKILL');
+        if (isOver) expect(answer?.status).toBe(201);
+        else {
+          points++;
+          await daemon.start({ timeoutMs: 10_000 });
+          expect((await inspect(daemon, id)).State, `call ${n}`).toMatchObject({ Running: false, ExitCode: 255 });
+        }
+        expect([[], ['walk:new']], `call ${n}`).toContainEqual(await names(daemon));
+        await expectWhole(daemon, `commit ${n}`);
+        await daemon.api.delete(`/containers/${id}?force=1`);
+        await daemon.api.send('DELETE', '/images/walk:new');
+        await daemon.api.post('/images/prune');
+        expect(await names(daemon)).toEqual([]);
+        if (isOver) break;
+      }
+      expect(points, 'points at which both were killed').toBeGreaterThan(5);
+      expect(await daemon.leftovers()).toEqual([]);
+    } finally {
+      await daemon.dispose();
+    }
+  },
+  240_000,
+);

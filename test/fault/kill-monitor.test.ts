@@ -1,19 +1,12 @@
 // The monitor dies, is stopped, or the container dies behind everyone's back.
-import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { answerClock } from '../harness/answer-clock.ts';
-import { exec, inspect, runDetached, wait } from '../harness/containers.ts';
+import { exec, inspect, monitorOf, runDetached, wait } from '../harness/containers.ts';
 import { eventually, sleep, timeFactor } from '../harness/eventually.ts';
 import { isAlive, processIds, pssBytes } from '../harness/ledger.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
 const fixture = useDaemon();
-
-function monitorOf(pid: number): number {
-  const parent = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-  expect(readFileSync(`/proc/${parent}/cmdline`, 'utf8')).toContain('tsdocker-monitor');
-  return parent;
-}
 
 test('kill -9 of the monitor: the container is told as dead and goes without a trace', async () => {
   const { daemon } = fixture;

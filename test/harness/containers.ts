@@ -1,5 +1,5 @@
 // Containers over the API, as short calls for tests: made, started, waited for, read.
-import { readlinkSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import type { ApiClient } from './api-client.ts';
 import { readFrames } from './frames.ts';
 
@@ -169,4 +169,12 @@ export function facts(stdout: string): Map<string, string> {
 /** The inode name of a namespace of a process, e.g. `net:[4026531840]`. */
 export function namespaceOf(pid: number | 'self', kind: string): string {
   return readlinkSync(`/proc/${pid}/ns/${kind}`);
+}
+
+/** The process that watches over the first process `pid` of a container. */
+export function monitorOf(pid: number): number {
+  const parent = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  const title = readFileSync(`/proc/${parent}/cmdline`, 'utf8');
+  if (!title.includes('tsdocker-monitor')) throw new Error(`the parent of ${pid} is no monitor but ${title}`);
+  return parent;
 }
