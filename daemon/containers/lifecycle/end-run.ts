@@ -1,7 +1,6 @@
 // How a run is brought to its end: signals, time to act on them, and the certain end. Nothing here knows what follows.
 
 import { constants } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError } from '../../errors/engine-error.ts';
 import { parseSignal } from '../../spec/signals.ts';
 import type { Container, LockedContainer } from '../container.ts';
@@ -24,8 +23,6 @@ const killedExitCode = 128 + SIGKILL;
 /** What a timer can hold: 24 days. A longer one would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 const defaultTimeoutSeconds = 10;
-/** How long a signal that is to end a run waits until the mark is stored. */
-const markPatienceMs = 1000;
 
 export interface StopOptions {
   signal?: string;
@@ -41,9 +38,12 @@ export interface Concluding {
 /** See needs.ts. */
 export type MarkStoppedNeeds = Needs<'log.warn' | 'store.saveState'>;
 
-/** Before it is ended on request: no policy starts it again, and a restart that is due is taken back. */
-export async function markStopped(services: MarkStoppedNeeds, container: Container): Promise<void> {
-  const marked = container.locked((held) => {
+/**
+ * Before it is ended on request: no policy starts it again, and a restart that is due is taken back. Waits for who has the lock: a commit has
+ * frozen it, and its end could not be told before.
+ */
+export function markStopped(services: MarkStoppedNeeds, container: Container): Promise<void> {
+  return container.locked((held) => {
     if (container.state.status === 'restarting') return abandonRestart(services, held);
     if (container.state.stoppedByUser || held.apply({ kind: 'stop-asked' }) === undefined) return;
     try {
@@ -56,8 +56,6 @@ export async function markStopped(services: MarkStoppedNeeds, container: Contain
       );
     }
   });
-  // Who has the lock for long (a commit of a large container) is not waited for. The end asks for the lock behind this, and finds the mark.
-  await Promise.race([marked, sleep(markPatienceMs, undefined, { ref: false })]);
 }
 
 /** Takes a restart that is due back, when there is one. */
