@@ -44,7 +44,7 @@ export async function sendJsonList<T>(
   values: readonly T[],
   view: (value: T) => object,
 ): Promise<FastifyReply> {
-  const texts = await mapInTurns(values, (value) => JSON.stringify(view(value)));
+  const texts = await mapInTurns(await mapInTurns(values, view), (shown) => JSON.stringify(shown));
   return reply
     .code(200)
     .header('Content-Type', 'application/json')

@@ -12,6 +12,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import { decoded, programBytes } from '../jail/decoding/decompress.ts';
 import { ZSTD_HEADER_BYTES } from '../jail/decoding/zstd-window.ts';
 import type { Jail } from '../jail/jail.ts';
+import type { DecoderBudget } from '../jail/memory-budget.ts';
 import type { LayerFiles } from '../snapshots/layer-files.ts';
 import type { Layer, LayerStore } from '../snapshots/layer-store.ts';
 import type { BlobTables } from './blob-tables.ts';
@@ -39,7 +40,7 @@ export interface LayerArchivesParts {
   readonly blobs: BlobTables;
   readonly files: LayerFiles;
   /** Whose memory is shared with what decodes archives. */
-  readonly jail: Pick<Jail, 'outgoing'>;
+  readonly jail: Pick<Jail, 'memory' | 'outgoing'>;
 }
 
 export class LayerArchives {
@@ -74,12 +75,12 @@ export class LayerArchives {
 
   /**
    * The plain archive of a layer that the caller holds. Its digest is checked while it is read: a stream that ends without an error had
-   * the diff id.
+   * the diff id. `pace` is whose it is read at: a client's may stand still.
    */
-  plain(layer: Layer): Readable {
+  plain(layer: Layer, pace: 'client' | 'own' = 'client'): Readable {
     const [stored] = this.stored(layer.diffId);
     const check = new DigestCheck(layer.diffId, `pack layer ${layer.diffId}`);
-    const source = stored === undefined ? this.#parts.files.pack(layer) : this.#unpacked(stored);
+    const source = stored === undefined ? this.#parts.files.pack(layer) : this.#unpacked(stored, pace);
     pipeline(source, check).catch(() => undefined);
     return check;
   }
@@ -88,7 +89,7 @@ export class LayerArchives {
   async plainBytes(layer: Layer): Promise<number> {
     if (layer.tarBytes !== undefined) return layer.tarBytes;
     let bytes = 0;
-    for await (const chunk of this.plain(layer)) bytes += (chunk as Buffer).length;
+    for await (const chunk of this.plain(layer, 'own')) bytes += (chunk as Buffer).length;
     this.#parts.layers.setTarBytes(layer.number, bytes);
     return bytes;
   }
@@ -96,7 +97,7 @@ export class LayerArchives {
   async #pack(layer: Layer): Promise<Descriptor> {
     const { content, blobs } = this.#parts;
     await using draft = await content.draft();
-    await pipeline(this.plain(layer), createGzip(gzipOptions), draft.writable());
+    await pipeline(this.plain(layer, 'own'), createGzip(gzipOptions), draft.writable());
     const replaced = this.stored(layer.diffId).filter(({ mediaType }) => mediaType === LOCAL_FORM);
     let packed: Descriptor | undefined;
     await draft.finish((blob) => {
@@ -107,28 +108,30 @@ export class LayerArchives {
     return packed as unknown as Descriptor;
   }
 
-  #unpacked(blob: Descriptor): Readable {
+  #unpacked(blob: Descriptor, pace: 'client' | 'own'): Readable {
     const path = this.#parts.content.pathOf(blob.digest);
     const packing = packingOf(blob);
     const open = () => createReadStream(path, { highWaterMark: READ_BYTES });
     if (packing === 'none') return open();
     const start = startOf(path);
     const bytes = programBytes(packing, start);
-    if (bytes > 0) return this.#decodedInTurn(open, packing, start, bytes);
+    if (bytes > 0) {
+      const { memory, outgoing } = this.#parts.jail;
+      return this.#decodedInTurn(pace === 'own' ? memory : outgoing, bytes, () => [open(), packing, start]);
+    }
     const file = open();
     const plain = decoded(file, packing, start);
     return plain.once('close', () => file.destroy());
   }
 
   /** By a program: one at a time. */
-  #decodedInTurn(open: () => Readable, packing: LayerCompression, start: Buffer, bytes: number): Readable {
-    const { outgoing } = this.#parts.jail;
+  #decodedInTurn(budget: DecoderBudget, bytes: number, open: () => Parameters<typeof decoded>): Readable {
     const gone = new AbortController();
     async function* chunks(): AsyncGenerator<Buffer> {
-      using _memory = await outgoing.take({ memoryBytes: 0, programBytes: bytes }, gone.signal);
-      const file = open();
+      using _memory = await budget.take({ memoryBytes: 0, programBytes: bytes }, gone.signal);
+      const [file, ...form] = open();
       try {
-        yield* decoded(file, packing, start);
+        yield* decoded(file, ...form);
       } finally {
         file.destroy();
       }

@@ -68,8 +68,8 @@ export function registerContainers(app: App, { containers, log }: ApiServices): 
       const merged = new Map(request.query.filters);
       if (since) merged.set('since', [since]);
       if (before) merged.set('before', [before]);
-      const found = await containers.list({ all, limit: limit ?? 0, size, filters: merged });
       const nowNs = wallClockNs();
+      const found = await containers.list({ all, limit: limit ?? 0, size, filters: merged });
       return sendJsonList(reply, found, (container) => summaryView(log, container, nowNs));
     },
   );

@@ -145,11 +145,11 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
   const unknown = types.find((type) => !usageTypes.has(type));
   if (unknown !== undefined) throw new EngineError('invalid', `unknown object type: ${unknown}`);
   const wants = (type: string) => types.length === 0 || types.includes(type);
+  const nowNs = wallClockNs();
   const containers = await services.system.containerUsage();
   const images = wants('image') ? await services.images.diskUsage() : undefined;
   const counts = new Map<string, number>();
   for (const { record } of containers) counts.set(record.imageId, (counts.get(record.imageId) ?? 0) + 1);
-  const nowNs = wallClockNs();
   return {
     LayersSize: images?.layersBytes ?? 0,
     Images:

@@ -10,11 +10,18 @@ export function mountPoints({ record, volumePaths }: SeenContainer): MountPoint[
       Type: mount.type,
       ...(mount.volume === undefined ? {} : { Name: mount.volume.name }),
       ...(mount.imageName === undefined ? {} : { Name: mount.imageName }),
-      Source: mount.volume === undefined ? mount.source : (volumePaths.get(mount.volume.name) ?? ''),
+      Source: mount.volume === undefined ? mount.source : pathOf(volumePaths, mount.volume.name),
       Destination: mount.target,
       ...(mount.volume === undefined ? {} : { Driver: localDriver }),
       Mode: mount.mode,
       RW: !mount.readonly,
       Propagation: mount.type === 'bind' ? mount.propagation : '',
     }));
+}
+
+/** Throws TypeError for the volumes of a damaged record, which have none: see see-container.ts. */
+function pathOf(paths: SeenContainer['volumePaths'], name: string): string {
+  const path = paths.get(name);
+  if (path === undefined) throw new TypeError(`a volume without a place: ${name}`);
+  return path;
 }

@@ -1,10 +1,12 @@
 // An update request as Docker's clients send it: limits and restart policy. Only what it names changes.
 import type { ContainerUpdateRequest } from '../../docker-types/container-actions.ts';
+import type { ResolvedConfig } from '../../docker-types/container-config.ts';
 import type { HostConfig } from '../../docker-types/host-config.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { checkHostConfig } from './check-host-config.ts';
 import { specFromDocker } from './from-docker.ts';
 import type { Described } from './to-docker.ts';
+import { usableConfig } from './usable-config.ts';
 
 const numbers = [
   'CpuShares',
@@ -35,7 +37,9 @@ export function updated(id: string, present: Described, asked: ContainerUpdateRe
   // Its names are the engine's by now: what the user said of them was judged at create.
   checkHostConfig(hostConfig, { ...present.body.config, Hostname: '', Domainname: '' });
   const body = { ...present.body, hostConfig };
-  return { body, spec: specFromDocker(body, present.spec.mounts) };
+  // As where the record is read: what an image says and cannot be used is passed over.
+  const config = usableConfig(body.config).config as ResolvedConfig;
+  return { body, spec: specFromDocker({ config, hostConfig }, present.spec.mounts) };
 }
 
 /** What is asked for and no kernel of ours knows. */
