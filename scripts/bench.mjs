@@ -17,6 +17,10 @@ import { networkRows } from './bench-network.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
 const rounds = Number(process.argv[2] ?? 15);
+if (process.argv.length > 3 || !Number.isInteger(rounds) || rounds < 1) {
+  console.error('bench: the one argument is how many rounds: scripts/bench [ROUNDS]');
+  process.exit(2);
+}
 const top = mkdtempSync('/tmp/tsd-bench-');
 
 /** @typedef {{ name: string, dir: string, socket: string, child: import('node:child_process').ChildProcess, agent: Agent }} Engine */
