@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, createZstdCompress, gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ProgressMessage } from '../../../../daemon/docker-types/progress.ts';
@@ -65,9 +66,17 @@ async function expectNothingLoaded(
   const before = JSON.stringify(target.store.list({ all: true, filters: new Map(), sharedSize: false }));
   const layers = readdirSync(join(target.path, 'layers'));
   // What an earlier test left goes now; streams let go of theirs a moment after their end.
-  await new Promise(setImmediate);
-  target.catalogue.collect();
-  const blobs = readdirSync(join(target.path, 'content/blobs/sha256'));
+  const blobsNow = (): string[] => {
+    target.catalogue.collect();
+    return readdirSync(join(target.path, 'content/blobs/sha256'));
+  };
+  let blobs = blobsNow();
+  for (let quiet = 0; quiet < 10; ) {
+    await sleep(10);
+    const now = blobsNow();
+    quiet = now.length === blobs.length ? quiet + 1 : 0;
+    blobs = now;
+  }
   await expect(load(target, archive)).rejects.toThrow(why);
   expect(JSON.stringify(target.store.list({ all: true, filters: new Map(), sharedSize: false }))).toBe(before);
   expect(readdirSync(join(target.path, 'layers'))).toEqual(layers);
