@@ -54,12 +54,20 @@ export async function decompressed(
   source: Readable,
   known: readonly Compression[] = compressions,
 ): Promise<ByteSource & { compression: Compression }> {
-  const start = await firstBytes(source);
+  const start = await firstBytes(source, START_BYTES);
   const compression = compressionOf(start);
   if (!known.includes(compression)) {
     throw new EngineError('invalid', `read archive: it is packed with ${compression}: expected ${known.join(', ')}`);
   }
   return new PlainBytes(source, start, compression);
+}
+
+/** What a stream begins with, and a stream that still has all of it: the same, or one of what had come when it ended. */
+export async function peek(source: Readable, wanted: number): Promise<{ start: Buffer; whole: Readable }> {
+  const start = await firstBytes(source, wanted);
+  if (source.readableEnded) return { start, whole: Readable.from([start]) };
+  if (start.length > 0) source.unshift(start);
+  return { start, whole: source };
 }
 
 /** Makes the decoder when somebody reads: a client that waits for its turn costs no memory, and may go meanwhile. */
@@ -126,8 +134,8 @@ function broken(source: Readable): Readable {
   return stream;
 }
 
-/** The bytes that tell the compression, or all there are. The stream is paused afterwards. */
-function firstBytes(source: Readable): Promise<Buffer> {
+/** So many bytes (or some more), or all there are. The stream is paused afterwards. */
+function firstBytes(source: Readable, wanted: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -140,7 +148,7 @@ function firstBytes(source: Readable): Promise<Buffer> {
     const onData = (chunk: Buffer): void => {
       chunks.push(Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk));
       bytes += chunk.length;
-      if (bytes >= START_BYTES) finish();
+      if (bytes >= wanted) finish();
     };
     const onEnd = (): void => finish();
     const onClose = (): void => finish(source.errored ?? closed());
@@ -149,6 +157,8 @@ function firstBytes(source: Readable): Promise<Buffer> {
       return;
     }
     source.on('data', onData).once('end', onEnd).once('error', finish).once('close', onClose);
+    // Whoever looked at it before has paused it.
+    source.resume();
   });
 }
 
