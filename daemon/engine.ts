@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { binaryDirectory } from '../native-bindings/binaries.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
+import { buildNotHere } from './build/not-here.ts';
 import { buildCommit, buildTime } from './build-facts.ts';
 import { openDriver } from './cgroups/open-driver.ts';
 import { publishNetworkChange } from './containers/container-events.ts';
@@ -232,6 +233,7 @@ async function build(
     containers,
     images: images.store,
     registry: images.registry.service,
+    build: buildNotHere,
     volumes,
     networks: networks.service,
     system,

@@ -16,6 +16,7 @@ import { OpenApiDocument } from './openapi.ts';
 import { compileBody } from './request/body-schema.ts';
 import { compileQuery } from './request/query.ts';
 import { logged } from './request-log.ts';
+import { registerBuild } from './routes/build.ts';
 import { registerContainerFiles } from './routes/container-files.ts';
 import { registerContainerLifecycle } from './routes/container-lifecycle.ts';
 import { registerContainerStreams } from './routes/container-streams.ts';
@@ -163,6 +164,7 @@ export function registerRoutes(app: App, services: ApiServices): readonly Hijack
   const execStart = registerExec(app, services);
   registerExplain(app, services);
   registerImages(app, services);
+  registerBuild(app, services);
   registerImageArchives(app, services);
   registerNetworks(app, services);
   registerRegistry(app, services);

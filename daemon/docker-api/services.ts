@@ -1,4 +1,5 @@
 // What the API needs of the engine: the services' interfaces, and a place for its own log lines. Built by daemon/engine.ts; tests pass fakes.
+import type { BuildService } from '../build/build-service.ts';
 import type { ContainerService } from '../containers/container-service.ts';
 import type { SystemService } from '../containers/system-service.ts';
 import type { ImageStore } from '../images/image-service.ts';
@@ -20,6 +21,7 @@ export interface ApiServices {
   readonly registry: RegistryService;
   readonly networks: NetworkService;
   readonly volumes: VolumeService;
+  readonly build: BuildService;
   readonly system: SystemService;
   readonly log: ApiLog;
   /** Of a unix socket's descriptor: 0 when its peer has read everything. Without it a pause has to do. */

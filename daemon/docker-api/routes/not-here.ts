@@ -5,8 +5,6 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { type App, sendJson } from '../app.ts';
 
 const notHereYet: readonly [method: HTTPMethods, path: string, what: string][] = [
-  ['POST', '/build', 'build an image'],
-  ['POST', '/build/cancel', 'build an image'],
   ['POST', '/session', 'build with BuildKit'],
   ['POST', '/grpc', 'build with BuildKit'],
   ['GET', '/containers/:id/checkpoints', 'list checkpoints'],
@@ -49,7 +47,6 @@ export function registerNotHere(app: App): void {
 
   const empty: readonly [method: HTTPMethods, path: string, what: string, answer: object][] = [
     ['GET', '/plugins', 'No plugins', []],
-    ['POST', '/build/prune', 'No build cache yet', { CachesDeleted: null, SpaceReclaimed: 0 }],
   ];
   for (const [method, url, summary, answer] of empty) {
     app.route({

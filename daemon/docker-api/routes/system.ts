@@ -10,6 +10,7 @@ import { type App, given, sendEmpty, sendJson } from '../app.ts';
 import { ResponseStream } from '../http/response-stream.ts';
 import { filters, list, timestamp } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
+import { cacheEntryView } from '../views/build-view.ts';
 import { adaptImageSummary } from '../views/image-versions.ts';
 import { summaryView } from '../views/image-view.ts';
 import { usageView } from '../views/list-containers.ts';
@@ -161,6 +162,6 @@ async function diskUsage(services: ApiServices, types: readonly string[], versio
       ? await mapInTurns(containers, (container) => usageView(services.log, container, nowNs))
       : null,
     Volumes: wants('volume') ? (await services.volumes.usage()).map(volumeUsageView) : null,
-    BuildCache: wants('build-cache') ? [] : null,
+    BuildCache: wants('build-cache') ? (await services.build.cache.list()).map(cacheEntryView) : null,
   };
 }

@@ -49,6 +49,7 @@ export function fakeServices(): FakeServices {
     registry: recorder('registry.'),
     networks: recorder('networks.'),
     volumes: recorder('volumes.'),
+    build: withCache(recorder('build.'), recorder('build.cache.')),
     system: {
       events,
       info: async () => seenSystem,
@@ -65,6 +66,10 @@ export function fakeServices(): FakeServices {
     events,
     logged,
   };
+}
+
+function withCache(build: object, cache: object): object {
+  return new Proxy(build, { get: (target, name) => (name === 'cache' ? cache : Reflect.get(target, name)) });
 }
 
 /** A process that a test speaks for. */

@@ -348,7 +348,7 @@ test('what this engine does not have is said', async () => {
     ['GET', '/v1.43/services?filters={}', 503],
     ['POST', '/secrets/create', 503],
     ['GET', '/plugins/x/json', 404],
-    ['POST', '/build?t=x', 501],
+    ['POST', '/grpc', 501],
     ['PUT', '/volumes/x', 503],
   ] as const) {
     const answer = await app.inject({ method, url });

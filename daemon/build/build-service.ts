@@ -1,0 +1,52 @@
+// What front ends may ask of the builder: to build, to receive what is built from, and what it keeps to be quick the next time.
+import type { Readable } from 'node:stream';
+import type { Builder } from './build-request.ts';
+import type { ClientServices, DirectoryResult } from './steps/step.ts';
+
+/** What came as the body of a request: an archive, unpacked and held, or a Dockerfile alone. */
+export type ReceivedContext =
+  | { readonly kind: 'directory'; readonly directory: DirectoryResult }
+  | { readonly kind: 'dockerfile'; readonly text: string };
+
+export interface BuildService extends Builder {
+  readonly cache: BuildCache;
+  /** Rejects with 'invalid' for what is no archive or a hostile one; nothing stays then. The stream is taken over. */
+  receive(body: Readable, signal: AbortSignal): Promise<ReceivedContext>;
+  /** The kept directory `id` of a client, brought up to date by an archive of what changed: see contexts/. */
+  receiveChanges(id: string, body: Readable, signal: AbortSignal): Promise<DirectoryResult>;
+  /** Of an open session. Throws 'not-found'. */
+  sessionClient(sessionId: string): ClientServices;
+}
+
+/** What is kept between builds: results of vertices, cache mounts, directories of clients. */
+export interface BuildCacheEntry {
+  readonly id: string;
+  readonly parents: readonly string[];
+  readonly kind: 'regular' | 'source.local' | 'source.git.checkout' | 'exec.cachemount' | 'frontend' | 'internal';
+  readonly description: string;
+  /** By a build that goes on. */
+  readonly isInUse: boolean;
+  /** Its files are an image's, too. */
+  readonly isShared: boolean;
+  readonly sizeBytes: number;
+  readonly createdMs: number;
+  readonly lastUsedMs: number | undefined;
+  readonly useCount: number;
+}
+
+export interface PruneCacheOptions {
+  /** Also what images share, and what is internal. */
+  readonly all: boolean;
+  /** Docker's: id, parent, type, description, inuse, shared, private, until, unused-for. */
+  readonly filters: ReadonlyMap<string, readonly string[]>;
+  /** Bytes that may stay; undefined: none. */
+  readonly reservedBytes?: number;
+  /** Bytes that are aimed at. */
+  readonly maxUsedBytes?: number;
+  readonly minFreeBytes?: number;
+}
+
+export interface BuildCache {
+  list(): Promise<BuildCacheEntry[]>;
+  prune(options: PruneCacheOptions): Promise<{ readonly ids: readonly string[]; readonly bytes: number }>;
+}

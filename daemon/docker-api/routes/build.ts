@@ -1,0 +1,240 @@
+// POST /build: a context in, an image and docker's classic stream out. What is built from has come whole before the first line is written:
+// many clients do not read while they send.
+import type { Readable } from 'node:stream';
+import { Type } from '@sinclair/typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { BuildRequest, OutputChoice } from '../../build/build-request.ts';
+import type { ReceivedContext } from '../../build/build-service.ts';
+import { ExecFailed } from '../../build/steps/exec-failed.ts';
+import type { ClientServices, DirectoryResult } from '../../build/steps/step.ts';
+import { type BuildPruned, buildEventId, buildOutputId, buildResultId } from '../../docker-types/build.ts';
+import { EngineError } from '../../errors/engine-error.ts';
+import { type App, sendEmpty, sendJson } from '../app.ts';
+import { clientHasLeft, errorText } from '../error-status.ts';
+import { bodyStream } from '../http/body-stream.ts';
+import { whenClientLeaves } from '../http/client-leaves.ts';
+import { ResponseStream } from '../http/response-stream.ts';
+import { type BuildParameters, type BuildQuery, buildParameters, buildQuery } from '../request/build-parameters.ts';
+import { filters, flag, integer, text } from '../request/query.ts';
+import type { ApiServices } from '../services.ts';
+import { BuildSteps } from '../views/build-steps.ts';
+import { eventLine, resultLine } from '../views/build-view.ts';
+
+const tags = ['Build'];
+/** Of an output's archive in one line. */
+const CHUNK_BYTES = 48 * 1024;
+
+export function registerBuild(app: App, services: ApiServices): void {
+  /** Builds that go on, by what their client calls them. */
+  const running = new Map<string, AbortController>();
+
+  app.post(
+    '/build',
+    { config: { body: 'stream' }, schema: { summary: 'Build an image', tags, querystring: buildQuery } },
+    (request, reply) => serveBuild(services, running, request, reply, request.query),
+  );
+
+  app.post(
+    '/build/cancel',
+    { schema: { summary: 'End a build', tags, querystring: Type.Object({ id: text('Its buildid') }) } },
+    async (request, reply) => {
+      running.get(request.query.id ?? '')?.abort(new EngineError('conflict', 'the build was cancelled'));
+      return sendEmpty(reply, 204);
+    },
+  );
+
+  app.post(
+    '/build/prune',
+    {
+      schema: {
+        summary: 'Remove what builds keep and no build uses',
+        tags,
+        querystring: Type.Object({
+          all: flag('Also what images share'),
+          filters: filters('id, parent, type, description, inuse, shared, private, until, unused-for'),
+          'keep-storage': integer('Bytes that may stay (before 1.48)'),
+          'reserved-space': integer('Bytes that may stay'),
+          'max-used-space': integer('Bytes that are aimed at'),
+          'min-free-space': integer('Bytes of the disk that shall be free'),
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { all, filters: given, 'max-used-space': most, 'min-free-space': free } = request.query;
+      const reserved = request.query['reserved-space'] ?? request.query['keep-storage'];
+      const pruned = await services.build.cache.prune({
+        all,
+        filters: given,
+        ...(reserved === undefined ? {} : { reservedBytes: reserved }),
+        ...(most === undefined ? {} : { maxUsedBytes: most }),
+        ...(free === undefined ? {} : { minFreeBytes: free }),
+      });
+      const answer: BuildPruned = {
+        CachesDeleted: pruned.ids.length === 0 ? null : [...pruned.ids],
+        SpaceReclaimed: pruned.bytes,
+      };
+      return sendJson(reply, answer);
+    },
+  );
+}
+
+async function serveBuild(
+  services: ApiServices,
+  running: Map<string, AbortController>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  query: BuildQuery,
+): Promise<void> {
+  const parameters = buildParameters(query, request.headers);
+  const session = query.session ? services.build.sessionClient(query.session) : undefined;
+  const cancel = new AbortController();
+  whenClientLeaves(reply.raw, () => {
+    if (!reply.raw.writableEnded) cancel.abort(clientHasLeft());
+  });
+  const { buildid: id } = query;
+  if (id) running.set(id, cancel);
+  let received: ReceivedContext | undefined;
+  try {
+    received = await receive(services, request, query, cancel.signal);
+    await answer(services, reply, query, requestOf(parameters, received, session, cancel.signal));
+  } finally {
+    if (id) running.delete(id);
+    if (received?.kind === 'directory') received.directory[Symbol.dispose]();
+  }
+}
+
+/** undefined: nothing came that is to be built from. */
+async function receive(
+  { build }: ApiServices,
+  request: FastifyRequest,
+  query: BuildQuery,
+  signal: AbortSignal,
+): Promise<ReceivedContext | undefined> {
+  const isRemote = Boolean(query.remote) && query.remote !== 'client-session';
+  if (isRemote) {
+    request.raw.resume();
+    return undefined;
+  }
+  const body = bodyStream(request.raw);
+  if (query.context) {
+    return { kind: 'directory', directory: await build.receiveChanges(query.context, body, signal) };
+  }
+  return build.receive(body, signal);
+}
+
+function requestOf(
+  parameters: BuildParameters,
+  received: ReceivedContext | undefined,
+  session: ClientServices | undefined,
+  signal: AbortSignal,
+): Omit<BuildRequest, 'tell' | 'outputs'> & Pick<BuildParameters, 'outputs'> {
+  const directory = received?.kind === 'directory' ? received.directory : undefined;
+  return {
+    ...parameters,
+    context: received?.kind === 'dockerfile' ? { kind: 'none' } : parameters.context,
+    ...(received?.kind === 'dockerfile' ? { dockerfileText: received.text } : {}),
+    client: clientOf(directory, session),
+    signal,
+  };
+}
+
+/** The context that came with the request, and what the session has beside it. */
+function clientOf(context: DirectoryResult | undefined, session: ClientServices | undefined): ClientServices {
+  return {
+    secret: async (id) => session?.secret(id),
+    sshAgent: async (id) => session?.sshAgent(id),
+    directory: async (name, wanted, signal) =>
+      name === 'context' && context !== undefined ? context.again() : session?.directory(name, wanted, signal),
+  };
+}
+
+async function answer(
+  services: ApiServices,
+  reply: FastifyReply,
+  query: BuildQuery,
+  request: Omit<BuildRequest, 'tell' | 'outputs'> & Pick<BuildParameters, 'outputs'>,
+): Promise<void> {
+  let stream: ResponseStream | undefined;
+  const write = (line: object): void => {
+    stream ??= new ResponseStream(reply, 'application/json');
+    if (!stream.raw.destroyed) stream.raw.write(`${JSON.stringify(line)}\r\n`);
+  };
+  const steps = new BuildSteps((text) => {
+    if (!query.q) write({ stream: text });
+  });
+  const isClassic = !query.events;
+  const outputs = request.outputs.map((output, index): OutputChoice => {
+    if (output.type === 'image') return output;
+    if (isClassic)
+      throw new EngineError('not-implemented', `outputs: ${output.type} needs a client that takes it: tsdocker build`);
+    return {
+      ...output,
+      sink: async (archive) => {
+        stream ??= new ResponseStream(reply, 'application/json');
+        await sendOutput(stream, index, archive);
+      },
+    };
+  });
+  try {
+    const outcome = await services.build.build(
+      {
+        ...request,
+        outputs,
+        tell: (event) => {
+          if (isClassic) steps.take(event);
+          else write({ id: buildEventId, aux: eventLine(event) });
+        },
+      },
+      (planned) => {
+        if (isClassic) steps.plan(planned);
+      },
+    );
+    if (isClassic) steps.end();
+    if (outcome.unusedArgs.length > 0 && !query.q && isClassic)
+      write({ stream: `[Warning] One or more build-args [${outcome.unusedArgs.join(' ')}] were not consumed\n` });
+    if (outcome.imageId !== undefined) {
+      write({ aux: { ID: outcome.imageId } });
+      if (query.q) write({ stream: `${outcome.imageId}\n` });
+      else if (isClassic)
+        write({ stream: `Successfully built ${outcome.imageId.slice('sha256:'.length).slice(0, 12)}\n` });
+      if (isClassic && !query.q)
+        for (const tag of request.tags) write({ stream: `Successfully tagged ${taggedName(tag)}\n` });
+    }
+    if (!isClassic) write({ id: buildResultId, aux: resultLine(outcome) });
+    else if (outcome.answer !== undefined) write({ stream: outcome.answer.text });
+  } catch (error) {
+    // What is wrong before anything was done is an answer of its own, as with docker.
+    if (stream === undefined) throw error;
+    if (isClassic) steps.fail();
+    write(failureLine(error, isClassic));
+  }
+  (stream ?? new ResponseStream(reply, 'application/json')).end();
+}
+
+/** In the classic builder's words, which programs look for. */
+function failureLine(error: unknown, isClassic: boolean): object {
+  if (error instanceof ExecFailed) {
+    const { command, exitCode } = error;
+    const message = isClassic ? `The command '${command}' returned a non-zero code: ${exitCode}` : errorText(error);
+    return { errorDetail: { code: exitCode, message }, error: message };
+  }
+  const message = errorText(error);
+  return { errorDetail: { message }, error: message };
+}
+
+function taggedName(name: string): string {
+  const last = name.slice(name.lastIndexOf('/') + 1);
+  return last.includes(':') || last.includes('@') ? name : `${name}:latest`;
+}
+
+async function sendOutput(stream: ResponseStream, output: number, archive: Readable): Promise<void> {
+  const line = (data: string) => `${JSON.stringify({ id: buildOutputId, aux: { output, data } })}\r\n`;
+  for await (const chunk of archive) {
+    const bytes = chunk as Buffer;
+    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+      if (stream.isClosed) throw clientHasLeft();
+      await stream.write(line(bytes.subarray(at, at + CHUNK_BYTES).toString('base64')));
+    }
+  }
+  await stream.write(line(''));
+}

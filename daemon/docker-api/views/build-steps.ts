@@ -1,0 +1,159 @@
+// A build as docker's classic stream tells it: step after step in the file's order, though stages run side by side. What a later step says is
+// kept until its turn.
+import { StringDecoder } from 'node:string_decoder';
+import type { PlannedStep } from '../../build/build-request.ts';
+import type { BuildEvent } from '../../build/solver/build-event.ts';
+
+/** Of one step's output that waits for its turn; what is more is left out, and told. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+
+type VertexEvent = Extract<BuildEvent, { kind: 'vertex' }>;
+
+interface VertexState {
+  isStarted: boolean;
+  isComplete: boolean;
+  isCached: boolean;
+  hasFailed: boolean;
+  readonly decoder: StringDecoder;
+  waiting: Buffer[];
+  waitingBytes: number;
+  leftOutBytes: number;
+}
+
+/** `write` gets the text of Docker's `stream` fields. */
+export class BuildSteps {
+  readonly #write: (text: string) => void;
+  readonly #vertices = new Map<string, VertexState>();
+  #steps: readonly PlannedStep[] = [];
+  /** The step that is told now. */
+  #at = 0;
+  #isBegun = false;
+  #saysRunning = false;
+
+  constructor(write: (text: string) => void) {
+    this.#write = write;
+  }
+
+  plan(steps: readonly PlannedStep[]): void {
+    this.#steps = steps;
+    this.#advance(false);
+  }
+
+  take(event: BuildEvent): void {
+    if (event.kind === 'vertex') this.#takeVertex(event);
+    else if (event.kind === 'log') this.#takeLog(event.vertex, Buffer.from(event.bytes));
+    else return;
+    this.#advance(false);
+  }
+
+  /** All is done: what nobody had to look at was there before. */
+  end(): void {
+    this.#advance(true);
+  }
+
+  /** It went wrong: the steps up to the one that failed are told. */
+  fail(): void {
+    const failed = this.#steps.findIndex(({ vertex }) => vertex !== undefined && this.#vertices.get(vertex)?.hasFailed);
+    while (this.#at < failed) this.#tell(true);
+    if (this.#at === failed) this.#tell(false);
+  }
+
+  #takeVertex(event: VertexEvent): void {
+    const state = this.#stateOf(event.digest);
+    if (event.startedMs !== undefined) state.isStarted = true;
+    if (event.isCached) state.isCached = true;
+    if (event.error !== undefined) state.hasFailed = true;
+    else if (event.completedMs !== undefined) state.isComplete = true;
+    // Whoever goes on has all of its inputs.
+    if (state.isStarted || state.isCached) {
+      for (const input of event.inputs) {
+        const below = this.#stateOf(input);
+        if (!below.isStarted) below.isCached = true;
+        below.isComplete = true;
+      }
+    }
+  }
+
+  #takeLog(vertex: string, bytes: Buffer): void {
+    const state = this.#stateOf(vertex);
+    const room = Math.max(0, MAX_WAITING_BYTES - state.waitingBytes);
+    if (bytes.length > room) state.leftOutBytes += bytes.length - room;
+    if (room === 0) return;
+    state.waiting.push(bytes.subarray(0, room));
+    state.waitingBytes += Math.min(room, bytes.length);
+  }
+
+  #stateOf(digest: string): VertexState {
+    let state = this.#vertices.get(digest);
+    if (state === undefined) {
+      state = {
+        isStarted: false,
+        isComplete: false,
+        isCached: false,
+        hasFailed: false,
+        decoder: new StringDecoder('utf8'),
+        waiting: [],
+        waitingBytes: 0,
+        leftOutBytes: 0,
+      };
+      this.#vertices.set(digest, state);
+    }
+    return state;
+  }
+
+  #advance(isOver: boolean): void {
+    while (this.#at < this.#steps.length && this.#tell(isOver)) {
+      // The next one.
+    }
+  }
+
+  /** Tells what is known of the step whose turn it is. True when it was all, and the next one's turn has come. */
+  #tell(isOver: boolean): boolean {
+    const step = this.#steps[this.#at];
+    if (step === undefined) return false;
+    const state = step.vertex === undefined ? undefined : this.#stateOf(step.vertex);
+    if (!this.#isBegun) {
+      this.#write(`Step ${this.#at + 1}/${this.#steps.length} : ${step.text}`);
+      this.#write('\n');
+      this.#isBegun = true;
+    }
+    if (state !== undefined) {
+      if (state.isStarted && !state.isCached && !this.#saysRunning && /^run\b/i.test(step.text)) {
+        this.#write(` ---> Running in ${shortId(step.vertex ?? '')}\n`);
+        this.#saysRunning = true;
+      }
+      this.#writeWaiting(state);
+      if (!state.isComplete && !isOver) return false;
+      if (!state.hasFailed && !/^from\b/i.test(step.text)) {
+        if (state.isCached || !state.isStarted) this.#write(' ---> Using cache\n');
+        else if (this.#saysRunning) this.#write(` ---> Removed intermediate container ${shortId(step.vertex ?? '')}\n`);
+      }
+    }
+    this.#write(` ---> ${shortId(this.#idAt(this.#at))}\n`);
+    this.#at += 1;
+    this.#isBegun = false;
+    this.#saysRunning = false;
+    return true;
+  }
+
+  #writeWaiting(state: VertexState): void {
+    if (state.waiting.length > 0) this.#write(state.decoder.write(Buffer.concat(state.waiting)));
+    if (state.leftOutBytes > 0) this.#write(`\n[${state.leftOutBytes} bytes of output were left out]\n`);
+    state.waiting = [];
+    state.waitingBytes = 0;
+    state.leftOutBytes = 0;
+  }
+
+  /** Of the files that the step stands on: its own or those of the last one that changed some. */
+  #idAt(index: number): string {
+    for (let at = index; at >= 0; at--) {
+      const vertex = this.#steps[at]?.vertex;
+      if (vertex !== undefined) return vertex;
+    }
+    return '';
+  }
+}
+
+function shortId(digest: string): string {
+  return digest.replace(/^sha256:/, '').slice(0, 12) || 'scratch';
+}

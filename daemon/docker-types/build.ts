@@ -1,0 +1,62 @@
+// The lines that this engine's own CLI asks for beside Docker's when it builds (`events=1`): what a build tells while it goes on.
+
+/** Times are milliseconds since 1970, with fractions. `bytes` is base64. */
+export type BuildEventLine =
+  | {
+      kind: 'vertex';
+      digest: string;
+      inputs: readonly string[];
+      name: string;
+      startedMs?: number;
+      completedMs?: number;
+      isCached: boolean;
+      error?: string;
+    }
+  | {
+      kind: 'status';
+      vertex: string;
+      id: string;
+      current: number;
+      total: number;
+      startedMs: number;
+      completedMs?: number;
+    }
+  | { kind: 'log'; vertex: string; stream: 'stdout' | 'stderr'; bytes: string; atMs: number }
+  | {
+      kind: 'warning';
+      vertex: string;
+      rule?: string;
+      short: string;
+      detail: readonly string[];
+      url: string;
+      lines?: readonly { start: number; end: number }[];
+    };
+
+/** `id` of the lines with a BuildEventLine in `aux`. */
+export const buildEventId = 'tsdocker.build.event';
+/** `id` of the lines with a BuildOutputChunk in `aux`. */
+export const buildOutputId = 'tsdocker.build.output';
+/** `id` of the last line of a build that succeeded: a BuildResultLine is its `aux`. */
+export const buildResultId = 'tsdocker.build.result';
+
+/** Part of an archive that --output asked for; the last one of an output is empty. */
+export interface BuildOutputChunk {
+  /** Index in the request's outputs. */
+  output: number;
+  /** Base64. */
+  data: string;
+}
+
+export interface BuildResultLine {
+  imageId?: string;
+  metadata: Record<string, string>;
+  unusedArgs: readonly string[];
+  /** Of a build that was asked about its Dockerfile: `call`. */
+  answer?: { json: unknown; text: string };
+}
+
+/** Answer of POST /build/prune. */
+export interface BuildPruned {
+  CachesDeleted: string[] | null;
+  SpaceReclaimed: number;
+}
