@@ -9,6 +9,7 @@ import { EngineError } from '../errors/engine-error.ts';
 import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
 import type { Trash } from '../jail/trash.ts';
+import { BareRoots } from './bare-roots.ts';
 import { InitLayers, ROOT_MODE } from './init-layers.ts';
 import { copyAsLayer } from './layer-files.ts';
 import type { LayerHold, LayerStore } from './layer-store.ts';
@@ -34,6 +35,7 @@ export class OverlaySnapshots implements Snapshots {
   readonly #initLayers: InitLayers;
   /** The init layer of each container, held while the container is there. */
   readonly #inits = new Map<string, LayerHold>();
+  readonly #bare: BareRoots;
   /** Of images: what was looked for and is there. */
   readonly #directories = new Set<string>();
   /** Roots that were mounted ahead, of containers that nobody has opened yet. */
@@ -45,6 +47,7 @@ export class OverlaySnapshots implements Snapshots {
     this.#trash = trash;
     this.#jail = jail;
     this.#initLayers = new InitLayers(layers, jail);
+    this.#bare = new BareRoots(root, layers);
     this.#spares = new SpareLayers(root.spare, trash, (directory, number) =>
       mountOverlay({ lower: this.#lowerDirs(number), ...writableDirs(directory) }),
     );
@@ -58,9 +61,14 @@ export class OverlaySnapshots implements Snapshots {
 
   async prepare(id: string, parent: Parent, options: SnapshotOptions = {}): Promise<void> {
     checkId(id);
-    const { mountPoints = [], sizeBytes, idMap } = options;
+    const { mountPoints = [], sizeBytes, idMap, isBare } = options;
     if (sizeBytes !== undefined) throw notImplemented('sizeBytes');
     if (idMap !== undefined) throw notImplemented('idMap');
+    if (isBare) {
+      if (mountPoints.length > 0) throw new TypeError('a bare snapshot has no mount points of its own');
+      this.#bare.prepare(id, parent);
+      return;
+    }
     const init = await this.#initLayers.hold(parent, mountPoints);
     const directory = join(this.#root.containers, id);
     const spare = this.#spares.place(init.layer, directory);
@@ -86,7 +94,7 @@ export class OverlaySnapshots implements Snapshots {
   async makeDirectory(id: string, path: string): Promise<void> {
     if (Buffer.byteLength(path) > MAX_PATH_BYTES)
       throw new EngineError('invalid', `Cannot mkdir: ${path.slice(0, 100)}…: file name too long`);
-    const { parent } = this.#init(id).layer;
+    const parent = this.#parentOf(id);
     const key = `${parent} ${path}`;
     if (this.#directories.has(key)) return;
     if (parent !== undefined && (await this.#isIn(parent, path))) {
@@ -124,13 +132,13 @@ export class OverlaySnapshots implements Snapshots {
   }
 
   async commit(id: string): Promise<LayerHold> {
-    const { parent } = this.#init(id).layer;
+    const parent = this.#parentOf(id);
     const { upper } = this.dirs(id);
     return this.#layers.make(parent, (directory) => copyAsLayer(this.#jail, upper, directory));
   }
 
   dirs(id: string): SnapshotDirs {
-    const lower = this.#lowerDirs(this.#init(id).layer.number);
+    const lower = this.#bare.lowerDirs(id) ?? this.#lowerDirs(this.#init(id).layer.number);
     return { lower, ...writableDirs(join(this.#root.containers, id)) };
   }
 
@@ -165,14 +173,14 @@ export class OverlaySnapshots implements Snapshots {
   }
 
   async usage(id: string, count: SnapshotCount): Promise<number> {
-    this.#init(id);
+    this.#parentOf(id);
     const fd = holdTree(this.#counted(id, count));
     return this.#jail.run<SnapshotCount>({ do: count, place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
   }
 
   async usages(ids: readonly string[], count: SnapshotCount): Promise<Map<string, number>> {
     const sizes = new Map<string, number>();
-    const known = ids.filter((id) => this.#inits.has(id));
+    const known = ids.filter((id) => this.#inits.has(id) || this.#bare.has(id));
     const parts = Array.from({ length: Math.ceil(known.length / SIZES_PER_JOB) }, (_, n) =>
       known.slice(n * SIZES_PER_JOB, (n + 1) * SIZES_PER_JOB),
     ).values();
@@ -200,6 +208,7 @@ export class OverlaySnapshots implements Snapshots {
     const init = this.#inits.get(id);
     const directory = join(this.#root.containers, id);
     if (init === undefined || !isSealed || !this.#spares.keep(directory, init.layer)) this.#trash.discard(directory);
+    this.#bare.forget(id);
     if (init === undefined) return;
     this.#inits.delete(id);
     init[Symbol.dispose]();
@@ -218,13 +227,17 @@ export class OverlaySnapshots implements Snapshots {
   }
 
   ids(): string[] {
-    return [...this.#inits.keys()];
+    return [...this.#inits.keys(), ...this.#bare.ids()];
   }
 
   /** What is counted of it. It may have gone meanwhile. */
   #counted(id: string, count: SnapshotCount): string {
     const directory = join(this.#root.containers, id);
     return count === 'size' ? writableDirs(directory).upper : directory;
+  }
+
+  #parentOf(id: string): Parent {
+    return this.#bare.has(id) ? this.#bare.parentOf(id) : this.#init(id).layer.parent;
   }
 
   #init(id: string): LayerHold {

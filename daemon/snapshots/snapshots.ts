@@ -20,6 +20,11 @@ export interface SnapshotOptions {
    * /etc/resolv.conf /.dockerenv are always there and need not be named.
    */
   readonly mountPoints?: readonly MountPoint[];
+  /**
+   * For a root whose changes become the next layer: of the places named above only /dev /proc /sys /etc/hosts /etc/resolv.conf are there, and
+   * only where the parent has nothing of that name. `mountPoints` must be empty. It does not outlive the daemon: the next one can only remove it.
+   */
+  readonly isBare?: boolean;
   /** Bytes that its files may take. An implementation without it throws 'not-implemented'. */
   readonly sizeBytes?: number;
   /** Files have the owners that a container with this map sees. An implementation without it throws 'not-implemented'. */

@@ -35,7 +35,7 @@ export interface SnapshotRig {
 export function snapshotSuite(
   name: string,
   make: () => Promise<SnapshotRig>,
-  carriesOut: readonly (keyof SnapshotOptions)[] = ['mountPoints'],
+  carriesOut: readonly (keyof SnapshotOptions)[] = ['mountPoints', 'isBare'],
 ): void {
   describe(name, async () => {
     const rig = await make();
@@ -93,6 +93,36 @@ export function snapshotSuite(
       expect(await changes(id)).toBeNull();
       within(await prepared(base), (root) => expect(existsSync(join(root, 'etc/some'))).toBe(false));
     });
+
+    it.runIf(carriesOut.includes('isBare'))(
+      'has few places to mount on when it is bare, and what is there stays',
+      async () => {
+        const odd = await rig.makeLayer(base, (directory) => {
+          mkdirSync(join(directory, 'etc'));
+          chmodSync(join(directory, 'etc'), 0o700);
+          writeFileSync(join(directory, 'etc/hosts'), 'own');
+          symlinkSync('/data', join(directory, 'sys'));
+        });
+        const id = await prepared(odd, { isBare: true });
+        expect(rig.snapshots.ids()).toContain(id);
+        within(id, (root) => {
+          expect(readdirSync(root).sort()).toEqual(['data', 'dev', 'etc', 'link', 'proc', 'sys']);
+          expect(readdirSync(join(root, 'etc')).sort()).toEqual(['hosts', 'resolv.conf']);
+          expect(lstatSync(join(root, 'etc')).mode & 0o7777).toBe(0o700);
+          expect(lstatSync(join(root, 'sys')).isSymbolicLink()).toBe(true);
+          expect(readFileSync(join(root, 'etc/hosts'), 'utf8')).toBe('own');
+          writeFileSync(join(root, 'written'), '1');
+        });
+        expect(await changes(id)).toEqual([{ Path: '/written', Kind: 1 }]);
+        using made = await rig.snapshots.commit(id);
+        expect(made.layer.parent).toBe(odd);
+        rig.snapshots.remove(id);
+        expect(rig.snapshots.ids()).not.toContain(id);
+        const empty = await prepared(undefined, { isBare: true });
+        within(empty, (root) => expect(readdirSync(root).sort()).toEqual(['dev', 'etc', 'proc', 'sys']));
+        rig.snapshots.remove(empty);
+      },
+    );
 
     it('makes directories inside of it, and refuses where a file stands', async () => {
       const id = await prepared(base);
@@ -229,6 +259,7 @@ export function snapshotSuite(
     const options: Required<Omit<SnapshotOptions, 'mountPoints'>> = {
       sizeBytes: 1024 * 1024,
       idMap: [{ containerId: 0, hostId: 100_000, size: 65_536 }],
+      isBare: true,
     };
     const missing = Object.entries(options).filter(([key]) => !carriesOut.includes(key as keyof SnapshotOptions));
     it.each(missing)('refuses %s by its name, and makes nothing', async (key, value) => {
