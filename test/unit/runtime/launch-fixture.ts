@@ -15,7 +15,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openLogReader } from '../../../daemon/logs/reader/log-reader.ts';
 import { type ExitRecord, readExitRecord } from '../../../daemon/runtime/exit-record.ts';
@@ -79,6 +79,8 @@ export interface ContainerOptions {
 
 export class LaunchFixture implements Disposable {
   readonly dir = mkdtempSync(join(tmpdir(), 'tsd-launch-'));
+  /** In the titles of its processes: those of other test files run at the same time. */
+  readonly id = basename(this.dir);
   readonly rootDir = join(this.dir, 'root');
   readonly logDir: string;
   readonly runDir: string;
@@ -162,7 +164,7 @@ export class LaunchFixture implements Disposable {
     const fds = [this.logDir, this.runDir].map((path) => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
     try {
       const client = await this.launcher.launch({
-        id: 'fixture',
+        id: this.id,
         runDir: this.runDir,
         program: { ops },
         fds: [...fds, ...moreFds],

@@ -144,11 +144,11 @@ describe('when things go wrong around it', () => {
     const gate = join(fixture.rootDir, 'tmp/gate');
     execFileSync('mkfifo', [gate]);
     const waits = { op: 'openat2', args: [10, AT.FDCWD, '/tmp/gate', 0, 0] } as const;
-    const others = new Set(fixtureProcesses());
     const launching = fixture.launch({ script: 'exit 5', lastOps: [waits] });
-    const own = () => fixtureProcesses().filter((pid) => !others.has(pid));
-    await eventually('monitor and child are there', () => own().length === 2);
-    const child = own().find((pid) => own().includes(parentOf(pid) ?? 0)) ?? 0;
+    const child = await eventually('monitor and child are there', () => {
+      const own = fixtureProcesses();
+      return own.find((pid) => own.includes(parentOf(pid) ?? 0));
+    });
     // openat2(2)
     await eventually('it waits', () => readFileSync(`/proc/${child}/syscall`, 'latin1').startsWith('437 '));
     const taken = stolenSockets(child);
@@ -275,7 +275,7 @@ describe('init', () => {
 function fixtureProcesses(): number[] {
   const isFixtures = (name: string) => {
     try {
-      return readFileSync(`/proc/${name}/cmdline`, 'latin1') === 'tsdocker-monitor\0fixture\0';
+      return readFileSync(`/proc/${name}/cmdline`, 'latin1') === `tsdocker-monitor\0${fixture.id}\0`;
     } catch {
       return false;
     }
