@@ -139,7 +139,7 @@ async function build(
     isReadOnly,
     usersOfImage: (imageId) => containers.usersOfImage(imageId),
     registry: options.registry,
-    onEvent: ({ action, id, attributes }) => events.publish('image', action, id, attributes),
+    onEvent: ({ action, id, attributes }, labels) => events.publish('image', action, id, attributes, labels),
     onError: onTrashError,
   });
   cleanups.push(async () => images.close());

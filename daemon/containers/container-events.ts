@@ -16,12 +16,7 @@ export function publishContainerEvent(
   extra: Readonly<Record<string, string>> = {},
 ): void {
   const { spec, name } = container.record;
-  events.publish('container', action, container.id, {
-    ...spec.labels,
-    image: spec.imageName,
-    name,
-    ...extra,
-  });
+  events.publish('container', action, container.id, { image: spec.imageName, name, ...extra }, spec.labels);
 }
 
 export function publishVolumeEvent(

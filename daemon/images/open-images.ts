@@ -34,7 +34,7 @@ export interface ImagesOptions {
   /** The disk cannot be written: nothing is thrown away. */
   isReadOnly?: boolean;
   usersOfImage: UsersOfImage;
-  onEvent?: (event: ImageEvent) => void;
+  onEvent?: (event: ImageEvent, labels: Readonly<Record<string, string>>) => void;
   /** What went wrong in the background. */
   onError?: (error: unknown) => void;
 }
@@ -79,8 +79,7 @@ export function openImages(options: ImagesOptions): Images {
     jail,
     loads: new Slots(LOADS),
     usersOf: options.usersOfImage,
-    onEvent: ({ action, id, attributes }) =>
-      options.onEvent?.({ action, id, attributes: { ...catalogue.labelsOf(id), ...attributes } }),
+    onEvent: (event) => options.onEvent?.(event, catalogue.labelsOf(event.id)),
   });
   if (!options.isReadOnly) {
     catalogue.collect();

@@ -62,10 +62,18 @@ export class EventLog {
     return this.#subscribers.size;
   }
 
-  publish(type: string, action: string, id: string, attributes: Readonly<Record<string, string>>): void {
+  /** `labels` are attributes too, where `attributes` has no such key. They may be very many: one object is made of both, and no other. */
+  publish(
+    type: string,
+    action: string,
+    id: string,
+    attributes: Readonly<Record<string, string>>,
+    labels: Readonly<Record<string, string>> = {},
+  ): void {
     const ns = wallClockNs();
     const own: Record<string, string> = Object.create(null);
-    for (const key of Object.keys(attributes).sort()) own[key] = attributes[key] ?? '';
+    for (const key of [...Object.keys(labels), ...Object.keys(attributes)].sort())
+      own[key] = (Object.hasOwn(attributes, key) ? attributes[key] : labels[key]) ?? '';
     const message: EventMessage = {
       ...(type === 'container' ? { status: action, id, from: own.image ?? '' } : {}),
       ...(type === 'image' ? { status: action, id } : {}),

@@ -83,6 +83,8 @@ function mergeLabels(
   image: Record<string, string> | null | undefined,
   asked: Record<string, string> | null | undefined,
 ): Record<string, string> {
+  // Nobody changes what the image says, and it may have very many.
+  if (image && Object.keys(asked ?? {}).length === 0) return image;
   // fromEntries defines own properties, so that a label named __proto__ is only a label.
   return Object.fromEntries([...Object.entries(image ?? {}), ...Object.entries(asked ?? {})]);
 }

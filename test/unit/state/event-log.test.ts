@@ -22,6 +22,16 @@ describe('event log', () => {
     expect(log.listeners).toBe(0);
   });
 
+  it('has labels among the attributes, in order, where the engine says nothing itself', async () => {
+    const log = new EventLog();
+    const labels = JSON.parse('{"z":"1","__proto__":"p","image":"label","a":"2"}') as Record<string, string>;
+    log.publish('container', 'create', 'id1', { name: 'n', image: 'i' }, labels);
+    let text = '';
+    for await (const one of log.subscribe({ sinceNs: 1n, untilNs: wallClockNs() })) text += one;
+    expect(text).toContain('"from":"i"');
+    expect(text).toContain('"Attributes":{"__proto__":"p","a":"2","image":"i","name":"n","z":"1"}');
+  });
+
   it('replays the last 256 for since, and ends at until', async () => {
     const log = new EventLog();
     for (let i = 0; i < 300; i++) log.publish('network', 'connect', `n${i}`, {});
