@@ -106,4 +106,31 @@ export const migrations: readonly Migration[] = [
   },
   // Nothing but the note: an engine that does not keep the copies in step (row-copies.ts) must not write.
   { name: '0006-row-copies', sql: '' },
+  {
+    name: '0008-build-results',
+    sql: `
+      CREATE TABLE build_results (
+        key TEXT PRIMARY KEY,
+        identity TEXT NOT NULL,
+        description TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        used_ms INTEGER NOT NULL,
+        uses INTEGER NOT NULL,
+        outputs INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE build_layers (
+        key TEXT NOT NULL REFERENCES build_results (key) ON DELETE CASCADE,
+        output INTEGER NOT NULL,
+        layer INTEGER REFERENCES layers (number) ON DELETE CASCADE,
+        PRIMARY KEY (key, output)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX build_layers_by_layer ON build_layers (layer);
+      CREATE TABLE build_keys (
+        name TEXT PRIMARY KEY,
+        key TEXT NOT NULL REFERENCES build_results (key) ON DELETE CASCADE,
+        inputs TEXT NOT NULL
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX build_keys_by_key ON build_keys (key);
+    `,
+  },
 ];
