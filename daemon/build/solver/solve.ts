@@ -14,7 +14,7 @@ import { VertexProgress, wallClockMs } from './vertex-progress.ts';
 export interface SolverParts {
   readonly steps: Steps;
   readonly records: CacheRecords;
-  readonly layers: LayerStore;
+  readonly layers: Pick<LayerStore, 'hold' | 'chain'>;
   /** The highest layer of an image that is held. */
   readonly topLayer: (imageId: string) => number | undefined;
 }
