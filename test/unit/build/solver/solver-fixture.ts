@@ -122,7 +122,10 @@ export class SolverFixture implements Disposable {
     this.solver = this.#openSolver(4);
   }
 
-  open(signal = new AbortController().signal, tell = (event: BuildEvent) => void this.events.push(event)): Solve {
+  open(
+    signal: AbortSignal = new AbortController().signal,
+    tell = (event: BuildEvent) => void this.events.push(event),
+  ): Solve {
     return this.solver.open({ exec: noSettings, client: noClient, tell, signal });
   }
 
