@@ -56,7 +56,11 @@ export function openStorage({ dataRoot, database, strays, isReadOnly, onError }:
     staging: root.staging,
     close: async () => {
       trash.close();
-      await jail.close();
+      try {
+        layers.close();
+      } finally {
+        await jail.close();
+      }
     },
   };
 }

@@ -7,6 +7,7 @@ import { systemError, trySyscall } from './libc.ts';
 
 /** struct linux_dirent64. */
 const RECORD_LENGTH_AT = 16;
+const TYPE_AT = 18;
 const NAME_AT = 19;
 
 /**
@@ -23,6 +24,22 @@ export function nextNames(fd: number, buffer: Buffer): string[] | undefined {
     if (name !== '.' && name !== '..') names.push(name);
   }
   return names;
+}
+
+/** DT_*: what the directory says that an entry is; some file systems do not say it. */
+export const ENTRY_TYPE = { UNKNOWN: 0, FIFO: 1, CHR: 2, DIR: 4, BLK: 6, REG: 8, LNK: 10, SOCK: 12 } as const;
+
+/** The same with what each one is, one of ENTRY_TYPE. */
+export function nextEntries(fd: number, buffer: Buffer): { name: string; type: number }[] | undefined {
+  const bytes = trySyscall('getdents64', fd, buffer, buffer.length);
+  if (bytes === 0 || bytes === -ERRNO.ENOENT) return undefined;
+  if (bytes < 0) throw systemError('getdents64', -bytes, { args: { fd }, operand: `of fd ${fd}` });
+  const entries: { name: string; type: number }[] = [];
+  for (let at = 0; at < bytes; at += buffer.readUInt16LE(at + RECORD_LENGTH_AT)) {
+    const name = buffer.toString('latin1', at + NAME_AT, buffer.indexOf(0, at + NAME_AT));
+    if (name !== '.' && name !== '..') entries.push({ name, type: buffer[at + TYPE_AT] as number });
+  }
+  return entries;
 }
 
 /** The next names are the first ones again. */

@@ -2,7 +2,8 @@
 // it. Files are judged by their number of bytes, blobs by theirs or by their digest.
 import type { Descriptor } from '../content/digest.ts';
 import { EngineError } from '../errors/engine-error.ts';
-import type { Layer, LayerHold, StagedLayer } from '../snapshots/layer-store.ts';
+import type { Layer } from '../snapshots/layer.ts';
+import type { LayerHold, StagedLayer } from '../snapshots/layer-store.ts';
 import type { ImageParts } from './image-parts.ts';
 
 /** What is wrong with a layer: its files, or only its packed form. */

@@ -10,8 +10,11 @@ export async function imagesDiskUsage(catalogue: Catalogue): Promise<ImagesDiskU
   const images = listImages(catalogue, { all: false, filters: new Map(), sharedSize: true });
   const fd = holdTree(content.path);
   let bytes = await jail.run<'usage'>({ do: 'usage', place: { kind: 'tree', rootFd: fd, mounts: [] } }, [fd]);
+  const counted = new Set<number>();
   for (const layer of [...layers.all()]) {
-    if (layers.byKey(layer.key) === layer) bytes += await files.usageBytes(layer);
+    if (counted.has(layer.directory) || !layers.has(layer.number)) continue;
+    counted.add(layer.directory);
+    bytes += await files.usageBytes(layers.get(layer.number));
   }
   return { layersBytes: bytes, images };
 }

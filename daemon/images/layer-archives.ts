@@ -13,8 +13,9 @@ import { decoded, programBytes } from '../jail/decoding/decompress.ts';
 import { ZSTD_HEADER_BYTES } from '../jail/decoding/zstd-window.ts';
 import type { Jail } from '../jail/jail.ts';
 import type { DecoderBudget } from '../jail/memory-budget.ts';
+import type { Layer } from '../snapshots/layer.ts';
 import type { LayerFiles } from '../snapshots/layer-files.ts';
-import type { Layer, LayerStore } from '../snapshots/layer-store.ts';
+import type { LayerStore } from '../snapshots/layer-store.ts';
 import type { BlobTables } from './blob-tables.ts';
 
 /** Fixed for ever: digests hang on it. Four is where a better ratio begins to cost more than it saves on the way. */

@@ -31,6 +31,11 @@ export type Job =
   /** Brings the place's file system to the disk. */
   | { do: 'sync'; place: Place }
   | { do: 'pack-layer'; place: Place }
+  /**
+   * What 'pack-layer' would tell, without the archive, of a directory that overlayfs has written: what is in it that hides nothing is taken away
+   * first. `lowerFd`: what the layer's parent shows; it stays open until the job ends.
+   */
+  | { do: 'digest-layer'; place: Place; lowerFd?: number }
   | {
       do: 'put';
       place: Place;
@@ -89,6 +94,7 @@ export interface PackResult {
 export interface JobResults {
   'unpack-layer': UnpackResult;
   'pack-layer': PackResult;
+  'digest-layer': PackResult;
   sync: undefined;
   put: undefined;
   get: undefined;

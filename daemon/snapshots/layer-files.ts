@@ -3,12 +3,15 @@ import { existsSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { isErrno } from '../../native-bindings/errno.ts';
+import { closeFd } from '../../native-bindings/files.ts';
 import type { ByteSource } from '../jail/decoding/decompress.ts';
 import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
 import { readableOf } from '../jail/jail-streams.ts';
 import type { FileRange, PackResult, UnpackResult } from '../jail/messages.ts';
-import type { Layer, LayerHold, LayerStore, StagedLayer } from './layer-store.ts';
+import type { Layer } from './layer.ts';
+import type { LayerHold, LayerStore, StagedLayer } from './layer-store.ts';
+import { mountLayers } from './overlay.ts';
 
 /** Where an archive comes from: a stream that is taken over, or a part of a file that the caller keeps open. */
 export type LayerSource = { readonly input: ByteSource } | { readonly from: FileRange };
@@ -23,9 +26,17 @@ export interface UnpackOptions {
   signal?: AbortSignal;
 }
 
+interface Digesting {
+  readonly work: Promise<unknown>;
+  readonly cancel: AbortController;
+  waiters: number;
+}
+
 export class LayerFiles {
   readonly #jail: Jail;
   readonly #layers: LayerStore;
+  /** By the directory of the layer. */
+  readonly #digesting = new Map<number, Digesting>();
 
   constructor(jail: Jail, layers: LayerStore) {
     this.#jail = jail;
@@ -50,6 +61,63 @@ export class LayerFiles {
     const tar = readableOf(port2);
     packInto(this.#jail, this.#layers.dirOf(layer.number), port1).catch((error: Error) => tar.destroy(error));
     return tar;
+  }
+
+  /**
+   * A layer of which the digest is known: that of an adopted one is computed now, once for all who ask meanwhile, and ended when the signals of all of
+   * them are. The caller holds the layer.
+   */
+  async digest(number: number, signal?: AbortSignal): Promise<Layer> {
+    using hold = this.#layers.hold(number);
+    const { directory, diffId } = hold.layer;
+    if (diffId !== '') return hold.layer;
+    signal?.throwIfAborted();
+    let digesting = this.#digesting.get(directory);
+    if (digesting === undefined) {
+      const cancel = new AbortController();
+      digesting = { work: this.#computeDigest(number, cancel.signal), cancel, waiters: 0 };
+      this.#digesting.set(directory, digesting);
+    }
+    digesting.waiters++;
+    const { promise: left, reject } = Promise.withResolvers<never>();
+    const leave = (): void => reject(signal?.reason);
+    signal?.addEventListener('abort', leave, { once: true });
+    try {
+      await Promise.race([digesting.work, left]);
+    } finally {
+      signal?.removeEventListener('abort', leave);
+      if (--digesting.waiters === 0) {
+        if (this.#digesting.get(directory) === digesting) this.#digesting.delete(directory);
+        digesting.work.catch(() => undefined);
+        digesting.cancel.abort();
+      }
+    }
+    return hold.layer;
+  }
+
+  async #computeDigest(number: number, signal: AbortSignal): Promise<void> {
+    using hold = this.#layers.hold(number);
+    const { parent } = hold.layer;
+    const below = this.#layers.chain(parent).map((layer) => this.#layers.dirOf(layer.number));
+    const lowerFd = below.length === 0 ? undefined : mountLayers(below);
+    try {
+      const fd = holdTree(this.#layers.dirOf(number));
+      const job = { do: 'digest-layer', place: placeOf(fd), ...(lowerFd === undefined ? {} : { lowerFd }) } as const;
+      this.#layers.settle(number, await this.#jail.run<'digest-layer'>(job, [fd], { signal }));
+    } finally {
+      if (lowerFd !== undefined) closeFd(lowerFd);
+    }
+  }
+
+  /** Brings all adopted layers to the disk, and their rows: before an image refers to one of them. */
+  async syncAll(): Promise<void> {
+    const numbers = this.#layers.unsynced();
+    const [first] = numbers;
+    if (first !== undefined) {
+      await this.sync(this.#layers.dirOf(first));
+      this.#layers.setSynced(numbers);
+    }
+    this.#layers.writeRows();
   }
 
   /** Brings to the disk what is staged: once for all that lies on the same file system. */

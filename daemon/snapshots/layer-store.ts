@@ -1,31 +1,21 @@
 // Unpacked layers: layers/<n> and their rows. A layer is visible (has a row) only when it is whole: unpacked aside by a jail, synced,
 // renamed, then the row. Layers are kept while an image, a container or somebody who is making one holds them.
+// Those of a build are adopted instead: there at once, their digest, their row and the disk come later. Until then a row says in which boot of the
+// host it was made; after another one it is gone, since nobody knows what the power cut has left of its files.
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsyncDirectory } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Trash } from '../jail/trash.ts';
-import type { Database, Row } from '../state/database.ts';
+import type { Database } from '../state/database.ts';
 import { noStrays, type Strays } from '../state/strays.ts';
+import type { Layer, LayerDigest } from './layer.ts';
+import { LayerRows } from './layer-rows.ts';
 import type { SnapshotRoot } from './snapshot-root.ts';
 
 /** The kernel stacks 500 layers; one is the container's, one its mount points. */
 export const MAX_LAYERS = 480;
-
-export interface Layer {
-  readonly number: number;
-  /** 'init': the mount points of containers, on top of an image. */
-  readonly kind: 'image' | 'init';
-  /** The chain id of an image's layer. */
-  readonly key: string;
-  readonly parent: number | undefined;
-  /** Digest of the layer's plain archive; empty for init layers. */
-  readonly diffId: string;
-  readonly sizeBytes: number;
-  /** Bytes of the plain archive; undefined for init layers and those of older versions. */
-  readonly tarBytes: number | undefined;
-}
 
 /** What somebody filled a staged directory with. */
 export interface Staged {
@@ -45,28 +35,31 @@ export interface StagedLayer extends Disposable {
 
 /** Keeps layers until it is disposed. */
 export interface LayerHold extends Disposable {
+  /** As it is known now. */
   readonly layer: Layer;
 }
 
+/** Rows of adopted layers are written together, a little later; whoever refers to one writes them at once. */
+const ROWS_DELAY_MS = 500;
+
 export class LayerStore {
   readonly #root: SnapshotRoot;
-  readonly #db: Database;
+  readonly #rows: LayerRows;
   readonly #trash: Trash;
   readonly #byNumber = new Map<number, Layer>();
   readonly #byKey = new Map<string, Layer>();
   readonly #holds = new Map<number, number>();
+  /** How many layers have the directory. */
+  readonly #sharers = new Map<number, number>();
   readonly #onReplace: (() => void)[] = [];
   #last = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(root: SnapshotRoot, db: Database, trash: Trash, strays: Strays = noStrays) {
     this.#root = root;
-    this.#db = db;
+    this.#rows = new LayerRows(db);
     this.#trash = trash;
-    for (const row of db.all(
-      'SELECT number, kind, key, parent, diff_id, size_bytes, tar_bytes FROM layers ORDER BY number',
-    )) {
-      this.#remember(layerOf(row));
-    }
+    for (const layer of this.#rows.all()) this.#remember(layer);
     this.#clean(strays);
   }
 
@@ -81,7 +74,11 @@ export class LayerStore {
   }
 
   dirOf(number: number): string {
-    return join(this.#root.layers, String(number));
+    return this.#pathOf(this.#byNumber.get(number)?.directory ?? number);
+  }
+
+  #pathOf(directory: number): string {
+    return join(this.#root.layers, String(directory));
   }
 
   has(number: number): boolean {
@@ -96,14 +93,18 @@ export class LayerStore {
   }
 
   hold(number: number): LayerHold {
-    const layer = this.get(number);
+    let layer = this.get(number);
     this.#holds.set(number, (this.#holds.get(number) ?? 0) + 1);
+    const now = (): Layer => this.#byNumber.get(number) ?? layer;
     let isHeld = true;
     return {
-      layer,
+      get layer() {
+        return now();
+      },
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
+        layer = now();
         const left = (this.#holds.get(number) ?? 1) - 1;
         if (left === 0) this.#holds.delete(number);
         else this.#holds.set(number, left);
@@ -117,8 +118,7 @@ export class LayerStore {
    */
   async make(parent: number | undefined, fill: (directory: string) => Promise<Staged>): Promise<LayerHold> {
     using _below = parent === undefined ? undefined : this.hold(parent);
-    if (this.chain(parent).length >= MAX_LAYERS)
-      throw new EngineError('invalid', `max depth exceeded: more than ${MAX_LAYERS} layers`);
+    this.#checkDepth(parent);
     using staged = await this.stage(fill);
     return this.publish(staged, parent);
   }
@@ -141,22 +141,133 @@ export class LayerStore {
   /** The second half: it becomes the layer on top of `parent`, which the caller holds. One that is there already is used instead. */
   publish({ directory, staged }: StagedLayer, parent: number | undefined): LayerHold {
     const below = parent === undefined ? undefined : this.get(parent);
-    if (this.chain(parent).length >= MAX_LAYERS)
-      throw new EngineError('invalid', `max depth exceeded: more than ${MAX_LAYERS} layers`);
+    this.#checkDepth(parent);
     const key = staged.key ?? chainId(below?.key, staged.diffId);
     const known = this.#byKey.get(key);
     // One whose files were lost gets these.
     if (known !== undefined && !existsSync(this.dirOf(known.number))) return this.replace({ directory }, known.number);
     if (known !== undefined) return this.hold(known.number);
+    const number = this.#last + 1;
     return this.#publish(directory, {
-      number: this.#last + 1,
+      number,
       kind: staged.kind ?? 'image',
       key,
       parent,
       diffId: staged.diffId,
       sizeBytes: staged.sizeBytes,
       tarBytes: staged.tarBytes,
+      directory: number,
+      boot: undefined,
     });
+  }
+
+  /**
+   * A directory of the same file system becomes a layer on top of `parent`, which the caller holds: by renaming it. Nobody may write to it any more.
+   * Its digest is not known: see `settle` and LayerFiles.digest. It is not on the disk: see LayerFiles.syncAll.
+   */
+  adopt(directory: string, parent: number | undefined, init?: { key: string }): LayerHold {
+    if (parent !== undefined) this.get(parent);
+    this.#checkDepth(parent);
+    const number = this.#last + 1;
+    renameSync(directory, this.#pathOf(number));
+    return this.#add({
+      number,
+      kind: init === undefined ? 'image' : 'init',
+      key: init?.key ?? newKey(),
+      parent,
+      diffId: '',
+      sizeBytes: 0,
+      tarBytes: undefined,
+      directory: number,
+      boot: this.#rows.boot,
+    });
+  }
+
+  /** The files of a layer as one on top of another parent, without copying them. The caller holds both. */
+  restack(number: number, parent: number | undefined): LayerHold {
+    const layer = this.get(number);
+    if (layer.parent === parent) return this.hold(number);
+    this.#checkDepth(parent);
+    const below = parent === undefined ? undefined : this.get(parent);
+    const key = layer.diffId === '' ? undefined : chainKey(below, layer.diffId);
+    const known = key === undefined ? undefined : this.#byKey.get(key);
+    if (known !== undefined && existsSync(this.dirOf(known.number))) return this.hold(known.number);
+    return this.#add({
+      ...layer,
+      number: this.#last + 1,
+      kind: 'image',
+      key: known !== undefined ? newKey() : (key ?? newKey()),
+      parent,
+    });
+  }
+
+  /** What an adopted layer's archive is: of all layers that share its files. Of one that was dropped meanwhile nothing happens. */
+  settle(number: number, digest: LayerDigest): void {
+    const directory = this.#byNumber.get(number)?.directory;
+    if (directory === undefined) return;
+    for (const layer of [...this.#byNumber.values()]) {
+      if (layer.directory !== directory || layer.diffId !== '') continue;
+      const below = layer.parent === undefined ? undefined : this.get(layer.parent);
+      const key = chainKey(below, digest.diffId);
+      const isFree = key !== undefined && !this.#byKey.has(key);
+      this.#change({ ...layer, ...digest, key: isFree ? key : layer.key });
+    }
+  }
+
+  /** Numbers of those that may not be on the disk. */
+  unsynced(): number[] {
+    return [...this.#byNumber.values()].filter(({ boot }) => boot !== undefined).map(({ number }) => number);
+  }
+
+  /** All of the file system was brought to the disk after these were made. */
+  setSynced(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      const layer = this.#byNumber.get(number);
+      if (layer?.boot !== undefined) this.#change({ ...layer, boot: undefined });
+    }
+  }
+
+  /** Writes the rows that wait: before a transaction in which something refers to them. */
+  writeRows(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#rows.write();
+  }
+
+  #writeRowsSoon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      try {
+        this.#rows.write();
+      } catch {
+        // A full disk, say. They wait still: whoever needs them is told.
+      }
+    }, ROWS_DELAY_MS).unref();
+  }
+
+  /** Writes what waits, before the database is closed. */
+  close(): void {
+    this.writeRows();
+  }
+
+  #checkDepth(parent: number | undefined): void {
+    if (this.chain(parent).length >= MAX_LAYERS)
+      throw new EngineError('invalid', `max depth exceeded: more than ${MAX_LAYERS} layers`);
+  }
+
+  #add(layer: Layer): LayerHold {
+    this.#rows.set(layer);
+    this.#remember(layer);
+    this.#writeRowsSoon();
+    return this.hold(layer.number);
+  }
+
+  #change(layer: Layer): void {
+    const before = this.get(layer.number);
+    if (this.#byKey.get(before.key) === before) this.#byKey.delete(before.key);
+    this.#rows.set(layer);
+    this.#remember(layer);
+    this.#writeRowsSoon();
   }
 
   /** `listener` is called before files of a layer give way to others. */
@@ -196,24 +307,23 @@ export class LayerStore {
 
   /** Bytes of the disk, where they were counted before. They never change. */
   usageOf(number: number): number | undefined {
-    const bytes = this.#db.get('SELECT disk_bytes FROM layers WHERE number = ?', number)?.disk_bytes;
-    return typeof bytes === 'number' ? bytes : undefined;
+    return this.#rows.usageOf(number);
   }
 
   setUsage(number: number, bytes: number): void {
-    this.#db.run('UPDATE layers SET disk_bytes = ? WHERE number = ?', bytes, number);
+    this.#rows.setUsage(number, bytes);
   }
 
   /** For layers whose bytes were counted in another way. */
   setSize(number: number, sizeBytes: number): void {
-    this.#db.run('UPDATE layers SET size_bytes = ? WHERE number = ?', sizeBytes, number);
-    this.#remember({ ...this.get(number), sizeBytes });
+    this.#change({ ...this.get(number), sizeBytes });
+    this.writeRows();
   }
 
   /** For layers of versions that did not count them. */
   setTarBytes(number: number, tarBytes: number): void {
-    this.#db.run('UPDATE layers SET tar_bytes = ? WHERE number = ?', tarBytes, number);
-    this.#remember({ ...this.get(number), tarBytes });
+    this.#change({ ...this.get(number), tarBytes });
+    this.writeRows();
   }
 
   /** After a container went: its init layer goes too when it was made for it alone. */
@@ -228,13 +338,15 @@ export class LayerStore {
 
   #drop(gone: readonly Layer[]): void {
     if (gone.length === 0) return;
-    this.#db.transaction(() => {
-      for (const { number } of gone) this.#db.run('DELETE FROM layers WHERE number = ?', number);
-    });
+    this.#rows.remove(gone.map(({ number }) => number));
     for (const layer of gone) {
       this.#byNumber.delete(layer.number);
-      this.#byKey.delete(layer.key);
-      this.#trash.discard(this.dirOf(layer.number));
+      if (this.#byKey.get(layer.key) === layer) this.#byKey.delete(layer.key);
+      const left = (this.#sharers.get(layer.directory) ?? 1) - 1;
+      this.#sharers.set(layer.directory, left);
+      if (left > 0) continue;
+      this.#sharers.delete(layer.directory);
+      this.#trash.discard(this.#pathOf(layer.directory));
     }
   }
 
@@ -249,8 +361,10 @@ export class LayerStore {
     this.#last = layer.number;
     try {
       fsyncDirectory(this.#root.layers);
-      this.#insert(layer);
+      this.#rows.set(layer);
+      this.writeRows();
     } catch (error) {
+      this.#rows.forget(layer.number);
       this.#trash.discard(path);
       throw error;
     }
@@ -258,30 +372,19 @@ export class LayerStore {
     return this.hold(layer.number);
   }
 
-  #insert(layer: Layer): void {
-    this.#db.run(
-      'INSERT INTO layers (number, kind, key, parent, diff_id, size_bytes, tar_bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      layer.number,
-      layer.kind,
-      layer.key,
-      layer.parent ?? null,
-      layer.diffId,
-      layer.sizeBytes,
-      layer.tarBytes ?? null,
-    );
-  }
-
   #remember(layer: Layer): void {
+    if (!this.#byNumber.has(layer.number))
+      this.#sharers.set(layer.directory, (this.#sharers.get(layer.directory) ?? 0) + 1);
     this.#byNumber.set(layer.number, layer);
     this.#byKey.set(layer.key, layer);
-    this.#last = Math.max(this.#last, layer.number);
+    this.#last = Math.max(this.#last, layer.number, layer.directory);
   }
 
   /** What a killed daemon left: directories without a row. Their numbers are not used again while they lie there. */
   #clean(strays: Strays): void {
     this.#trash.discardAllBelow(this.#root.staging);
     for (const name of readdirSync(this.#root.layers)) {
-      if (this.#byNumber.has(Number(name))) continue;
+      if (this.#sharers.has(Number(name))) continue;
       if (!strays.keeps(`layers/${name}`)) this.#trash.discard(join(this.#root.layers, name));
       else if (Number.isSafeInteger(Number(name))) this.#last = Math.max(this.#last, Number(name));
     }
@@ -299,14 +402,12 @@ export function chainId(parent: string | undefined, diffId: string): string {
   return `sha256:${createHash('sha256').update(`${parent} ${diffId}`).digest('hex')}`;
 }
 
-function layerOf(row: Row): Layer {
-  return {
-    number: Number(row.number),
-    kind: row.kind === 'init' ? 'init' : 'image',
-    key: String(row.key),
-    parent: row.parent === null ? undefined : Number(row.parent),
-    diffId: String(row.diff_id),
-    sizeBytes: Number(row.size_bytes),
-    tarBytes: row.tar_bytes === null ? undefined : Number(row.tar_bytes),
-  };
+/** undefined: the parent is none whose chain id is known. */
+function chainKey(parent: Layer | undefined, diffId: string): string | undefined {
+  if (parent !== undefined && !parent.key.startsWith('sha256:')) return undefined;
+  return chainId(parent?.key, diffId);
+}
+
+function newKey(): string {
+  return `made:${randomBytes(16).toString('hex')}`;
 }

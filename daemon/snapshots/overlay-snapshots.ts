@@ -15,8 +15,9 @@ import { copyAsLayer } from './layer-files.ts';
 import type { LayerHold, LayerStore } from './layer-store.ts';
 import { mountLayers, mountOverlay, overlayCalls } from './overlay.ts';
 import type { SnapshotRoot } from './snapshot-root.ts';
-import type { Parent, SnapshotCount, SnapshotDirs, SnapshotOptions, Snapshots } from './snapshots.ts';
+import type { Parent, SnapshotCount, SnapshotDirs, SnapshotOptions, Snapshots, StepRoot } from './snapshots.ts';
 import { SpareLayers } from './spare-layers.ts';
+import { StepRoots } from './step-roots.ts';
 
 const MAX_KNOWN_DIRECTORIES = 1000;
 /** Containers whose files one job counts: handing a job over takes longer than the count of a small container. */
@@ -33,6 +34,7 @@ export class OverlaySnapshots implements Snapshots {
   readonly #jail: Jail;
   readonly #spares: SpareLayers;
   readonly #initLayers: InitLayers;
+  readonly #stepRoots: StepRoots;
   /** The init layer of each container, held while the container is there. */
   readonly #inits = new Map<string, LayerHold>();
   readonly #bare: BareRoots;
@@ -48,6 +50,7 @@ export class OverlaySnapshots implements Snapshots {
     this.#jail = jail;
     this.#initLayers = new InitLayers(layers, jail);
     this.#bare = new BareRoots(root, layers);
+    this.#stepRoots = new StepRoots({ root, layers, trash });
     this.#spares = new SpareLayers(root.spare, trash, (directory, number) =>
       mountOverlay({ lower: this.#lowerDirs(number), ...writableDirs(directory) }),
     );
@@ -137,6 +140,13 @@ export class OverlaySnapshots implements Snapshots {
     return this.#layers.make(parent, (directory) => copyAsLayer(this.#jail, upper, directory));
   }
 
+  seal(id: string): LayerHold {
+    const parent = this.#parentOf(id);
+    const layer = this.#layers.adopt(this.dirs(id).upper, parent);
+    this.remove(id);
+    return layer;
+  }
+
   dirs(id: string): SnapshotDirs {
     const lower = this.#bare.lowerDirs(id) ?? this.#lowerDirs(this.#init(id).layer.number);
     return { lower, ...writableDirs(join(this.#root.containers, id)) };
@@ -148,6 +158,10 @@ export class OverlaySnapshots implements Snapshots {
 
   viewDirs(parent: Parent): string[] {
     return this.#layers.chain(parent).map(({ number }) => this.#layers.dirOf(number));
+  }
+
+  openRoot(parent: Parent): StepRoot {
+    return this.#stepRoots.open(parent);
   }
 
   view(layer: number): number {

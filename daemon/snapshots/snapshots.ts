@@ -41,6 +41,15 @@ export interface SnapshotDirs {
   readonly work: string;
 }
 
+/** A root that is no container's, and becomes a layer. It does not outlive the daemon; disposing of it throws it away. */
+export interface StepRoot extends Disposable {
+  readonly dirs: SnapshotDirs;
+  /** As Snapshots.mount. */
+  mount(): number;
+  /** As Snapshots.seal. */
+  seal(): LayerHold;
+}
+
 /** Snapshots by the ids of their containers (64 hex digits). Throws 'invalid' for what is no id, 'not-found' for one that is not there. */
 export interface Snapshots {
   /** Makes one, empty but for its parent's files. When it fails nothing is there but what `remove` takes away. */
@@ -52,6 +61,11 @@ export interface Snapshots {
   mount(id: string): number;
   /** What was changed in it becomes a layer on top of its parent. Nobody writes meanwhile. The hold keeps the layer until an image has it. */
   commit(id: string): Promise<LayerHold>;
+  /**
+   * What was changed in it *is* a layer on top of its parent from now on, without being copied: see LayerStore.adopt. It is mounted nowhere any more,
+   * and nobody has a file of it open; it is removed. The hold keeps the layer until something else does.
+   */
+  seal(id: string): LayerHold;
   /** What was changed, as a walk with sorted names finds it: an array of Change in JSON, or null. */
   diff(id: string): Promise<Readable>;
   usage(id: string, count: SnapshotCount): Promise<number>;
@@ -68,6 +82,8 @@ export interface Snapshots {
    * What is mounted over it does not count. Throws 'invalid' when a file stands there.
    */
   makeDirectory(id: string, path: string): Promise<void>;
+  /** A root for operations on files, without any place for mounts: its parent's files, and nothing else. */
+  openRoot(parent: Parent): StepRoot;
   /** A detached read-only mount of a layer and those below it; the caller closes it. */
   view(layer: number): number;
   /** Deletes at once what was removed: for who finds the disk full. */

@@ -8,7 +8,7 @@ import { closeFd } from '../../native-bindings/files.ts';
 import { llistxattr } from '../../native-bindings/xattrs.ts';
 import type { Trash } from '../jail/trash.ts';
 import { ROOT_MODE } from './init-layers.ts';
-import type { Layer } from './layer-store.ts';
+import type { Layer } from './layer.ts';
 
 /** What stays in a directory that is kept; of `log` only the empty directory. */
 const kept: ReadonlySet<string> = new Set(['upper', 'work', 'init', 'log']);

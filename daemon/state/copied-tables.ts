@@ -15,7 +15,7 @@ export const copiedTables: readonly CopiedTable[] = [
   {
     name: 'layers',
     key: ['number'],
-    columns: ['kind', 'key', 'parent', 'diff_id', 'size_bytes', 'tar_bytes'],
+    columns: ['kind', 'key', 'parent', 'diff_id', 'size_bytes', 'tar_bytes', 'directory', 'boot'],
     soft: ['disk_bytes'],
   },
   { name: 'images', key: ['id'], columns: ['parent_id', 'top_layer', 'size_bytes', 'tagged_at'], soft: [] },

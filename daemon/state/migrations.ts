@@ -107,6 +107,13 @@ export const migrations: readonly Migration[] = [
   // Nothing but the note: an engine that does not keep the copies in step (row-copies.ts) must not write.
   { name: '0006-row-copies', sql: '' },
   {
+    name: '0007-adopted-layers',
+    sql: `
+      ALTER TABLE layers ADD COLUMN directory INTEGER;
+      ALTER TABLE layers ADD COLUMN boot TEXT;
+    `,
+  },
+  {
     name: '0008-build-results',
     sql: `
       CREATE TABLE build_results (

@@ -9,7 +9,7 @@ import { OCI_INDEX } from '../../content/media-types.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { encodeEntry, endOfArchive, paddingOf } from '../../protocols/tar/tar-header.ts';
 import { familiar, parseReference } from '../../registry/reference.ts';
-import type { Layer } from '../../snapshots/layer-store.ts';
+import type { Layer } from '../../snapshots/layer.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { platformMatches } from '../documents/platform.ts';
 import { type ImageManifest, makeManifest, recordedManifest } from '../image-manifest.ts';

@@ -4,7 +4,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { registryError } from '../../registry/pull-words.ts';
 import { familiar, familiarName, parseReference } from '../../registry/reference.ts';
 import type { Registries, RegistrySession } from '../../registry/registry-session.ts';
-import type { Layer } from '../../snapshots/layer-store.ts';
+import type { Layer } from '../../snapshots/layer.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { platformMatches } from '../documents/platform.ts';
 import { fullDiskError } from '../full-disk.ts';

@@ -3,7 +3,7 @@
 import type { Descriptor } from '../../content/digest.ts';
 import { registryError } from '../../registry/pull-words.ts';
 import type { RegistrySession } from '../../registry/registry-session.ts';
-import type { Layer } from '../../snapshots/layer-store.ts';
+import type { Layer } from '../../snapshots/layer.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { PushOptions } from '../image-service.ts';
 import { counted, noted } from '../progress.ts';

@@ -12,6 +12,7 @@ import type { PathStat } from '../file-facts.ts';
 import type { FileRange, Job, PackResult, UnpackResult } from '../messages.ts';
 import { cloneMount, mountRemote } from './hold-mount.ts';
 import { makeMountPoints } from './mount-points.ts';
+import { removeNeedlessWhiteouts } from './needless-whiteouts.ts';
 import { CHUNK_BYTES, Packer } from './pack.ts';
 import { type HeldPath, holdPath, holdTarget, statHeld, statPath } from './path-stat.ts';
 import { holdDirectory } from './path-walk.ts';
@@ -68,6 +69,11 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
       return undefined;
     case 'pack-layer':
       return packLayer(ports);
+    case 'digest-layer':
+      return withRoot((fd) => {
+        removeNeedlessWhiteouts(fd, job.lowerFd);
+        return digestLayer(fd, ports.scratches);
+      });
     case 'get':
       return get(job.path, ports);
     case 'export':
@@ -118,21 +124,26 @@ async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): 
       : unpackFile(options, limit, job.from, ports.scratches, given);
   if (given !== undefined) result.diffId = `sha256:${given.digest('hex')}`;
   if (job.repack) {
-    const hash = createHash('sha256');
-    const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
-    const packer = new Packer({ form: 'layer', allocate: () => buffer, scratches: ports.scratches });
-    result.tarBytes = 0;
-    withRoot((fd) => {
-      for (const chunk of layerChunks(packer, fd)) {
-        hash.update(chunk);
-        result.tarBytes += chunk.length;
-      }
-    });
-    result.diffId = `sha256:${hash.digest('hex')}`;
-    result.sizeBytes = packer.sizeBytes;
+    Object.assign(
+      result,
+      withRoot((fd) => digestLayer(fd, ports.scratches)),
+    );
   }
   if (!job.unsynced) withRoot(syncfs);
   return result;
+}
+
+/** What the archive of a layer is, which nobody gets. */
+function digestLayer(fd: number, scratches: Scratches): PackResult {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  const packer = new Packer({ form: 'layer', allocate: () => buffer, scratches });
+  let tarBytes = 0;
+  for (const chunk of layerChunks(packer, fd)) {
+    hash.update(chunk);
+    tarBytes += chunk.length;
+  }
+  return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: packer.sizeBytes, tarBytes };
 }
 
 function* layerChunks(packer: Packer, rootFd: number): Generator<Buffer> {

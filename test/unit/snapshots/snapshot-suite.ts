@@ -176,6 +176,28 @@ export function snapshotSuite(
       });
     });
 
+    it('is a layer itself when it is sealed: what was changed and nothing else', async () => {
+      const id = await prepared(base, { isBare: true });
+      within(id, (root) => {
+        writeFileSync(join(root, 'data/new'), 'n');
+        rmSync(join(root, 'data/b'));
+        mkdirSync(join(root, 'etc/made'));
+      });
+      using hold = rig.snapshots.seal(id);
+      expect(hold.layer.parent).toBe(base);
+      expect(rig.snapshots.ids()).not.toContain(id);
+      const fd = rig.snapshots.view(hold.layer.number);
+      try {
+        const root = `/proc/self/fd/${fd}`;
+        expect(readdirSync(root).sort()).toEqual(['data', 'etc', 'link']);
+        expect(readdirSync(join(root, 'data')).sort()).toEqual(['a', 'new']);
+        expect(readdirSync(join(root, 'etc'))).toEqual(['made']);
+        expect(lstatSync(join(root, 'etc')).mode & 0o7777).toBe(0o755);
+      } finally {
+        closeSync(fd);
+      }
+    });
+
     it('makes the same layer of the same changes', async () => {
       const layers = [];
       for (const id of [await prepared(base), await prepared(base)]) {
