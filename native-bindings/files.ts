@@ -195,6 +195,16 @@ export function syncfs(fd: number): void {
   syscall('syncfs', [fd], () => ({ args: { fd }, operand: `of fd ${fd}` }));
 }
 
+/** The same of the file system that a directory is on. */
+export function syncFileSystem(path: Path): void {
+  const fd = openat(AT.FDCWD, path, O.RDONLY | O.DIRECTORY);
+  try {
+    syncfs(fd);
+  } finally {
+    closeFd(fd);
+  }
+}
+
 /** Makes the entries of a directory durable: what was renamed into it or created in it survives a power cut. */
 export function fsyncDirectory(path: Path): void {
   const fd = openat(AT.FDCWD, path, O.RDONLY | O.DIRECTORY);

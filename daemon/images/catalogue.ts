@@ -133,6 +133,7 @@ export class Catalogue {
     this.#keepConfig(id, config, bytes.length);
     const sizeBytes = layers.chain(options.topLayer).reduce((sum, layer) => sum + layer.sizeBytes, 0);
     const { repo, tag } = options.name ?? { repo: '', tag: '' };
+    layers.makeDurable(options.topLayer);
     tables.transaction(() => {
       tables.insert({ id, parentId: options.parentId, topLayer: options.topLayer, sizeBytes });
       if (options.manifest !== undefined) blobs.addManifest(id, options.manifest);

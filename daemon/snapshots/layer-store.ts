@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { fsyncDirectory } from '../../native-bindings/files.ts';
+import { fsyncDirectory, syncFileSystem } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { Trash } from '../jail/trash.ts';
 import type { Database } from '../state/database.ts';
@@ -225,6 +225,20 @@ export class LayerStore {
       const layer = this.#byNumber.get(number);
       if (layer?.boot !== undefined) this.#change({ ...layer, boot: undefined });
     }
+  }
+
+  /**
+   * Before an image refers to the chain: its rows are written, and its files are on the disk. Where they are not yet the whole process waits for it:
+   * who makes images of adopted layers calls LayerFiles.syncAll before.
+   */
+  makeDurable(top: number | undefined): void {
+    const unsynced = this.chain(top).filter(({ boot }) => boot !== undefined);
+    if (unsynced.length > 0) {
+      const numbers = this.unsynced();
+      syncFileSystem(this.#root.layers);
+      this.setSynced(numbers);
+    }
+    this.writeRows();
   }
 
   /** Writes the rows that wait: before a transaction in which something refers to them. */

@@ -237,6 +237,18 @@ describe('an adopted layer', () => {
     expect(rig.database.all('SELECT number FROM layers').length).toBe(1);
   });
 
+  it('is on the disk, with its row, before an image refers to it', () => {
+    const rig = new Rig();
+    using base = rig.made(undefined, () => undefined);
+    using other = rig.made(undefined, () => undefined);
+    rig.layers.makeDurable(undefined);
+    expect(rig.layers.unsynced()).toEqual([base.layer.number, other.layer.number]);
+    using top = rig.made(base.layer.number, () => undefined);
+    rig.layers.makeDurable(top.layer.number);
+    expect(rig.layers.unsynced()).toEqual([]);
+    expect(rig.database.all('SELECT number FROM layers WHERE boot IS NULL').length).toBe(3);
+  });
+
   it('is never one too many for the kernel', () => {
     const rig = new Rig();
     using holds = new DisposableStack();

@@ -14,7 +14,8 @@ import type {
   StepRun,
   Steps,
 } from '../../../../daemon/build/steps/step.ts';
-import type { Layer, LayerHold } from '../../../../daemon/snapshots/layer-store.ts';
+import type { Layer } from '../../../../daemon/snapshots/layer.ts';
+import type { LayerHold } from '../../../../daemon/snapshots/layer-store.ts';
 import { Database } from '../../../../daemon/state/database.ts';
 
 export const noSettings: ExecSettings = {
