@@ -29,6 +29,13 @@ export interface ReceiveOptions {
   readonly onBytes?: (total: number) => void;
 }
 
+export interface Filled {
+  /** See DirectoryResult. */
+  readonly identity: string;
+  /** Below the directory that was given. */
+  readonly path?: string;
+}
+
 /** What a body or a download turned out to be. */
 export type Received =
   | { readonly kind: 'directory'; readonly directory: DirectoryResult }
@@ -52,7 +59,10 @@ export class ContextStore {
    * a hostile one, and the signal's reason; nothing is left then, and the stream stays as it is, for the caller to end.
    */
   async receive(archive: Readable, options: ReceiveOptions): Promise<DirectoryResult> {
-    return this.make(`local:${randomBytes(16).toString('hex')}`, (path) => this.#unpack(archive, path, options));
+    return this.make(async (path) => {
+      await this.#unpack(archive, path, options);
+      return { identity: `local:${randomBytes(16).toString('hex')}` };
+    });
   }
 
   /** The same of what may also be a Dockerfile, and nothing else. */
@@ -62,19 +72,25 @@ export class ContextStore {
     return { kind: 'dockerfile', text: await readText(whole, options) };
   }
 
-  /** A directory that `fill` makes the files of; without any when it rejects. */
-  async make(identity: string, fill: (path: string) => Promise<void>): Promise<DirectoryResult> {
+  /**
+   * A directory that `fill` makes the files of; without any when it rejects. `work` is another one beside it, empty, which goes when `fill` is done.
+   * `fill` tells what it made, and where, when that is not all of `path`.
+   */
+  async make(fill: (path: string, work: string) => Promise<Filled>): Promise<DirectoryResult> {
     const aside = join(this.#once, randomBytes(8).toString('hex'));
     const path = join(aside, 'fs');
+    const work = join(aside, 'work');
     mkdirSync(aside, { mode: 0o700 });
     try {
       mkdirSync(path, { mode: 0o755 });
-      await fill(path);
+      mkdirSync(work, { mode: 0o700 });
+      const filled = await fill(path, work);
+      this.#trash.discard(work);
+      return holdDirectory(filled.path ?? path, filled.identity, () => this.#trash.discard(aside));
     } catch (error) {
       this.#trash.discard(aside);
       throw error;
     }
-    return holdDirectory(path, identity, () => this.#trash.discard(aside));
   }
 
   async #unpack(archive: Readable, path: string, { signal, onBytes }: ReceiveOptions): Promise<void> {

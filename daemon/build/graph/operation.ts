@@ -61,6 +61,8 @@ export interface GitSource {
   /** Below the repository's root; empty: all of it. */
   readonly subdirectory: string;
   readonly keepsGitDirectory: boolean;
+  /** Its submodules come with it unless this is set. */
+  readonly skipsSubmodules?: boolean;
   /** Commit that it has to be: hexadecimal; empty: any. */
   readonly checksum: string;
 }

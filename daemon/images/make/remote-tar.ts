@@ -25,13 +25,24 @@ export function importUrl(text: string): URL {
   return url;
 }
 
-/** Resolves when the answer begins. */
-export async function openRemoteTar(start: URL, signal?: AbortSignal): Promise<RemoteTar> {
+export interface RemoteOptions {
+  /** Further ones. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** 304 is an answer too: one without a body. */
+  readonly isRevalidated?: boolean;
+}
+
+/** Resolves when the answer begins. Of build's `ADD URL` too. */
+export async function openRemoteTar(
+  start: URL,
+  signal?: AbortSignal,
+  { headers = {}, isRevalidated = false }: RemoteOptions = {},
+): Promise<RemoteTar> {
   let url = start;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const answer = await get(url, signal);
+    const answer = await get(url, signal, headers);
     const status = answer.statusCode ?? 0;
-    if (status === 200) {
+    if (status === 200 || (status === 304 && isRevalidated)) {
       const length = Number(answer.headers['content-length'] ?? Number.NaN);
       return { url: shown(start), stream: answer, sizeBytes: Number.isSafeInteger(length) ? length : undefined };
     }
@@ -53,9 +64,17 @@ export async function openRemoteTar(start: URL, signal?: AbortSignal): Promise<R
   throw new EngineError('invalid', `failed to GET ${shown(start)}: more than ${MAX_REDIRECTS} redirects`);
 }
 
-function get(url: URL, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+function get(
+  url: URL,
+  signal: AbortSignal | undefined,
+  headers: Readonly<Record<string, string>>,
+): Promise<IncomingMessage> {
   const options = {
-    headers: { 'User-Agent': 'tsdocker', 'Accept-Encoding': 'identity' },
+    headers: {
+      ...headers,
+      'User-Agent': 'tsdocker',
+      'Accept-Encoding': 'identity',
+    },
     agent: false as const,
     maxHeaderSize: MAX_HEADER_BYTES,
     timeout: IDLE_MS,
