@@ -1,10 +1,11 @@
 // The filters of `images` and what it tells of each.
 import { EngineError } from '../errors/engine-error.ts';
+import type { PathPattern } from '../protocols/ignore/path-pattern.ts';
 import { parseDurationNs } from '../protocols/units/go-duration.ts';
 import { familiar, familiarName } from '../registry/reference.ts';
 import { booleanFilter, checkFilterKeys, matchLabels } from '../state/filters.ts';
 import type { Catalogue } from './catalogue.ts';
-import { type Glob, parseGlobs } from './glob.ts';
+import { parseGlobs } from './glob.ts';
 import type { ListedImage, ListImagesOptions } from './image-service.ts';
 import type { ImageName, ImageRow } from './image-tables.ts';
 
@@ -75,7 +76,7 @@ function sharedLayers(catalogue: Catalogue, rows: readonly ImageRow[]): (row: Im
 }
 
 /** Docker's path.Match over the familiar name, with and without the tag. */
-function matchesReference(pattern: Glob, name: ImageName): boolean {
+function matchesReference(pattern: PathPattern, name: ImageName): boolean {
   const short = familiarName(name.repository);
   const tagged = familiar({ repository: name.repository, tag: name.tag, digest: name.digest });
   return pattern.matches(short) || pattern.matches(tagged);

@@ -1,5 +1,6 @@
 // `RUN --mount=…`: comma-separated fields, values of which are expanded when the instruction is about to run. Messages are BuildKit's.
 import { FormatError } from '../../protocols/format-error.ts';
+import { cleanPath } from '../../protocols/ignore/clean-path.ts';
 import { parseSizeBytes } from '../../protocols/units/size.ts';
 import { ArgumentError } from './argument-error.ts';
 import { csvFields } from './csv-fields.ts';
@@ -253,18 +254,4 @@ function given<K extends string>(values: Record<K, string | undefined>): { [P in
 function baseName(path: string): string {
   const bare = path.replace(/\/+$/, '');
   return bare.slice(bare.lastIndexOf('/') + 1) || (path === '' ? '.' : '/');
-}
-
-/** Go's `path.Clean`. */
-function cleanPath(path: string): string {
-  const isAbsolute = path.startsWith('/');
-  const parts: string[] = [];
-  for (const part of path.split('/')) {
-    if (part === '' || part === '.') continue;
-    if (part !== '..') parts.push(part);
-    else if (parts.length > 0 && parts.at(-1) !== '..') parts.pop();
-    else if (!isAbsolute) parts.push(part);
-  }
-  const joined = parts.join('/');
-  return isAbsolute ? `/${joined}` : joined || '.';
 }
