@@ -15,6 +15,8 @@ export interface ExpandOptions {
   budget?: WorkBudget;
   /** Quotes have no meaning, escapes have: the text of a heredoc. */
   keepQuotes?: boolean;
+  /** Quotes stay, and so do variables without a value: a command as a step's name shows it. */
+  asShown?: boolean;
 }
 
 export interface Expansion {
@@ -36,9 +38,9 @@ export function expand(word: string, variables: Variables, options: ExpandOption
   const lexer = new Lexer(word, variables, {
     escape: options.escape ?? '\\',
     budget: options.budget ?? new WorkBudget(),
-    quotes: options.keepQuotes === true ? 'text' : 'taken',
+    quotes: options.keepQuotes === true ? 'text' : options.asShown === true ? 'kept' : 'taken',
     rawEscapes: false,
-    keepUnset: false,
+    keepUnset: options.asShown === true,
   });
   try {
     return lexer.run();

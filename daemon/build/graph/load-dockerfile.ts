@@ -1,0 +1,187 @@
+// Where the Dockerfile is, what it says, and which files belong to the context: docker's ways to find each of them.
+import { posix } from 'node:path';
+import { EngineError } from '../../errors/engine-error.ts';
+import type { ContextChoice } from '../build-request.ts';
+import { isArchive, TOLD_BYTES } from '../contexts/tell-apart.ts';
+import type { Dockerfile } from '../dockerfile/instructions.ts';
+import { parseDockerfile } from '../dockerfile/parse-dockerfile.ts';
+import { withExcerpt } from './in-lines.ts';
+import { parseGitReference } from './instructions/git-reference.ts';
+import type { BuildPlatform, Edge, SourceOperation } from './operation.ts';
+import type { MainContext, PlanLookups } from './plan.ts';
+import { parseIgnoreFile } from './stages/ignore-file.ts';
+import { makeVertex } from './vertex.ts';
+
+const DEFAULT_NAME = 'Dockerfile';
+const IGNORE_FILE = '.dockerignore';
+const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
+const MAX_IGNORE_BYTES = 1024 * 1024;
+
+export interface DockerfileRequest {
+  readonly context: ContextChoice;
+  /** Empty: "Dockerfile". */
+  readonly dockerfile: string;
+  readonly dockerfileText?: string;
+  readonly buildArgs: ReadonlyMap<string, string | undefined>;
+  /** Where it is built. */
+  readonly buildPlatform: BuildPlatform;
+}
+
+export interface LoadedDockerfile {
+  readonly dockerfile: Dockerfile;
+  /** As it is shown in messages. */
+  readonly name: string;
+  readonly context: MainContext;
+}
+
+type Lookups = Pick<PlanLookups, 'readFile'>;
+
+/** Throws 'invalid' in docker's words when there is no Dockerfile, and DockerfileError with the lines around for what is wrong in it. */
+export async function loadDockerfile(request: DockerfileRequest, lookups: Lookups): Promise<LoadedDockerfile> {
+  const found = await find(request, lookups);
+  try {
+    const dockerfile = parseDockerfile(found.text);
+    refuseOtherFrontends(dockerfile, request.buildArgs);
+    return { dockerfile, name: found.name, context: found.context };
+  } catch (error) {
+    throw withExcerpt(error, found.name, found.text);
+  }
+}
+
+interface Found {
+  readonly name: string;
+  readonly text: string;
+  readonly context: MainContext;
+}
+
+async function find(request: DockerfileRequest, lookups: Lookups): Promise<Found> {
+  const { context } = request;
+  switch (context.kind) {
+    case 'client':
+      return findInDirectory(context.name, request, lookups);
+    case 'remote':
+      return findInRemote(context.url, request, lookups);
+    case 'none':
+      return { ...(await given(request, undefined, lookups)), context: { kind: 'files', files: undefined } };
+    default:
+      throw new EngineError(
+        'invalid',
+        `build: an image cannot be the context (${context.kind}): name it with --build-context`,
+      );
+  }
+}
+
+async function findInDirectory(name: string, request: DockerfileRequest, lookups: Lookups): Promise<Found> {
+  const fileName = request.dockerfile || DEFAULT_NAME;
+  const followPaths = [fileName, `${fileName}${IGNORE_FILE}`];
+  if (posix.basename(fileName) === DEFAULT_NAME) followPaths.push(lowerCased(fileName));
+  const definition = edge(
+    { type: 'local', name, include: [], exclude: [], followPaths },
+    `[internal] load build definition from ${fileName}`,
+  );
+  const found = await given(request, definition, lookups);
+  const own =
+    request.dockerfileText === undefined ? await readText(lookups, definition, `${fileName}${IGNORE_FILE}`) : undefined;
+  const ignore =
+    own ??
+    (await readText(
+      lookups,
+      edge(
+        { type: 'local', name, include: [], exclude: [], followPaths: [IGNORE_FILE] },
+        `[internal] load ${IGNORE_FILE}`,
+      ),
+      IGNORE_FILE,
+    ));
+  return { ...found, context: { kind: 'local', name, exclude: ignore === undefined ? [] : parseIgnoreFile(ignore) } };
+}
+
+/** A checkout, an archive or a Dockerfile; what a .dockerignore in it says does not count, as with docker. */
+async function findInRemote(url: string, request: DockerfileRequest, lookups: Lookups): Promise<Found> {
+  const git = parseGitReference(url, 'context');
+  if (git !== undefined) {
+    const { keepsGitDirectory, ...rest } = git;
+    const keeps = keepsGitDirectory === true || isTrue(request.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR'));
+    const files = edge({ type: 'git', ...rest, keepsGitDirectory: keeps }, `[internal] load git source ${url}`);
+    return { ...(await given(request, files, lookups)), context: { kind: 'files', files } };
+  }
+  if (!/^https?:\/\//.test(url))
+    throw new EngineError('invalid', `unable to prepare context: ${JSON.stringify(url)} is neither git nor http`);
+  const download = edge(
+    { type: 'http', url, checksum: '', filename: 'context', uid: 0, gid: 0 },
+    '[internal] load remote build context',
+  );
+  const start = await lookups.readFile(download, 'context', { maxBytes: TOLD_BYTES, cuts: true });
+  if (start === undefined || !isArchive(Buffer.from(start))) {
+    const text = request.dockerfileText ?? (await readText(lookups, download, 'context')) ?? '';
+    return { name: 'context', text, context: { kind: 'files', files: download } };
+  }
+  const files = unpacked(download, request.buildPlatform);
+  return { ...(await given(request, files, lookups)), context: { kind: 'files', files } };
+}
+
+/** The text of the request, or that of the file among `files`. */
+async function given(
+  request: DockerfileRequest,
+  files: Edge | undefined,
+  lookups: Lookups,
+): Promise<{ name: string; text: string }> {
+  const name = request.dockerfile || DEFAULT_NAME;
+  if (request.dockerfileText !== undefined) return { name, text: request.dockerfileText };
+  if (files !== undefined) {
+    const text =
+      (await readText(lookups, files, name)) ??
+      (posix.basename(name) === DEFAULT_NAME ? await readText(lookups, files, lowerCased(name)) : undefined);
+    if (text !== undefined) return { name, text };
+  }
+  throw new EngineError('invalid', `failed to read dockerfile: open ${name}: no such file or directory`);
+}
+
+function lowerCased(path: string): string {
+  return posix.join(posix.dirname(path), posix.basename(path).toLowerCase());
+}
+
+async function readText(lookups: Lookups, files: Edge, path: string): Promise<string | undefined> {
+  const maxBytes = path.endsWith(IGNORE_FILE) ? MAX_IGNORE_BYTES : MAX_DOCKERFILE_BYTES;
+  const bytes = await lookups.readFile(files, path, { maxBytes });
+  return bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8');
+}
+
+function edge(source: SourceOperation['source'], name: string): Edge {
+  return { vertex: makeVertex({ operation: { kind: 'source', source }, inputs: [], name }), output: 0 };
+}
+
+function unpacked(download: Edge, platform: BuildPlatform): Edge {
+  const copy = {
+    action: 'copy',
+    input: -1,
+    from: 0,
+    output: 0,
+    sources: ['/context'],
+    destination: '/',
+    exclude: [],
+    unpacks: true,
+    keepsParents: false,
+    replacesLinks: false,
+    allowsNoMatch: false,
+    hasWildcards: false,
+  } as const;
+  const operation = { kind: 'file', actions: [copy], platform } as const;
+  return {
+    vertex: makeVertex({ operation, inputs: [download], name: '[internal] unpack remote build context' }),
+    output: 0,
+  };
+}
+
+function isTrue(text: string | undefined): boolean {
+  return text !== undefined && /^(?:1|t|T|TRUE|true|True)$/.test(text);
+}
+
+/** docker/dockerfile of any version is what is built in; another frontend would be an image to run. */
+function refuseOtherFrontends({ directives }: Dockerfile, buildArgs: DockerfileRequest['buildArgs']): void {
+  const reference = buildArgs.get('BUILDKIT_SYNTAX') ?? directives.syntax?.reference;
+  if (reference === undefined || /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/.test(reference)) return;
+  throw new EngineError(
+    'not-implemented',
+    `# syntax=${reference}: frontends other than docker/dockerfile are not there yet`,
+  );
+}
