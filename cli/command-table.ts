@@ -16,6 +16,7 @@ export interface CommandEntry {
 export const titles = { common: 'Common Commands', groups: 'Management Commands', rest: 'Commands' };
 
 export const groups: Record<string, string> = {
+  builder: 'Manage builds',
   container: 'Manage containers',
   image: 'Manage images',
   manifest: 'Look at images at their registries',
@@ -46,6 +47,14 @@ function container(name: string, short: string, load: () => Promise<Command>, ra
 export const commands: readonly CommandEntry[] = [
   container('attach', 'Attach local standard input, output, and error streams to a running container', () =>
     import('./commands/containers/attach.ts').then((m) => m.attach),
+  ),
+  entry(
+    'Build an image from a Dockerfile',
+    { top: 'build', group: 'image build', aliases: ['builder build'], rank: 4 },
+    () => import('./commands/images/build.ts').then((m) => m.build),
+  ),
+  entry('Remove build cache', { group: 'builder prune' }, () =>
+    import('./commands/system/prune.ts').then((m) => m.pruneBuilder),
   ),
   container('commit', "Create a new image from a container's changes", () =>
     import('./commands/containers/commit.ts').then((m) => m.commit),

@@ -34,15 +34,26 @@ export function hostOfServer(server: string): string {
 
 /** X-Registry-Auth: base64url of docker's AuthConfig as JSON; `{}` when there are no credentials. */
 export function authHeader(server: string, credentials: Credentials): string {
+  return headerText(authConfig(server, credentials));
+}
+
+/** Docker's AuthConfig. */
+export function authConfig(server: string, credentials: Credentials): Record<string, string> {
   const { username, password, identityToken, registryToken } = credentials;
-  const isEmpty = username === '' && password === '' && identityToken === '' && registryToken === '';
-  const fields = {
+  return {
     ...(username === '' ? {} : { username }),
     ...(password === '' ? {} : { password }),
     ...(identityToken === '' ? {} : { identitytoken: identityToken }),
     ...(registryToken === '' ? {} : { registrytoken: registryToken }),
-    ...(isEmpty ? {} : { serveraddress: server }),
+    ...(isNobody(credentials) ? {} : { serveraddress: server }),
   };
-  // Go's URL alphabet with padding: what daemons of all ages decode.
-  return Buffer.from(JSON.stringify(fields)).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
+}
+
+export function isNobody({ username, password, identityToken, registryToken }: Credentials): boolean {
+  return username === '' && password === '' && identityToken === '' && registryToken === '';
+}
+
+/** Go's URL alphabet with padding: what daemons of all ages decode. */
+export function headerText(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }

@@ -4,7 +4,16 @@ import type { Cli } from '../context.ts';
 import { CliError, messageOf } from '../errors.ts';
 import { parseReference } from '../options/reference.ts';
 import { readConfigJson } from './config-json.ts';
-import { authHeader, type CredentialStore, type Credentials, noCredentials, serverOf } from './credentials.ts';
+import {
+  authConfig,
+  authHeader,
+  type CredentialStore,
+  type Credentials,
+  headerText,
+  isNobody,
+  noCredentials,
+  serverOf,
+} from './credentials.ts';
 import { fileStore } from './file-store.ts';
 import { helperStore } from './helper-store.ts';
 
@@ -70,6 +79,19 @@ export async function registryHeaders(cli: Cli, reference: string): Promise<Reco
   const [domain = ''] = parseReference(reference).name.split('/', 1);
   const server = serverOf(domain);
   return { 'X-Registry-Auth': authHeader(server, await credentialsFor(cli, server)) };
+}
+
+/** The header that lets the daemon act for the user at all registries that the user has logged in to: a build may need any of them. */
+export async function allRegistryHeaders(cli: Cli): Promise<Record<string, string>> {
+  if (cli.config().isDamaged) return {};
+  const { auths, credHelpers } = readConfigJson(cli.options.configDirectory);
+  const servers = new Set([...Object.keys(auths ?? {}), ...Object.keys(credHelpers ?? {})]);
+  const found: Record<string, object> = Object.create(null);
+  for (const server of servers) {
+    const credentials = await credentialsFor(cli, server);
+    if (!isNobody(credentials)) found[server] = authConfig(server, credentials);
+  }
+  return { 'X-Registry-Config': headerText(found) };
 }
 
 async function credentialsFor(cli: Cli, server: string): Promise<Credentials> {

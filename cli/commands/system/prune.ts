@@ -1,7 +1,8 @@
-// `container prune`, `image prune`, `system prune`.
+// `builder prune`, `container prune`, `image prune`, `network prune`, `system prune`.
+import type { BuildPruned } from '../../../daemon/docker-types/build.ts';
 import type { ContainerPruneResponse } from '../../../daemon/docker-types/container-actions.ts';
 import type { ImagePruneResponse } from '../../../daemon/docker-types/image.ts';
-import { boolFlag, listFlag } from '../../../daemon/protocols/flags/flag.ts';
+import { boolFlag, bytesFlag, listFlag } from '../../../daemon/protocols/flags/flag.ts';
 import { humanSize } from '../../../daemon/protocols/units/human-units.ts';
 import { defineCommand, none } from '../../command.ts';
 import type { Cli } from '../../context.ts';
@@ -11,6 +12,24 @@ import { describeDeletion } from '../images/rmi.ts';
 const filterFlag = (example: string) =>
   listFlag('filter', `Provide filter values (e.g. "${example}")`, { typeName: 'filter', validate: validateFilter });
 const forceFlag = boolFlag('force,f', 'Do not prompt for confirmation');
+
+export const pruneBuilder = defineCommand({
+  usage: '[OPTIONS]',
+  short: 'Remove build cache',
+  flags: {
+    all: boolFlag('all,a', 'Remove all unused build cache, not just dangling ones'),
+    filter: filterFlag('until=24h'),
+    force: forceFlag,
+    keepStorage: bytesFlag('keep-storage', 'Amount of disk space to keep for cache'),
+  },
+  arguments: none,
+  async run({ cli, flags }) {
+    const warning = `WARNING! This will remove all ${flags.all ? '' : 'dangling '}build cache.`;
+    if (!flags.force && !(await isConfirmed(cli, `${warning} Are you sure you want to continue?`))) return 0;
+    reportSpace(cli, await removeBuildCache(cli, flags.all, flags.filter, flags.keepStorage));
+    return 0;
+  },
+});
 
 export const pruneContainers = defineCommand({
   usage: '[OPTIONS]',
@@ -122,11 +141,15 @@ async function removeVolumes(cli: Cli, filters: readonly string[]): Promise<numb
   return answer.SpaceReclaimed;
 }
 
-async function removeBuildCache(cli: Cli, all: boolean, filters: readonly string[]): Promise<number> {
-  const query = { all: all ? '1' : undefined, filters: filtersQuery(filters) };
-  const answer = await cli.client.post<{ CachesDeleted: string[] | null; SpaceReclaimed: number }>('/build/prune', {
-    query,
-  });
+async function removeBuildCache(cli: Cli, all: boolean, filters: readonly string[], keepBytes = 0): Promise<number> {
+  const query = {
+    all: all ? '1' : undefined,
+    filters: filtersQuery(filters),
+    // Its names before and since API 1.48.
+    'keep-storage': keepBytes || undefined,
+    'reserved-space': keepBytes || undefined,
+  };
+  const answer = await cli.client.post<BuildPruned>('/build/prune', { query });
   reportList(cli, 'Deleted build cache objects:', answer.CachesDeleted ?? []);
   return answer.SpaceReclaimed;
 }

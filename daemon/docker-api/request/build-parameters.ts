@@ -40,6 +40,7 @@ export const buildQuery = Type.Object({
   ulimits: text('JSON array of {Name, Soft, Hard}'),
   platform: text('os[/arch[/variant]], several with commas'),
   target: text('The stage to build'),
+  allow: list('Ours: network.host, security.insecure'),
   outputs: text('JSON array of {Type, Attrs}'),
   version: text('1: this builder’s classic stream. 2 is BuildKit’s protocol'),
   session: text('Of POST /session: for secrets, ssh and credentials'),

@@ -1,0 +1,108 @@
+import { writeFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { createGzip } from 'node:zlib';
+import { buildFlags } from '../../build/build-flags.ts';
+import { BuildOutputs, type OutputSpec, parseOutput } from '../../build/build-outputs.ts';
+import { buildQuery } from '../../build/build-query.ts';
+import { type BuildContext, findContext } from '../../build/find-context.ts';
+import { packContext } from '../../build/pack-context.ts';
+import { type ProgressMode, progressModes, type ShownBuild, showBuild } from '../../build/show-build.ts';
+import { segment } from '../../client/api-client.ts';
+import { defineCommand, exactly } from '../../command.ts';
+import type { Cli } from '../../context.ts';
+import { allRegistryHeaders, registryHeaders } from '../../credentials/open-store.ts';
+import { CliError } from '../../errors.ts';
+import { refuseContentTrust } from '../../options/content-trust.ts';
+import { parseReference } from '../../options/reference.ts';
+import { systemReason } from '../../options/variables.ts';
+import { showProgress } from '../../views/progress.ts';
+
+export const build = defineCommand({
+  usage: '[OPTIONS] PATH | URL | -',
+  short: 'Build an image from a Dockerfile',
+  aliases: ['image build', 'build', 'builder build'],
+  flags: buildFlags,
+  arguments: exactly(1),
+  async run({ cli, flags, args: [path = ''] }) {
+    refuseContentTrust(flags.disableContentTrust);
+    const mode = progressMode(flags.quiet ? 'quiet' : flags.progress);
+    const outputs = outputsOf(flags);
+    const context = await findContext(path, flags.file, readStdin);
+    const query = buildQuery(flags, { outputs, contexts: [], config: cli.config(), host: cli.client.host });
+    const response = await cli.client.request('POST', '/build', {
+      query: {
+        ...query,
+        dockerfile: context.dockerfile || undefined,
+        remote: context.kind === 'remote' ? context.url : undefined,
+      },
+      headers: await allRegistryHeaders(cli),
+      ...(context.kind === 'remote' ? {} : { body: bodyOf(context, flags.compress) }),
+    });
+    const shown = await showBuild(cli, response.body, { mode, outputs: new BuildOutputs(cli, outputs) });
+    await tellResult(cli, flags, shown);
+    if (outputs.some(({ attributes }) => attributes.push === 'true')) await pushAll(cli, flags.tag);
+    return 0;
+  },
+});
+
+type Flags = Parameters<typeof buildQuery>[0];
+
+function progressMode(text: string): ProgressMode {
+  const asked = process.env.BUILDKIT_PROGRESS && text === 'auto' ? process.env.BUILDKIT_PROGRESS : text;
+  const mode = progressModes.find((name) => name === asked);
+  if (mode === undefined) throw new CliError(`invalid progress mode ${asked}: want ${progressModes.join(', ')}`);
+  return mode;
+}
+
+function outputsOf(flags: Flags): OutputSpec[] {
+  const outputs = flags.output.map(parseOutput);
+  if (flags.push) outputs.push({ type: 'image', attributes: { push: 'true' }, destination: '' });
+  if (flags.load && outputs.every(({ type }) => type !== 'image'))
+    outputs.push({ type: 'image', attributes: {}, destination: '' });
+  return outputs;
+}
+
+function bodyOf(context: Exclude<BuildContext, { kind: 'remote' }>, compress: boolean): AsyncIterable<Uint8Array> {
+  if (context.kind === 'stdin') return process.stdin as AsyncIterable<Uint8Array>;
+  const tar = packContext(context);
+  return compress ? Readable.from(tar, { objectMode: false }).pipe(createGzip()) : tar;
+}
+
+async function readStdin(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+async function tellResult(cli: Cli, flags: Flags, { imageId, result }: ShownBuild): Promise<void> {
+  if (result?.answer !== undefined) {
+    cli.out.print(result.answer.text.endsWith('\n') ? result.answer.text : `${result.answer.text}\n`);
+  }
+  for (const name of result?.unusedArgs ?? [])
+    cli.err.line(`[Warning] One or more build-args [${name}] were not consumed`);
+  if (imageId !== undefined) {
+    if (flags.quiet) cli.out.line(imageId);
+    await write(flags.iidfile, imageId);
+  }
+  if (flags.metadataFile !== '')
+    await write(flags.metadataFile, `${JSON.stringify(result?.metadata ?? {}, null, 2)}\n`);
+}
+
+async function write(path: string, text: string): Promise<void> {
+  if (path === '') return;
+  await writeFile(path, text).catch((error: unknown) => {
+    throw new CliError(`open ${path}: ${systemReason(error)}`);
+  });
+}
+
+async function pushAll(cli: Cli, tags: readonly string[]): Promise<void> {
+  if (tags.length === 0) throw new CliError('tag is needed when pushing to registry');
+  for (const tag of tags) {
+    const reference = parseReference(tag);
+    const response = await cli.client.request('POST', `/images/${segment(reference.familiarName)}/push`, {
+      query: { tag: reference.tag },
+      headers: await registryHeaders(cli, tag),
+    });
+    await showProgress(cli, response.body, { quiet: false, to: cli.err });
+  }
+}
