@@ -76,7 +76,7 @@ async function sanitizedLauncher() {
     (file) => `test/unit/runtime/${file}.kernel.test.ts`,
   );
   const binary = `TSDOCKER_LAUNCHER=${root}build/launcher/tsdocker-launcher-sanitized`;
-  await step(name, 'env', [binary, 'scripts/with-node', 'node_modules/vitest/vitest.mjs', 'run', ...files], 120);
+  await step(name, 'env', [binary, 'scripts/with-node', 'node_modules/vitest/vitest.mjs', 'run', ...files], 300);
 }
 
 /** @param {string} file @param {string} within @returns {number} how many failed */

@@ -3,6 +3,7 @@ import { answerClock } from './answer-clock.ts';
 import type { ApiAnswer } from './api-client.ts';
 import { sleep } from './eventually.ts';
 import { residentBytes } from './ledger.ts';
+import { usualMs } from './pace.ts';
 import type { TestDaemon } from './test-daemon.ts';
 
 export interface Transfer {
@@ -96,6 +97,8 @@ export interface Watched<T> {
   grownBytes: number;
   /** Median of the times that `_ping` took, without what a processor was waited for, in milliseconds: one slow answer of a loaded machine is no finding, slow answers are. */
   pingMs: number;
+  /** See pace.ts: what `pingMs` is to be compared with. */
+  usualMs: number;
 }
 
 export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<Watched<T>> {
@@ -116,5 +119,5 @@ export async function watched<T>(daemon: TestDaemon, work: Promise<T>): Promise<
     await Promise.race([sleep(15), work.catch(() => {})]);
   }
   times.sort((a, b) => a - b);
-  return { result: await work, grownBytes, pingMs: times[(times.length - 1) >> 1] ?? 0 };
+  return { result: await work, grownBytes, pingMs: times[(times.length - 1) >> 1] ?? 0, usualMs: usualMs() };
 }

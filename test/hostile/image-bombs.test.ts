@@ -109,7 +109,7 @@ async function expectRefused(work: () => ReturnType<typeof pull>, error: RegExp)
   expect(seen.result.error, seen.result.text.slice(-500)).toMatch(error);
   expect(seen.result.error).not.toMatch(/internal error/);
   expect(seen.grownBytes).toBeLessThan(200 << 20);
-  expect(seen.pingMs).toBeLessThan(100);
+  expect(seen.pingMs).toBeLessThan(100 * seen.usualMs);
   expect(await imageNames(daemon)).toEqual([]);
   await eventually('what was unpacked is gone', () => unpacking().length === 0);
   // The database may have grown a little.

@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { EvilRegistry } from '../harness/evil-registry.ts';
 import { imageNames, load, pull, type Transfer, watched } from '../harness/image-transfers.ts';
+import { jsonTwice, workMs } from '../harness/pace.ts';
 import {
   busyboxEntries,
   dockerArchive,
@@ -86,7 +87,7 @@ describe('a config that is refused has', () => {
     const key = Object.keys(config)[0] as string;
     // One million parts are too much before anybody looks at what they are.
     expect(seen.result.error, seen.result.text).toMatch(new RegExp(`image config: .*(${key}|too much)`));
-    expect(seen.pingMs).toBeLessThan(100);
+    expect(seen.pingMs).toBeLessThan(100 * seen.usualMs);
     expect(await imageNames(fixture.daemon)).toEqual(['good:1']);
   });
 });
@@ -158,7 +159,9 @@ describe('a config that is taken, or refused, without harm has', () => {
       expect((await api.send('DELETE', `/containers/${Id}?force=1&v=1`)).status).toBe(204);
     };
     const seen = await watched(daemon, use());
-    expect(seen.pingMs).toBeLessThan(100);
+    // In one piece it may be copied, written and read some times, however large it is.
+    const passMs = workMs(() => jsonTwice(config));
+    expect(seen.pingMs).toBeLessThan(Math.max(100 * seen.usualMs, 5 * passMs));
     // Whatever it was, others are not touched.
     expect((await api.send('GET', '/images/json')).status).toBe(200);
   });

@@ -9,7 +9,7 @@ import { compressionOf } from '../../../daemon/jail/decoding/decompress.ts';
 import { goFileMode, rfc3339 } from '../../../daemon/jail/jobs/path-stat.ts';
 import { cleanComponents } from '../../../daemon/jail/jobs/path-walk.ts';
 import { chainId } from '../../../daemon/snapshots/layer-store.ts';
-import { timeFactor } from '../../harness/eventually.ts';
+import { usualMs, workMs } from '../../harness/pace.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
 const config = (change: object): Buffer =>
@@ -81,9 +81,8 @@ test.each(['[', '[]', '[^]', '[]a]', '[-a]', '[a', '[a-', '[a-]', '\\', '[\\'])(
 });
 
 test('a pattern of many stars takes no longer than its length times the name', () => {
-  const start = performance.now();
-  expect(parseGlobs([`${'*a'.repeat(120)}b`])[0]?.matches('a'.repeat(250))).toBe(false);
-  expect(performance.now() - start).toBeLessThan(100 * timeFactor);
+  const work = () => expect(parseGlobs([`${'*a'.repeat(120)}b`])[0]?.matches('a'.repeat(250))).toBe(false);
+  expect(workMs(work)).toBeLessThan(100 * usualMs());
   expect(() => parseGlobs(Array.from({ length: 100 }, () => '*a'.repeat(50)))).toThrow(/together/);
 });
 

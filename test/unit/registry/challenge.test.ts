@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseChallenges } from '../../../daemon/registry/challenge.ts';
+import { usualMs, workMs } from '../../harness/pace.ts';
 
 const read = (header: string | undefined) =>
   parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)]);
@@ -27,9 +28,10 @@ describe('WWW-Authenticate', () => {
     expect(read('')).toEqual([]);
     expect(read('Bearer realm="open')).toEqual([['bearer', {}]]);
     expect(read('=,=,"x"')).toEqual([]);
-    const before = performance.now();
-    read(`Bearer ${'a=b,'.repeat(1_000_000)}`);
-    read(`Bearer realm="${'\\'.repeat(1_000_000)}`);
-    expect(performance.now() - before).toBeLessThan(2000);
+    const work = () => {
+      read(`Bearer ${'a=b,'.repeat(1_000_000)}`);
+      read(`Bearer realm="${'\\'.repeat(1_000_000)}`);
+    };
+    expect(workMs(work)).toBeLessThan(2000 * usualMs());
   });
 });

@@ -17,6 +17,7 @@ import {
   validateSysctl,
 } from '../../../../cli/options/validators.ts';
 import { collectLabels, collectVariables, validateVariable } from '../../../../cli/options/variables.ts';
+import { usualMs, workMs } from '../../../harness/pace.ts';
 
 let directory = '';
 beforeAll(() => {
@@ -224,8 +225,7 @@ describe('image references', () => {
   ])('refuses %j', (text, message) => expect(() => familiarReference(text)).toThrow(message));
 
   it('takes linear time on hostile names', () => {
-    const started = Date.now();
-    expect(() => parseReference(`${'a-'.repeat(50_000)}!`)).toThrow();
-    expect(Date.now() - started).toBeLessThan(1000);
+    const work = () => expect(() => parseReference(`${'a-'.repeat(50_000)}!`)).toThrow();
+    expect(workMs(work)).toBeLessThan(1000 * usualMs());
   });
 });
