@@ -51,6 +51,7 @@ export function makeManifest(
   form: 'docker' | 'oci',
   config: { digest: string; size: number },
   layers: readonly Descriptor[],
+  annotations?: Readonly<Record<string, string>>,
 ): ImageManifest {
   const mediaType = form === 'docker' ? DOCKER_MANIFEST : OCI_MANIFEST;
   const configDescriptor = descriptor(form === 'docker' ? DOCKER_CONFIG : OCI_CONFIG, config);
@@ -59,6 +60,7 @@ export function makeManifest(
     mediaType,
     config: configDescriptor,
     layers: layers.map((layer) => descriptor(layer.mediaType, layer)),
+    ...(annotations === undefined ? {} : { annotations }),
   };
   // Indented as Docker's own are: some registries show them to people.
   const bytes = Buffer.from(JSON.stringify(manifest, undefined, 3));

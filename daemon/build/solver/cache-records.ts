@@ -21,6 +21,8 @@ export interface CacheRecord {
   readonly outputs: readonly (number | undefined)[];
   readonly usedMs: number;
   readonly useCount: number;
+  /** A build that goes on has it. */
+  readonly isInUse: boolean;
 }
 
 export interface NewRecord {
@@ -36,6 +38,7 @@ export interface NewRecord {
 interface Entry extends CacheRecord {
   usedMs: number;
   useCount: number;
+  users: number;
   readonly held: readonly LayersResult[];
   readonly keys: Map<string, readonly string[]>;
 }
@@ -79,6 +82,17 @@ export class CacheRecords {
     return record.outputs.map((top) => holdLayers(this.#layers, top));
   }
 
+  /** It is in use until this is disposed. */
+  pin({ key }: Pick<CacheRecord, 'key'>): Disposable {
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) entry.users++;
+    return {
+      [Symbol.dispose]: () => {
+        if (entry !== undefined) entry.users--;
+      },
+    };
+  }
+
   /** Whether a record could be found with an input that is known as this. */
   hasUses(identity: string): boolean {
     return this.#uses.has(identity);
@@ -90,10 +104,8 @@ export class CacheRecords {
     const held = outputs.map((output) => output.again());
     const now = Date.now();
     const tops = held.map(({ top }) => top);
-    const entry: Entry = {
-      ...{ key, identity, description, createdMs: now, outputs: tops, usedMs: now, useCount: 1, held },
-      keys: new Map(),
-    };
+    const used = { createdMs: now, usedMs: now, useCount: 1 };
+    const entry = newEntry({ key, identity, description, outputs: tops, held, ...used });
     if (before !== undefined) this.remove(before);
     this.#entries.set(key, entry);
     for (const each of new Set([key, ...aliases])) this.#name(entry, each, inputs);
@@ -231,7 +243,7 @@ export class CacheRecords {
   }
 
   #entryOf(row: Row, outputs: readonly (number | undefined)[]): Entry {
-    return {
+    return newEntry({
       key: String(row.key),
       identity: String(row.identity),
       description: String(row.description),
@@ -240,9 +252,19 @@ export class CacheRecords {
       useCount: Number(row.uses),
       outputs,
       held: outputs.map((top) => holdLayers(this.#layers, top)),
-      keys: new Map(),
-    };
+    });
   }
+}
+
+function newEntry(parts: Omit<Entry, 'keys' | 'users' | 'isInUse'>): Entry {
+  return {
+    ...parts,
+    users: 0,
+    keys: new Map(),
+    get isInUse() {
+      return this.users > 0;
+    },
+  };
 }
 
 /** What a vertex is known as whose record takes the place of another, or would if there were one. */

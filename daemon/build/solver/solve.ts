@@ -59,6 +59,7 @@ export class Solve implements AsyncDisposable {
   readonly #results = new Map<string, Promise<readonly Result[]>>();
   readonly #held: Result[] = [];
   readonly #records = new Map<string, CacheRecord>();
+  readonly #pins: Disposable[] = [];
   /** Failures that were told as a vertex's own: they go up through all that need it. */
   readonly #told = new Set<unknown>();
   #failure: unknown;
@@ -106,7 +107,7 @@ export class Solve implements AsyncDisposable {
     this.#options.signal.removeEventListener('abort', this.#leave);
     this.#controller.abort(this.#failure ?? new Error('the build is over'));
     await this.#rest();
-    for (const result of this.#held.splice(0)) result[Symbol.dispose]();
+    for (const each of [...this.#held.splice(0), ...this.#pins.splice(0)]) each[Symbol.dispose]();
   }
 
   #fail(error: unknown): void {
@@ -244,6 +245,7 @@ export class Solve implements AsyncDisposable {
 
   #hit(vertex: Vertex, record: CacheRecord, found: Pick<VertexKey, 'inputs' | 'isLasting'>): VertexKey {
     const cached = this.#parts.records.use(record).map((result) => this.#hold(result));
+    this.#pins.push(this.#parts.records.pin(record));
     this.#cached++;
     this.#progress.completed(vertex, { isCached: true });
     return { ...found, isLasting: true, aliases: [], key: record.key, identity: record.identity, record, cached };
@@ -269,7 +271,10 @@ export class Solve implements AsyncDisposable {
     };
     const results = await this.#parts.runs.join(name, member, (context) => this.#run(vertex, key, inputs, context));
     const record = this.#parts.records.lookup(key.key);
-    if (record !== undefined) this.#records.set(vertex.digest, record);
+    if (record !== undefined) {
+      this.#records.set(vertex.digest, record);
+      this.#pins.push(this.#parts.records.pin(record));
+    }
     this.#progress.completed(vertex);
     return results.map((result) => this.#hold(result));
   }

@@ -17,10 +17,25 @@ import { shownReference } from '../image-names.ts';
 import type { ImageRecord, SaveOptions } from '../image-service.ts';
 import { OCI_PLAIN_LAYER, packingOf } from '../layer-archives.ts';
 
-/** One image of the archive, with the names that it shall have. */
-interface Saved {
-  image: ImageRecord;
-  names: { repository: string; tag: string }[];
+/** An image that need not be in the catalogue: its config is in the content store and held, and so are its layers. */
+export interface ArchivedImage {
+  readonly image: ImageRecord;
+  readonly topLayer: number | undefined;
+  /** That it shall have. */
+  readonly names: readonly { readonly repository: string; readonly tag: string }[];
+  /** Of its manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface ArchiveOptions {
+  /** Not for docker: an OCI layout only. */
+  readonly isOciOnly?: boolean;
+  /** Layers that are not packed yet are, with gzip. */
+  readonly packs?: boolean;
+}
+
+/** One image of the archive. */
+interface Saved extends ArchivedImage {
   manifest: ImageManifest;
   /** For the layers that are made plain on the way: by digest. */
   plain: Map<string, Layer>;
@@ -44,8 +59,11 @@ export async function saveImages(
   };
   try {
     const saved: Saved[] = [];
-    for (const { image, names } of wanted) saved.push({ image, names, ...(await formOf(catalogue, image)) });
-    const stream = Readable.from(archive(catalogue, saved), { objectMode: false, highWaterMark: READ_BYTES });
+    for (const { image, names } of wanted) {
+      const topLayer = catalogue.parts.tables.get(image.id)?.topLayer;
+      saved.push(await formOf(catalogue, { image, names, topLayer }, {}));
+    }
+    const stream = streamOf(catalogue, saved, {});
     stream.once('close', release);
     for (const { image } of saved)
       catalogue.parts.onEvent({ action: 'save', id: image.id, attributes: { name: image.id } });
@@ -56,9 +74,25 @@ export async function saveImages(
   }
 }
 
+/** The archive of one image that the caller holds until it has been read. */
+export async function archiveImage(
+  catalogue: Catalogue,
+  image: ArchivedImage,
+  options: ArchiveOptions,
+): Promise<Readable> {
+  return streamOf(catalogue, [await formOf(catalogue, image, options)], options);
+}
+
+function streamOf(catalogue: Catalogue, saved: readonly Saved[], options: ArchiveOptions): Readable {
+  return Readable.from(archive(catalogue, saved, options), { objectMode: false, highWaterMark: READ_BYTES });
+}
+
 /** A name without a tag means all tags of the repository; an id or a digest means the image without a name. */
-function collectNames(catalogue: Catalogue, refs: readonly string[]): { image: ImageRecord; names: Saved['names'] }[] {
-  const byId = new Map<string, { image: ImageRecord; names: Saved['names'] }>();
+function collectNames(
+  catalogue: Catalogue,
+  refs: readonly string[],
+): { image: ImageRecord; names: { repository: string; tag: string }[] }[] {
+  const byId = new Map<string, { image: ImageRecord; names: { repository: string; tag: string }[] }>();
   const want = (image: ImageRecord, name?: { repository: string; tag: string }): void => {
     const known = byId.get(image.id) ?? { image, names: [] };
     byId.set(image.id, known);
@@ -93,16 +127,15 @@ function checkPlatform({ config, id }: ImageRecord, { platform }: SaveOptions): 
   throw new EngineError('not-found', `save ${id}: the image has the platform ${has} and no other`);
 }
 
-async function formOf(
-  catalogue: Catalogue,
-  image: ImageRecord,
-): Promise<{ manifest: ImageManifest; plain: Map<string, Layer> }> {
-  const { archives, layers, tables, content } = catalogue.parts;
+async function formOf(catalogue: Catalogue, archived: ArchivedImage, { packs }: ArchiveOptions): Promise<Saved> {
+  const { archives, layers, content } = catalogue.parts;
+  const { image, annotations } = archived;
   const plain = new Map<string, Layer>();
   const recorded = recordedManifest(catalogue.parts, image.id, (layer) => packingOf(layer) !== 'zstd');
-  if (recorded !== undefined) return { manifest: recorded, plain };
+  if (recorded !== undefined && annotations === undefined) return { ...archived, manifest: recorded, plain };
   const descriptors: Descriptor[] = [];
-  for (const layer of layers.chain(tables.get(image.id)?.topLayer).reverse()) {
+  for (const layer of layers.chain(archived.topLayer).reverse()) {
+    if (packs) await archives.packed(layer);
     const stored = archives.stored(layer.diffId).find((blob) => packingOf(blob) !== 'zstd');
     if (stored === undefined) plain.set(layer.diffId, layer);
     descriptors.push(
@@ -112,14 +145,18 @@ async function formOf(
     );
   }
   const size = content.sizeOf(image.id);
-  return { manifest: makeManifest('oci', { digest: image.id, size }, descriptors), plain };
+  return { ...archived, manifest: makeManifest('oci', { digest: image.id, size }, descriptors, annotations), plain };
 }
 
 function ociType(blob: Descriptor): string {
   return packingOf(blob) === 'gzip' ? `${OCI_PLAIN_LAYER}+gzip` : OCI_PLAIN_LAYER;
 }
 
-async function* archive(catalogue: Catalogue, saved: readonly Saved[]): AsyncGenerator<Buffer> {
+async function* archive(
+  catalogue: Catalogue,
+  saved: readonly Saved[],
+  { isOciOnly = false }: ArchiveOptions,
+): AsyncGenerator<Buffer> {
   yield directory('blobs/');
   yield directory('blobs/sha256/');
   const written = new Set<string>();
@@ -133,12 +170,10 @@ async function* archive(catalogue: Catalogue, saved: readonly Saved[]): AsyncGen
   }
   yield json('index.json', layoutIndex(saved));
   const ids = new Set(saved.map(({ image }) => image.id));
-  yield json(
-    'manifest.json',
-    saved.map((one) => dockerManifest(one, ids)),
-  );
+  const manifests = saved.map((one) => dockerManifest(one, ids));
+  if (!isOciOnly) yield json('manifest.json', manifests);
   yield json('oci-layout', { imageLayoutVersion: '1.0.0' });
-  yield json('repositories', repositories(saved));
+  if (!isOciOnly) yield json('repositories', repositories(saved));
   yield endOfArchive();
 }
 

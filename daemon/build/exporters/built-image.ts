@@ -1,0 +1,36 @@
+// An image that was built, before anybody has it: its config and its layers, held.
+import type { ImageConfig } from '../../images/documents/image-config.ts';
+import type { ImageParts } from '../../images/image-parts.ts';
+import { finishImage } from '../graph/finish-image.ts';
+import type { BuildPlan } from '../graph/plan.ts';
+import type { Solve } from '../solver/solve.ts';
+import type { Result } from '../steps/step.ts';
+import { historyFacts } from './history-facts.ts';
+import { finishLayers } from './image-layers.ts';
+
+export interface BuiltImage extends Disposable {
+  readonly config: ImageConfig;
+  /** Held, and on the disk; undefined: there are none. */
+  readonly topLayer: number | undefined;
+}
+
+/** `result`: of the plan's target, held by the caller; undefined: no files at all. */
+export async function builtImage(
+  parts: Pick<ImageParts, 'layers' | 'files'>,
+  solve: Solve,
+  plan: BuildPlan,
+  result: (Result & { kind: 'layers' }) | undefined,
+): Promise<BuiltImage> {
+  const { layers, files } = parts;
+  const top = result?.top;
+  const finished = await finishLayers(parts, top, plan.baseImage?.rootfs.diff_ids ?? [], solve.signal);
+  try {
+    const facts = await historyFacts(solve, layers, plan, { top, diffIds: finished.diffIds });
+    await files.syncAll();
+    const config = finishImage({ image: facts.image, epoch: plan.epoch }, facts.layers);
+    return { config, topLayer: finished.top, [Symbol.dispose]: () => finished[Symbol.dispose]() };
+  } catch (error) {
+    finished[Symbol.dispose]();
+    throw error;
+  }
+}
