@@ -32,6 +32,7 @@ export interface Storage {
   readonly files: LayerFiles;
   readonly snapshots: Snapshots;
   readonly archive: Archive;
+  readonly trash: Trash;
   /** For what is being made; on the same file system as content and layers. */
   readonly staging: string;
   /** Ends the workers. What is in the trash stays for the next start. */
@@ -53,6 +54,7 @@ export function openStorage({ dataRoot, database, strays, isReadOnly, onError }:
     files: new LayerFiles(jail, layers),
     snapshots,
     archive: new JailedArchive(jail),
+    trash,
     staging: root.staging,
     close: async () => {
       trash.close();

@@ -9,8 +9,9 @@ export class ExecFailed extends EngineError {
   /** The root as the process left it, held; undefined: nobody asked to keep it. The catcher disposes of it. */
   readonly root: LayersResult | undefined;
 
-  constructor(command: string, exitCode: number, root?: LayersResult) {
-    super('system', `process ${JSON.stringify(command)} did not complete successfully: exit code: ${exitCode}`);
+  /** `why`: instead of the exit code, in the message. */
+  constructor(command: string, exitCode: number, root?: LayersResult, why = `exit code: ${exitCode}`) {
+    super('system', `process ${JSON.stringify(command)} did not complete successfully: ${why}`);
     this.command = command;
     this.exitCode = exitCode;
     this.root = root;

@@ -42,7 +42,12 @@ export interface ExecSettings {
   readonly cgroupParent: string;
   /** Docker's words of --security-opt. */
   readonly securityOptions: readonly string[];
+  /** What its steps may ask for; undefined: none of it. The host's network needs no word when it is `networkMode`. */
+  readonly entitlements?: readonly Entitlement[];
 }
+
+/** BuildKit's names (util/entitlements). */
+export type Entitlement = 'network.host' | 'security.insecure';
 
 /** What the client of a build can be asked for: a session's services, or what came with the request. */
 export interface ClientServices {
@@ -68,6 +73,8 @@ export interface StepRun {
   readonly signal: AbortSignal;
   readonly exec: ExecSettings;
   readonly client: ClientServices;
+  /** An ExecFailed comes with its root. */
+  readonly keepsFailed?: boolean;
   /** Output of what runs. */
   log(stream: 'stdout' | 'stderr', bytes: Uint8Array): void;
   /** `id`: what is counted. `total` 0: not known. */

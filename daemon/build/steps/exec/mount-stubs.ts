@@ -1,0 +1,136 @@
+// Places that are made in a root because something is mounted there, and that go again when the step has ended: as long as they are as they were
+// made. With them go the copies that overlayfs made of the directories above, so that the layer says nothing of them.
+// Everything is found by descriptors that follow no link: the files are the step's.
+import { fstatSync, lstatSync, readdirSync, readlinkSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { AT, O, RESOLVE } from '../../../../native-bindings/constants.ts';
+import { isErrno } from '../../../../native-bindings/errno.ts';
+import { closeFd, openat2 } from '../../../../native-bindings/files.ts';
+import { getxattr, listxattr } from '../../../../native-bindings/xattrs.ts';
+
+/** A directory as it was before: what a copy of it by overlayfs looks like. */
+interface Looks {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Names and values, but those of overlayfs. */
+  readonly attributes: string;
+}
+
+export interface MountStubs {
+  /** Paths in the root that are not there yet, links resolved, the deepest first. */
+  readonly missing: readonly string[];
+  /** The directories above them that are there. */
+  readonly above: ReadonlyMap<string, Looks>;
+}
+
+const overlayAttribute = 'trusted.overlay.';
+
+/** Before anything is mounted in the root. undefined: all places are there. */
+export function findMountStubs(rootFd: number, targets: readonly string[]): MountStubs | undefined {
+  const missing = new Set<string>();
+  const above = new Map<string, Looks>();
+  for (const target of targets) {
+    const names: string[] = [];
+    for (let path = target; ; path = dirname(path)) {
+      const found = resolved(rootFd, path);
+      if (found === undefined) {
+        names.unshift(basename(path));
+        continue;
+      }
+      for (let n = 1; n <= names.length; n++) missing.add(join(found, ...names.slice(0, n)));
+      if (names.length > 0) noteAbove(rootFd, found, above);
+      break;
+    }
+  }
+  if (missing.size === 0) return undefined;
+  return { missing: [...missing].sort((a, b) => depth(b) - depth(a)), above };
+}
+
+/** `upper`: what the step wrote; nothing is mounted on it any more. */
+export function removeMountStubs(upper: string, { missing, above }: MountStubs): void {
+  const root = openat2(AT.FDCWD, upper, { flags: O.PATH | O.DIRECTORY });
+  try {
+    for (const path of missing)
+      within(root, path, (place, stats) => {
+        if (stats.isDirectory()) removeEmpty(place);
+        else if (stats.isFile() && stats.size === 0) unlinkSync(place);
+      });
+    const copies = [...above].sort(([a], [b]) => depth(b) - depth(a));
+    for (const [path, looks] of copies)
+      within(root, path, (place, stats) => {
+        if (stats.isDirectory() && looksLike(place, stats, looks)) removeEmpty(place);
+      });
+  } finally {
+    closeFd(root);
+  }
+}
+
+/** The path without links, or undefined where nothing is. */
+function resolved(rootFd: number, path: string): string | undefined {
+  let fd: number;
+  try {
+    fd = openat2(rootFd, path, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
+  } catch (error) {
+    // A link that leads nowhere, or a file in the way: whoever mounts there tells.
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+  try {
+    // Of a mount that is nowhere attached the kernel tells paths from its root on.
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } finally {
+    closeFd(fd);
+  }
+}
+
+function noteAbove(rootFd: number, path: string, above: Map<string, Looks>): void {
+  for (let at = path; at !== '/' && !above.has(at); at = dirname(at)) {
+    const fd = openat2(rootFd, at, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS });
+    try {
+      const { mode, uid, gid } = fstatSync(fd);
+      above.set(at, { mode, uid, gid, attributes: attributesOf(`/proc/self/fd/${fd}`) });
+    } finally {
+      closeFd(fd);
+    }
+  }
+}
+
+function looksLike(place: string, { mode, uid, gid }: Stats, looks: Looks): boolean {
+  return mode === looks.mode && uid === looks.uid && gid === looks.gid && attributesOf(place) === looks.attributes;
+}
+
+/** An opaque directory is more than a copy. */
+function attributesOf(place: string): string {
+  const names = listxattr(place).filter(
+    (name) => !name.startsWith(overlayAttribute) || name === `${overlayAttribute}opaque`,
+  );
+  return JSON.stringify(names.sort().map((name) => [name, getxattr(place, name)?.toString('base64')]));
+}
+
+function removeEmpty(place: string): void {
+  if (readdirSync(place).length === 0) rmdirSync(place);
+}
+
+/** Calls `work` with a path to what lies there, the last name not followed; not at all when nothing does. */
+function within(root: number, path: string, work: (place: string, stats: Stats) => void): void {
+  let parent: number;
+  try {
+    const resolve = RESOLVE.IN_ROOT | RESOLVE.NO_SYMLINKS;
+    parent = openat2(root, dirname(path), { flags: O.PATH | O.DIRECTORY, resolve });
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return;
+    throw error;
+  }
+  try {
+    const place = join(`/proc/self/fd/${parent}`, basename(path));
+    const stats = lstatSync(place, { throwIfNoEntry: false });
+    if (stats !== undefined) work(place, stats);
+  } finally {
+    closeFd(parent);
+  }
+}
+
+function depth(path: string): number {
+  return path.split('/').length;
+}
