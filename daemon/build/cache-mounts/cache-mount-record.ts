@@ -20,13 +20,14 @@ export interface CacheMountRecord {
 }
 
 const fileName = 'record.json';
+const version = 1;
 const texts = ['name', 'key', 'id', 'description'];
 const numbers = ['createdMs', 'lastUsedMs', 'useCount', 'sizeBytes'];
 
 /** Not synced: a power cut costs what was known of its last uses. */
 export function writeRecord(directory: string, record: CacheMountRecord): void {
   const path = join(directory, fileName);
-  writeFileSync(`${path}.new`, JSON.stringify({ version: 1, ...record }), { mode: 0o600 });
+  writeFileSync(`${path}.new`, JSON.stringify({ version, ...record }), { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
@@ -34,17 +35,18 @@ export function writeRecord(directory: string, record: CacheMountRecord): void {
 export function readRecord(directory: string, name: string): CacheMountRecord | undefined {
   try {
     const found: unknown = JSON.parse(readFileSync(join(directory, fileName), 'utf8'));
-    return isRecord(found) && found.name === name ? found : undefined;
+    if (!isRecord(found) || found.version !== version || found.name !== name) return undefined;
+    const { version: _, ...record } = found;
+    return record;
   } catch {
     return undefined;
   }
 }
 
-function isRecord(value: unknown): value is CacheMountRecord {
+function isRecord(value: unknown): value is CacheMountRecord & { readonly version: unknown } {
   if (typeof value !== 'object' || value === null) return false;
   const fields = new Map<string, unknown>(Object.entries(value));
   return (
-    fields.get('version') === 1 &&
     texts.every((name) => typeof fields.get(name) === 'string') &&
     numbers.every((name) => Number.isFinite(fields.get(name)))
   );
