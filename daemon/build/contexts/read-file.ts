@@ -9,8 +9,16 @@ import type { DirectoryResult } from '../steps/step.ts';
 
 const READ_BYTES = 64 * 1024;
 
-/** The bytes of the file that `path` leads to in the directory. Throws 'not-found', and 'invalid' for what is no file or has more than `maxBytes`. */
-export function readFile(directory: Pick<DirectoryResult, 'path'>, path: string, maxBytes: number): Buffer {
+/**
+ * The bytes of the file that `path` leads to in the directory. Throws 'not-found', and 'invalid' for what is no file or has more than `maxBytes`;
+ * with `cuts` no more are read.
+ */
+export function readFile(
+  directory: Pick<DirectoryResult, 'path'>,
+  path: string,
+  maxBytes: number,
+  { cuts = false } = {},
+): Buffer {
   const shown = JSON.stringify(path.slice(0, 300));
   if (path.includes('\0')) throw new EngineError('invalid', `open ${shown}: its name holds a NUL`);
   const root = openSync(directory.path, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -18,7 +26,7 @@ export function readFile(directory: Pick<DirectoryResult, 'path'>, path: string,
   try {
     handle = openat2(root, path, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
     if (!fstatSync(handle).isFile()) throw new EngineError('invalid', `open ${shown}: it is not a regular file`);
-    return readAll(handle, shown, maxBytes);
+    return readAll(handle, shown, maxBytes, cuts);
   } catch (error) {
     if (error instanceof EngineError) throw error;
     if (isErrno(error, 'ENOENT', 'ENOTDIR'))
@@ -33,7 +41,7 @@ export function readFile(directory: Pick<DirectoryResult, 'path'>, path: string,
 }
 
 /** As many bytes as come, whatever the file's size says: it may be on a file system that tells none. */
-function readAll(handle: number, shown: string, maxBytes: number): Buffer {
+function readAll(handle: number, shown: string, maxBytes: number, cuts: boolean): Buffer {
   const fd = openSync(`/proc/self/fd/${handle}`, constants.O_RDONLY);
   try {
     const parts: Buffer[] = [];
@@ -42,6 +50,7 @@ function readAll(handle: number, shown: string, maxBytes: number): Buffer {
       const count = readSync(fd, part);
       if (count === 0) return Buffer.concat(parts);
       bytes += count;
+      if (bytes > maxBytes && cuts) return Buffer.concat([...parts, part]).subarray(0, maxBytes);
       if (bytes > maxBytes) throw new EngineError('invalid', `read ${shown}: it has more than ${maxBytes} bytes`);
       parts.push(part.subarray(0, count));
     }

@@ -60,6 +60,7 @@ export class Solve implements AsyncDisposable {
   readonly #held: Result[] = [];
   readonly #records = new Map<string, CacheRecord>();
   readonly #pins: Disposable[] = [];
+  readonly #listeners: ((vertex: Vertex, results: readonly Result[]) => void)[] = [];
   /** Failures that were told as a vertex's own: they go up through all that need it. */
   readonly #told = new Set<unknown>();
   #failure: unknown;
@@ -90,6 +91,11 @@ export class Solve implements AsyncDisposable {
       await this.#rest();
       throw this.#failure;
     }
+  }
+
+  /** `listener` is called with what each step has made as soon as it has. */
+  onResults(listener: (vertex: Vertex, results: readonly Result[]) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** What is recorded of a vertex that was evaluated, or would be found if it were. Evaluates nothing that it need not. */
@@ -276,7 +282,9 @@ export class Solve implements AsyncDisposable {
       this.#pins.push(this.#parts.records.pin(record));
     }
     this.#progress.completed(vertex);
-    return results.map((result) => this.#hold(result));
+    for (const result of results) this.#hold(result);
+    for (const listener of this.#listeners) listener(vertex, results);
+    return results;
   }
 
   /** A client's directory, a checkout, a download: this build's own. */

@@ -1,0 +1,104 @@
+// The builder: from a request to an image. Loads the Dockerfile, plans it, has the graph evaluated, and gives the result to the outputs. Whatever
+// fails, nothing is held afterwards.
+import { EngineError } from '../errors/engine-error.ts';
+import type { Catalogue } from '../images/catalogue.ts';
+import { hostPlatform } from '../images/documents/platform.ts';
+import type { LayerFiles } from '../snapshots/layer-files.ts';
+import type { LayerStore } from '../snapshots/layer-store.ts';
+import type { Builder, BuildOutcome, BuildRequest, PlannedStep } from './build-request.ts';
+import { checkOutputs, exportBuild } from './exporters/export-build.ts';
+import { exportedChain } from './exporters/exported-chain.ts';
+import { planBuild } from './graph/dockerfile-graph.ts';
+import { loadDockerfile } from './graph/load-dockerfile.ts';
+import type { BuildPlan } from './graph/plan.ts';
+import { BuildLookups, type LookupParts } from './plan-lookups.ts';
+import type { EngineBuildCache } from './solver/build-cache.ts';
+import type { Solve } from './solver/solve.ts';
+import type { Solver } from './solver/solver.ts';
+import { platformSupport } from './sources/platform-support.ts';
+
+export interface BuilderParts {
+  readonly solver: Solver;
+  readonly catalogue: Catalogue;
+  readonly lookups: LookupParts;
+  readonly layers: LayerStore;
+  readonly files: LayerFiles;
+  readonly cache: EngineBuildCache;
+}
+
+export class EngineBuilder implements Builder {
+  readonly #parts: BuilderParts;
+
+  constructor(parts: BuilderParts) {
+    this.#parts = parts;
+  }
+
+  async build(request: BuildRequest, tellPlan: (steps: readonly PlannedStep[]) => void): Promise<BuildOutcome> {
+    checkRequest(request);
+    const { exec, client, tell, signal } = request;
+    try {
+      await using solve = this.#parts.solver.open({ exec, client, tell, signal });
+      using lookups = new BuildLookups(this.#parts.lookups, solve, request);
+      const plan = await planOf(request, lookups);
+      tellPlan(plan.steps);
+      this.#digestEarly(solve, plan);
+      const result = plan.target === undefined ? undefined : await solve.evaluate(plan.target);
+      const { outputs, tags, annotations } = request;
+      const exported = await exportBuild(this.#parts.catalogue, solve, { outputs, tags, annotations, plan, result });
+      return { ...exported, unusedArgs: plan.unusedArgs };
+    } finally {
+      this.#parts.cache.collectSoon();
+    }
+  }
+
+  /** The digests of the image's layers are computed while later steps run. What fails of it fails again where it is needed. */
+  #digestEarly(solve: Solve, { target }: BuildPlan): void {
+    const chain = exportedChain(target);
+    solve.onResults(({ digest }, results) => {
+      if (!chain.has(digest)) return;
+      for (const result of results) {
+        if (result.kind === 'layers' && result.top !== undefined)
+          this.#parts.files.digest(result.top, solve.signal).catch(() => undefined);
+      }
+    });
+  }
+}
+
+async function planOf(request: BuildRequest, lookups: BuildLookups): Promise<BuildPlan> {
+  const buildPlatform = hostPlatform();
+  const { context, dockerfile, dockerfileText, buildArgs, namedContexts, target, labels, exec } = request;
+  const text = dockerfileText === undefined ? {} : { dockerfileText };
+  const loaded = await loadDockerfile({ context, dockerfile, ...text, buildArgs, buildPlatform }, lookups);
+  const { ignoresCache, ignoresCacheOf } = request;
+  return planBuild(
+    loaded.dockerfile,
+    {
+      dockerfileName: loaded.name,
+      context: loaded.context,
+      ...{ namedContexts, target, buildArgs, labels, buildPlatform, ignoresCache, ignoresCacheOf },
+      targetPlatform: request.platforms[0],
+      isMultiPlatform: false,
+      networkMode: exec.networkMode,
+    },
+    lookups,
+  );
+}
+
+/** Refuses what is not there, before anything is done. */
+function checkRequest(request: BuildRequest): void {
+  const { call, platforms, cacheTo } = request;
+  if (call !== 'build') throw new EngineError('not-implemented', `build: --call ${call} is not there yet`);
+  if (platforms.length > 1)
+    throw new EngineError(
+      'not-implemented',
+      'build: images for several platforms at once are not there yet: build one at a time',
+    );
+  for (const platform of platforms) {
+    if (platformSupport(platform) === 'none' && platform.os !== 'linux')
+      throw new EngineError('invalid', `build: platform ${platform.os}/${platform.architecture} cannot be built here`);
+  }
+  const [exported] = cacheTo;
+  if (exported !== undefined)
+    throw new EngineError('not-implemented', `build: --cache-to type=${exported.type} is not there yet`);
+  checkOutputs(request);
+}
