@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { binaryDirectory } from '../native-bindings/binaries.ts';
 import { unreadByPeer } from '../native-bindings/sockets.ts';
-import { buildNotHere } from './build/not-here.ts';
+import { openBuilder } from './build/open-builder.ts';
+import { CacheRecords } from './build/solver/cache-records.ts';
 import { buildCommit, buildTime } from './build-facts.ts';
 import { openDriver } from './cgroups/open-driver.ts';
 import { publishNetworkChange } from './containers/container-events.ts';
@@ -133,6 +134,11 @@ async function build(
     log.warn({ err: error }, 'cannot delete what was thrown away: tried again later');
   const storage = openStorage({ dataRoot: paths.dataRoot, database, strays, isReadOnly, onError: onTrashError });
   cleanups.push(() => withinLimit(storage.close()));
+  // It holds the layers of its records: before those that nobody holds go.
+  const cacheRecords = new CacheRecords(database, storage.layers, (error) =>
+    log.warn({ err: error }, 'cannot write what is remembered of builds: tried again with the next build'),
+  );
+  cleanups.push(() => cacheRecords.close());
   const images = openImages({
     storage,
     database,
@@ -218,6 +224,23 @@ async function build(
 
   const lifecycle = new Lifecycle(services);
   const containers = new EngineContainers(services, lifecycle, execs);
+  const builder = await openBuilder({
+    exec: {
+      ...{ launcher, cgroups, cgroupParent, networks, host, log },
+      snapshots: storage.snapshots,
+      layers: storage.layers,
+      jail: storage.jail,
+      defaults: services.defaults,
+      paths: { runs: join(paths.execRoot, 'build'), staging: paths.staging, snapshots: paths.containers },
+    },
+    catalogue: images.catalogue,
+    registry: images.registry.service,
+    files: storage.files,
+    trash: storage.trash,
+    records: cacheRecords,
+    path: join(isReadOnly ? paths.execRoot : paths.dataRoot, 'build-state'),
+  });
+  cleanups.push(() => withinLimit(builder.close()));
   const system = new SystemInformation(services, {
     engineId,
     version,
@@ -233,7 +256,7 @@ async function build(
     containers,
     images: images.store,
     registry: images.registry.service,
-    build: buildNotHere,
+    build: builder.service,
     volumes,
     networks: networks.service,
     system,

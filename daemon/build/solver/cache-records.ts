@@ -8,8 +8,8 @@
 import { randomBytes } from 'node:crypto';
 import type { LayerStore } from '../../snapshots/layer-store.ts';
 import type { Database, Row } from '../../state/database.ts';
+import { holdLayers } from '../steps/layers-result.ts';
 import type { LayersResult } from '../steps/step.ts';
-import { holdLayers } from './held-layers.ts';
 
 export interface CacheRecord {
   readonly key: string;
@@ -48,7 +48,7 @@ const WRITE_AFTER_MS = 2000;
 
 export class CacheRecords {
   readonly #db: Database;
-  readonly #layers: Pick<LayerStore, 'hold'>;
+  readonly #layers: Pick<LayerStore, 'hold' | 'writeRows'>;
   readonly #onError: (error: unknown) => void;
   readonly #entries = new Map<string, Entry>();
   /** Own keys and aliases. */
@@ -60,7 +60,7 @@ export class CacheRecords {
   #timer: NodeJS.Timeout | undefined;
 
   /** Holds the layers of all records that are whole: before anybody collects layers. */
-  constructor(db: Database, layers: Pick<LayerStore, 'hold' | 'has'>, onError: (error: unknown) => void) {
+  constructor(db: Database, layers: Pick<LayerStore, 'hold' | 'has' | 'writeRows'>, onError: (error: unknown) => void) {
     this.#db = db;
     this.#layers = layers;
     this.#onError = onError;
@@ -142,6 +142,8 @@ export class CacheRecords {
     this.#timer = undefined;
     if (this.#changed.size === 0 && this.#removed.size === 0) return;
     try {
+      // Records refer to them.
+      this.#layers.writeRows();
       this.#db.transaction(() => this.#writeAll());
       this.#changed.clear();
       this.#removed.clear();

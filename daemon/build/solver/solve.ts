@@ -3,11 +3,11 @@
 import type { Slots } from '../../images/pull/slots.ts';
 import { chainId, type LayerStore } from '../../snapshots/layer-store.ts';
 import type { Edge, Vertex } from '../graph/operation.ts';
+import { holdLayers } from '../steps/layers-result.ts';
 import type { ClientServices, ExecSettings, LayersResult, Result, Selection, StepRun, Steps } from '../steps/step.ts';
 import type { BuildEventSink } from './build-event.ts';
 import { contentKey, contentSelections, definitionKey, settingsKey } from './cache-key.ts';
 import { type CacheRecord, type CacheRecords, newIdentity } from './cache-records.ts';
-import { holdLayers } from './held-layers.ts';
 import type { RunContext, SharedRuns } from './shared-runs.ts';
 import { VertexProgress, wallClockMs } from './vertex-progress.ts';
 

@@ -12,3 +12,8 @@ export function layersResult(layers: Pick<LayerStore, 'hold'>, hold: LayerHold |
     [Symbol.dispose]: () => hold?.[Symbol.dispose](),
   };
 }
+
+/** With a hold of its own on a chain, by its highest layer. */
+export function holdLayers(layers: Pick<LayerStore, 'hold'>, top: number | undefined): LayersResult {
+  return layersResult(layers, top === undefined ? undefined : layers.hold(top));
+}

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import type { Edge, FileAction, Operation, Vertex } from '../../../../daemon/build/graph/operation.ts';
 import type { BuildEvent } from '../../../../daemon/build/solver/build-event.ts';
 import { CacheRecords } from '../../../../daemon/build/solver/cache-records.ts';
-import { holdLayers } from '../../../../daemon/build/solver/held-layers.ts';
 import type { Solve } from '../../../../daemon/build/solver/solve.ts';
 import { Solver } from '../../../../daemon/build/solver/solver.ts';
+import { holdLayers } from '../../../../daemon/build/steps/layers-result.ts';
 import type {
   ClientServices,
   DirectoryResult,
@@ -70,6 +70,8 @@ export class FakeLayers {
     this.#layers.delete(number);
     this.#db.run('DELETE FROM layers WHERE number = ?', number);
   }
+
+  writeRows(): void {}
 
   chain(top: number | undefined): Layer[] {
     const chain: Layer[] = [];
