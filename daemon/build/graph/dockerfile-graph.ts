@@ -23,6 +23,7 @@ import { byFamiliarName } from './stages/named-context.ts';
 import { type Command, neededBy, type Stage } from './stages/stage.ts';
 import { StageList } from './stages/stage-list.ts';
 import { continued, historyOf, type StageState } from './stages/stage-state.ts';
+import { tidyConfig } from './tidy-config.ts';
 
 /** Characters that may be read and made for one Dockerfile: see WorkBudget. */
 const PLAN_BUDGET = 256 * 1024 * 1024;
@@ -172,7 +173,9 @@ function parseTrigger(trigger: string): Instruction {
   try {
     return parseInstruction(trigger);
   } catch (error) {
-    throw error instanceof DockerfileError ? new EngineError('invalid', error.message, { cause: error }) : error;
+    if (!(error instanceof DockerfileError)) throw error;
+    const { message } = error.cause instanceof Error ? error.cause : error;
+    throw new EngineError('invalid', message, { cause: error });
   }
 }
 
@@ -276,12 +279,11 @@ function imageOf(
   const architecture = targetPlatform?.architecture ?? base.architecture;
   const isSame = os === base.os && architecture === base.architecture;
   const variant = targetPlatform?.variant ?? (isSame ? base.variant : undefined);
-  const { variant: _variant, author: _author, ...rest } = base;
   return {
-    ...rest,
     ...normalised({ os, architecture, ...(variant === undefined ? {} : { variant }) }),
-    ...(author === undefined ? {} : { author }),
-    config: all,
+    ...(base['os.version'] === undefined ? {} : { 'os.version': base['os.version'] }),
+    ...(author === undefined || author === '' ? {} : { author }),
+    config: tidyConfig(all),
     history: [...(baseImage?.history ?? []), ...added],
     rootfs: { type: 'layers', diff_ids: [...(baseImage?.rootfs.diff_ids ?? [])] },
   };

@@ -17,7 +17,7 @@ import { inLines } from '../in-lines.ts';
 import { withVariable } from '../stages/environment.ts';
 import { addHistory, type StageState } from '../stages/stage-state.ts';
 import { exposedPorts } from './exposed-ports.ts';
-import { plainList, quotedList } from './go-format.ts';
+import { plainList, quoted, quotedList, quotedRune } from './go-format.ts';
 import { shellOf } from './run-step.ts';
 import { expandIn, type StepContext } from './step-context.ts';
 
@@ -151,15 +151,14 @@ function planHealthcheck(step: StepContext, { check }: HealthcheckInstruction): 
   return `HEALTHCHECK ${healthText(Test, [intervalNs, timeoutNs, startPeriodNs, startIntervalNs], retries)}`;
 }
 
-/** Go's `%+v` of the check. */
+/** Go's `%q` of the check. */
 function healthText(
   test: readonly string[],
   timesNs: readonly [number, number, number, number],
   retries: number,
 ): string {
-  const [interval, timeout, startPeriod, startInterval] = timesNs.map((ns) => formatDurationNs(ns));
-  const times = `Interval:${interval} Timeout:${timeout} StartPeriod:${startPeriod} StartInterval:${startInterval}`;
-  return `{Test:${plainList(test)} ${times} Retries:${retries}}`;
+  const times = timesNs.map((ns) => quoted(formatDurationNs(ns))).join(' ');
+  return `&{${quotedList(test)} ${times} ${quotedRune(retries)}}`;
 }
 
 function planExpose(step: StepContext, { ports }: ExposeInstruction): string {

@@ -243,7 +243,8 @@ function remoteFiles(
   const filename = fileNameOf(source);
   const checksum = asked.checksum ?? '';
   if (checksum !== '' && !/^sha(?:256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})$/.test(checksum)) {
-    throw new DockerfileError('invalid checksum digest format', lines);
+    const isShort = /^sha(?:256|384|512):[0-9a-f]*$/.test(checksum);
+    throw new DockerfileError(`invalid checksum digest ${isShort ? 'length' : 'format'}`, lines);
   }
   const operation = {
     kind: 'source',

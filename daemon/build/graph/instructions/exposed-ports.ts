@@ -19,7 +19,8 @@ function portsOf(word: string): string[] {
   const range = slash < 0 ? container : container.slice(0, slash);
   const protocol = slash < 0 ? 'tcp' : container.slice(slash + 1).toLowerCase() || 'tcp';
   if (range === '') throw invalid(`no port specified: ${container}<empty>`);
-  if (protocol !== 'tcp' && protocol !== 'udp' && protocol !== 'sctp') throw invalid(`invalid proto: ${protocol}`);
+  if (protocol !== 'tcp' && protocol !== 'udp' && protocol !== 'sctp')
+    throw invalid(`invalid port: ${JSON.stringify(word)}: invalid proto: ${protocol}`);
   if (address !== '' && isIP(address) === 0) throw invalid(`invalid IP address: ${address}`);
   const [first, last] = rangeOf(range) ?? refuse(`invalid containerPort: ${range}`);
   if (host !== '') {

@@ -29,6 +29,15 @@ export function quoted(text: string): string {
   return `${out}"`;
 }
 
+/** `%q` of a number: the character that it is. */
+export function quotedRune(code: number): string {
+  if (code < 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return "'\ufffd'";
+  const char = String.fromCodePoint(code);
+  if (char === "'") return "'\\''";
+  if (char === '"') return `'"'`;
+  return `'${quoted(char).slice(1, -1)}'`;
+}
+
 function isPrintable(char: string): boolean {
   return char === ' ' || /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(char);
 }

@@ -89,7 +89,7 @@ function argsOf(
     name: '[internal] preparing inline document',
   });
   return {
-    args: [`${SCRIPT_DIRECTORY}/${command.name}`],
+    args: [...shell, `${SCRIPT_DIRECTORY}/${command.name}`],
     mount: {
       type: 'bind',
       target: SCRIPT_DIRECTORY,

@@ -132,7 +132,7 @@ async function namedFiles(context: PlanContext, request: NamedRequest): Promise<
       } as const;
       const hasFiles = image.config.rootfs.diff_ids.length > 0;
       const files = hasFiles
-        ? graph.add({ operation, name: `${label} ${image.reference}`, lines: stage.lines })
+        ? graph.add({ operation, name: `${label} ${choice.reference}`, lines: stage.lines })
         : undefined;
       return { files, config: image.config, platform: platformOf(image.config, platform) };
     }
@@ -173,7 +173,7 @@ async function namedFiles(context: PlanContext, request: NamedRequest): Promise<
 
 /** A stage goes on from files that are an image's: those of a directory are copied once. */
 function onStage({ graph }: PlanContext, { stage, name, platform }: NamedRequest, directory: DraftEdge): DraftEdge {
-  if (stage.isExternal) return directory;
+  if (stage.isExternal || (stage.replacement !== undefined && !stage.isBase)) return directory;
   stage.usedPaths.add('/');
   const copy = {
     action: 'copy',

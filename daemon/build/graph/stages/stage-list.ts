@@ -20,6 +20,8 @@ export class StageList {
   readonly #byName = new Map<string, Stage>();
   readonly #externals = new Map<string, Stage>();
   readonly #options: PlanOptions;
+  /** BuildKit counts what a mount comes from as a stage, though it be nothing. */
+  #hasMounts = false;
 
   /** `globals`: the variables that hold in FROM. Throws a DockerfileError. */
   constructor(
@@ -35,7 +37,7 @@ export class StageList {
     }
     this.#refuseCycles();
     const [only, second] = [...this.#stages, ...this.#externals.values()];
-    if (only !== undefined && second === undefined) only.shownName = '';
+    if (only !== undefined && second === undefined && !this.#hasMounts) only.shownName = '';
   }
 
   /** In the file's order. */
@@ -46,7 +48,10 @@ export class StageList {
   /** Throws 'invalid' with a suggestion when there is no such stage. */
   target(name: string): Stage {
     const target = name === '' ? this.#stages.at(-1) : this.#byName.get(name.toLowerCase());
-    if (target !== undefined) return target;
+    if (target !== undefined) {
+      target.isBase = true;
+      return target;
+    }
     const message = `target stage ${JSON.stringify(name)} could not be found`;
     throw new EngineError('invalid', withSuggestion(message, name, this.names(), true));
   }
@@ -61,6 +66,7 @@ export class StageList {
       return { instruction, sources: [this.#copySource(instruction.from, lines)], isTrigger };
     }
     if (instruction.kind === 'RUN') {
+      this.#hasMounts ||= instruction.mounts.length > 0;
       const sources = instruction.mounts.map((mount) => {
         const from = mountFrom(mount);
         return from === undefined ? undefined : (this.#byName.get(from.toLowerCase()) ?? this.#external(from, lines));
@@ -95,6 +101,7 @@ export class StageList {
       platform,
       replacement,
       isExternal: false,
+      isBase: false,
       ignoresCache: this.#ignoresCache(name),
       commands: [],
       stepCount: (isImage ? 1 : 0) + own.filter(({ kind }) => stepKinds.has(kind)).length,
@@ -103,6 +110,7 @@ export class StageList {
       beginning: undefined,
       end: undefined,
     };
+    if (base !== undefined) base.isBase = true;
     this.#stages.push(stage);
     if (name !== '') this.#byName.set(name.toLowerCase(), stage);
     return stage;
@@ -145,6 +153,7 @@ export class StageList {
       platform: undefined,
       replacement: undefined,
       isExternal: true,
+      isBase: false,
       ignoresCache: false,
       commands: [],
       stepCount: 0,

@@ -29,6 +29,8 @@ export interface Stage {
   /** Not a stage of the Dockerfile but an image or named context of a --from. */
   readonly isExternal: boolean;
   readonly ignoresCache: boolean;
+  /** The image is made of it, or another stage goes on from it. */
+  isBase: boolean;
   commands: Command[];
   stepCount: number;
   stepIndex: number;
