@@ -249,7 +249,10 @@ class Lexer {
 
   #singleQuoted(): string {
     const end = this.#text.indexOf("'", this.#at + 1);
-    if (end < 0) throw new FormatError('unexpected end of statement while looking for matching single-quote');
+    if (end < 0) {
+      this.#at = this.#text.length;
+      throw new FormatError('unexpected end of statement while looking for matching single-quote');
+    }
     const isKept = this.#settings.quotes === 'kept';
     const text = isKept ? this.#text.slice(this.#at, end + 1) : this.#text.slice(this.#at + 1, end);
     this.#at = end + 1;
