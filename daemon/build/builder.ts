@@ -35,9 +35,9 @@ export class EngineBuilder implements Builder {
 
   async build(request: BuildRequest, tellPlan: (steps: readonly PlannedStep[]) => void): Promise<BuildOutcome> {
     checkRequest(request);
-    const { exec, client, tell, signal } = request;
+    const { exec, client, tell, signal, keepsFailed } = request;
     try {
-      await using solve = this.#parts.solver.open({ exec, client, tell, signal });
+      await using solve = this.#parts.solver.open({ exec, client, tell, signal, keepsFailed });
       using lookups = new BuildLookups(this.#parts.lookups, solve, request);
       const plan = await planOf(request, lookups);
       tellPlan(plan.steps);

@@ -53,8 +53,8 @@ export class CacheRecords {
   readonly #entries = new Map<string, Entry>();
   /** Own keys and aliases. */
   readonly #byKey = new Map<string, Entry>();
-  /** How many keys are made with an identity. */
-  readonly #uses = new Map<string, number>();
+  /** Keys that are made with an identity. */
+  readonly #uses = new Map<string, Set<string>>();
   readonly #changed = new Map<string, 'new' | 'used'>();
   readonly #removed = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
@@ -107,6 +107,8 @@ export class CacheRecords {
     const used = { createdMs: now, usedMs: now, useCount: 1 };
     const entry = newEntry({ key, identity, description, outputs: tops, held, ...used });
     if (before !== undefined) this.remove(before);
+    // What stands on other files cannot be found any more.
+    if (before !== undefined && before.identity !== identity) this.#forgetUses(before.identity);
     this.#entries.set(key, entry);
     for (const each of new Set([key, ...aliases])) this.#name(entry, each, inputs);
     this.#note(entry, 'new');
@@ -161,6 +163,20 @@ export class CacheRecords {
     this.#byKey.clear();
   }
 
+  #forgetUses(identity: string): void {
+    for (const waiting = [identity]; waiting.length > 0; ) {
+      for (const key of [...(this.#uses.get(waiting.pop() ?? '') ?? [])]) {
+        const entry = this.#byKey.get(key);
+        if (entry === undefined) continue;
+        this.#unname(entry, key);
+        this.#note(entry, 'new');
+        if (entry.keys.size > 0) continue;
+        this.remove(entry);
+        waiting.push(entry.identity);
+      }
+    }
+  }
+
   #name(entry: Entry, key: string, inputs: readonly string[]): void {
     const other = this.#byKey.get(key);
     if (other !== undefined) {
@@ -169,15 +185,15 @@ export class CacheRecords {
     }
     this.#byKey.set(key, entry);
     entry.keys.set(key, inputs);
-    for (const input of inputs) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1);
+    for (const input of inputs) this.#uses.set(input, (this.#uses.get(input) ?? new Set()).add(key));
   }
 
   #unname(entry: Entry, key: string): void {
     this.#byKey.delete(key);
     for (const input of entry.keys.get(key) ?? []) {
-      const left = (this.#uses.get(input) ?? 1) - 1;
-      if (left === 0) this.#uses.delete(input);
-      else this.#uses.set(input, left);
+      const uses = this.#uses.get(input);
+      uses?.delete(key);
+      if (uses?.size === 0) this.#uses.delete(input);
     }
     entry.keys.delete(key);
   }

@@ -1,51 +1,28 @@
 // One build's evaluation of its graph. A vertex has a key first, which needs the keys of its inputs and, for copies, checksums of their files;
 // only when the cache has nothing under that key its inputs are evaluated and it runs. The first failure ends all of it.
-import type { Slots } from '../../images/pull/slots.ts';
-import { chainId, type LayerStore } from '../../snapshots/layer-store.ts';
 import type { Edge, Vertex } from '../graph/operation.ts';
-import { holdLayers } from '../steps/layers-result.ts';
-import type { ClientServices, ExecSettings, LayersResult, Result, Selection, StepRun, Steps } from '../steps/step.ts';
+import type { ClientServices, Result, Steps } from '../steps/step.ts';
 import type { BuildEventSink } from './build-event.ts';
-import { contentKey, contentSelections, definitionKey, settingsKey } from './cache-key.ts';
-import { type CacheRecord, type CacheRecords, newIdentity } from './cache-records.ts';
-import type { RunContext, SharedRuns } from './shared-runs.ts';
-import { VertexProgress, wallClockMs } from './vertex-progress.ts';
+import { settingsKey } from './cache-key.ts';
+import type { CacheRecord } from './cache-records.ts';
+import { type RunParts, type RunSettings, runVertex, stepRun } from './run-vertex.ts';
+import type { RunMember, SharedRuns } from './shared-runs.ts';
+import { findKey, type KeyParts, type VertexKey } from './vertex-keys.ts';
+import { VertexProgress } from './vertex-progress.ts';
 
-export interface SolverParts {
+export interface SolverParts extends KeyParts {
   readonly steps: Steps;
-  readonly records: CacheRecords;
-  readonly layers: Pick<LayerStore, 'hold' | 'chain'>;
-  /** The highest layer of an image that is held. */
-  readonly topLayer: (imageId: string) => number | undefined;
 }
 
-export interface SolveOptions {
-  readonly exec: ExecSettings;
+export interface SolveOptions extends RunSettings {
   readonly client: ClientServices;
   readonly tell: BuildEventSink;
   readonly signal: AbortSignal;
 }
 
-/** What a vertex is known as, and what the cache has of it. */
-interface VertexKey {
-  /** In keys of vertices above. */
-  readonly identity: string;
-  /** Of the record that it gets. */
-  readonly key: string;
-  /** Others that lead to it. */
-  readonly aliases: readonly string[];
-  /** What its inputs are known as, as far as they are known by that at another time. */
-  readonly inputs: readonly string[];
-  /** Not only for this build. */
-  readonly isLasting: boolean;
-  readonly record?: CacheRecord;
-  /** Of the record, held. */
-  readonly cached?: readonly LayersResult[];
-}
-
-interface Parts extends SolverParts {
+interface Parts extends SolverParts, RunParts {
+  readonly steps: Steps;
   readonly runs: SharedRuns;
-  readonly slots: Slots;
 }
 
 export class Solve implements AsyncDisposable {
@@ -83,9 +60,9 @@ export class Solve implements AsyncDisposable {
   }
 
   /** The result belongs to the build, and is there until it is disposed. Rejects with what went wrong first, when all has stopped. */
-  async evaluate({ vertex, output }: Edge): Promise<Result> {
+  async evaluate(edge: Edge): Promise<Result> {
     try {
-      return at(await this.#resultsOf(vertex), output);
+      return await this.#resultOf(edge);
     } catch (error) {
       this.#fail(error);
       await this.#rest();
@@ -100,8 +77,8 @@ export class Solve implements AsyncDisposable {
 
   /** What is recorded of a vertex that was evaluated, or would be found if it were. Evaluates nothing that it need not. */
   async recordOf(vertex: Vertex): Promise<CacheRecord | undefined> {
-    const { record } = await this.#keyOf(vertex);
-    return this.#records.get(vertex.digest) ?? record;
+    await this.#keyOf(vertex);
+    return this.#records.get(vertex.digest);
   }
 
   /** How many vertices were looked at, and how many of these were there. */
@@ -170,201 +147,70 @@ export class Solve implements AsyncDisposable {
     }
   }
 
-  async #findKey(vertex: Vertex): Promise<VertexKey> {
-    if (vertex.operation.kind === 'source') return this.#findSourceKey(vertex);
-    const known = await Promise.all(vertex.inputs.map((edge) => this.#findInput(vertex, edge)));
-    const isLasting = known.every((input) => input.isLasting);
-    const inputs = known.filter((input) => input.isLasting).map(({ identity }) => identity);
-    const { operation, ignoresCache } = vertex;
-    const definition = definitionKey(
-      operation,
-      this.#settings,
-      known.map(({ identity }) => identity),
-    );
-    const found = { inputs, isLasting };
-    if (isLasting && !ignoresCache) {
-      const record = this.#parts.records.lookup(definition);
-      if (record !== undefined) return this.#hit(vertex, record, found);
-    }
-    const selections = contentSelections(operation, vertex.inputs.length);
-    const hasContent = selections.some((parts) => parts !== undefined);
-    const key = hasContent ? await this.#findContentKey(vertex, known, selections) : definition;
-    const aliases = hasContent && isLasting ? [definition] : [];
-    if (!ignoresCache && hasContent) {
-      const record = this.#parts.records.lookup(key);
-      if (record !== undefined) {
-        for (const alias of aliases) this.#parts.records.alias(record, alias, inputs);
-        return this.#hit(vertex, record, found);
-      }
-    }
-    // Files are copied to the same result each time; a process may make another.
-    const isOther = ignoresCache && operation.kind === 'exec';
-    const isForGood = isLasting || hasContent;
-    return { ...found, key, aliases, isLasting: isForGood, identity: isOther ? newIdentity(key) : key };
-  }
-
-  /** What an input is known as. Where no record can be found with it, it will be needed: so it is evaluated meanwhile. */
-  async #findInput(vertex: Vertex, edge: Edge): Promise<{ identity: string; isLasting: boolean }> {
-    const { identity, isLasting } = await this.#keyOf(edge.vertex);
-    const input = edge.output === 0 ? identity : `${identity}#${edge.output}`;
-    if (vertex.ignoresCache || !this.#parts.records.hasUses(input)) this.#resultsOf(edge.vertex).catch(() => undefined);
-    return { identity: input, isLasting };
-  }
-
-  async #findContentKey(
-    { operation, inputs }: Vertex,
-    known: readonly { readonly identity: string }[],
-    selections: readonly (readonly Selection[] | undefined)[],
-  ): Promise<string> {
-    const parts = await Promise.all(
-      inputs.map(async (edge, index) => {
-        const selection = selections[index];
-        if (selection === undefined) return known[index]?.identity ?? '';
-        const files = at(await this.#resultsOf(edge.vertex), edge.output);
-        return Promise.all(selection.map((part) => this.#parts.steps.checksum(files, part, this.signal)));
-      }),
-    );
-    return contentKey(operation, this.#settings, parts);
-  }
-
-  async #findSourceKey(vertex: Vertex): Promise<VertexKey> {
-    const nothing = { aliases: [], inputs: [] };
-    const { operation } = vertex;
-    if (operation.kind === 'source' && operation.source.type === 'image') {
-      const top = this.#parts.topLayer(operation.source.imageId);
-      const identity = this.#filesOf(top);
-      const cached = [this.#hold(holdLayers(this.#parts.layers, top))];
-      this.#progress.started(vertex);
-      this.#progress.completed(vertex);
-      return { ...nothing, key: identity, identity, isLasting: true, cached };
-    }
-    const result = at(await this.#resultsOf(vertex), 0);
-    const identity = result.kind === 'directory' ? result.identity : this.#filesOf(result.top);
-    return { ...nothing, key: identity, identity, isLasting: !identity.startsWith('local:') };
-  }
-
-  /** Whichever image has them. */
-  #filesOf(top: number | undefined): string {
-    const ids = this.#parts.layers.chain(top).map(({ key, diffId }) => (diffId === '' ? key : diffId));
-    return `layers:${ids.reverse().reduce<string | undefined>(chainId, undefined) ?? ''}`;
-  }
-
-  #hit(vertex: Vertex, record: CacheRecord, found: Pick<VertexKey, 'inputs' | 'isLasting'>): VertexKey {
-    const cached = this.#parts.records.use(record).map((result) => this.#hold(result));
-    this.#pins.push(this.#parts.records.pin(record));
-    this.#cached++;
-    this.#progress.completed(vertex, { isCached: true });
-    return { ...found, isLasting: true, aliases: [], key: record.key, identity: record.identity, record, cached };
-  }
-
   async #makeResults(vertex: Vertex): Promise<readonly Result[]> {
-    if (vertex.operation.kind === 'source' && vertex.operation.source.type !== 'image') {
-      this.#vertices.set(vertex.digest, vertex);
-      return [await this.#fetch(vertex)];
-    }
+    const { operation } = vertex;
+    if (operation.kind === 'source' && operation.source.type !== 'image') return [await this.#fetch(vertex)];
     const key = await this.#keyOf(vertex);
     if (key.cached !== undefined) return key.cached;
-    const inputs = await Promise.all(
-      vertex.inputs.map(async (edge) => at(await this.#resultsOf(edge.vertex), edge.output)),
-    );
+    const inputs = await Promise.all(vertex.inputs.map((edge) => this.#resultOf(edge)));
     // Nobody else may be given what an earlier run has made.
     const name = vertex.ignoresCache ? `${key.key}:anew` : key.key;
-    const { signal } = this;
-    const member = {
-      signal,
-      client: this.#options.client,
-      tell: (event: Parameters<VertexProgress['took']>[1]) => this.#progress.took(vertex, event),
-    };
-    const results = await this.#parts.runs.join(name, member, (context) => this.#run(vertex, key, inputs, context));
+    const results = await this.#parts.runs.join(name, this.#member(vertex), (context) =>
+      runVertex(this.#parts, { vertex, key, inputs, settings: this.#options }, context),
+    );
+    for (const result of results) this.#held.push(result);
     const record = this.#parts.records.lookup(key.key);
-    if (record !== undefined) {
-      this.#records.set(vertex.digest, record);
-      this.#pins.push(this.#parts.records.pin(record));
-    }
+    if (record !== undefined) this.#note(vertex, record);
     this.#progress.completed(vertex);
-    for (const result of results) this.#hold(result);
     for (const listener of this.#listeners) listener(vertex, results);
     return results;
   }
 
   /** A client's directory, a checkout, a download: this build's own. */
   async #fetch(vertex: Vertex): Promise<Result> {
-    const { signal } = this;
+    this.#vertices.set(vertex.digest, vertex);
     this.#progress.started(vertex);
-    const tell = (event: Parameters<VertexProgress['took']>[1]) => this.#progress.took(vertex, event);
-    const result = await this.#parts.steps.source(
-      this.#stepRun(vertex, { signal, client: this.#options.client, tell }),
-    );
-    this.#hold(result);
+    const result = await this.#parts.steps.source(stepRun(vertex, this.#options, this.#member(vertex)));
+    this.#held.push(result);
     this.#progress.completed(vertex);
     return result;
   }
 
-  /** For all who wait for it: what it needs it holds itself. */
-  async #run(
-    vertex: Vertex,
-    { key, identity, aliases, inputs: known }: VertexKey,
-    inputs: readonly Result[],
-    context: RunContext,
-  ): Promise<readonly LayersResult[]> {
-    const held = inputs.map((input) => input.again());
-    try {
-      using _slot = await this.#parts.slots.take(context.signal);
-      context.tell({ kind: 'started', atMs: wallClockMs() });
-      const outputs = await this.#perform(vertex, held, context);
-      this.#parts.records.add({ key, identity, aliases, inputs: known, description: vertex.name, outputs });
-      return outputs;
-    } finally {
-      for (const input of held) input[Symbol.dispose]();
-    }
+  #member(vertex: Vertex): RunMember {
+    const { client } = this.#options;
+    return { signal: this.signal, client, tell: (event) => this.#progress.took(vertex, event) };
   }
 
-  async #perform(vertex: Vertex, inputs: readonly Result[], context: RunContext): Promise<readonly LayersResult[]> {
-    const { steps } = this.#parts;
-    const run = this.#stepRun(vertex, context);
-    switch (vertex.operation.kind) {
-      case 'exec':
-        return steps.exec(run, inputs);
-      case 'file':
-        return steps.file(run, inputs);
-      case 'merge':
-        return [await steps.merge(run, inputs)];
-      case 'diff':
-        return [await steps.diff(run, inputs)];
-      case 'source': {
-        const result = await steps.source(run);
-        if (result.kind === 'layers') return [result];
-        result[Symbol.dispose]();
-        throw new TypeError(`${vertex.name}: a directory is no result of a step`);
-      }
-    }
-  }
-
-  #stepRun(vertex: Vertex, { signal, client, tell }: RunContext): StepRun {
-    const begun = new Map<string, number>();
-    return {
-      vertex,
+  async #findKey(vertex: Vertex): Promise<VertexKey> {
+    const { signal } = this;
+    const evaluation = {
+      settings: this.#settings,
       signal,
-      client,
-      exec: this.#options.exec,
-      log: (stream, bytes) => tell({ kind: 'log', atMs: wallClockMs(), stream, bytes }),
-      status: (id, current, total, isComplete) => {
-        const now = wallClockMs();
-        const startedMs = begun.get(id) ?? now;
-        begun.set(id, startedMs);
-        tell({ kind: 'status', id, current, total, startedMs, ...(isComplete ? { completedMs: now } : {}) });
-      },
+      keyOf: (other: Vertex) => this.#keyOf(other),
+      resultOf: (edge: Edge) => this.#resultOf(edge),
     };
+    const found = await findKey(this.#parts, evaluation, vertex);
+    for (const result of found.cached ?? []) this.#held.push(result);
+    if (found.record !== undefined) {
+      this.#cached++;
+      this.#note(vertex, found.record);
+      this.#progress.completed(vertex, { isCached: true });
+    } else if (found.cached !== undefined) {
+      this.#progress.started(vertex);
+      this.#progress.completed(vertex);
+    }
+    return found;
   }
 
-  #hold<T extends Result>(result: T): T {
-    this.#held.push(result);
-    return result;
+  async #resultOf({ vertex, output }: Edge): Promise<Result> {
+    const results = await this.#resultsOf(vertex);
+    const result = results[output];
+    if (result !== undefined) return result;
+    throw new TypeError(`${vertex.name} has ${results.length} results: number ${output} is not there`);
   }
-}
 
-function at(results: readonly Result[], output: number): Result {
-  const result = results[output];
-  if (result === undefined) throw new TypeError(`a step has ${results.length} results: number ${output} is not there`);
-  return result;
+  #note(vertex: Vertex, record: CacheRecord): void {
+    this.#records.set(vertex.digest, record);
+    this.#pins.push(this.#parts.records.pin(record));
+  }
 }

@@ -30,7 +30,7 @@ async function build(files: Record<string, string>, query = ''): Promise<{ id: s
 }
 
 const dockerfile = `FROM busybox
-RUN echo x > both && echo it ran
+RUN echo x > both && echo $((40 + 2))
 ENV WHO=world
 CMD ["sh", "-c", "cat both && echo hello $WHO"]
 `;
@@ -38,7 +38,7 @@ CMD ["sh", "-c", "cat both && echo hello $WHO"]
 test('a Dockerfile becomes an image that runs, and the second time nothing is done', async () => {
   const files = { Dockerfile: dockerfile };
   const first = await build(files, 't=first:1');
-  expect(first.text).toContain('it ran\n');
+  expect(first.text).toContain('42\n');
   expect(first.text).toContain('Successfully tagged first:1');
   const { daemon } = fixture;
   const output = await run(daemon, [], { Image: 'first:1', Cmd: null });
@@ -47,10 +47,10 @@ test('a Dockerfile becomes an image that runs, and the second time nothing is do
   expect(history.slice(0, 3).map(({ CreatedBy }) => CreatedBy)).toEqual([
     'CMD ["sh" "-c" "cat both && echo hello $WHO"]',
     'ENV WHO=world',
-    'RUN /bin/sh -c echo x > both && echo it ran # buildkit',
+    'RUN /bin/sh -c echo x > both && echo $((40 + 2)) # buildkit',
   ]);
   const second = await build(files, 't=first:1');
   expect(second.id).toBe(first.id);
-  expect(second.text).not.toContain('it ran\n');
+  expect(second.text).not.toContain('42\n');
   expect(second.text.match(/ ---> Using cache/g)?.length).toBe(1);
 });

@@ -129,7 +129,7 @@ export class SolverFixture implements Disposable {
     signal: AbortSignal = new AbortController().signal,
     tell = (event: BuildEvent) => void this.events.push(event),
   ): Solve {
-    return this.solver.open({ exec: noSettings, client: noClient, tell, signal });
+    return this.solver.open({ exec: noSettings, client: noClient, tell, signal, keepsFailed: false });
   }
 
   /** Evaluates in a build of its own; resolves to the names of what ran for it and the highest layer. */

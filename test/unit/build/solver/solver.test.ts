@@ -112,6 +112,8 @@ describe('the cache', () => {
     expect(anew.ran).toEqual(['RUN a', 'RUN b']);
     expect(anew.top).not.toBe(first.top);
     expect(await fixture.build(graph(false))).toEqual({ ran: [], top: anew.top });
+    // Nothing is kept of what stood on the files that were replaced.
+    expect([...fixture.records.all()].length).toBe(2);
   });
 
   test('has nothing of a step that failed, and of those before it', async () => {
