@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EngineError, isEngineError } from '../../../errors/engine-error.ts';
 import type { ExitRecord } from '../../../runtime/exit-record.ts';
 import type { ResolvedMount } from '../../../spec/mount.ts';
 import { FailedLaunch } from '../../../tasks/launch-program.ts';
@@ -66,7 +67,8 @@ export async function runStep(
       network: network.namespace,
     });
     undo.defer(() => task.end());
-    const end = await endOf(task, run.log, signal);
+    const command = operation.args.join(' ');
+    const end = await endOf(task, command, run, signal);
     isNetworkClean = operation.security === 'sandbox';
     await used.disposeAsync();
     signal.throwIfAborted();
@@ -74,7 +76,6 @@ export async function runStep(
     const isCopied = isLeaky(operation, plan, mounts);
     if (end !== undefined) {
       const kept = run.keepsFailed ? await takeFiles(parts, id, isCopied) : undefined;
-      const command = operation.args.join(' ');
       throw new ExecFailed(command, end.exitCode, kept && layersResult(parts.layers, kept), end.why);
     }
     const results = await takeResults(parts, { id, base, root, outputs: mounts.outputs, isCopied });
@@ -119,17 +120,27 @@ interface BadEnd {
   readonly why?: string;
 }
 
-/** undefined: it ended well. What kept it from being started is told as its output, as BuildKit does. */
-async function endOf(task: ExecTask, log: StepRun['log'], signal: AbortSignal): Promise<BadEnd | undefined> {
+/** undefined: it ended well. What kept it from being started is told as BuildKit does: the program as output and exit code 1, the rest as an error. */
+async function endOf(
+  task: ExecTask,
+  command: string,
+  { log }: StepRun,
+  signal: AbortSignal,
+): Promise<BadEnd | undefined> {
   let exit: ExitRecord | undefined;
   try {
     exit = await task.run(log, signal);
-  } catch (error) {
-    if (!(error instanceof FailedLaunch)) throw error;
-    if (error.exitCode !== 126 && error.exitCode !== 127) throw error.error;
-    const why = error.error.message.replace(/^.*?unable to start container process: /, '').replace(/: unknown$/, '');
-    log('stderr', Buffer.from(`runc run failed: unable to start container process: ${why}\n`));
-    return { exitCode: error.exitCode };
+  } catch (thrown) {
+    const error = thrown instanceof FailedLaunch ? thrown.error : thrown;
+    if (!isEngineError(error)) throw error;
+    const why = error.message.replace(/^.*?unable to start container process: /, '').replace(/: unknown$/, '');
+    if (thrown instanceof FailedLaunch && (thrown.exitCode === 126 || thrown.exitCode === 127)) {
+      log('stderr', Buffer.from(`runc run failed: unable to start container process: ${why}\n`));
+      return { exitCode: 1 };
+    }
+    throw new EngineError(error.code, `process ${JSON.stringify(command)} did not complete successfully: ${why}`, {
+      cause: thrown,
+    });
   }
   if (exit === undefined) return { exitCode: 137, why: 'it was killed together with its monitor' };
   if (exit.code === 0) return undefined;

@@ -28,7 +28,7 @@ export async function openSshRelay(
   const first = await client.sshAgent(id);
   if (first === undefined) {
     if (isOptional) return undefined;
-    throw new EngineError('not-found', `no SSH key ${JSON.stringify(id)} forwarded from the client`);
+    throw new EngineError('not-found', `unset ssh forward key ${id}`);
   }
   first.destroy();
   const name = `ssh.${n}`;

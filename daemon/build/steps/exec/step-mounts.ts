@@ -179,7 +179,7 @@ export class StepMounts {
   }
 
   #addTmpfs({ target, sizeBytes }: TmpfsMount): void {
-    const tmpfsOptions = ['nosuid', 'nodev', 'mode=1777', ...(sizeBytes > 0 ? [`size=${sizeBytes}`] : [])];
+    const tmpfsOptions = ['nosuid', 'mode=1777', ...(sizeBytes > 0 ? [`size=${sizeBytes}`] : [])];
     this.mounts.push({ ...plainMount(target), type: 'tmpfs', tmpfsOptions });
   }
 

@@ -125,9 +125,13 @@ describe('a step that fails', () => {
       message: 'process "sh -c exit 7" did not complete successfully: exit code: 7',
     });
     const told = { stdout: '', stderr: '', both: '' };
-    await expect(rig.run(['/bin/nothing'], { told })).rejects.toMatchObject({ exitCode: 127 });
-    expect(told.stderr).toContain('stat /bin/nothing: no such file or directory');
-    await expect(rig.run('true', { user: 'nobody-here' })).rejects.toThrow(/unable to find user nobody-here/);
+    await expect(rig.run(['/bin/nothing'], { told })).rejects.toMatchObject({ exitCode: 1 });
+    expect(told.stderr).toBe(
+      'runc run failed: unable to start container process: exec: "/bin/nothing": stat /bin/nothing: no such file or directory\n',
+    );
+    await expect(rig.run('true', { user: 'nobody-here' })).rejects.toThrow(
+      /^process "sh -c true" did not complete successfully: unable to find user nobody-here/,
+    );
   });
 
   it('keeps its root for who asks', async () => {
