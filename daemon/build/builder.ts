@@ -8,14 +8,19 @@ import type { LayerStore } from '../snapshots/layer-store.ts';
 import type { Builder, BuildOutcome, BuildRequest, PlannedStep } from './build-request.ts';
 import { checkOutputs, exportBuild } from './exporters/export-build.ts';
 import { exportedChain } from './exporters/exported-chain.ts';
+import { keepFailed } from './exporters/keep-failed.ts';
 import { planBuild } from './graph/dockerfile-graph.ts';
 import { loadDockerfile } from './graph/load-dockerfile.ts';
+import type { Edge } from './graph/operation.ts';
 import type { BuildPlan } from './graph/plan.ts';
 import { BuildLookups, type LookupParts } from './plan-lookups.ts';
 import type { EngineBuildCache } from './solver/build-cache.ts';
 import type { Solve } from './solver/solve.ts';
 import type { Solver } from './solver/solver.ts';
 import { platformSupport } from './sources/platform-support.ts';
+import { ExecFailed } from './steps/exec-failed.ts';
+import type { Result } from './steps/step.ts';
+import { tellIgnored } from './tell-ignored.ts';
 
 export interface BuilderParts {
   readonly solver: Solver;
@@ -35,6 +40,7 @@ export class EngineBuilder implements Builder {
 
   async build(request: BuildRequest, tellPlan: (steps: readonly PlannedStep[]) => void): Promise<BuildOutcome> {
     checkRequest(request);
+    tellIgnored(request);
     const { exec, client, tell, signal, keepsFailed } = request;
     try {
       await using solve = this.#parts.solver.open({ exec, client, tell, signal, keepsFailed });
@@ -42,12 +48,27 @@ export class EngineBuilder implements Builder {
       const plan = await planOf(request, lookups);
       tellPlan(plan.steps);
       this.#digestEarly(solve, plan);
-      const result = plan.target === undefined ? undefined : await solve.evaluate(plan.target);
+      const result = plan.target === undefined ? undefined : await this.#evaluate(solve, plan.target);
       const { outputs, tags, annotations } = request;
       const exported = await exportBuild(this.#parts.catalogue, solve, { outputs, tags, annotations, plan, result });
       return { ...exported, unusedArgs: plan.unusedArgs };
     } finally {
       this.#parts.cache.collectSoon();
+    }
+  }
+
+  /** The root of a step that failed becomes an image when that was asked for. */
+  async #evaluate(solve: Solve, target: Edge): Promise<Result> {
+    try {
+      return await solve.evaluate(target);
+    } catch (error) {
+      const { failed } = solve;
+      if (!(error instanceof ExecFailed) || error.root === undefined) throw error;
+      const { root } = error;
+      // What stopped the other steps does not stop this.
+      const { signal } = new AbortController();
+      if (failed !== undefined) error.keptImageId = await keepFailed(this.#parts.catalogue, failed, root, signal);
+      throw error;
     }
   }
 

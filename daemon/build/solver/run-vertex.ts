@@ -1,6 +1,7 @@
 // Runs one vertex, for all builds that wait for it, and has what it made remembered.
 import type { Slots } from '../../images/pull/slots.ts';
 import type { Vertex } from '../graph/operation.ts';
+import { ExecFailed } from '../steps/exec-failed.ts';
 import type { ExecSettings, LayersResult, Result, StepRun, Steps } from '../steps/step.ts';
 import type { CacheRecords } from './cache-records.ts';
 import type { RunContext } from './shared-runs.ts';
@@ -43,6 +44,10 @@ export async function runVertex(
     const outputs = await perform(steps, stepRun(vertex, settings, context), held);
     records.add({ key, identity, aliases, inputs: known, description: vertex.name, outputs });
     return outputs;
+  } catch (error) {
+    // Nobody is there to take it.
+    if (context.signal.aborted && error instanceof ExecFailed) error.root?.[Symbol.dispose]();
+    throw error;
   } finally {
     for (const input of held) input[Symbol.dispose]();
   }

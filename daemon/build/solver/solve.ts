@@ -1,6 +1,7 @@
 // One build's evaluation of its graph. A vertex has a key first, which needs the keys of its inputs and, for copies, checksums of their files;
 // only when the cache has nothing under that key its inputs are evaluated and it runs. The first failure ends all of it.
 import type { Edge, Vertex } from '../graph/operation.ts';
+import { ExecFailed } from '../steps/exec-failed.ts';
 import type { ClientServices, Result, Steps } from '../steps/step.ts';
 import type { BuildEventSink } from './build-event.ts';
 import { settingsKey } from './cache-key.ts';
@@ -41,6 +42,7 @@ export class Solve implements AsyncDisposable {
   /** Failures that were told as a vertex's own: they go up through all that need it. */
   readonly #told = new Set<unknown>();
   #failure: unknown;
+  #failed: Vertex | undefined;
   #total = 0;
   #cached = 0;
   readonly #leave = (): void => this.#fail(this.#options.signal.reason);
@@ -79,6 +81,11 @@ export class Solve implements AsyncDisposable {
   async recordOf(vertex: Vertex): Promise<CacheRecord | undefined> {
     await this.#keyOf(vertex);
     return this.#records.get(vertex.digest);
+  }
+
+  /** The vertex that ended the build. */
+  get failed(): Vertex | undefined {
+    return this.#failed;
   }
 
   /** How many vertices were looked at, and how many of these were there. */
@@ -137,8 +144,10 @@ export class Solve implements AsyncDisposable {
       this.signal.throwIfAborted();
       return await work();
     } catch (error) {
+      if (error instanceof ExecFailed && error.root !== undefined) this.#held.push(error.root);
       if (!this.#told.has(error) && !this.signal.aborted) {
         this.#told.add(error);
+        this.#failed = vertex;
         this.#progress.started(vertex);
         this.#progress.completed(vertex, { error: error instanceof Error ? error.message : String(error) });
       }

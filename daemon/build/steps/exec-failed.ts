@@ -8,6 +8,8 @@ export class ExecFailed extends EngineError {
   readonly exitCode: number;
   /** The root as the process left it, held; undefined: nobody asked to keep it. The catcher disposes of it. */
   readonly root: LayersResult | undefined;
+  /** The image that was made of it. */
+  keptImageId: string | undefined;
 
   /** `why`: instead of the exit code, in the message. */
   constructor(command: string, exitCode: number, root?: LayersResult, why = `exit code: ${exitCode}`) {

@@ -214,9 +214,10 @@ async function answer(
 /** In the classic builder's words, which programs look for. */
 function failureLine(error: unknown, isClassic: boolean): object {
   if (error instanceof ExecFailed) {
-    const { command, exitCode } = error;
+    const { command, exitCode, keptImageId } = error;
     const message = isClassic ? `The command '${command}' returned a non-zero code: ${exitCode}` : errorText(error);
-    return { errorDetail: { code: exitCode, message }, error: message };
+    const kept = keptImageId === undefined ? {} : { keptImage: keptImageId };
+    return { errorDetail: { code: exitCode, message, ...kept }, error: message };
   }
   const message = errorText(error);
   return { errorDetail: { message }, error: message };
