@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { CancelFlag } from './cancellation.ts';
 import type { Place } from './enclosure.ts';
 import type { PathStat } from './file-facts.ts';
+import type { LinkTree } from './jobs/link-tree.ts';
 import type { UnpackOptions } from './jobs/unpack.ts';
 import type { TurnCounter } from './turns.ts';
 
@@ -45,6 +46,10 @@ export type Job =
       isSynced?: boolean;
     }
   | { do: 'get'; place: Place; path: string }
+  /** See link-tree.ts. */
+  | ({ do: 'link-tree'; place: Place } & LinkTree)
+  /** See update-tree.ts: `changes` are its lines, the input port has the archive. */
+  | { do: 'update-tree'; place: Place; path: string; changesFd: number }
   | { do: 'stat'; place: Place; path: string }
   | { do: 'export'; place: Place }
   /** An array of Change as JSON, to the output port. `lowerFd` stays open until it ends. */
@@ -97,6 +102,8 @@ export interface JobResults {
   'digest-layer': PackResult;
   sync: undefined;
   put: undefined;
+  'link-tree': { leftOut: number };
+  'update-tree': undefined;
   get: undefined;
   stat: PathStat;
   export: undefined;

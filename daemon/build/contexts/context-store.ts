@@ -1,14 +1,15 @@
 // Directories that builds read from: contexts of clients, checkouts, downloads. They lie on the data root, beside the layers and on the same file
 // system, and go when nobody holds them. What a killed daemon left goes at the next start.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type ByteSource, decompressed, peek } from '../../jail/decoding/decompress.ts';
 import { holdTree } from '../../jail/hold-tree.ts';
 import type { Jail } from '../../jail/jail.ts';
 import type { Trash } from '../../jail/trash.ts';
+import { toBytes } from '../../protocols/tar/tar-entry.ts';
 import type { DirectoryResult } from '../steps/step.ts';
 import { holdDirectory } from './held-directory.ts';
 import { isArchive, TOLD_BYTES } from './tell-apart.ts';
@@ -42,11 +43,13 @@ export type Received =
   | { readonly kind: 'dockerfile'; readonly text: string };
 
 export class ContextStore {
+  readonly #path: string;
   readonly #once: string;
   readonly #jail: Jail;
   readonly #trash: Trash;
 
   constructor({ path, jail, trash }: ContextStoreOptions) {
+    this.#path = path;
     this.#once = join(path, 'once');
     this.#jail = jail;
     this.#trash = trash;
@@ -91,6 +94,37 @@ export class ContextStore {
       this.#trash.discard(aside);
       throw error;
     }
+  }
+
+  /**
+   * The directory without what the patterns (of .dockerignore, as readIgnoreFile gives them) leave out: the same one where that is nothing, else one of
+   * links to its files. Clients of the API need not have applied them.
+   */
+  async filtered(
+    directory: DirectoryResult,
+    exclude: readonly string[],
+    signal: AbortSignal,
+  ): Promise<DirectoryResult> {
+    if (exclude.length === 0) return directory.again();
+    const job = { do: 'link-tree', from: this.#inside(directory.path), exclude } as const;
+    const run = async (to?: string): Promise<{ leftOut: number }> => {
+      const rootFd = holdTree(this.#path);
+      const place = { kind: 'tree', rootFd, mounts: [] } as const;
+      return this.#jail.run<'link-tree'>({ ...job, place, ...(to === undefined ? {} : { to }) }, [rootFd], { signal });
+    };
+    if ((await run()).leftOut === 0) return directory.again();
+    const patterns = createHash('sha256').update(JSON.stringify(exclude)).digest('hex').slice(0, 16);
+    return this.make(async (path) => {
+      await run(this.#inside(path));
+      return { identity: `${directory.identity}:without:${patterns}` };
+    });
+  }
+
+  /** As a job sees it whose place is all of the store. */
+  #inside(path: string): string {
+    const inside = relative(this.#path, path);
+    if (inside.startsWith('..')) throw new TypeError(`filter ${path}: it is not in the store`);
+    return toBytes(`/${inside}`);
   }
 
   async #unpack(archive: Readable, path: string, { signal, onBytes }: ReceiveOptions): Promise<void> {

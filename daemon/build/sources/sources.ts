@@ -30,7 +30,7 @@ export class Sources implements Pick<Steps, 'source'>, Disposable {
       case 'image':
         return imageFiles(this.#needs.catalogue, source);
       case 'local':
-        return localFiles(source, run);
+        return localFiles(this.#needs.contexts, source, run);
       case 'git':
         return checkOut(this.#needs.contexts, source, run);
       case 'http':
@@ -49,11 +49,13 @@ export class Sources implements Pick<Steps, 'source'>, Disposable {
   }
 }
 
+/** Whoever has received it whole, as the body of a request, has to filter it: patterns of what to send are only a client's to look at. */
 async function localFiles(
+  contexts: ContextStore,
   { name, include, exclude, followPaths }: LocalSource,
-  run: StepRun,
+  { client, signal }: StepRun,
 ): Promise<DirectoryResult> {
-  const directory = await run.client.directory(name, { include, exclude, followPaths }, run.signal);
-  if (directory !== undefined) return directory;
+  using directory = await client.directory(name, { include, exclude, followPaths }, signal);
+  if (directory !== undefined) return contexts.filtered(directory, exclude, signal);
   throw new EngineError('not-found', `read context ${JSON.stringify(name)}: the client has no directory of that name`);
 }

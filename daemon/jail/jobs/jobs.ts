@@ -5,12 +5,13 @@ import { closeSync, readSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
 import { syncfs } from '../../../native-bindings/files.ts';
 import { EngineError } from '../../errors/engine-error.ts';
-import { defaultTarLimits, TarReader } from '../../protocols/tar/tar-reader.ts';
+import { defaultTarLimits, TarReader, type TarSink } from '../../protocols/tar/tar-reader.ts';
 import { throwIfCancelled } from '../cancellation.ts';
 import { ChunkSender, cancelChunks, receiveChunks } from '../chunk-port.ts';
 import type { PathStat } from '../file-facts.ts';
 import type { FileRange, Job, PackResult, UnpackResult } from '../messages.ts';
 import { cloneMount, mountRemote } from './hold-mount.ts';
+import { linkTree } from './link-tree.ts';
 import { makeMountPoints } from './mount-points.ts';
 import { removeNeedlessWhiteouts } from './needless-whiteouts.ts';
 import { CHUNK_BYTES, Packer } from './pack.ts';
@@ -21,6 +22,7 @@ import type { Scratches } from './scratch.ts';
 import { jsonChunks, openHere, openRoot, treeChanges } from './tree-changes.ts';
 import { treeSize, treeUsage } from './tree-size.ts';
 import { Unpacker, type UnpackOptions } from './unpack.ts';
+import { removeGone, TreeUpdate } from './update-tree.ts';
 
 export interface JobPorts {
   input: MessagePort | undefined;
@@ -62,6 +64,10 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
       return cloneMount(job);
     case 'put':
       return put(job, ports);
+    case 'link-tree':
+      return linkTree(job);
+    case 'update-tree':
+      return updateTree(job, ports);
     case 'unpack-layer':
       return unpackLayer(job, ports);
     case 'sync':
@@ -114,6 +120,19 @@ async function put(job: Job & { do: 'put' }, ports: JobPorts): Promise<void> {
   if (job.isSynced) withRoot(syncfs);
 }
 
+async function updateTree({ path, changesFd }: Job & { do: 'update-tree' }, ports: JobPorts): Promise<void> {
+  removeGone(path, changesFd);
+  using target = holdTarget(path);
+  const options: UnpackOptions = {
+    form: 'copy',
+    destination: target.path,
+    noOverwriteDirNonDir: false,
+    owner: undefined,
+  };
+  const { maxContentBytes } = defaultTarLimits;
+  await unpack(options, maxContentBytes, ports, undefined, (unpacker) => new TreeUpdate(unpacker, changesFd));
+}
+
 async function unpackLayer(job: Job & { do: 'unpack-layer' }, ports: JobPorts): Promise<UnpackResult> {
   const options: UnpackOptions = { form: 'layer', destination: '/', noOverwriteDirNonDir: false, owner: undefined };
   const limit = job.maxContentBytes ?? defaultTarLimits.maxContentBytes;
@@ -151,12 +170,24 @@ function* layerChunks(packer: Packer, rootFd: number): Generator<Buffer> {
   yield* packer.end();
 }
 
+/** What stands between an archive and what unpacks it; `finish` comes when the archive has ended. */
+interface Between extends TarSink {
+  finish(): void;
+}
+
 /** Reads a whole archive from the input port. */
-function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts, hash?: Hash): Promise<UnpackResult> {
+function unpack(
+  options: UnpackOptions,
+  maxContentBytes: number,
+  ports: JobPorts,
+  hash?: Hash,
+  wrap?: (unpacker: Unpacker) => Between,
+): Promise<UnpackResult> {
   const port = ports.input;
   if (port === undefined) throw new TypeError('unpack needs an input');
   const unpacker = new Unpacker(options, ports.scratches.notes);
-  const reader = new TarReader(unpacker, { ...defaultTarLimits, maxContentBytes });
+  const between = wrap?.(unpacker);
+  const reader = new TarReader(between ?? unpacker, { ...defaultTarLimits, maxContentBytes });
   return new Promise((resolve, reject) => {
     let isOver = false;
     let tarBytes = 0;
@@ -185,6 +216,7 @@ function unpack(options: UnpackOptions, maxContentBytes: number, ports: JobPorts
       end: () =>
         guarded(() => {
           reader.end();
+          between?.finish();
           unpacker.finish();
           unpacker[Symbol.dispose]();
           isOver = true;

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ContextStore } from '../../../daemon/build/contexts/context-store.ts';
+import { KeptContexts } from '../../../daemon/build/contexts/kept-contexts.ts';
 import { Jail } from '../../../daemon/jail/jail.ts';
 import { Trash } from '../../../daemon/jail/trash.ts';
 
@@ -12,6 +13,10 @@ export class ContextFixture {
   readonly trash: Trash;
   readonly contexts = join(this.path, 'build/contexts');
   store: ContextStore;
+  kept: KeptContexts;
+  /** Of what is kept. */
+  maxBytes = 1024 ** 3;
+  bootId = 'this';
 
   constructor() {
     const trash = join(this.path, 'trash');
@@ -20,18 +25,25 @@ export class ContextFixture {
     this.trash = new Trash(trash, this.jail, (error) => {
       throw error;
     });
-    this.store = this.reopen();
+    ({ store: this.store, kept: this.kept } = this.#open());
   }
 
   /** As the next daemon would. */
-  reopen(): ContextStore {
-    this.store = new ContextStore({ path: this.contexts, jail: this.jail, trash: this.trash });
-    return this.store;
+  reopen(): void {
+    ({ store: this.store, kept: this.kept } = this.#open());
   }
 
-  /** What lies in the store's own directories. */
+  #open() {
+    const common = { path: this.contexts, jail: this.jail, trash: this.trash };
+    return {
+      store: new ContextStore(common),
+      kept: new KeptContexts({ ...common, maxBytes: this.maxBytes, bootId: this.bootId }),
+    };
+  }
+
+  /** What lies in the store's own directories, apart from what is kept. */
   get left(): string[] {
-    return ['once', 'kept']
+    return ['once', 'offers']
       .map((name) => join(this.contexts, name))
       .filter((path) => existsSync(path))
       .flatMap((path) => readdirSync(path));
