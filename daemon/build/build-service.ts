@@ -1,5 +1,6 @@
 // What front ends may ask of the builder: to build, to receive what is built from, and what it keeps to be quick the next time.
 import type { Readable } from 'node:stream';
+import type { ContextOffer } from '../protocols/context-list/context-offer.ts';
 import type { Builder } from './build-request.ts';
 import type { ClientServices, DirectoryResult } from './steps/step.ts';
 
@@ -12,8 +13,10 @@ export interface BuildService extends Builder {
   readonly cache: BuildCache;
   /** Rejects with 'invalid' for what is no archive or a hostile one; nothing stays then. The stream is taken over. */
   receive(body: Readable, signal: AbortSignal): Promise<ReceivedContext>;
-  /** The kept directory `id` of a client, brought up to date by an archive of what changed: see contexts/. */
-  receiveChanges(id: string, body: Readable, signal: AbortSignal): Promise<DirectoryResult>;
+  /** Takes a list of the directory that a client calls `id`, and tells what has to come of it. Throws 'invalid'. The stream is taken over. */
+  offerContext(id: string, list: Readable, signal: AbortSignal): Promise<ContextOffer>;
+  /** The directory of an offer, brought up to date by an archive of what it asked for. Throws 'not-found', 'invalid'. */
+  receiveChanges(update: string, body: Readable, signal: AbortSignal): Promise<DirectoryResult>;
   /** Of an open session. Throws 'not-found'. */
   sessionClient(sessionId: string): ClientServices;
 }

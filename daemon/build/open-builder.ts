@@ -10,6 +10,7 @@ import type { LayerFiles } from '../snapshots/layer-files.ts';
 import type { BuildService } from './build-service.ts';
 import { EngineBuilder } from './builder.ts';
 import { ContextStore } from './contexts/context-store.ts';
+import { KeptContexts } from './contexts/kept-contexts.ts';
 import { EngineBuildCache } from './solver/build-cache.ts';
 import type { CacheRecords } from './solver/cache-records.ts';
 import { BuildCacheMounts } from './solver/kept-cache-mounts.ts';
@@ -56,6 +57,7 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
   const { jail, layers, snapshots, log } = exec;
   const onError = (error: unknown) => log.warn({ err: error }, 'cannot tidy up what builds keep: tried again later');
   const contexts = new ContextStore({ path: join(path, 'contexts'), jail, trash });
+  const kept = new KeptContexts({ path: join(path, 'contexts'), jail, trash });
   const sources = new Sources({ catalogue, contexts });
   const opened = await openExecStep({ ...exec, trash, cacheMountsPath: join(path, 'cache-mounts') });
   const steps: Steps = {
@@ -75,7 +77,7 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
       const { bavail, blocks, bsize } = statfsSync(path);
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     },
-    others: [new BuildCacheMounts(opened.cacheMounts)],
+    others: [new BuildCacheMounts(opened.cacheMounts), kept],
     onError,
   });
   const lookups = { catalogue, registry, snapshots };
@@ -85,9 +87,8 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
       build: (request, plan) => builder.build(request, plan),
       cache,
       receive: (body, signal) => contexts.receiveAny(body, { signal }),
-      receiveChanges: async () => {
-        throw new EngineError('not-implemented', 'build: contexts that are kept are not there yet');
-      },
+      offerContext: (id, list, signal) => kept.offer(id, list, signal),
+      receiveChanges: (update, body, signal) => kept.take(update, body, { signal }),
       sessionClient: () => {
         throw new EngineError('not-implemented', 'build: sessions are not there yet');
       },
@@ -96,6 +97,7 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
       await opened.step.close();
       await cache.close();
       sources[Symbol.dispose]();
+      kept[Symbol.dispose]();
     },
   };
 }

@@ -29,6 +29,8 @@ import type { Trash } from '../../jail/trash.ts';
 import { MAX_LINE_BYTES } from '../../protocols/context-list/context-entry.ts';
 import type { ContextOffer } from '../../protocols/context-list/context-offer.ts';
 import { FormatError } from '../../protocols/format-error.ts';
+import type { BuildCacheEntry } from '../build-service.ts';
+import type { KeptForBuilds } from '../solver/build-cache.ts';
 import type { DirectoryResult } from '../steps/step.ts';
 import type { ReceiveOptions } from './context-store.ts';
 import { holdDirectory } from './held-directory.ts';
@@ -50,7 +52,6 @@ const MAX_CONTEXTS = 200;
 const MAX_PENDING = 32;
 const PENDING_MS = 10 * 60_000;
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
-/** How often it is looked up: files that come are counted in between. */
 const noLines: Iterator<string> = { next: () => ({ done: true, value: undefined }) };
 
 /** One state of one directory: <path>/<key>/<name>/{fs,list,done}. */
@@ -59,7 +60,10 @@ interface Generation {
   readonly name: string;
   readonly directory: string;
   readonly diskBytes: number;
+  readonly createdMs: number;
   usedMs: number;
+  /** Since the daemon started. */
+  uses: number;
   holds: number;
   /** The one that the next list is compared with: it stays without holds. */
   isCurrent: boolean;
@@ -76,7 +80,7 @@ interface Pending {
   readonly timer: NodeJS.Timeout;
 }
 
-export class KeptContexts implements Disposable {
+export class KeptContexts implements KeptForBuilds, Disposable {
   readonly #path: string;
   readonly #offers: string;
   readonly #jail: Jail;
@@ -147,15 +151,24 @@ export class KeptContexts implements Disposable {
     return [...this.#current.values()].reduce((sum, { diskBytes }) => sum + diskBytes, 0);
   }
 
-  /** Forgets all that no build holds. Returns how many bytes that were. */
-  prune(): number {
-    let bytes = 0;
-    for (const generation of [...this.#current.values()]) {
-      if (generation.holds > 0) continue;
-      bytes += generation.diskBytes;
-      this.#forget(generation);
-    }
-    return bytes;
+  async list(): Promise<BuildCacheEntry[]> {
+    return [...this.#current.values()].map((generation) => ({
+      id: generation.name,
+      parents: [],
+      kind: 'source.local',
+      description: 'local source for context',
+      isInUse: generation.holds > 0,
+      isShared: false,
+      sizeBytes: generation.diskBytes,
+      createdMs: generation.createdMs,
+      lastUsedMs: generation.usedMs,
+      useCount: generation.uses,
+    }));
+  }
+
+  async remove(id: string): Promise<void> {
+    const found = [...this.#current.values()].find(({ name, holds }) => name === id && holds === 0);
+    if (found !== undefined) this.#forget(found);
   }
 
   /** What waits for its files is dropped; what is kept stays for the next daemon. */
@@ -182,8 +195,18 @@ export class KeptContexts implements Disposable {
       this.#trash.discard(directory);
       throw error;
     }
-    const { diskBytes } = comparison;
-    const generation: Generation = { key, name, directory, diskBytes, usedMs: Date.now(), holds: 0, isCurrent: true };
+    const now = Date.now();
+    const generation: Generation = {
+      key,
+      name,
+      directory,
+      diskBytes: comparison.diskBytes,
+      createdMs: now,
+      usedMs: now,
+      uses: 0,
+      holds: 0,
+      isCurrent: true,
+    };
     const previous = this.#current.get(key);
     if (previous !== undefined) this.#retire(previous);
     this.#current.set(key, generation);
@@ -238,6 +261,7 @@ export class KeptContexts implements Disposable {
   #result(generation: Generation): DirectoryResult {
     const hold = this.#hold(generation);
     generation.usedMs = Date.now();
+    generation.uses++;
     const now = new Date();
     utimesSync(join(generation.directory, 'list'), now, now);
     return holdDirectory(join(generation.directory, 'fs'), `local:${generation.name}`, () => hold[Symbol.dispose]());
@@ -293,7 +317,7 @@ export class KeptContexts implements Disposable {
       const directory = join(keyDirectory, name);
       const whole = readDone(directory, this.#bootId);
       if (whole === undefined) this.#trash.discard(directory);
-      else found.push({ key, name, directory, ...whole, holds: 0, isCurrent: true });
+      else found.push({ key, name, directory, ...whole, uses: 0, holds: 0, isCurrent: true });
     }
     found.sort((a, b) => b.usedMs - a.usedMs);
     const [newest, ...others] = found;
@@ -303,12 +327,16 @@ export class KeptContexts implements Disposable {
   }
 }
 
-function readDone(directory: string, bootId: string): Pick<Generation, 'diskBytes' | 'usedMs'> | undefined {
+function readDone(
+  directory: string,
+  bootId: string,
+): Pick<Generation, 'diskBytes' | 'createdMs' | 'usedMs'> | undefined {
   try {
     const done: unknown = JSON.parse(readFileSync(join(directory, 'done'), 'utf8'));
     const { diskBytes, bootId: madeIn } = done as { diskBytes?: unknown; bootId?: unknown };
     if (typeof diskBytes !== 'number' || madeIn !== bootId) return undefined;
-    return { diskBytes, usedMs: statSync(join(directory, 'list')).mtimeMs };
+    const timeOf = (name: string): number => statSync(join(directory, name)).mtimeMs;
+    return { diskBytes, createdMs: timeOf('done'), usedMs: timeOf('list') };
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return undefined;
     throw error;

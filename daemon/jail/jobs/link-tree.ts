@@ -2,11 +2,11 @@
 // its names, and entries can be replaced in the one without a change in the other. Patterns may leave some out.
 import {
   closeSync,
-  constants,
   fchmodSync,
   fchownSync,
   fstatSync,
   futimesSync,
+  lstatSync,
   mkdirSync,
   openSync,
   type Stats,

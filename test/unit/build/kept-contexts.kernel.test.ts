@@ -275,8 +275,20 @@ describe('what stays', () => {
     expect([await idOf('1'), await idOf('2'), await idOf('1'), await idOf('3')]).toEqual([1, 1, 0, 1]);
     expect(fixture.kept.diskBytes).toBe(2 * (4096 + 12_288));
     expect([await idOf('1'), await idOf('2')]).toEqual([0, 1]);
-    expect(fixture.kept.prune()).toBe(2 * (4096 + 12_288));
-    expect(await idOf('1')).toBe(1);
+    const entries = await fixture.kept.list();
+    expect(entries).toMatchObject([
+      { kind: 'source.local', isInUse: false, sizeBytes: 16_384 },
+      { kind: 'source.local', isInUse: false, sizeBytes: 16_384 },
+    ]);
+    for (const { id } of entries) await fixture.kept.remove(id);
+    await fixture.kept.remove('none');
+    expect(await fixture.kept.list()).toEqual([]);
+    const { context, sent } = await send(tree, '1');
+    expect(sent).toEqual(['a']);
+    const [held] = await fixture.kept.list();
+    await fixture.kept.remove(held?.id ?? '');
+    expect(await fixture.kept.list()).toMatchObject([{ isInUse: true }]);
+    context[Symbol.dispose]();
   });
 });
 

@@ -1,0 +1,33 @@
+// POST /build/contexts/{id}, which only this engine has: a list of a directory in, what has to be sent of it out. See docs/api.md.
+import { Type } from '@sinclair/typebox';
+import { encodeContextOffer } from '../../protocols/context-list/context-offer.ts';
+import type { App } from '../app.ts';
+import { clientHasLeft } from '../error-status.ts';
+import { bodyStream } from '../http/body-stream.ts';
+import { whenClientLeaves } from '../http/client-leaves.ts';
+import { ResponseStream } from '../http/response-stream.ts';
+import type { ApiServices } from '../services.ts';
+
+export function registerBuildContexts(app: App, { build }: Pick<ApiServices, 'build'>): void {
+  app.post(
+    '/build/contexts/:id',
+    {
+      config: { body: 'stream' },
+      schema: {
+        summary: 'Compare a directory with what is kept of it',
+        tags: ['Build'],
+        params: Type.Object({ id: Type.String({ description: "The client's name for the directory" }) }),
+      },
+    },
+    async (request, reply) => {
+      const cancel = new AbortController();
+      whenClientLeaves(reply.raw, () => {
+        if (!reply.raw.writableEnded) cancel.abort(clientHasLeft());
+      });
+      const offer = await build.offerContext(request.params.id, bodyStream(request.raw), cancel.signal);
+      const stream = new ResponseStream(reply, 'application/x-ndjson');
+      for (const line of encodeContextOffer(offer)) await stream.write(line);
+      stream.end();
+    },
+  );
+}
