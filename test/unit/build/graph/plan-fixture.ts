@@ -73,7 +73,10 @@ export function vertices(target: Edge | undefined): Vertex[] {
     const { vertex, isDone } = top;
     if (isDone) found.set(vertex.digest, vertex);
     if (isDone || found.has(vertex.digest)) continue;
-    waiting.push({ vertex, isDone: true }, ...vertex.inputs.map((input) => ({ vertex: input.vertex, isDone: false })));
+    waiting.push(
+      { vertex, isDone: true },
+      ...vertex.inputs.map((input) => ({ vertex: input.vertex, isDone: false })).reverse(),
+    );
   }
   return [...found.values()];
 }
