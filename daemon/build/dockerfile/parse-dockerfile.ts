@@ -1,12 +1,12 @@
 // A Dockerfile's text to typed instructions. Nothing is expanded, nothing is looked up: a stage that does not exist is the graph's matter.
 
-import { ArgumentError } from './argument-error.ts';
 import { DockerfileError } from './dockerfile-error.ts';
-import { FlagError } from './instruction-flags.ts';
-import { instructionParsers } from './instruction-parsers.ts';
 import type { Dockerfile, EscapeChar, Instruction } from './instructions.ts';
-import { type LogicalLine, readLogicalLines } from './logical-lines.ts';
-import { readStatement } from './statement.ts';
+import { ArgumentError } from './parser/argument-error.ts';
+import { FlagError } from './parser/instruction-flags.ts';
+import { instructionParsers } from './parser/instruction-parsers.ts';
+import { type LogicalLine, readLogicalLines } from './parser/logical-lines.ts';
+import { readStatement } from './parser/statement.ts';
 import { withSuggestion } from './suggest.ts';
 
 /** BuildKit gets a Dockerfile in one message, which cannot be larger either. */

@@ -2,8 +2,8 @@
 import { FormatError } from '../../protocols/format-error.ts';
 import { cleanPath } from '../../protocols/ignore/clean-path.ts';
 import { parseSizeBytes } from '../../protocols/units/size.ts';
-import { ArgumentError } from './argument-error.ts';
-import { csvFields } from './csv-fields.ts';
+import { ArgumentError } from './parser/argument-error.ts';
+import { csvFields } from './parser/csv-fields.ts';
 import type { RunMount } from './run-mount-types.ts';
 import { withSuggestion } from './suggest.ts';
 

@@ -1,6 +1,7 @@
 // The stages of a Dockerfile: where each begins, what it is called, and which others it names. Images and named contexts are not looked up here.
 import { EngineError } from '../../errors/engine-error.ts';
 import { DockerfileError } from './dockerfile-error.ts';
+import { expandWord } from './expand.ts';
 import type { ArgInstruction, Dockerfile, FromInstruction, Instruction, LineRange } from './instructions.ts';
 import { mountFrom } from './run-mount.ts';
 import { withSuggestion } from './suggest.ts';
@@ -97,11 +98,16 @@ export class StageNames {
     return reached;
   }
 
-  /** Throws a DockerfileError when `target` is made of a stage that is made of itself. */
-  checkCycles(target: Stage, baseOf: BaseOf): void {
+  /** Throws a DockerfileError when any stage is made of itself, as docker does, whether the target needs it or not. */
+  checkCycles(baseOf: BaseOf): void {
     const done = new Set<Stage>();
-    const open = new Set([target]);
-    const path = [{ stage: target, needs: this.needs(target, baseOf) }];
+    for (const stage of this.#stages) this.#checkCyclesFrom(stage, baseOf, done);
+  }
+
+  #checkCyclesFrom(start: Stage, baseOf: BaseOf, done: Set<Stage>): void {
+    if (done.has(start)) return;
+    const open = new Set([start]);
+    const path = [{ stage: start, needs: this.needs(start, baseOf) }];
     for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
       const next = top.needs.pop();
       if (next === undefined) {
@@ -109,7 +115,7 @@ export class StageNames {
         open.delete(top.stage);
         done.add(top.stage);
       } else if (open.has(next)) {
-        throw new DockerfileError(`circular dependency detected on stage: ${stageLabel(next)}`, next.from.lines);
+        throw new DockerfileError(`circular dependency detected on stage: ${stageLabel(start)}`, start.from.lines);
       } else if (!done.has(next)) {
         open.add(next);
         path.push({ stage: next, needs: this.needs(next, baseOf) });
@@ -129,7 +135,7 @@ export function sourceReferences(instructions: readonly Instruction[]): SourceRe
       });
     }
     if (instruction.kind !== 'COPY' || instruction.from === undefined) return [];
-    if (instruction.from.includes('$')) {
+    if (expandWord(instruction.from, new Map()) !== instruction.from) {
       const instead = 'define a new stage with FROM using ARG from global scope as a workaround';
       throw new DockerfileError(`variable expansion is not supported for --from, ${instead}`, lines);
     }

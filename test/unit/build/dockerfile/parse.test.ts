@@ -63,10 +63,11 @@ describe('lines', () => {
     expect(text.startsWith('FROM')).toBe(true);
   });
 
-  test('have the comments directly before them', () => {
+  test('have the comments before them, from the last empty comment on, without directives', () => {
     const { instructions } = parseDockerfile(
-      '# one\n\n# base the first\n#x\nFROM a AS base\n\n# v what it is\nARG v w=1\n',
+      '# one\n#\n# base the first\n\n#x\nFROM a AS base\n\n# v what it is\nARG v w=1\n',
     );
+    expect(parseDockerfile('# check=skip=all\n# b\nFROM a').instructions[0]?.comments).toEqual(['b']);
     expect(instructions.map(({ comments }) => comments)).toEqual([['base the first', 'x'], ['v what it is']]);
     expect(instructions[1]).toMatchObject({
       args: [

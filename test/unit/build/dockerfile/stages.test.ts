@@ -68,16 +68,16 @@ describe('stages', () => {
     const { names } = stagesOf(text);
     const reached = [...names.reachable(names.target('c'), baseOf)].map(stageLabel).sort();
     expect(reached).toEqual(['a', 'b', 'c', 'd']);
-    expect(() => names.checkCycles(names.target('c'), baseOf)).not.toThrow();
+    expect(() => names.checkCycles(baseOf)).not.toThrow();
   });
 
   test.each([
     ['FROM x AS a\nCOPY --from=a b c\n', 'a'],
-    ['FROM x AS a\nCOPY --from=b x /y\nFROM y AS b\nCOPY --from=a x /y\n', 'b'],
+    ['FROM x AS a\nCOPY --from=b x /y\nFROM y AS b\nCOPY --from=a x /y\n', 'a'],
     ['FROM x\nCOPY --from=0 a b\n', 'stage-0'],
   ])('in a circle are refused: %j', (text, name) => {
-    const { names, last } = stagesOf(text);
-    expect(() => names.checkCycles(last, baseOf)).toThrow(`circular dependency detected on stage: ${name}`);
+    const { names } = stagesOf(text);
+    expect(() => names.checkCycles(baseOf)).toThrow(`circular dependency detected on stage: ${name}`);
   });
 
   test('may be ten thousand, each on the one before', () => {
@@ -87,6 +87,6 @@ describe('stages', () => {
     ).join('');
     const { names, last, all } = stagesOf(`FROM x AS s0\n${text}`);
     expect(names.reachable(last, baseOf).size).toBe(all.length);
-    expect(() => names.checkCycles(last, baseOf)).not.toThrow();
+    expect(() => names.checkCycles(baseOf)).not.toThrow();
   });
 });

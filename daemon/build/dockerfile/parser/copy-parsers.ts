@@ -1,8 +1,9 @@
 // COPY and ADD: sources, files given as heredocs, a destination, and their flags.
+
+import type { AddInstruction, CopyInstruction, InlineFile } from '../instructions.ts';
 import { ArgumentError } from './argument-error.ts';
 import { heredocNamed, heredocText, isHeredoc } from './heredocs.ts';
 import { type FlagSpec, type FlagValues, readFlags } from './instruction-flags.ts';
-import type { AddInstruction, CopyInstruction, InlineFile } from './instructions.ts';
 import type { Statement } from './statement.ts';
 
 type Own<T> = Omit<T, 'keyword' | 'lines' | 'original' | 'comments'>;

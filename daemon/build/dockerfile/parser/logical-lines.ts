@@ -1,11 +1,11 @@
 // The lines of a Dockerfile put together: continuations, comments and empty lines between them, heredocs behind them.
 
-import { FormatError } from '../../protocols/format-error.ts';
-import { trimSpace, trimStart } from './characters.ts';
-import { DirectiveReader } from './directives.ts';
-import { DockerfileError } from './dockerfile-error.ts';
+import { FormatError } from '../../../protocols/format-error.ts';
+import { trimSpace, trimStart } from '../characters.ts';
+import { DirectiveReader } from '../directives.ts';
+import { DockerfileError } from '../dockerfile-error.ts';
+import type { Directives, EscapeChar, Heredoc, LineRange, ParseWarning } from '../instructions.ts';
 import { heredocsOf } from './heredocs.ts';
-import type { Directives, EscapeChar, Heredoc, LineRange, ParseWarning } from './instructions.ts';
 import { jsonWords, splitLine } from './words.ts';
 
 export interface LogicalLine {
@@ -50,9 +50,8 @@ class LineReader {
       if (raw === undefined) break;
       const line = trimStart(withoutReturn(raw));
       this.#directives.read(line, this.#taken);
-      if (line.startsWith('#')) comments.push(trimSpace(line.slice(1)));
-      else if (line === '') comments = [];
-      else {
+      if (line.startsWith('#')) comments = this.#withComment(comments, line);
+      else if (line !== '') {
         this.#all.push(this.#instruction(line, comments));
         comments = [];
       }
@@ -61,6 +60,15 @@ class LineReader {
       throw new DockerfileError('file with no instructions', { start: this.#taken, end: this.#taken });
     }
     return { directives: this.#directives.directives, all: this.#all, warnings: this.#warnings };
+  }
+
+  /** A comment without text ends those before it, an empty line does not. Directives are none. */
+  #withComment(comments: string[], line: string): string[] {
+    if (!this.#directives.isDone) return comments;
+    const comment = trimSpace(line.slice(1));
+    if (comment === '') return [];
+    comments.push(comment);
+    return comments;
   }
 
   /** The next line, with the `\r` that it may end in. */

@@ -1,8 +1,8 @@
 // HEALTHCHECK: NONE, or CMD with its times.
-import { parseDurationNs } from '../../protocols/units/go-duration.ts';
+import { parseDurationNs } from '../../../protocols/units/go-duration.ts';
+import type { HealthcheckInstruction } from '../instructions.ts';
 import { ArgumentError } from './argument-error.ts';
 import { readFlags } from './instruction-flags.ts';
-import type { HealthcheckInstruction } from './instructions.ts';
 import type { Statement } from './statement.ts';
 
 const leastNs = 1_000_000;

@@ -1,5 +1,5 @@
 // `--name=value` before the arguments of an instruction. Messages are BuildKit's.
-import { withSuggestion } from './suggest.ts';
+import { withSuggestion } from '../suggest.ts';
 
 type FlagType = 'bool' | 'string' | 'strings';
 export type FlagSpec = Readonly<Record<string, FlagType>>;

@@ -1,7 +1,7 @@
 // `<<EOF` in RUN, COPY and ADD: what is one, and what its text is.
-import { FormatError } from '../../protocols/format-error.ts';
-import { heredocWords, rawWords } from './expand.ts';
-import type { Heredoc } from './instructions.ts';
+import { FormatError } from '../../../protocols/format-error.ts';
+import { heredocWords, rawWords } from '../expand.ts';
+import type { Heredoc } from '../instructions.ts';
 
 export type HeredocStart = Omit<Heredoc, 'content'>;
 

@@ -1,6 +1,6 @@
 // How a line falls into keyword, flags and arguments, before anything is expanded.
-import { isSpace, trimSpace, trimStart } from './characters.ts';
-import type { EscapeChar } from './instructions.ts';
+import { isSpace, trimSpace, trimStart } from '../characters.ts';
+import type { EscapeChar } from '../instructions.ts';
 
 /** Go's `\s`-like class of the parser: no newline in it, and nothing beyond ASCII. */
 const blanks = /[\t\v\f\r ]+/;

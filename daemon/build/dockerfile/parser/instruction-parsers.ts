@@ -1,13 +1,13 @@
 // One parser for each instruction: from words and flags to its type. Messages are BuildKit's.
 
+import { trimSpace } from '../characters.ts';
+import type { Command, Instruction, InstructionKind, RunInstruction } from '../instructions.ts';
+import { checkMount } from '../run-mount.ts';
 import { ArgumentError } from './argument-error.ts';
-import { trimSpace } from './characters.ts';
 import { parseAdd, parseCopy } from './copy-parsers.ts';
 import { parseHealthcheck } from './healthcheck-parser.ts';
 import { heredocText, isHeredoc } from './heredocs.ts';
 import { readFlags } from './instruction-flags.ts';
-import type { Command, Instruction, InstructionKind, RunInstruction } from './instructions.ts';
-import { checkMount } from './run-mount.ts';
 import type { Statement } from './statement.ts';
 
 type Parse<K extends InstructionKind> = (statement: Statement) => Extract<Instruction, { kind: K }>;

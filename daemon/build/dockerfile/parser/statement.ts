@@ -1,6 +1,6 @@
 // A logical line as keyword, flags and words: each instruction has its own idea of a word, and errors of that come before all others.
-import { DockerfileError } from './dockerfile-error.ts';
-import type { EscapeChar, Pair } from './instructions.ts';
+import { DockerfileError } from '../dockerfile-error.ts';
+import type { EscapeChar, Pair } from '../instructions.ts';
 import type { LogicalLine } from './logical-lines.ts';
 import { blankWords, cutAtBlanks, jsonWords, quotedWords, splitLine } from './words.ts';
 
