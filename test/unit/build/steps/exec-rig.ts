@@ -98,9 +98,19 @@ export interface StepOptions
   readonly onLog?: (text: string) => void;
 }
 
+export interface RigPlace {
+  readonly path: string;
+  readonly cgroupParent: string;
+}
+
+export function newPlace(): RigPlace {
+  const path = mkdtempSync(join(tmpdir(), 'tsd-exec-'));
+  return { path, cgroupParent: `/tsd-exec-${randomBytes(4).toString('hex')}` };
+}
+
 export class ExecRig {
-  readonly path = mkdtempSync(join(tmpdir(), 'tsd-exec-'));
-  readonly cgroupParent = `/tsd-exec-${randomBytes(4).toString('hex')}`;
+  readonly path: string;
+  readonly cgroupParent: string;
   readonly launcher = Launcher.open(launcherPath);
   readonly cgroups = openCgroups();
   readonly host = RuntimeHost.open();
@@ -113,7 +123,9 @@ export class ExecRig {
   /** busybox, /etc/passwd and little else. */
   base!: LayersResult;
 
-  private constructor() {
+  private constructor({ path, cgroupParent }: RigPlace) {
+    this.path = path;
+    this.cgroupParent = cgroupParent;
     this.database = Database.open(join(this.path, 'state.db'));
     this.storage = openStorage({
       dataRoot: join(this.path, 'data'),
@@ -122,9 +134,10 @@ export class ExecRig {
     });
   }
 
-  static async open(): Promise<ExecRig> {
+  /** Once in a process. `place`: where another process has left its things. */
+  static async open(place: RigPlace = newPlace()): Promise<ExecRig> {
     enterOwnNetwork();
-    const rig = new ExecRig();
+    const rig = new ExecRig(place);
     await rig.#open();
     return rig;
   }
