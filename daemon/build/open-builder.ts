@@ -18,6 +18,7 @@ import { Solver } from './solver/solver.ts';
 import { Sources } from './sources/sources.ts';
 import type { ExecParts } from './steps/exec/exec-parts.ts';
 import { openExecStep } from './steps/exec/open-exec-step.ts';
+import { openFileSteps } from './steps/files/open-file-steps.ts';
 import type { Steps } from './steps/step.ts';
 
 export interface BuilderOptions {
@@ -38,16 +39,6 @@ export interface OpenedBuilder {
   close(): Promise<void>;
 }
 
-const refuse = () => {
-  throw new EngineError('not-implemented', 'build: steps that copy and make files are not there yet');
-};
-const filesNotHere = {
-  file: async () => refuse(),
-  merge: async () => refuse(),
-  diff: async () => refuse(),
-  checksum: async () => refuse(),
-};
-
 /** Steps that run at the same time: most of them wait for the disk or a network now and then. */
 const STEPS_AT_ONCE = Math.max(4, 2 * availableParallelism());
 
@@ -63,7 +54,7 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
   const steps: Steps = {
     source: (run) => sources.source(run),
     exec: (run, inputs) => opened.step.exec(run, inputs),
-    ...filesNotHere,
+    ...openFileSteps({ snapshots, layers, files, jail }),
   };
   const topLayer = (imageId: string) => catalogue.topLayer(imageId);
   const solver = new Solver({ steps, records, layers, topLayer }, STEPS_AT_ONCE);

@@ -3,6 +3,8 @@ import type { MessagePort } from 'node:worker_threads';
 import type { CancelFlag } from './cancellation.ts';
 import type { Place } from './enclosure.ts';
 import type { PathStat } from './file-facts.ts';
+import type { SourceChoice } from './jobs/files/choose-sources.ts';
+import type { Owner } from './jobs/files/two-trees.ts';
 import type { LinkTree } from './jobs/link-tree.ts';
 import type { UnpackOptions } from './jobs/unpack.ts';
 import type { TurnCounter } from './turns.ts';
@@ -29,6 +31,14 @@ export type Job =
       /** The caller syncs several at once, with 'sync'. */
       unsynced?: boolean;
     }
+  /**
+   * Changes files, in order: the place becomes a layer, `lowerFd` shows what is below it. That and the sources of copies stay open until the job ends.
+   */
+  | { do: 'change-files'; place: Place; lowerFd?: number; changes: readonly FileChange[] }
+  /** What a copy would take of the place: see Steps.checksum. */
+  | { do: 'checksum'; place: Place; choice: SourceChoice }
+  /** The files that a copy's sources name in the place, as far as they may be archives: see NamedSource. */
+  | { do: 'name-sources'; place: Place; choice: SourceChoice }
   /** Brings the place's file system to the disk. */
   | { do: 'sync'; place: Place }
   | { do: 'pack-layer'; place: Place }
@@ -67,6 +77,39 @@ export type Job =
   /** Deletes what is below the place, apart from some of the names that are directly in it (byte strings). */
   | { do: 'empty'; place: Place; passOver?: readonly string[] };
 
+/** One action of an operation on files: see daemon/build/graph/operation.ts. Owners are numbers here, and times seconds. */
+export type FileChange =
+  | (SourceChoice & {
+      change: 'copy';
+      /** The root of where it comes from. */
+      fromFd: number;
+      destination: string;
+      owner?: Owner;
+      mode?: string;
+      replacesLinks: boolean;
+      timestamp?: number;
+    })
+  | { change: 'make-file'; path: string; data: Uint8Array; mode: number; owner?: Owner; timestamp?: number }
+  | {
+      change: 'make-directory';
+      path: string;
+      mode: number;
+      makesParents: boolean;
+      /** One that was there gets the timestamp too: something was made in it. */
+      touches?: boolean;
+      owner?: Owner;
+      timestamp?: number;
+    }
+  | { change: 'remove'; path: string; allowsMissing: boolean; hasWildcards: boolean }
+  | { change: 'symlink'; path: string; target: string; owner?: Owner; timestamp?: number };
+
+/** Something that a source names. Names that are no text are as near as text comes to them. */
+export interface NamedSource {
+  readonly path: string;
+  /** A plain file, or a link to one. */
+  readonly isFile: boolean;
+}
+
 /** Part of a file. `fd` stays the caller's, who keeps it open until the job is done. */
 export interface FileRange {
   fd: number;
@@ -100,6 +143,9 @@ export interface JobResults {
   'unpack-layer': UnpackResult;
   'pack-layer': PackResult;
   'digest-layer': PackResult;
+  'change-files': undefined;
+  checksum: string;
+  'name-sources': NamedSource[];
   sync: undefined;
   put: undefined;
   'link-tree': { leftOut: number };

@@ -38,8 +38,8 @@ function selectCopies({ actions }: FileOperation, selections: Selection[][], bas
   for (const action of actions) {
     bases.add(action.input);
     if (action.action !== 'copy') continue;
-    const { sources, exclude, hasWildcards, allowsNoMatch } = action;
-    selections[action.from]?.push({ sources, exclude, hasWildcards, allowsNoMatch, followsLinks: true });
+    const { sources, exclude, hasWildcards, allowsNoMatch, keepsParents } = action;
+    selections[action.from]?.push({ sources, exclude, hasWildcards, allowsNoMatch, keepsParents, followsLinks: true });
   }
 }
 

@@ -105,6 +105,8 @@ export interface Selection {
   readonly exclude: readonly string[];
   readonly hasWildcards: boolean;
   readonly allowsNoMatch: boolean;
+  /** As in CopyAction. */
+  readonly keepsParents?: boolean;
   /** Links that the sources name are followed, as a copy does. */
   readonly followsLinks: boolean;
 }

@@ -23,7 +23,7 @@ export class FirstNames {
   }
 
   /** The first name of the file, or undefined: then this one is. A name is a byte string. */
-  seen({ dev, ino }: BigIntStats, name: string): string | undefined {
+  seen({ dev, ino }: Pick<BigIntStats, 'dev' | 'ino'>, name: string): string | undefined {
     if (this.#table !== undefined) return this.#seenOnDisk(this.#table, unsigned(dev), unsigned(ino), name);
     const key = `${dev}:${ino}`;
     const first = this.#held.get(key);

@@ -10,6 +10,9 @@ import { throwIfCancelled } from '../cancellation.ts';
 import { ChunkSender, cancelChunks, receiveChunks } from '../chunk-port.ts';
 import type { PathStat } from '../file-facts.ts';
 import type { FileRange, Job, PackResult, UnpackResult } from '../messages.ts';
+import { changeFiles } from './files/change-files.ts';
+import { checksumTree } from './files/checksum-tree.ts';
+import { nameSources } from './files/name-sources.ts';
 import { cloneMount, mountRemote } from './hold-mount.ts';
 import { linkTree } from './link-tree.ts';
 import { makeMountPoints } from './mount-points.ts';
@@ -42,6 +45,13 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
   switch (job.do) {
     case 'stat':
       return statPath(job.path);
+    case 'change-files':
+      changeFiles(job, ports.scratches);
+      return undefined;
+    case 'checksum':
+      return withRoot((fd) => checksumTree(fd, job.choice, ports.scratches));
+    case 'name-sources':
+      return withRoot((fd) => nameSources(fd, job.choice, ports.scratches));
     case 'changes':
       return changes(job.lowerFd, ports);
     case 'size':

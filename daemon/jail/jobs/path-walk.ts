@@ -15,6 +15,8 @@ const OPEN_HANDLE = O.PATH | constants.O_NOFOLLOW;
 export interface WalkOptions {
   /** Makes missing directories, root's and with this mode; undefined: missing is ENOENT. */
   createMode?: number;
+  /** What the path begins at, and links end at; it stays open. undefined: the thread's root. */
+  rootFd?: number;
 }
 
 /** A directory that is held open. `path` is absolute, without links. Close it with `using`. */
@@ -64,8 +66,8 @@ export function holdDirectory(path: string, options: WalkOptions = {}): HeldDire
  * Where a path leads, as text: absolute, all links followed inside the root. Parts that do not exist stay as they are written.
  * Only for telling: nobody may open the result by its name.
  */
-export function resolvedPath(path: string): string {
-  const walk = new Walk({});
+export function resolvedPath(path: string, options: WalkOptions = {}): string {
+  const walk = new Walk(options);
   try {
     const rest = walk.goAsFarAsPossible(path);
     return `/${cleanComponents([...walk.names, ...rest].join('/')).join('/')}`;
@@ -83,7 +85,8 @@ class Walk {
 
   constructor(options: WalkOptions) {
     this.#options = options;
-    this.#fds = [openSync('/', OPEN_HANDLE | constants.O_DIRECTORY)];
+    if (options.rootFd !== undefined) fchdir(options.rootFd);
+    this.#fds = [openSync(options.rootFd === undefined ? '/' : '.', OPEN_HANDLE | constants.O_DIRECTORY)];
   }
 
   go(path: string): void {

@@ -1,0 +1,143 @@
+// An operation on files: what a vertex of a build's graph does to a tree, action by action.
+import { fchmodSync, writeSync } from 'node:fs';
+import { AT, O } from '../../../../native-bindings/constants.ts';
+import {
+  check,
+  makeSymlinkIn,
+  openIn,
+  setOwner,
+  setTimes,
+  setTimesOf,
+  type Times,
+  timesOf,
+} from '../../../../native-bindings/entries.ts';
+import { closeFd } from '../../../../native-bindings/files.ts';
+import { EngineError } from '../../../errors/engine-error.ts';
+import { hasWildcard } from '../../../protocols/ignore/path-pattern.ts';
+import { displayName } from '../../../protocols/tar/tar-entry.ts';
+import { throwIfCancelled } from '../../cancellation.ts';
+import type { FileChange, Job } from '../../messages.ts';
+import type { Scratches } from '../scratch.ts';
+import { copyTree } from './copy-tree.ts';
+import { modeChange } from './mode-change.ts';
+import { failure, TwoDirectory } from './two-trees.ts';
+
+type Change<K extends FileChange['change']> = Extract<FileChange, { change: K }>;
+
+export function changeFiles({ lowerFd, changes }: Job & { do: 'change-files' }, scratches: Scratches): void {
+  const upper = check('openat', openIn(AT.FDCWD, '/', O.RDONLY | O.DIRECTORY), '/');
+  let lower: number | undefined;
+  try {
+    lower = lowerFd === undefined ? undefined : check('openat', openIn(lowerFd, '.', O.RDONLY | O.DIRECTORY), '/');
+  } catch (error) {
+    closeFd(upper);
+    throw error;
+  }
+  using root = TwoDirectory.root(upper, lower);
+  for (const change of changes) {
+    throwIfCancelled();
+    if (change.change === 'copy') copy(root, change, scratches);
+    else if (change.change === 'make-file') makeFile(root, change);
+    else if (change.change === 'make-directory') makeDirectory(root, change);
+    else if (change.change === 'symlink') makeLink(root, change);
+    else remove(root, change);
+  }
+}
+
+function copy(root: TwoDirectory, change: Change<'copy'>, scratches: Scratches): void {
+  const { fromFd, owner, mode, ...request } = change;
+  const times = timesFor(change);
+  copyTree(
+    root,
+    fromFd,
+    { ...request, owner, mode: mode === undefined ? undefined : modeChange(mode), times },
+    scratches,
+  );
+}
+
+/** What has the name is replaced, links are followed. */
+function makeFile(root: TwoDirectory, { path, data, mode, owner, ...change }: Change<'make-file'>): void {
+  const { directory, name } = parentOf(root, path);
+  using held = directory;
+  const seen = held.look(name);
+  if (seen?.kind === 'directory') throw new EngineError('invalid', `open ${path}: is a directory`);
+  held.makeRoom(name);
+  const fd = openIn(held.fd, name, O.WRONLY | O.CREAT | O.EXCL, 0o600);
+  if (fd < 0) throw failure('create', path, fd);
+  try {
+    for (let done = 0; done < data.length; ) done += writeSync(fd, data, done);
+    setOwner(fd, '', owner?.uid ?? 0, owner?.gid ?? 0);
+    fchmodSync(fd, mode & 0o777);
+    const times = timesFor(change);
+    if (times !== undefined) setTimes(fd, times);
+  } finally {
+    closeFd(fd);
+  }
+  touch(held, change);
+}
+
+function makeDirectory(root: TwoDirectory, change: Change<'make-directory'>): void {
+  const { path, mode, makesParents, owner, touches = false } = change;
+  const { directory, rest } = root.walk(bytesOf(path));
+  using held = directory;
+  if (rest.length > 1 && !makesParents) throw new EngineError('not-found', `mkdir ${path}: no such file or directory`);
+  using made = held.walkOnMaking(rest, { mode: mode & 0o777, owner, times: timesFor(change) });
+  if (rest.length > 0) touch(held, change);
+  if (touches) touch(made, change);
+}
+
+function makeLink(root: TwoDirectory, { path, target, owner, ...change }: Change<'symlink'>): void {
+  const { directory, name } = parentOf(root, path, false);
+  using held = directory;
+  if (held.look(name) !== undefined) throw new EngineError('conflict', `symlink ${path}: file exists`);
+  held.makeRoom(name);
+  const result = makeSymlinkIn(bytesOf(target), held.fd, name);
+  if (result < 0) throw failure('symlink', path, result);
+  setOwner(held.fd, name, owner?.uid ?? 0, owner?.gid ?? 0);
+  const times = timesFor(change);
+  if (times !== undefined) setTimesOf(held.fd, name, times);
+  touch(held, change);
+}
+
+function remove(root: TwoDirectory, { path, allowsMissing, hasWildcards }: Change<'remove'>): void {
+  if (hasWildcards && hasWildcard(path))
+    throw new EngineError('not-implemented', `remove ${path}: patterns are not there yet`);
+  const parts = bytesOf(path).split('/').filter(Boolean);
+  const last = parts.pop();
+  if (last === undefined) throw new EngineError('invalid', 'remove: the path is empty');
+  const { directory, rest } = root.walk(parts.join('/'));
+  using held = directory;
+  if (rest.length > 0 || held.look(last) === undefined) {
+    if (allowsMissing) return;
+    throw new EngineError('not-found', `remove ${path}: no such file or directory`);
+  }
+  held.remove(last);
+}
+
+/** The directory that a path's last part is in; it has to be there. `follows`: a link at the end leads on. */
+function parentOf(root: TwoDirectory, path: string, follows = true): { directory: TwoDirectory; name: string } {
+  const parts = bytesOf(path).split('/').filter(Boolean);
+  const last = parts.pop();
+  if (last === undefined) throw new EngineError('invalid', `open ${path}: is a directory`);
+  const { directory, rest } = root.walk(follows ? bytesOf(path) : parts.join('/'));
+  const name = follows ? rest.pop() : last;
+  if (name !== undefined && rest.length === 0) return { directory, name };
+  const shown = displayName(directory.path);
+  directory[Symbol.dispose]();
+  if (name === undefined) throw new EngineError('invalid', `open ${path}: is a directory`);
+  throw new EngineError('not-found', `open ${path}: no such file or directory below ${shown}`);
+}
+
+/** A directory that was there tells with a timestamp no other time. */
+function touch(directory: TwoDirectory, change: { timestamp?: number }): void {
+  const times = timesFor(change);
+  if (times !== undefined) setTimes(directory.fd, times);
+}
+
+function timesFor({ timestamp }: { timestamp?: number }): Times | undefined {
+  return timestamp === undefined ? undefined : timesOf(timestamp);
+}
+
+function bytesOf(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
