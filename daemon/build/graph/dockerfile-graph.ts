@@ -16,6 +16,7 @@ import { planRun } from './instructions/run-step.ts';
 import type { ContextFiles, PlanContext } from './instructions/step-context.ts';
 import { planWorkdir } from './instructions/workdir-step.ts';
 import { followed } from './paths.ts';
+import { Pauses } from './pauses.ts';
 import type { BuildPlan, MainContext, PlanLookups, PlanOptions } from './plan.ts';
 import { begun, continued } from './stages/begin-stage.ts';
 import { findBase } from './stages/find-base.ts';
@@ -63,14 +64,16 @@ async function plan(dockerfile: Dockerfile, given: PlanOptions, lookups: PlanLoo
   const list = new StageList(instructions, { options, globals, words });
   const target = list.target(options.target);
   const needed = await findNeeded(target, { context, list, lookups });
+  const pauses = new Pauses();
   const steps: DraftStep[] = leading.map(({ original }) => ({ text: original, vertex: undefined }));
   for (const stage of list.stages) {
-    if (needed.has(stage)) planStage(context, stage, steps);
+    if (needed.has(stage)) await planStage(context, stage, { steps, pauses });
   }
   return finish({
     context,
     target,
     steps,
+    pauses,
     declared: declaredArgs(
       leading,
       list.stages.filter((stage) => needed.has(stage)),
@@ -187,10 +190,16 @@ async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<voi
   await Promise.all(Array.from({ length: Math.min(PARALLEL_LOOKUPS, items.length) }, worker));
 }
 
-function planStage(context: PlanContext, stage: Stage, steps: DraftStep[]): void {
+async function planStage(
+  context: PlanContext,
+  stage: Stage,
+  { steps, pauses }: { steps: DraftStep[]; pauses: Pauses },
+): Promise<void> {
   const state = beginningOf(context, stage);
   steps.push({ text: stage.from.original, vertex: stage.base === undefined ? state.files?.vertex : undefined });
   for (const { instruction, sources, isTrigger } of stage.replacement === undefined ? stage.commands : []) {
+    const pause = pauses.due();
+    if (pause !== undefined) await pause;
     for (const source of sources) beginSource(context, source);
     const before = state.files;
     planInstruction({ ...context, stage, state, lines: instruction.lines, isTrigger }, instruction, sources);
@@ -230,20 +239,22 @@ function declaredArgs(leading: ReturnType<typeof leadingArgs>, stages: readonly 
   return new Set([...leading, ...own].flatMap((one) => (one.kind === 'ARG' ? one.args.map(({ name }) => name) : [])));
 }
 
-function finish({
+async function finish({
   context,
   target,
   steps,
   declared,
+  pauses,
 }: {
   context: PlanContext;
   target: Stage;
   steps: readonly DraftStep[];
   declared: ReadonlySet<string>;
-}): BuildPlan {
+  pauses: Pauses;
+}): Promise<BuildPlan> {
   const { end: state } = target;
   if (state === undefined) throw new Error('the target was not planned');
-  const graph = context.graph.finish();
+  const graph = await context.graph.finish(pauses);
   const { options, epoch } = context;
   const history = historyOf(state).map(({ entry, files }) => ({ entry, files: graph.edge(files) }));
   return {

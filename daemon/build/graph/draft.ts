@@ -1,6 +1,7 @@
 // A graph while it is planned. Which of a context's files are needed is known only when all instructions were looked at, and every digest above
 // depends on it: so vertices are drafts first, and become vertices all at once, in the order in which they were drafted.
 import type { Edge, Operation, Vertex } from './operation.ts';
+import type { Pauses } from './pauses.ts';
 import { makeVertex } from './vertex.ts';
 
 /** undefined where it stands for an input: no files at all. */
@@ -41,10 +42,12 @@ export class GraphDraft {
   }
 
   /** Equal vertices become one, which ignores the cache when one of them does. */
-  finish(): FinishedGraph {
+  async finish(pauses: Pauses): Promise<FinishedGraph> {
     const byDraft = new Map<VertexDraft, Vertex>(this.#adopted);
     const byDigest = new Map<string, Growing>();
     for (const draft of this.#drafts) {
+      const pause = pauses.due();
+      if (pause !== undefined) await pause;
       const { name, ignoresCache, lines } = draft;
       const operation = typeof draft.operation === 'function' ? draft.operation() : draft.operation;
       const inputs = draft.inputs.map((edge) => edgeOf(byDraft, edge));
