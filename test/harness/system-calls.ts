@@ -3,12 +3,15 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { eventually } from './eventually.ts';
 
-/** What each traced process called, one line per call, without what it was told by signals. */
+/** By the number of each traced process or thread: what it called, one line per call, without what it was told by signals. */
+export type Traces = ReadonlyMap<number, readonly string[]>;
+
+/** Ends when `isWhole` says that all has come that is to come. */
 export async function traced(
   pid: number,
   run: () => Promise<void>,
-  isWhole: (processes: string[][]) => boolean,
-): Promise<string[][]> {
+  isWhole: (traces: Traces) => boolean,
+): Promise<Traces> {
   const directory = mkdtempSync('/tmp/tsdt-trace-');
   try {
     const tracer = spawn('strace', ['-ff', '-s', '4096', '-o', `${directory}/t`, '-p', `${pid}`], {
@@ -30,12 +33,14 @@ export async function traced(
   }
 }
 
-function read(directory: string): string[][] {
-  return readdirSync(directory).map((name) =>
+function read(directory: string): Traces {
+  const traces = readdirSync(directory).map((name): [number, string[]] => [
+    Number(name.replace(/^t\./, '')),
     readFileSync(`${directory}/${name}`, 'utf8')
       .split('\n')
       .filter((line) => /^\w+\(/.test(line)),
-  );
+  ]);
+  return new Map(traces);
 }
 
 function isTraced(pid: number): boolean {
@@ -45,8 +50,11 @@ function isTraced(pid: number): boolean {
 }
 
 /** The calls of a container's first process, clone3 to the execve that succeeds; those of processes that it forked on the way come after. */
-export function childOf(processes: readonly string[][]): string[] {
-  const child = processes.find((calls) => calls.some((call) => call.startsWith('pivot_root('))) ?? [];
+export function childOf(traces: Traces): string[] {
+  const processes = [...traces.values()];
+  // Threads of the engine's jail pivot too: nobody but the launcher makes a process of its own memory with clone3.
+  const made = processes.flatMap((calls) => calls.map((call) => /^clone3\((?!.*CLONE_VM).* = (\d+)$/.exec(call)?.[1]));
+  const child = traces.get(Number(made.find((pid) => pid !== undefined))) ?? [];
   // strace names the process by its own number; in the container it has another.
   const next = processes.find((calls) =>
     /^sendmsg\(\d+, .*iov_len=12.*MSG_NOSIGNAL\)|^prctl\(PR_SET_PDEATHSIG, SIGKILL\)/.test(calls[0] ?? ''),

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { type Body, create } from '../harness/containers.ts';
 import { timeFactor } from '../harness/eventually.ts';
 import { testNeeding } from '../harness/needs.ts';
-import { childOf, compareCalls, explainedCalls, traced } from '../harness/system-calls.ts';
+import { childOf, compareCalls, explainedCalls, type Traces, traced } from '../harness/system-calls.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
 const fixture = useDaemon();
@@ -13,12 +13,12 @@ async function explained(id: string): Promise<string> {
   return (await fixture.daemon.api.get<{ Text: string }>(`/containers/${id}/explain`)).Text;
 }
 
-async function startTraced(id: string): Promise<string[][]> {
+async function startTraced(id: string): Promise<Traces> {
   const { daemon } = fixture;
   const start = async () => {
     expect((await daemon.api.send('POST', `/containers/${id}/start`, { timeoutMs: 60_000 })).status).toBe(204);
   };
-  return traced(daemon.pid, start, (processes) => childOf(processes).length > 0);
+  return traced(daemon.pid, start, (traces) => childOf(traces).length > 0);
 }
 
 function section(text: string, heading: string): string[] {
@@ -38,8 +38,8 @@ describe('explain and strace agree on the calls of', () => {
       const { daemon } = fixture;
       const id = await create(daemon, ['true'], { HostConfig: { Memory: 64 << 20, PidsLimit: 20 } });
       const text = await explained(id);
-      const processes = await startTraced(id);
-      const engine = processes.find((calls) => calls.some((call) => call.startsWith('fsopen("overlay"')));
+      const traces = await startTraced(id);
+      const engine = [...traces.values()].find((calls) => calls.some((call) => call.startsWith('fsopen("overlay"')));
       if (engine === undefined) throw new Error('nobody mounts an overlay');
 
       const rows = section(text, 'The engine, root file system').map((row) => row.replace(/ {2}#.*/, ''));
