@@ -30,7 +30,9 @@ import { isErrno } from '../../../native-bindings/errno.ts';
 import { mountDetached } from '../../../native-bindings/mount-api.ts';
 import { specOf } from '../spec/spec-of.ts';
 
-export const LAUNCHER = new URL('../../../native-bindings/launcher/tsdocker-launcher', import.meta.url).pathname;
+export const LAUNCHER =
+  process.env.TSDOCKER_LAUNCHER ??
+  new URL('../../../native-bindings/launcher/tsdocker-launcher', import.meta.url).pathname;
 export const runtimeHost = RuntimeHost.open();
 
 const APPLETS =
