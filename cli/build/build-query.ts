@@ -61,7 +61,8 @@ export function buildQuery(
     platform: flags.platform.join(',') || undefined,
     target: flags.target || undefined,
     squash: flags.squash || undefined,
-    outputs: some(outputs.map(({ type, attributes }) => ({ Type: type, Attrs: attributes }))),
+    // Pushing is this side's work, when the image is there.
+    outputs: some(outputs.map(({ type, attributes: { push: _, ...rest } }) => ({ Type: type, Attrs: rest }))),
     contexts: some(Object.fromEntries(contexts.map(({ name, value }) => [name, value]))),
     call: flags.check ? 'check' : flags.call === 'build' ? undefined : flags.call,
     keepfailed: flags.keepFailed || flags.invokeOnError !== '' || undefined,

@@ -2,9 +2,11 @@
 // (another engine's) is shown as docker's classic stream.
 import {
   type BuildEventLine,
+  type BuildKeptLine,
   type BuildOutputChunk,
   type BuildResultLine,
   buildEventId,
+  buildKeptId,
   buildOutputId,
   buildResultId,
 } from '../../daemon/docker-types/build.ts';
@@ -30,10 +32,19 @@ export interface ShownBuild {
   readonly result: BuildResultLine | undefined;
 }
 
+/** `keptId`: the image of the failed step as it stood. */
+export class BuildFailed extends CliError {
+  readonly keptId: string | undefined;
+  constructor(message: string, status: number, keptId: string | undefined) {
+    super(`ERROR: failed to build: failed to solve: ${message}`, status);
+    this.keptId = keptId;
+  }
+}
+
 /** Of the failed vertex' output, under its name. */
 const errorLines = 20;
 
-/** Throws CliError with what went wrong, and the failed step's exit code. */
+/** Throws BuildFailed with what went wrong, and the failed step's exit code. */
 export async function showBuild(
   cli: Cli,
   body: AsyncIterable<Buffer>,
@@ -44,6 +55,7 @@ export async function showBuild(
   let imageId: string | undefined;
   let result: BuildResultLine | undefined;
   let failure: { message: string; code: number } | undefined;
+  let keptId: string | undefined;
   try {
     for await (const line of jsonLines<ProgressMessage>(body)) {
       if (line.error !== undefined || line.errorDetail) {
@@ -51,6 +63,7 @@ export async function showBuild(
         failure = { message: line.errorDetail?.message ?? line.error ?? '', code: code > 0 && code < 256 ? code : 1 };
       } else if (line.id === buildEventId) view?.show(line.aux as BuildEventLine);
       else if (line.id === buildOutputId) await options.outputs.take(line.aux as BuildOutputChunk);
+      else if (line.id === buildKeptId) keptId = (line.aux as BuildKeptLine).imageId;
       else if (line.id === buildResultId) result = line.aux as BuildResultLine;
       else if (line.aux !== undefined) imageId = (line.aux as { ID?: string }).ID ?? imageId;
       // The classic stream of a daemon that tells no events.
@@ -61,7 +74,7 @@ export async function showBuild(
   }
   if (failure !== undefined) {
     if (options.mode !== 'rawjson') tellFailure(cli, progress);
-    throw new CliError(`ERROR: failed to build: failed to solve: ${failure.message}`, failure.code);
+    throw new BuildFailed(failure.message, failure.code, keptId);
   }
   return { imageId: result?.imageId ?? imageId, result };
 }

@@ -36,6 +36,8 @@ export type BuildEventLine =
 export const buildEventId = 'tsdocker.build.event';
 /** `id` of the lines with a BuildOutputChunk in `aux`. */
 export const buildOutputId = 'tsdocker.build.output';
+/** `id` of the line before the error of a step that was kept as it stood; a BuildKeptLine is its `aux`. */
+export const buildKeptId = 'tsdocker.build.kept';
 /** `id` of the last line of a build that succeeded: a BuildResultLine is its `aux`. */
 export const buildResultId = 'tsdocker.build.result';
 
@@ -45,6 +47,11 @@ export interface BuildOutputChunk {
   output: number;
   /** Base64. */
   data: string;
+}
+
+/** The image that was made of the failed step. */
+export interface BuildKeptLine {
+  imageId: string;
 }
 
 export interface BuildResultLine {

@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
+import { parseFlags } from '../../../daemon/protocols/flags/parse.ts';
 import { buildFlags } from '../../build/build-flags.ts';
 import { BuildOutputs, type OutputSpec, parseOutput } from '../../build/build-outputs.ts';
 import { buildQuery } from '../../build/build-query.ts';
 import { type BuildContext, findContext } from '../../build/find-context.ts';
 import { packContext } from '../../build/pack-context.ts';
-import { type ProgressMode, progressModes, type ShownBuild, showBuild } from '../../build/show-build.ts';
+import { BuildFailed, type ProgressMode, progressModes, type ShownBuild, showBuild } from '../../build/show-build.ts';
 import { segment } from '../../client/api-client.ts';
 import { defineCommand, exactly } from '../../command.ts';
 import type { Cli } from '../../context.ts';
@@ -15,6 +16,7 @@ import { CliError } from '../../errors.ts';
 import { refuseContentTrust } from '../../options/content-trust.ts';
 import { parseReference } from '../../options/reference.ts';
 import { systemReason } from '../../options/variables.ts';
+import { isTerminal } from '../../terminal/output.ts';
 import { showProgress } from '../../views/progress.ts';
 
 export const build = defineCommand({
@@ -38,7 +40,9 @@ export const build = defineCommand({
       headers: await allRegistryHeaders(cli),
       ...(context.kind === 'remote' ? {} : { body: bodyOf(context, flags.compress) }),
     });
-    const shown = await showBuild(cli, response.body, { mode, outputs: new BuildOutputs(cli, outputs) });
+    const shown = await showBuild(cli, response.body, { mode, outputs: new BuildOutputs(cli, outputs) }).catch(
+      (error: unknown) => lookAtFailure(cli, flags, error),
+    );
     await tellResult(cli, flags, shown);
     if (outputs.some(({ attributes }) => attributes.push === 'true')) await pushAll(cli, flags.tag);
     return 0;
@@ -86,6 +90,23 @@ async function tellResult(cli: Cli, flags: Flags, { imageId, result }: ShownBuil
   }
   if (flags.metadataFile !== '')
     await write(flags.metadataFile, `${JSON.stringify(result?.metadata ?? {}, null, 2)}\n`);
+}
+
+/** The step that failed is run in as it stood, and stays as an image when that was asked for. Always throws `error`. */
+async function lookAtFailure(cli: Cli, flags: Flags, error: unknown): Promise<never> {
+  if (!(error instanceof BuildFailed) || error.keptId === undefined) throw error;
+  const { keptId } = error;
+  if (flags.invokeOnError !== '') {
+    cli.err.line(error.message);
+    const [program = '', ...args] = flags.invokeOnError.split(' ').filter((word) => word !== '');
+    const { run } = await import('../containers/run.ts');
+    const terminal = isTerminal(0) && cli.out.isTerminal ? ['-t'] : [];
+    const words = ['-i', ...terminal, '--rm', '--entrypoint', program, keptId, ...args];
+    await run.run(cli, parseFlags(run.flags, words, { interspersed: false }));
+    if (!flags.keepFailed) await cli.client.delete(`/images/${segment(keptId)}`);
+  }
+  if (flags.keepFailed) cli.err.line(`The step that failed is kept: ${cli.program} run -it --rm ${keptId} sh`);
+  throw error;
 }
 
 async function write(path: string, text: string): Promise<void> {

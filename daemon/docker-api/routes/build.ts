@@ -7,7 +7,7 @@ import type { BuildRequest, OutputChoice } from '../../build/build-request.ts';
 import type { ReceivedContext } from '../../build/build-service.ts';
 import { ExecFailed } from '../../build/steps/exec-failed.ts';
 import type { ClientServices, DirectoryResult } from '../../build/steps/step.ts';
-import { type BuildPruned, buildEventId, buildOutputId, buildResultId } from '../../docker-types/build.ts';
+import { type BuildPruned, buildEventId, buildKeptId, buildOutputId, buildResultId } from '../../docker-types/build.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, sendEmpty, sendJson } from '../app.ts';
 import { clientHasLeft, errorText } from '../error-status.ts';
@@ -206,6 +206,8 @@ async function answer(
     // What is wrong before anything was done is an answer of its own, as with docker.
     if (stream === undefined) throw error;
     if (isClassic) steps.fail();
+    if (error instanceof ExecFailed && error.keptImageId !== undefined)
+      write({ id: buildKeptId, aux: { imageId: error.keptImageId } });
     write(failureLine(error, isClassic));
   }
   (stream ?? new ResponseStream(reply, 'application/json')).end();
