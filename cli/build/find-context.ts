@@ -1,5 +1,5 @@
 // What `build` is pointed at: a directory, a URL, or standard input; and which Dockerfile of it.
-import { randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { CliError } from '../errors.ts';
@@ -39,20 +39,20 @@ export async function findContext(path: string, file: string, readStdin: () => P
 
 function directoryContext(root: string, file: string, stdin: Buffer | undefined): DirectoryContext {
   if (stdin !== undefined) {
-    const name = hiddenName();
+    const name = hiddenName('-');
     return { kind: 'directory', root, dockerfile: name, ignore: ignoreText(root), extra: [{ name, bytes: stdin }] };
   }
   const path = file === '' ? defaultDockerfile(root) : resolve(file);
   const inside = relative(root, path);
   if (inside !== '' && !inside.startsWith('..'))
     return { kind: 'directory', root, dockerfile: inside, ignore: ignoreText(root, path), extra: [] };
-  const name = hiddenName();
+  const name = hiddenName(path);
   const extra = [{ name, bytes: readDockerfile(path) }];
   return { kind: 'directory', root, dockerfile: name, ignore: ignoreText(root, path), extra };
 }
 
 /** Git, HTTP, and docker's short form of a repository. */
-function isUrl(path: string): boolean {
+export function isUrl(path: string): boolean {
   return /^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(path);
 }
 
@@ -84,7 +84,7 @@ function readDockerfile(path: string): Buffer {
 }
 
 /** Of a Dockerfile's own file, else of the context. */
-function ignoreText(root: string, dockerfile?: string): string | undefined {
+export function ignoreText(root: string, dockerfile?: string): string | undefined {
   const own = dockerfile === undefined ? undefined : `${dockerfile}.dockerignore`;
   for (const path of [own, join(root, '.dockerignore')]) {
     if (path === undefined) continue;
@@ -98,6 +98,7 @@ function ignoreText(root: string, dockerfile?: string): string | undefined {
   return undefined;
 }
 
-function hiddenName(): string {
-  return `.dockerfile.${randomBytes(8).toString('hex')}`;
+/** The same for the same file: the daemon keeps what it has of a context. */
+function hiddenName(path: string): string {
+  return `.dockerfile.${createHash('sha256').update(path).digest('hex').slice(0, 16)}`;
 }

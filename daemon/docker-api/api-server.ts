@@ -17,7 +17,6 @@ import { compileBody } from './request/body-schema.ts';
 import { compileQuery } from './request/query.ts';
 import { logged } from './request-log.ts';
 import { registerBuild } from './routes/build.ts';
-import { registerBuildContexts } from './routes/build-contexts.ts';
 import { registerContainerFiles } from './routes/container-files.ts';
 import { registerContainerLifecycle } from './routes/container-lifecycle.ts';
 import { registerContainerStreams } from './routes/container-streams.ts';
@@ -166,7 +165,6 @@ export function registerRoutes(app: App, services: ApiServices): readonly Hijack
   registerExplain(app, services);
   registerImages(app, services);
   registerBuild(app, services);
-  registerBuildContexts(app, services);
   registerImageArchives(app, services);
   registerNetworks(app, services);
   registerRegistry(app, services);

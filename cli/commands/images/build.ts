@@ -1,12 +1,16 @@
+import { statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { parseFlags } from '../../../daemon/protocols/flags/parse.ts';
 import { buildFlags } from '../../build/build-flags.ts';
 import { BuildOutputs, type OutputSpec, parseOutput } from '../../build/build-outputs.ts';
-import { buildQuery } from '../../build/build-query.ts';
-import { type BuildContext, findContext } from '../../build/find-context.ts';
+import { buildQuery, type NamedContext } from '../../build/build-query.ts';
+import { contextFiles } from '../../build/context-files.ts';
+import { type BuildContext, findContext, isUrl } from '../../build/find-context.ts';
 import { packContext } from '../../build/pack-context.ts';
+import { sendContext, sendNamedContext } from '../../build/send-context.ts';
 import { BuildFailed, type ProgressMode, progressModes, type ShownBuild, showBuild } from '../../build/show-build.ts';
 import { segment } from '../../client/api-client.ts';
 import { defineCommand, exactly } from '../../command.ts';
@@ -14,6 +18,7 @@ import type { Cli } from '../../context.ts';
 import { allRegistryHeaders, registryHeaders } from '../../credentials/open-store.ts';
 import { CliError } from '../../errors.ts';
 import { refuseContentTrust } from '../../options/content-trust.ts';
+import { cut } from '../../options/csv.ts';
 import { parseReference } from '../../options/reference.ts';
 import { systemReason } from '../../options/variables.ts';
 import { isTerminal } from '../../terminal/output.ts';
@@ -30,15 +35,18 @@ export const build = defineCommand({
     const mode = progressMode(flags.quiet ? 'quiet' : flags.progress);
     const outputs = outputsOf(flags);
     const context = await findContext(path, flags.file, readStdin);
-    const query = buildQuery(flags, { outputs, contexts: [], config: cli.config(), host: cli.client.host });
+    const contexts = await namedContexts(cli, flags.buildContext);
+    const query = buildQuery(flags, { outputs, contexts, config: cli.config(), host: cli.client.host });
+    const sent = await bodyOf(cli, context, flags.compress);
     const response = await cli.client.request('POST', '/build', {
       query: {
         ...query,
         dockerfile: context.dockerfile || undefined,
         remote: context.kind === 'remote' ? context.url : undefined,
+        context: sent.update,
       },
       headers: await allRegistryHeaders(cli),
-      ...(context.kind === 'remote' ? {} : { body: bodyOf(context, flags.compress) }),
+      ...(sent.body === undefined ? {} : { body: sent.body }),
     });
     const shown = await showBuild(cli, response.body, { mode, outputs: new BuildOutputs(cli, outputs) }).catch(
       (error: unknown) => lookAtFailure(cli, flags, error),
@@ -66,10 +74,39 @@ function outputsOf(flags: Flags): OutputSpec[] {
   return outputs;
 }
 
-function bodyOf(context: Exclude<BuildContext, { kind: 'remote' }>, compress: boolean): AsyncIterable<Uint8Array> {
-  if (context.kind === 'stdin') return process.stdin as AsyncIterable<Uint8Array>;
-  const tar = packContext(context);
-  return compress ? Readable.from(tar, { objectMode: false }).pipe(createGzip()) : tar;
+/** Directories of this machine are sent ahead; the rest is the daemon's to find. */
+async function namedContexts(cli: Cli, texts: readonly string[]): Promise<NamedContext[]> {
+  const contexts: NamedContext[] = [];
+  for (const text of texts) {
+    const [name, value = ''] = cut(text, '=');
+    if (name === '' || value === '') throw new CliError(`invalid context value: ${text}, expected key=value`);
+    const isElsewhere = isUrl(value) || /^(?:docker-image|oci-layout):\/\//.test(value);
+    contexts.push({ name, value: isElsewhere ? value : await sendNamedContext(cli, name, directoryOf(name, value)) });
+  }
+  return contexts;
+}
+
+function directoryOf(name: string, path: string): string {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    throw new CliError(`failed to get build context ${name}: stat ${path}: no such directory`);
+  return resolve(path);
+}
+
+interface SentBody {
+  readonly update?: string | undefined;
+  readonly body?: AsyncIterable<Uint8Array>;
+}
+
+/** Packed, all of it goes in one piece. */
+async function bodyOf(cli: Cli, context: BuildContext, isPacked: boolean): Promise<SentBody> {
+  if (context.kind === 'remote') return {};
+  if (context.kind === 'stdin') return { body: process.stdin as AsyncIterable<Uint8Array> };
+  if (isPacked) {
+    const tar = packContext(contextFiles(context));
+    return { body: Readable.from(tar, { objectMode: false }).pipe(createGzip()) };
+  }
+  const { update, archive } = await sendContext(cli, context);
+  return { update, body: archive };
 }
 
 async function readStdin(): Promise<Buffer> {

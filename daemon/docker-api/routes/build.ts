@@ -4,34 +4,43 @@ import type { Readable } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { BuildRequest, OutputChoice } from '../../build/build-request.ts';
-import type { ReceivedContext } from '../../build/build-service.ts';
+import { WaitingContexts } from '../../build/contexts/waiting-contexts.ts';
 import { ExecFailed } from '../../build/steps/exec-failed.ts';
-import type { ClientServices, DirectoryResult } from '../../build/steps/step.ts';
 import { type BuildPruned, buildEventId, buildKeptId, buildOutputId, buildResultId } from '../../docker-types/build.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, sendEmpty, sendJson } from '../app.ts';
 import { clientHasLeft, errorText } from '../error-status.ts';
-import { bodyStream } from '../http/body-stream.ts';
 import { whenClientLeaves } from '../http/client-leaves.ts';
 import { ResponseStream } from '../http/response-stream.ts';
+import { receiveBuildInput } from '../request/build-body.ts';
 import { type BuildParameters, type BuildQuery, buildParameters, buildQuery } from '../request/build-parameters.ts';
 import { filters, flag, integer, text } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
 import { BuildSteps } from '../views/build-steps.ts';
 import { eventLine, resultLine } from '../views/build-view.ts';
+import { registerBuildContexts } from './build-contexts.ts';
 
 const tags = ['Build'];
 /** Of an output's archive in one line. */
 const CHUNK_BYTES = 48 * 1024;
 
-export function registerBuild(app: App, services: ApiServices): void {
+interface BuildRouteParts {
+  readonly services: ApiServices;
+  readonly waiting: WaitingContexts;
   /** Builds that go on, by what their client calls them. */
-  const running = new Map<string, AbortController>();
+  readonly running: Map<string, AbortController>;
+}
+
+export function registerBuild(app: App, services: ApiServices): void {
+  const waiting = new WaitingContexts();
+  app.addHook('onClose', async () => waiting[Symbol.dispose]());
+  registerBuildContexts(app, services, waiting);
+  const running: BuildRouteParts['running'] = new Map();
 
   app.post(
     '/build',
     { config: { body: 'stream' }, schema: { summary: 'Build an image', tags, querystring: buildQuery } },
-    (request, reply) => serveBuild(services, running, request, reply, request.query),
+    (request, reply) => serveBuild({ services, waiting, running }, request, reply, request.query),
   );
 
   app.post(
@@ -79,73 +88,27 @@ export function registerBuild(app: App, services: ApiServices): void {
 }
 
 async function serveBuild(
-  services: ApiServices,
-  running: Map<string, AbortController>,
+  { services, waiting, running }: BuildRouteParts,
   request: FastifyRequest,
   reply: FastifyReply,
   query: BuildQuery,
 ): Promise<void> {
   const parameters = buildParameters(query, request.headers);
-  const session = query.session ? services.build.sessionClient(query.session) : undefined;
   const cancel = new AbortController();
   whenClientLeaves(reply.raw, () => {
     if (!reply.raw.writableEnded) cancel.abort(clientHasLeft());
   });
+  const { signal } = cancel;
   const { buildid: id } = query;
   if (id) running.set(id, cancel);
-  let received: ReceivedContext | undefined;
   try {
-    received = await receive(services, request, query, cancel.signal);
-    await answer(services, reply, query, requestOf(parameters, received, session, cancel.signal));
+    using input = await receiveBuildInput(services.build, waiting, request, query, parameters, signal);
+    const { client, dockerfileText } = input;
+    const alone = dockerfileText === undefined ? {} : { context: { kind: 'none' } as const, dockerfileText };
+    await answer(services, reply, query, { ...parameters, ...alone, client, signal });
   } finally {
     if (id) running.delete(id);
-    if (received?.kind === 'directory') received.directory[Symbol.dispose]();
   }
-}
-
-/** undefined: nothing came that is to be built from. */
-async function receive(
-  { build }: ApiServices,
-  request: FastifyRequest,
-  query: BuildQuery,
-  signal: AbortSignal,
-): Promise<ReceivedContext | undefined> {
-  const isRemote = Boolean(query.remote) && query.remote !== 'client-session';
-  if (isRemote) {
-    request.raw.resume();
-    return undefined;
-  }
-  const body = bodyStream(request.raw);
-  if (query.context) {
-    return { kind: 'directory', directory: await build.receiveChanges(query.context, body, signal) };
-  }
-  return build.receive(body, signal);
-}
-
-function requestOf(
-  parameters: BuildParameters,
-  received: ReceivedContext | undefined,
-  session: ClientServices | undefined,
-  signal: AbortSignal,
-): Omit<BuildRequest, 'tell' | 'outputs'> & Pick<BuildParameters, 'outputs'> {
-  const directory = received?.kind === 'directory' ? received.directory : undefined;
-  return {
-    ...parameters,
-    context: received?.kind === 'dockerfile' ? { kind: 'none' } : parameters.context,
-    ...(received?.kind === 'dockerfile' ? { dockerfileText: received.text } : {}),
-    client: clientOf(directory, session),
-    signal,
-  };
-}
-
-/** The context that came with the request, and what the session has beside it. */
-function clientOf(context: DirectoryResult | undefined, session: ClientServices | undefined): ClientServices {
-  return {
-    secret: async (id) => session?.secret(id),
-    sshAgent: async (id) => session?.sshAgent(id),
-    directory: async (name, wanted, signal) =>
-      name === 'context' && context !== undefined ? context.again() : session?.directory(name, wanted, signal),
-  };
 }
 
 async function answer(

@@ -128,9 +128,11 @@ test('parameters are read', async () => {
     target: 'x',
     platform: 'linux/arm64/v8',
     contexts: '{"base":"docker-image://y","src":"https://h/x.git","d":"local:d"}',
+    session: 's',
     securityopt: '["no-new-privileges"]',
     extrahosts: 'a:1.2.3.4,b:host-gateway',
   });
+  fake.on('build.sessionClient', () => ({}));
   await build(query.toString(), () => done);
   expect(asked).toMatchObject({
     call: 'build',
@@ -177,6 +179,7 @@ test('parameters that cannot be are refused, before anything is received', async
     ['memory=5', 400],
     ['platform=a/b/c/d/e', 400],
     ['contexts={"a":"/etc"}', 400],
+    ['contexts={"a":"local:gone"}', 404],
     ['outputs=[{"Type":"tar"}]', 501],
     ['outputs=[{"Type":"other"}]', 501],
     ['cachefrom=["type=gha"]', 501],
@@ -185,6 +188,28 @@ test('parameters that cannot be are refused, before anything is received', async
     const { answer } = await build(query, () => done);
     expect([query, answer.statusCode]).toEqual([query, status]);
   }
+});
+
+test('a named context comes before its build, which takes it once', async () => {
+  let held = 0;
+  const directory = {
+    kind: 'directory',
+    path: '/x',
+    identity: 'i',
+    again: () => directory,
+    [Symbol.dispose]: () => held--,
+  };
+  fake.on('build.receiveChanges', () => {
+    held++;
+    return directory;
+  });
+  const put = await app.inject({ method: 'PUT', url: '/build/contexts/a?update=u', payload: 'x' });
+  expect(put.statusCode).toBe(201);
+  const query = `contexts=${JSON.stringify({ src: `local:${put.json().name}` })}`;
+  const { answer } = await build(query, () => done);
+  const [choice] = [...(asked?.namedContexts.values() ?? [])];
+  expect([answer.statusCode, choice, held]).toEqual([200, { kind: 'client', name: put.json().name }, 0]);
+  expect((await build(query, () => done)).answer.statusCode).toBe(404);
 });
 
 test('our own clients are told events, files, and what came of it', async () => {

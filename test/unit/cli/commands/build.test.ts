@@ -55,12 +55,32 @@ test('a directory is sent without what its .dockerignore names, as root’s', as
   expect(archive()).toEqual([
     '-rw-r--r-- 0/0 .dockerignore',
     '-rw-r--r-- 0/0 Dockerfile',
+    'drwxr-xr-x 0/0 node_modules/',
     '-rw-r--r-- 0/0 node_modules/keep',
     'drwxr-xr-x 0/0 src/',
     'drwxr-xr-x 0/0 src/deep/',
     '-rwxr-xr-x 0/0 src/deep/run',
     'lrwxrwxrwx 0/0 src/link -> deep/run',
   ]);
+});
+
+test('a daemon that keeps contexts is sent a list, and of the files what it asks for', async () => {
+  answers(result);
+  daemon.on('POST /build/contexts/*', (_, response) => {
+    response.end('{"update":"u1","files":1,"bytes":1}\n[1,1]\n');
+  });
+  mkdirSync(join(context, 'd'));
+  writeFileSync(join(context, 'd/b'), 'x');
+  const { status } = await runCli(daemon, ['build', '-q', context]);
+  expect(status).toBe(0);
+  const list = (daemon.seen.find(({ path }) => path.startsWith('/build/contexts/'))?.body ?? '').trim().split('\n');
+  expect(list.map((line) => JSON.parse(line).slice(0, 2))).toEqual([
+    ['f', 'Dockerfile'],
+    ['d', 'd'],
+    ['f', 'd/b'],
+  ]);
+  expect(sent()?.query.get('context')).toBe('u1');
+  expect(archive()).toEqual(['-rw-r--r-- 0/0 d/b']);
 });
 
 test('a Dockerfile from elsewhere, or from standard input, comes under a name of its own', async () => {
