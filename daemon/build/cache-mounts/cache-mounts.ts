@@ -237,7 +237,13 @@ class Lease implements CacheMountLease {
 }
 
 /** Whose directories are the same: how they are shared is no part of it. */
-function keyOf({ id, origin, mode, uid, gid }: CacheMountRequest): string {
+export function keyOf({
+  id,
+  origin,
+  mode,
+  uid,
+  gid,
+}: Pick<CacheMountRequest, 'id' | 'origin' | 'mode' | 'uid' | 'gid'>): string {
   const parts = JSON.stringify([id, origin, origin === '' ? [mode & 0o7777, uid, gid] : []]);
   return createHash('sha256').update(parts).digest('hex');
 }

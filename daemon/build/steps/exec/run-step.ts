@@ -45,10 +45,11 @@ export async function runStep(
   undo.use(used);
   try {
     using base = await asLayers(parts, root?.type === 'bind' ? inputs[root.input] : undefined);
-    undo.defer(() => parts.snapshots.remove(id));
-    await parts.snapshots.prepare(id, base.top, { isBare: true });
+    // There before all else and until all else is gone: it tells the next daemon what this one had.
     const runDir = makeRun(parts, id, plan.cgroupParent);
     undo.defer(() => removeRun(runDir));
+    undo.defer(() => parts.snapshots.remove(id));
+    await parts.snapshots.prepare(id, base.top, { isBare: true });
     const network = await networks.take(plan.network, plan.hostname);
     let isNetworkClean = false;
     used.defer(() => network.release(isNetworkClean));

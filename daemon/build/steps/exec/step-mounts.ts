@@ -13,6 +13,7 @@ import { mountOverlay } from '../../../snapshots/overlay.ts';
 import type { Parent, StepRoot } from '../../../snapshots/snapshots.ts';
 import type { ResolvedMount } from '../../../spec/mount.ts';
 import { checkLength, cleanPath } from '../../../spec/mount-target.ts';
+import { type CacheMountLease, type CacheMountRequest, keyOf } from '../../cache-mounts/cache-mounts.ts';
 import type { BindMount, CacheMount, ExecMount, SecretMount, SshMount, TmpfsMount } from '../../graph/operation.ts';
 import { layersResult } from '../layers-result.ts';
 import type { LayersResult, Result, StepRun } from '../step.ts';
@@ -44,7 +45,9 @@ export async function openStepMounts(
 ): Promise<StepMounts> {
   const opened = new StepMounts(parts, input);
   try {
-    for (const mount of lastOfEach(mounts)) await opened.open(mount);
+    const all = lastOfEach(mounts);
+    for (const mount of all) await opened.open(mount);
+    await opened.openCaches(all.filter((mount) => mount.type === 'cache'));
     await opened.openFiles();
     return opened;
   } catch (error) {
@@ -81,7 +84,7 @@ export class StepMounts {
       case 'bind':
         return this.#openBind(mount);
       case 'cache':
-        return this.#openCache(mount);
+        return;
       case 'tmpfs':
         return this.#addTmpfs(mount);
       case 'secret':
@@ -149,33 +152,41 @@ export class StepMounts {
     this.#add(mount.target, await this.#narrow(root.mount(), mount.selector), false);
   }
 
-  async #openCache(mount: CacheMount): Promise<void> {
-    const { cacheMounts } = this.#parts;
-    const { run, inputs, signal } = this.#input;
-    const { vertex } = run;
-    const input = mount.input < 0 ? undefined : inputs[mount.input];
-    const edge = mount.input < 0 ? undefined : vertex.inputs[mount.input];
-    const lease = await cacheMounts.take(
-      {
-        id: mount.id,
-        origin: edge === undefined ? '' : `${edge.vertex.digest} ${edge.output} ${cleanPath(`/${mount.selector}`)}`,
-        sharing: mount.sharing,
-        mode: mount.mode,
-        uid: mount.uid,
-        gid: mount.gid,
-        description: vertex.name,
-        ...(input === undefined ? {} : { openContent: () => this.#narrow(this.#view(input), mount.selector) }),
-      },
-      signal,
-    );
+  /** In the order of their keys: two steps that wait for the same ones do not wait for each other. Of one directory a step has one lease. */
+  async openCaches(mounts: readonly CacheMount[]): Promise<void> {
+    const wanted = mounts.map((mount) => ({ mount, request: this.#cacheRequest(mount) }));
+    const leases = new Map<string, CacheMountLease>();
+    const sorted = wanted.map((one) => ({ ...one, key: keyOf(one.request) })).sort((a, b) => (a.key < b.key ? -1 : 1));
+    for (const { mount, request, key } of sorted) {
+      const lease = leases.get(key) ?? (await this.#lease(request));
+      leases.set(key, lease);
+      const fd = holdTree(lease.directory);
+      this.#add(mount.target, fd, mount.isReadonly);
+      // It goes from one step to the next: a device in it is nothing that any of them should be able to open.
+      mountSetattr(fd, '', AT.EMPTY_PATH, { set: MOUNT_ATTR.NODEV });
+    }
+  }
+
+  async #lease(request: CacheMountRequest): Promise<CacheMountLease> {
+    const lease = await this.#parts.cacheMounts.take(request, this.#input.signal);
     this.#release.push(() => {
-      this.hasLeak ||= !mount.isReadonly && lease.wasShared;
+      this.hasLeak ||= lease.wasShared;
       lease[Symbol.dispose]();
     });
-    const fd = holdTree(lease.directory);
-    // It goes from one step to the next: a device in it is nothing that any of them should be able to open.
-    this.#add(mount.target, fd, mount.isReadonly);
-    mountSetattr(fd, '', AT.EMPTY_PATH, { set: MOUNT_ATTR.NODEV });
+    return lease;
+  }
+
+  #cacheRequest({ id, sharing, mode, uid, gid, input: n, selector }: CacheMount): CacheMountRequest {
+    const { run, inputs } = this.#input;
+    const { vertex } = run;
+    const [input, edge] = [inputs[n], vertex.inputs[n]];
+    const plain = { id, sharing, mode, uid, gid, description: vertex.name };
+    if (input === undefined || edge === undefined) return { ...plain, origin: '' };
+    return {
+      ...plain,
+      origin: `${edge.vertex.digest} ${edge.output} ${cleanPath(`/${selector}`)}`,
+      openContent: () => this.#narrow(this.#view(input), selector),
+    };
   }
 
   #addTmpfs({ target, sizeBytes }: TmpfsMount): void {

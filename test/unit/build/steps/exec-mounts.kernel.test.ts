@@ -245,6 +245,34 @@ describe('cache', () => {
     expect(rig.ownFiles(result)).toEqual([]);
   });
 
+  it('is one for a step that has it twice, and steps that lock the same ones do not wait for each other', async () => {
+    const locked = (target: string, id: string) => cache(target, { id, sharing: 'locked' });
+    expect(await rig.output('echo x > /a/x; cat /b/x', { mounts: [locked('/a', 'l1'), locked('/b', 'l1')] })).toBe(
+      'x\n',
+    );
+    const several = [0, 1, 2, 3].map((n) => {
+      const pair = [locked('/a', 'l1'), locked('/b', 'l2')];
+      return rig.output('[ -e /a/busy ] && exit 3; touch /a/busy; sleep 0.1; rm /a/busy; echo ok', {
+        mounts: n % 2 === 0 ? pair : [locked('/b', 'l2'), locked('/a', 'l1')],
+      });
+    });
+    expect(await Promise.all(several)).toEqual(['ok\n', 'ok\n', 'ok\n', 'ok\n']);
+    const abort = new AbortController();
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    const first = rig.run('echo begun; sleep 1000', {
+      mounts: [locked('/a', 'l1')],
+      signal: abort.signal,
+      onLog: () => resolve(),
+    });
+    await begun;
+    const waiting = new AbortController();
+    const second = rig.run('true', { mounts: [locked('/a', 'l1')], signal: waiting.signal });
+    waiting.abort(new Error('left'));
+    await expect(second).rejects.toThrow('left');
+    abort.abort(new Error('gone'));
+    await expect(first).rejects.toThrow('gone');
+  });
+
   it('copies the files of a step that had one at the same time as another, for then a descriptor may have left it', async () => {
     const shared = { mounts: [cache('/c', { id: 'both' })] };
     const { promise: begun, resolve } = Promise.withResolvers<void>();
@@ -337,6 +365,8 @@ describe('tmpfs, secret and ssh', () => {
       rig.run('stat -c "%a %u %F" $SSH_AUTH_SOCK; ls /run/buildkit', { client, mounts: [ssh], user: 'alice' }),
     );
     expect(rig.ownFiles(result)).toEqual([]);
+    // With the socket of that step.
+    await rig.step.settled();
     const { promise: begun, resolve } = Promise.withResolvers<string>();
     const running = rig.run(
       'stat -c "%a %u %F" $SSH_AUTH_SOCK; while [ ! -e /tmp/go ]; do sleep 0.05; ls /proc/1/fd >/dev/null; done',
