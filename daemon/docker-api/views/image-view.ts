@@ -26,7 +26,7 @@ export function inspectView({ image, names, taggedAt, layerDirs }: SeenImage): I
     RepoTags: repoTags(names),
     RepoDigests: repoDigests(names),
     Parent: image.parentId ?? '',
-    Comment: config.comment ?? '',
+    Comment: config.comment || (config.history?.at(-1)?.comment ?? ''),
     Created: config.created ?? NEVER,
     Container: config.container ?? '',
     ContainerConfig: config.container_config ?? {},

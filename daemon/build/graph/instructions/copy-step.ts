@@ -25,8 +25,7 @@ export function planCopy(step: StepContext, instruction: CopyLike, from: Stage |
   const asked = askedOf(step, instruction);
   const text = shownText(step, instruction.original, { keepsQuotes: false });
   const name = nextStepName(step, text);
-  const isLinked = instruction.link && asked.mode === undefined;
-  const below = isLinked ? undefined : state.files;
+  const below = asked.isLinked ? undefined : state.files;
   const inputs: DraftEdge[] = below === undefined ? [] : [below];
   const parts = copyParts(step, { instruction, asked, from, name });
   const froms = parts.map(({ files }) => indexOf(inputs, files));
@@ -38,7 +37,7 @@ export function planCopy(step: StepContext, instruction: CopyLike, from: Stage |
   const operation = { kind: 'file', actions, platform: state.platform } as const;
   const copied = graph.add({ operation, inputs, name, ...options });
   state.files =
-    isLinked && state.files !== undefined
+    asked.isLinked && state.files !== undefined
       ? graph.add({
           operation: { kind: 'merge' },
           inputs: [state.files, copied],
@@ -60,6 +59,8 @@ interface Asked {
   readonly mode: string | undefined;
   readonly exclude: readonly string[];
   readonly checksum: string | undefined;
+  /** Copied beside the files below, of which nothing has to be known: neither a mode to change, nor who an owner is. */
+  readonly isLinked: boolean;
 }
 
 function askedOf(step: StepContext, instruction: CopyLike): Asked {
@@ -84,6 +85,7 @@ function askedOf(step: StepContext, instruction: CopyLike): Asked {
     mode,
     exclude: all(instruction.exclude),
     checksum: instruction.kind === 'ADD' ? optional(instruction.checksum) : undefined,
+    isLinked: instruction.link && mode === undefined && /^\d*$/.test(user) && /^\d*$/.test(group),
   };
 }
 
@@ -188,7 +190,7 @@ function copyOf(
   { sources, unpacks, isPlain }: { sources: readonly string[]; unpacks: boolean; isPlain: boolean },
   epoch: number | undefined,
 ): Omit<CopyAction, 'from'> {
-  const { owner, mode, exclude, destination } = asked;
+  const { owner, mode, exclude, destination, isLinked } = asked;
   return {
     action: 'copy',
     sources,
@@ -198,7 +200,7 @@ function copyOf(
     exclude,
     unpacks,
     keepsParents: !isPlain && instruction.parents,
-    replacesLinks: instruction.link && mode === undefined,
+    replacesLinks: isLinked,
     allowsNoMatch: !isPlain && (!instruction.parents || sources.some(hasWildcards)),
     hasWildcards: !isPlain,
     ...(epoch === undefined ? {} : { timestamp: epoch }),

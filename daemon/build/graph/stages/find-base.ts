@@ -23,11 +23,13 @@ export async function findBase(context: PlanContext, { stage, lookups, stageName
   try {
     return await findFiles(context, stage, lookups);
   } catch (error) {
-    throw atLines(
-      isEngineError(error, 'not-found') ? suggested(error, stage.baseName, stageNames()) : error,
-      stage.lines,
-    );
+    throw atLines(isOfLookup(error) ? suggested(error, stage.baseName, stageNames()) : error, stage.lines);
   }
+}
+
+/** What is wrong in the file itself says so without the image's name. */
+function isOfLookup(error: unknown): error is EngineError {
+  return isEngineError(error) && error.code !== 'invalid';
 }
 
 const commonImages = ['alpine', 'busybox', 'centos', 'debian', 'golang', 'ubuntu', 'fedora'].flatMap((name) => [
@@ -37,7 +39,7 @@ const commonImages = ['alpine', 'busybox', 'centos', 'debian', 'golang', 'ubuntu
 
 function suggested(error: EngineError, name: string, stageNames: readonly string[]): EngineError {
   const message = withSuggestion(`${name}: ${error.message}`, name, [...stageNames, ...commonImages], true);
-  return new EngineError('not-found', message, { cause: error });
+  return new EngineError(error.code, message, { cause: error });
 }
 
 async function findFiles(context: PlanContext, stage: Stage, lookups: PlanLookups): Promise<FoundBase> {

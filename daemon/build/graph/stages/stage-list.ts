@@ -171,7 +171,7 @@ export class StageList {
     const done = new Set<Stage>();
     const open = new Set<Stage>();
     for (const start of this.#stages) {
-      const path = [{ stage: start, next: neededBy(start) }];
+      const path = [{ stage: start, next: neededBy(start).reverse() }];
       open.add(start);
       for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
         const needed = top.next.pop();
@@ -180,13 +180,12 @@ export class StageList {
           done.add(top.stage);
           path.pop();
         } else if (open.has(needed)) {
-          throw new DockerfileError(
-            `circular dependency detected on stage: ${start.shownName}`,
-            linesOfNeed(top.stage, needed),
-          );
+          const next = path[path.findIndex(({ stage }) => stage === needed) + 1]?.stage ?? needed;
+          const message = `circular dependency detected on stage: ${needed.shownName}`;
+          throw new DockerfileError(message, linesOfNeed(needed, next));
         } else if (!done.has(needed)) {
           open.add(needed);
-          path.push({ stage: needed, next: neededBy(needed) });
+          path.push({ stage: needed, next: neededBy(needed).reverse() });
         }
       }
     }

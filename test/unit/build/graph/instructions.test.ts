@@ -183,6 +183,16 @@ describe('COPY and ADD', () => {
     expect(operationOf(plan, '] COPY --link a /b/')).toMatchObject({ actions: [{ input: -1, replacesLinks: true }] });
   });
 
+  it.each(['--chown=app', '--chown=1:staff', '--chmod=600'])(
+    'does not stack with %s, for which the files below count',
+    async (flag) => {
+      const plan = await planText(`FROM base\nCOPY --link ${flag} a /b/`);
+      expect(operationOf(plan, `COPY --link ${flag} a /b/`)).toMatchObject({
+        actions: [{ input: 0, replacesLinks: false }],
+      });
+    },
+  );
+
   it('makes files of documents, with variables where they are wanted', async () => {
     const plan = await planText('FROM base\nENV v=1\nCOPY <<a <<"b" /\n$v "q"\na\n$v\nb\n');
     const texts = vertices(plan.target).flatMap(({ operation }) =>
