@@ -33,7 +33,17 @@ export interface Expansion {
 const growthLimit = 256 * 1024;
 const depthLimit = 500;
 
-/** Throws a FormatError in BuildKit's words: `failed to process "${x": syntax error: missing '}'`. */
+/** In BuildKit's words; `unset` are the names without a value that were asked for until then. */
+export class ExpansionError extends FormatError {
+  readonly unset: ReadonlySet<string>;
+
+  constructor(message: string, unset: ReadonlySet<string>, options: { cause: unknown }) {
+    super(message, options);
+    this.unset = unset;
+  }
+}
+
+/** Throws an ExpansionError: `failed to process "${x": syntax error: missing '}'`. */
 export function expand(word: string, variables: Variables, options: ExpandOptions = {}): Expansion {
   const lexer = new Lexer(word, variables, {
     escape: options.escape ?? '\\',
@@ -46,7 +56,8 @@ export function expand(word: string, variables: Variables, options: ExpandOption
     return lexer.run();
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    throw new FormatError(`failed to process ${JSON.stringify(word)}: ${error.message}`, { cause: error });
+    const message = `failed to process ${JSON.stringify(word)}: ${error.message}`;
+    throw new ExpansionError(message, lexer.unset, { cause: error });
   }
 }
 
@@ -143,6 +154,10 @@ class Lexer {
     this.#settings.budget.spend(this.#text.length);
     const { text, words } = this.#until('', this.#rawEscapes);
     return { text, words, used: this.#used, unset: this.#unset };
+  }
+
+  get unset(): ReadonlySet<string> {
+    return this.#unset;
   }
 
   get isAtEnd(): boolean {
