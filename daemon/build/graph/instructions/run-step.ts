@@ -40,7 +40,7 @@ export function planRun(step: StepContext, instruction: RunInstruction, sources:
     args,
     env: state.env.list(),
     proxyEnv: proxyVariables(step.options.buildArgs),
-    workingDir: state.config.WorkingDir || '/',
+    workingDir: absolute(state.config.WorkingDir || '/'),
     user: state.config.User ?? '',
     hostname: step.hostname === '' ? DEFAULT_HOSTNAME : step.hostname,
     network: networkOf(instruction, step.options.networkMode),

@@ -8,9 +8,12 @@ import { nextStepName, shownText } from './step-name.ts';
 /** Throws a DockerfileError. */
 export function planWorkdir(step: StepContext, { path, original }: WorkdirInstruction): void {
   const { state, stage, graph, lines, epoch } = step;
-  const WorkingDir = joined(state.config.WorkingDir || '/', expandIn(step, path));
+  const asked = expandIn(step, path);
+  const directory = joined(state.config.WorkingDir || '/', asked);
+  // Docker shows an absolute one as it is written, and makes the others out.
+  const WorkingDir = asked.startsWith('/') ? asked : directory;
   state.config = { ...state.config, WorkingDir };
-  const hasLayer = WorkingDir !== '/';
+  const hasLayer = directory !== '/';
   if (hasLayer) {
     const [user = '', group = ''] = (state.config.User ?? '').split(':');
     state.files = graph.add({
@@ -19,7 +22,7 @@ export function planWorkdir(step: StepContext, { path, original }: WorkdirInstru
         actions: [
           {
             action: 'make-directory',
-            path: WorkingDir,
+            path: directory,
             mode: 0o755,
             makesParents: true,
             ...(user === '' ? {} : { owner: { user, group } }),

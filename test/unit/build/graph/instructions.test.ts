@@ -109,6 +109,20 @@ describe('RUN', () => {
   });
 });
 
+describe('WORKDIR', () => {
+  it.each([
+    ['/a/', '/a/', '/a'],
+    ['/x//y/./z', '/x//y/./z', '/x/y/z'],
+    ['b/../c/', '/w/c', '/w/c'],
+    ['../../..', '/', '/'],
+  ])('%s is %s in the config, and %s', async (path, shown, directory) => {
+    const plan = await planText(`FROM base\nWORKDIR /w\nWORKDIR ${path}\nRUN x`);
+    expect(plan.image.config?.WorkingDir).toBe(shown);
+    expect(createdBy(plan).at(-2)).toBe(`WORKDIR ${shown}`);
+    expect(execOf(plan, 'RUN x').workingDir).toBe(directory);
+  });
+});
+
 describe('COPY and ADD', () => {
   it.each([
     ['COPY ../../up ./..//x/ d', { sources: ['/up', '/x'], destination: '/w/d' }],
