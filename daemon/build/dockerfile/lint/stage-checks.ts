@@ -12,9 +12,13 @@ import { suggestion } from '../suggest.ts';
 import type { LintWarnings } from './lint-warning.ts';
 import { platformWords } from './platform-words.ts';
 
+/** Names that are held against each other for suggestions; a file with more of them gets none. */
+const mostComparisons = 50_000;
+
 export class StageChecks implements Observer {
   readonly #warnings: LintWarnings;
   readonly #ignore: IgnoreMatcher | undefined;
+  #comparisonsLeft = mostComparisons;
   /** Of each stage, the last of those that only count once. */
   readonly #once = new Map<StageState, Map<string, LineRange>>();
 
@@ -45,7 +49,7 @@ export class StageChecks implements Observer {
   #undeclared({ from }: Stage, unset: ReadonlySet<string> | undefined, { declared, values }: GlobalArguments): void {
     for (const name of unset ?? []) {
       if (declared.has(name)) continue;
-      const similar = suggestion(name, [...declared.keys(), ...values.keys()], true);
+      const similar = this.#similar(name, [declared, values]);
       const detail = `FROM argument '${name}' is not declared${meant(similar)}`;
       this.#warnings.add('UndefinedArgInFrom', from.lines, detail);
     }
@@ -55,10 +59,20 @@ export class StageChecks implements Observer {
     if (!state.isImageKnown) return;
     for (const name of names) {
       if (state.declared.has(name) || buildkitsOwn.has(name)) continue;
-      const similar = suggestion(name, [...state.variables.keys()], true);
+      const similar = this.#similar(name, [state.variables]);
       const detail = `Usage of undefined variable '$${name}'${meant(similar && `$${similar}`)}`;
       this.#warnings.add('UndefinedVar', lines, detail);
     }
+  }
+
+  #similar(name: string, among: readonly ReadonlyMap<string, unknown>[]): string | undefined {
+    this.#comparisonsLeft -= among.reduce((sum, { size }) => sum + size, 0);
+    if (this.#comparisonsLeft < 0) return undefined;
+    return suggestion(
+      name,
+      among.flatMap((names) => [...names.keys()]),
+      true,
+    );
   }
 
   instruction({ state, instruction, lines, words }: Visit): void {

@@ -338,6 +338,14 @@ describe('the checks', () => {
     expect(lint('# check=error=true\nFROM scratch\nCMD x\n', { ...options, buildArgs })).toEqual({ warnings: [] });
   });
 
+  test('suggest nothing more where thousands of variables have no value', () => {
+    const text = Array.from({ length: 3000 }, (_, index) => `ENV e${index}=$u${index}\n`).join('');
+    const { warnings } = lint(`FROM scratch\n${text}`, options);
+    expect(warnings).toHaveLength(3000);
+    expect(warnings[9]?.detail).toBe("Usage of undefined variable '$u9' (did you mean $e0?)");
+    expect(warnings[2999]?.detail).toBe("Usage of undefined variable '$u2999'");
+  });
+
   test('end in an error for a text that asks for too much work', () => {
     const doubled = Array.from({ length: 40 }, (_, index) => `ENV v${index + 1}=$v${index}$v${index}\n`).join('');
     const result = lint(`FROM scratch\nENV v0=${'x'.repeat(1000)}\n${doubled}`, options);
