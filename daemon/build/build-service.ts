@@ -1,5 +1,5 @@
 // What front ends may ask of the builder: to build, to receive what is built from, and what it keeps to be quick the next time.
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { ContextOffer } from '../protocols/context-list/context-offer.ts';
 import type { Builder } from './build-request.ts';
 import type { ClientServices, DirectoryResult } from './steps/step.ts';
@@ -17,8 +17,21 @@ export interface BuildService extends Builder {
   offerContext(id: string, list: Readable, signal: AbortSignal): Promise<ContextOffer>;
   /** The directory of an offer, brought up to date by an archive of what it asked for. Throws 'not-found', 'invalid'. */
   receiveChanges(update: string, body: Readable, signal: AbortSignal): Promise<DirectoryResult>;
-  /** Of an open session. Throws 'not-found'. */
+  /** Throws 'invalid', 'conflict' or 'unavailable' when such a session cannot be opened. */
+  checkSession(facts: SessionFacts): void;
+  /** Speaks HTTP/2 on the connection, as gRPC's client, until it ends. */
+  serveSession(facts: SessionFacts, connection: Duplex): Promise<void>;
+  /** What the client of a session can be asked. Its calls throw 'not-found' when no such session is open, nor opened within some seconds. */
   sessionClient(sessionId: string): ClientServices;
+}
+
+/** What a client says of its session when it opens it. */
+export interface SessionFacts {
+  readonly id: string;
+  /** The same for all sessions of one client and directory: what it sent before need not come again. Empty: there is none. */
+  readonly sharedKey: string;
+  /** What it can be asked: "/moby.buildkit.secrets.v1.Secrets/GetSecret", … */
+  readonly methods: ReadonlySet<string>;
 }
 
 /** What is kept between builds: results of vertices, cache mounts, directories of clients. */

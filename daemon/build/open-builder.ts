@@ -2,7 +2,6 @@
 import { statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { EngineError } from '../errors/engine-error.ts';
 import type { Catalogue } from '../images/catalogue.ts';
 import type { RegistryService } from '../images/registry-service.ts';
 import type { Trash } from '../jail/trash.ts';
@@ -11,6 +10,7 @@ import type { BuildService } from './build-service.ts';
 import { EngineBuilder } from './builder.ts';
 import { ContextStore } from './contexts/context-store.ts';
 import { KeptContexts } from './contexts/kept-contexts.ts';
+import { Sessions } from './session/sessions.ts';
 import { EngineBuildCache } from './solver/build-cache.ts';
 import type { CacheRecords } from './solver/cache-records.ts';
 import { BuildCacheMounts } from './solver/kept-cache-mounts.ts';
@@ -49,6 +49,7 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
   const onError = (error: unknown) => log.warn({ err: error }, 'cannot tidy up what builds keep: tried again later');
   const contexts = new ContextStore({ path: join(path, 'contexts'), jail, trash });
   const kept = new KeptContexts({ path: join(path, 'contexts'), jail, trash });
+  const sessions = new Sessions(kept);
   const sources = new Sources({ catalogue, contexts });
   const opened = await openExecStep({ ...exec, trash, cacheMountsPath: join(path, 'cache-mounts') });
   const steps: Steps = {
@@ -80,15 +81,16 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
       receive: (body, signal) => contexts.receiveAny(body, { signal }),
       offerContext: (id, list, signal) => kept.offer(id, list, signal),
       receiveChanges: (update, body, signal) => kept.take(update, body, { signal }),
-      sessionClient: () => {
-        throw new EngineError('not-implemented', 'build: sessions are not there yet');
-      },
+      checkSession: (facts) => sessions.check(facts),
+      serveSession: (facts, connection) => sessions.serve(facts, connection),
+      sessionClient: (id) => sessions.client(id),
     },
     close: async () => {
       await opened.step.close();
       await cache.close();
       sources[Symbol.dispose]();
       kept[Symbol.dispose]();
+      sessions[Symbol.dispose]();
     },
   };
 }

@@ -17,6 +17,7 @@ import { compileBody } from './request/body-schema.ts';
 import { compileQuery } from './request/query.ts';
 import { logged } from './request-log.ts';
 import { registerBuild } from './routes/build.ts';
+import { registerBuildSession } from './routes/build-session.ts';
 import { registerContainerFiles } from './routes/container-files.ts';
 import { registerContainerLifecycle } from './routes/container-lifecycle.ts';
 import { registerContainerStreams } from './routes/container-streams.ts';
@@ -165,11 +166,12 @@ export function registerRoutes(app: App, services: ApiServices): readonly Hijack
   registerExplain(app, services);
   registerImages(app, services);
   registerBuild(app, services);
+  const session = registerBuildSession(app, services);
   registerImageArchives(app, services);
   registerNetworks(app, services);
   registerRegistry(app, services);
   registerVolumes(app, services);
   registerNotHere(app);
   document.register(app);
-  return [...attach, execStart];
+  return [...attach, execStart, session];
 }

@@ -5,7 +5,6 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { type App, sendJson } from '../app.ts';
 
 const notHereYet: readonly [method: HTTPMethods, path: string, what: string][] = [
-  ['POST', '/session', 'build with BuildKit'],
   ['POST', '/grpc', 'build with BuildKit'],
   ['GET', '/containers/:id/checkpoints', 'list checkpoints'],
   ['POST', '/containers/:id/checkpoints', 'make a checkpoint'],
