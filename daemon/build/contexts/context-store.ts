@@ -58,7 +58,7 @@ export class ContextStore {
   }
 
   /**
-   * Unpacks a tar (plain, gzip, bzip2, xz, zstd) into a directory of its own, with owners as they came. Throws 'invalid' for what is no archive or
+   * Unpacks a tar (plain, gzip, bzip2, xz, zstd) into a directory of its own; all of it is root's, as docker has files of a client. Throws 'invalid' for what is no archive or
    * a hostile one, and the signal's reason; nothing is left then, and the stream stays as it is, for the caller to end.
    */
   async receive(archive: Readable, options: ReceiveOptions): Promise<DirectoryResult> {
@@ -140,7 +140,7 @@ export class ContextStore {
     try {
       const rootFd = holdTree(path);
       const place = { kind: 'tree', rootFd, mounts: [] } as const;
-      const options = { noOverwriteDirNonDir: false, owner: undefined };
+      const options = { noOverwriteDirNonDir: false, owner: { uid: 0, gid: 0 } };
       await this.#jail.run<'put'>({ do: 'put', place, path: '/', options }, [rootFd], { input, signal });
     } finally {
       archive.off('data', count);

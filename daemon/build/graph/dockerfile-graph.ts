@@ -203,9 +203,17 @@ async function planStage(
     for (const source of sources) beginSource(context, source);
     const before = state.files;
     planInstruction({ ...context, stage, state, lines: instruction.lines, isTrigger }, instruction, sources);
-    steps.push({ text: instruction.original, vertex: state.files === before ? undefined : state.files?.vertex });
+    const vertex = state.files === before ? undefined : state.files?.vertex;
+    steps.push({ text: instruction.original, vertex: vertex === undefined ? undefined : shownVertex(vertex) });
   }
   stage.end = state;
+}
+
+/** Of files that are put on top of others it is what makes them that is at work, and that the cache has. */
+function shownVertex(vertex: VertexDraft): VertexDraft {
+  const { operation, inputs } = vertex;
+  const isMerge = typeof operation !== 'function' && operation.kind === 'merge';
+  return (isMerge ? inputs.at(-1)?.vertex : undefined) ?? vertex;
 }
 
 function beginningOf({ budget }: PlanContext, { found, base, baseName, lines }: Stage): StageState {

@@ -56,6 +56,7 @@ async function localFiles(
   { client, signal }: StepRun,
 ): Promise<DirectoryResult> {
   using directory = await client.directory(name, { include, exclude, followPaths }, signal);
-  if (directory !== undefined) return contexts.filtered(directory, exclude, signal);
+  // It is held until the filtered one is there.
+  if (directory !== undefined) return await contexts.filtered(directory, exclude, signal);
   throw new EngineError('not-found', `read context ${JSON.stringify(name)}: the client has no directory of that name`);
 }
