@@ -8,6 +8,8 @@ import { groupFile } from './exec-task.ts';
 
 /** How long the start waits for one monitor. */
 const answerLimitMs = 1500;
+/** It is ended whether it answers or not. */
+const nobody = { debug: () => undefined, warn: () => undefined };
 const idPattern = /^[0-9a-f]{64}$/;
 
 /** One that cannot be ended is told of and tried again at the next start. */
@@ -23,12 +25,11 @@ export async function clearRuns(parts: Omit<ExecParts, 'cacheMounts'>): Promise<
 }
 
 async function clearRun(parts: Omit<ExecParts, 'cacheMounts'>, id: string): Promise<void> {
-  const { cgroups, snapshots, paths, log } = parts;
+  const { cgroups, snapshots, paths } = parts;
   const runDir = join(paths.runs, id);
   const group = groupOf(runDir);
   if (group !== undefined) {
-    const told = { debug: () => undefined, warn: (fields: object, message: string) => log.warn(fields, message) };
-    const task = await within(findTask({ runDir, logDir: runDir }, told), answerLimitMs);
+    const task = await within(findTask({ runDir, logDir: runDir }, nobody), answerLimitMs);
     await cgroups.kill(group);
     // It writes down how its process ended, in the directory that is about to go.
     if (typeof task === 'object') {

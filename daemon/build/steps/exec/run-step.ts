@@ -93,7 +93,7 @@ function engineFiles(
   { defaults }: ExecParts,
   plan: PlannedExec,
   runDir: string,
-  { gateways }: StepNetwork,
+  { gateways, hasResolver }: StepNetwork,
   others: readonly ResolvedMount[],
 ): ResolvedMount[] {
   const { kind } = plan.network;
@@ -101,7 +101,7 @@ function engineFiles(
     hosts: hostsOfStep({ hostname: plan.hostname, extraHosts: plan.extraHosts, gateways }),
     'resolv.conf': resolverOfStep({
       hostFile: readResolvConf(),
-      network: kind === 'host' ? 'host' : kind === 'network' ? 'named' : 'other',
+      network: kind === 'host' ? 'host' : hasResolver ? 'named' : 'other',
       dns: defaults.dns,
     }),
   };

@@ -12,7 +12,7 @@ import { copyAsLayer } from '../../../snapshots/layer-files.ts';
 import { mountOverlay } from '../../../snapshots/overlay.ts';
 import type { Parent, StepRoot } from '../../../snapshots/snapshots.ts';
 import type { ResolvedMount } from '../../../spec/mount.ts';
-import { checkLength, cleanPath } from '../../../spec/mount-target.ts';
+import { checkTarget, cleanPath } from '../../../spec/mount-target.ts';
 import { type CacheMountLease, type CacheMountRequest, keyOf } from '../../cache-mounts/cache-mounts.ts';
 import type { BindMount, CacheMount, ExecMount, SecretMount, SshMount, TmpfsMount } from '../../graph/operation.ts';
 import { layersResult } from '../layers-result.ts';
@@ -20,6 +20,10 @@ import type { LayersResult, Result, StepRun } from '../step.ts';
 import type { ExecParts } from './exec-parts.ts';
 import { openSecrets, secretOf } from './secrets.ts';
 import { openSshRelay, type SshRelay } from './ssh-relay.ts';
+
+/** Each is a descriptor of the daemon's and the launcher's. */
+const maxMounts = 128;
+const maxDepth = 128;
 
 /** Of a mount whose files become a result of the vertex. */
 export type MountOutput = { readonly output: number } & (
@@ -45,6 +49,7 @@ export async function openStepMounts(
 ): Promise<StepMounts> {
   const opened = new StepMounts(parts, input);
   try {
+    if (mounts.length > maxMounts) throw new EngineError('invalid', `more than ${maxMounts} mounts in one step`);
     const all = lastOfEach(mounts);
     for (const mount of all) await opened.open(mount);
     await opened.openCaches(all.filter((mount) => mount.type === 'cache'));
@@ -262,11 +267,10 @@ export async function asLayers(
 }
 
 export function plainMount(target: string): ResolvedMount {
-  checkLength(target);
   return {
     type: 'bind',
     source: '',
-    target: cleanPath(target),
+    target: targetOf(target),
     readonly: false,
     recursive: false,
     recursiveReadonly: false,
@@ -275,6 +279,14 @@ export function plainMount(target: string): ResolvedMount {
     createSource: false,
     tmpfsOptions: [],
   };
+}
+
+/** Clean. Throws 'invalid' for what no container may have there, and for what is too deep to be taken away again. */
+function targetOf(target: string): string {
+  const clean = checkTarget(target, '');
+  if (clean.split('/').length > maxDepth)
+    throw new EngineError('invalid', `invalid mount path: '${clean}' has more than ${maxDepth} parts`);
+  return clean;
 }
 
 /** Of several on one target the last is the one that is seen. */

@@ -8,7 +8,7 @@ import { plainEndpoint } from '../../../networks/endpoint-config.ts';
 import type { NetworkNamespace } from '../../../networks/kernel/network-kernel.ts';
 import { hostResolvers } from '../../../networks/managed-files.ts';
 import type { NetworkEntry } from '../../../networks/network-entry.ts';
-import { poolOf } from '../../../networks/network-record.ts';
+import { isPredefined, poolOf } from '../../../networks/network-record.ts';
 import type { NamespacePlan } from '../../../runtime/container-input.ts';
 import type { ExecParts } from './exec-parts.ts';
 import type { StepNetworkMode } from './exec-rights.ts';
@@ -19,6 +19,8 @@ export interface StepNetwork {
   readonly namespace: NamespacePlan['network'];
   /** What host-gateway stands for. */
   readonly gateways: readonly string[];
+  /** The engine's own name server answers in it. */
+  readonly hasResolver: boolean;
   /** `isClean`: what used it has ended and could change nothing of it. */
   release(isClean: boolean): Promise<void>;
 }
@@ -47,7 +49,8 @@ export class StepNetworks {
   async take(mode: StepNetworkMode, hostname: string): Promise<StepNetwork> {
     if (mode.kind === 'host' || mode.kind === 'none') {
       const namespace = mode.kind === 'host' ? 'host' : 'private';
-      return { namespace, gateways: this.#gateways(undefined), release: () => Promise.resolve() };
+      const gateways = this.#gateways(undefined);
+      return { namespace, gateways, hasResolver: false, release: () => Promise.resolve() };
     }
     const entry = this.#parts.networks.registry.get(mode.kind === 'network' ? mode.ref : 'bridge');
     const isShared = mode.kind === 'bridge';
@@ -55,6 +58,7 @@ export class StepNetworks {
     return {
       namespace: { fd: made.namespace.fd },
       gateways: this.#gateways(entry),
+      hasResolver: !isPredefined(entry.record),
       release: async (isClean) => {
         if (isShared && isClean && !this.#isClosed && this.#kept.size < maxKept) this.#keep(made);
         else await this.#end(made);

@@ -202,6 +202,19 @@ describe('bind', () => {
     });
   });
 
+  it('refuses places that no container may have, and more than can be', async () => {
+    const run = (...targets: string[]) =>
+      rig.run('true', { mounts: targets.map((target) => bind(target, { input: -1 })) });
+    await expect(run('/proc/self')).rejects.toThrow('"/proc/self" cannot be mounted because it is inside /proc');
+    await expect(run('/m/../..')).rejects.toThrow("destination can't be '/'");
+    await expect(run('relative')).rejects.toThrow('must be absolute');
+    await expect(run('/a'.repeat(200))).rejects.toMatchObject({ code: 'invalid' });
+    await expect(run(`/${'a'.repeat(5000)}`)).rejects.toMatchObject({ code: 'invalid' });
+    await expect(run(...Array.from({ length: 200 }, (_, n) => `/m${n}`))).rejects.toThrow('more than 128 mounts');
+    using result = await one(run(...Array.from({ length: 100 }, (_, n) => `/m/${n}`)));
+    expect(rig.ownFiles(result)).toEqual([]);
+  });
+
   it('the last of several on one place is seen', async () => {
     using layers = await sources();
     expect(
