@@ -9,8 +9,10 @@ import type { Builder, BuildOutcome, BuildRequest, PlannedStep } from './build-r
 import { checkOutputs, exportBuild } from './exporters/export-build.ts';
 import { exportedChain } from './exporters/exported-chain.ts';
 import { keepFailed } from './exporters/keep-failed.ts';
+import { answerCall, type CallRequest } from './graph/answer-call.ts';
+import { warningEvent } from './graph/checks.ts';
 import { planBuild } from './graph/dockerfile-graph.ts';
-import { loadDockerfile } from './graph/load-dockerfile.ts';
+import { type DockerfileRequest, loadDockerfile } from './graph/load-dockerfile.ts';
 import type { Edge } from './graph/operation.ts';
 import type { BuildPlan } from './graph/plan.ts';
 import { BuildLookups, type LookupParts } from './plan-lookups.ts';
@@ -45,6 +47,8 @@ export class EngineBuilder implements Builder {
     try {
       await using solve = this.#parts.solver.open({ exec, client, tell, signal, keepsFailed });
       using lookups = new BuildLookups(this.#parts.lookups, solve, request);
+      const { call } = request;
+      if (call !== 'build') return { metadata: {}, unusedArgs: [], answer: await answerOf(request, call, lookups) };
       const plan = await planOf(request, lookups);
       tellPlan(plan.steps);
       this.#digestEarly(solve, plan);
@@ -85,30 +89,45 @@ export class EngineBuilder implements Builder {
   }
 }
 
-async function planOf(request: BuildRequest, lookups: BuildLookups): Promise<BuildPlan> {
-  const buildPlatform = hostPlatform();
-  const { context, dockerfile, dockerfileText, buildArgs, namedContexts, target, labels, exec } = request;
+async function answerOf(
+  request: BuildRequest,
+  call: CallRequest['call'],
+  lookups: BuildLookups,
+): Promise<NonNullable<BuildOutcome['answer']>> {
+  const { target, platforms } = request;
+  return answerCall({ ...dockerfileRequest(request), call, target, targetPlatform: platforms[0] }, lookups);
+}
+
+function dockerfileRequest(request: BuildRequest): DockerfileRequest {
+  const { context, dockerfile, dockerfileText, buildArgs } = request;
   const text = dockerfileText === undefined ? {} : { dockerfileText };
-  const loaded = await loadDockerfile({ context, dockerfile, ...text, buildArgs, buildPlatform }, lookups);
-  const { ignoresCache, ignoresCacheOf } = request;
-  return planBuild(
+  return { context, dockerfile, ...text, buildArgs, buildPlatform: hostPlatform() };
+}
+
+async function planOf(request: BuildRequest, lookups: BuildLookups): Promise<BuildPlan> {
+  const { buildArgs, namedContexts, target, labels, exec, ignoresCache, ignoresCacheOf, tell } = request;
+  const asked = dockerfileRequest(request);
+  const loaded = await loadDockerfile(asked, lookups);
+  const plan = await planBuild(
     loaded.dockerfile,
     {
       dockerfileName: loaded.name,
       context: loaded.context,
-      ...{ namedContexts, target, buildArgs, labels, buildPlatform, ignoresCache, ignoresCacheOf },
+      ...{ namedContexts, target, buildArgs, labels, ignoresCache, ignoresCacheOf },
+      buildPlatform: asked.buildPlatform,
       targetPlatform: request.platforms[0],
       isMultiPlatform: false,
       networkMode: exec.networkMode,
     },
     lookups,
   );
+  for (const warning of plan.warnings) tell(warningEvent(warning, loaded.definition));
+  return plan;
 }
 
 /** Refuses what is not there, before anything is done. */
 function checkRequest(request: BuildRequest): void {
-  const { call, platforms, cacheTo } = request;
-  if (call !== 'build') throw new EngineError('not-implemented', `build: --call ${call} is not there yet`);
+  const { platforms, cacheTo } = request;
   if (platforms.length > 1)
     throw new EngineError(
       'not-implemented',

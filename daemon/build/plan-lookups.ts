@@ -2,7 +2,7 @@
 import { closeFd } from '../../native-bindings/files.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import type { ImageConfig } from '../images/documents/image-config.ts';
-import { platformText } from '../images/documents/platform.ts';
+import { platformMatches, platformText } from '../images/documents/platform.ts';
 import type { Snapshots } from '../snapshots/snapshots.ts';
 import type { BuildRequest } from './build-request.ts';
 import { readFile } from './contexts/read-file.ts';
@@ -44,6 +44,11 @@ export class BuildLookups implements PlanLookups, Disposable {
       this.#images.set(key, image);
     }
     return image;
+  }
+
+  knownImage({ reference, platform }: Parameters<PlanLookups['knownImage']>[0]): ImageConfig | undefined {
+    const image = this.#parts.catalogue.resolve(reference);
+    return image !== undefined && platformMatches(platform, image.config) ? image.config : undefined;
   }
 
   async resolveLayout({ name }: { readonly name: string }): Promise<ImageConfig> {

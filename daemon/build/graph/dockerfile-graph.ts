@@ -8,6 +8,7 @@ import { DockerfileError } from '../dockerfile/dockerfile-error.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instructions.ts';
 import { parseInstruction } from '../dockerfile/parse-dockerfile.ts';
 import { WorkBudget } from '../dockerfile/work-budget.ts';
+import { buildWarnings, evaluateOptions } from './checks.ts';
 import { type DraftEdge, type FinishedGraph, GraphDraft, type VertexDraft } from './draft.ts';
 import { atLines, inLines, withExcerpt } from './in-lines.ts';
 import { planConfig } from './instructions/config-step.ts';
@@ -20,7 +21,7 @@ import { Pauses } from './pauses.ts';
 import type { BuildPlan, MainContext, PlanLookups, PlanOptions } from './plan.ts';
 import { begun, continued } from './stages/begin-stage.ts';
 import { findBase } from './stages/find-base.ts';
-import { globalArgs, isPredefinedArg, leadingArgs } from './stages/global-args.ts';
+import { globalArgs, isPredefinedArg, leadingArgs, targetStageOf } from './stages/global-args.ts';
 import { byFamiliarName } from './stages/named-context.ts';
 import { type Command, neededBy, type Stage } from './stages/stage.ts';
 import { StageList } from './stages/stage-list.ts';
@@ -47,7 +48,7 @@ async function plan(dockerfile: Dockerfile, given: PlanOptions, lookups: PlanLoo
   const budget = new WorkBudget(PLAN_BUDGET);
   const words = { escape: directives.escape, budget };
   const leading = leadingArgs(instructions);
-  const targetStage = options.target.toLowerCase() || lastStageName(instructions);
+  const targetStage = targetStageOf(instructions, options.target);
   const globals = globalArgs(leading, { options, targetStage, words });
   const graph = new GraphDraft();
   const context: PlanContext = {
@@ -64,6 +65,7 @@ async function plan(dockerfile: Dockerfile, given: PlanOptions, lookups: PlanLoo
   const list = new StageList(instructions, { options, globals, words });
   const target = list.target(options.target);
   const needed = await findNeeded(target, { context, list, lookups });
+  const warnings = warningsOf(dockerfile, list, { options, targetStage });
   const pauses = new Pauses();
   const steps: DraftStep[] = leading.map(({ original }) => ({ text: original, vertex: undefined }));
   for (const stage of list.stages) {
@@ -74,6 +76,7 @@ async function plan(dockerfile: Dockerfile, given: PlanOptions, lookups: PlanLoo
     target,
     steps,
     pauses,
+    warnings,
     declared: declaredArgs(
       leading,
       list.stages.filter((stage) => needed.has(stage)),
@@ -81,14 +84,20 @@ async function plan(dockerfile: Dockerfile, given: PlanOptions, lookups: PlanLoo
   });
 }
 
+/** Where the images are known; throws what docker's checks make of the file. */
+function warningsOf(
+  { text }: Dockerfile,
+  { stages }: StageList,
+  { options, targetStage }: { options: PlanOptions; targetStage: string },
+): BuildPlan['warnings'] {
+  const configs = new Map(stages.map(({ baseName, found }) => [baseName, found?.config]));
+  const configOf = (base: string) => configs.get(base);
+  return buildWarnings(text, evaluateOptions(options, { targetStage, configOf }), options.context);
+}
+
 interface DraftStep {
   readonly text: string;
   readonly vertex: VertexDraft | undefined;
-}
-
-function lastStageName(instructions: readonly Instruction[]): string {
-  const last = instructions.findLast(({ kind }) => kind === 'FROM');
-  return last?.kind === 'FROM' ? (last.name ?? '') : '';
 }
 
 /** Throws 'invalid'. */
@@ -253,12 +262,14 @@ async function finish({
   steps,
   declared,
   pauses,
+  warnings,
 }: {
   context: PlanContext;
   target: Stage;
   steps: readonly DraftStep[];
   declared: ReadonlySet<string>;
   pauses: Pauses;
+  warnings: BuildPlan['warnings'];
 }): Promise<BuildPlan> {
   const { end: state } = target;
   if (state === undefined) throw new Error('the target was not planned');
@@ -277,6 +288,7 @@ async function finish({
     epoch,
     platform: state.platform,
     steps: steps.map(({ text, vertex }): PlannedStep => ({ text, vertex: digestOf(graph, vertex) })),
+    warnings,
     unusedArgs: [...options.buildArgs.keys()].filter((name) => !declared.has(name) && !isPredefinedArg(name)),
   };
 }

@@ -10,13 +10,12 @@ import { withExcerpt } from './in-lines.ts';
 import { gitSource } from './instructions/remote-files.ts';
 import type { BuildPlatform, Edge, SourceOperation } from './operation.ts';
 import type { MainContext, PlanLookups } from './plan.ts';
-import { parseIgnoreFile } from './stages/ignore-file.ts';
+import { readPatterns } from './read-patterns.ts';
 import { makeVertex } from './vertex.ts';
 
 const DEFAULT_NAME = 'Dockerfile';
 const IGNORE_FILE = '.dockerignore';
 const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
-const MAX_IGNORE_BYTES = 1024 * 1024;
 
 export interface DockerfileRequest {
   readonly context: ContextChoice;
@@ -33,29 +32,36 @@ export interface LoadedDockerfile {
   /** As it is shown in messages. */
   readonly name: string;
   readonly context: MainContext;
+  /** Digest of the vertex that it was read of, or would have been. */
+  readonly definition: string;
 }
 
 type Lookups = Pick<PlanLookups, 'readFile'>;
 
 /** Throws 'invalid' in docker's words when there is no Dockerfile, and DockerfileError with the lines around for what is wrong in it. */
 export async function loadDockerfile(request: DockerfileRequest, lookups: Lookups): Promise<LoadedDockerfile> {
-  const found = await find(request, lookups);
+  const found = await findDockerfile(request, lookups);
   try {
     const dockerfile = parseDockerfile(found.text);
     refuseOtherFrontends(dockerfile, request.buildArgs);
-    return { dockerfile, name: found.name, context: found.context };
+    const { name, context, definition } = found;
+    return { dockerfile, name, context, definition };
   } catch (error) {
     throw withExcerpt(error, found.name, found.text);
   }
 }
 
-interface Found {
+export interface FoundDockerfile {
+  /** As it is shown in messages. */
   readonly name: string;
   readonly text: string;
+  /** Digest of the vertex that it was read of, or would have been. */
+  readonly definition: string;
   readonly context: MainContext;
 }
 
-async function find(request: DockerfileRequest, lookups: Lookups): Promise<Found> {
+/** Throws 'invalid' in docker's words when there is none. */
+export async function findDockerfile(request: DockerfileRequest, lookups: Lookups): Promise<FoundDockerfile> {
   const { context } = request;
   switch (context.kind) {
     case 'client':
@@ -72,32 +78,19 @@ async function find(request: DockerfileRequest, lookups: Lookups): Promise<Found
   }
 }
 
-async function findInDirectory(name: string, request: DockerfileRequest, lookups: Lookups): Promise<Found> {
+async function findInDirectory(name: string, request: DockerfileRequest, lookups: Lookups): Promise<FoundDockerfile> {
   const fileName = request.dockerfile || DEFAULT_NAME;
-  const followPaths = [fileName, `${fileName}${IGNORE_FILE}`];
-  if (posix.basename(fileName) === DEFAULT_NAME) followPaths.push(lowerCased(fileName));
-  const definition = edge(
-    { type: 'local', name, include: [], exclude: [], followPaths },
-    `[internal] load build definition from ${fileName}`,
-  );
+  const definition = definitionOf(name, fileName);
   const found = await given(request, definition, lookups);
-  const own =
-    request.dockerfileText === undefined ? await readText(lookups, definition, `${fileName}${IGNORE_FILE}`) : undefined;
-  const ignore =
-    own ??
-    (await readText(
-      lookups,
-      edge(
-        { type: 'local', name, include: [], exclude: [], followPaths: [IGNORE_FILE] },
-        `[internal] load ${IGNORE_FILE}`,
-      ),
-      IGNORE_FILE,
-    ));
-  return { ...found, context: { kind: 'local', name, exclude: ignore === undefined ? [] : parseIgnoreFile(ignore) } };
+  const isGiven = request.dockerfileText !== undefined;
+  const own = isGiven ? undefined : await readPatterns(lookups, definition, `${fileName}${IGNORE_FILE}`);
+  const source = { type: 'local', name, include: [], exclude: [], followPaths: [IGNORE_FILE] } as const;
+  const exclude = own ?? (await readPatterns(lookups, edge(source, `[internal] load ${IGNORE_FILE}`), IGNORE_FILE));
+  return { ...found, context: { kind: 'local', name, exclude: exclude ?? [] } };
 }
 
 /** A checkout, an archive or a Dockerfile; what a .dockerignore in it says does not count, as with docker. */
-async function findInRemote(url: string, request: DockerfileRequest, lookups: Lookups): Promise<Found> {
+async function findInRemote(url: string, request: DockerfileRequest, lookups: Lookups): Promise<FoundDockerfile> {
   const remote = parseRemote(url);
   if (remote === undefined) {
     throw new EngineError(
@@ -119,7 +112,7 @@ async function findInRemote(url: string, request: DockerfileRequest, lookups: Lo
   const start = await lookups.readFile(download, 'context', { maxBytes: TOLD_BYTES, cuts: true });
   if (start === undefined || !isArchive(Buffer.from(start))) {
     const text = request.dockerfileText ?? (await readText(lookups, download, 'context')) ?? '';
-    return { name: 'context', text, context: { kind: 'files', files: download } };
+    return { name: 'context', text, definition: download.vertex.digest, context: { kind: 'files', files: download } };
   }
   const files = unpacked(download, request.buildPlatform);
   return { ...(await given(request, files, lookups)), context: { kind: 'files', files } };
@@ -130,16 +123,24 @@ async function given(
   request: DockerfileRequest,
   files: Edge | undefined,
   lookups: Lookups,
-): Promise<{ name: string; text: string }> {
+): Promise<Omit<FoundDockerfile, 'context'>> {
   const name = request.dockerfile || DEFAULT_NAME;
-  if (request.dockerfileText !== undefined) return { name, text: request.dockerfileText };
+  const definition = (files ?? definitionOf('dockerfile', name)).vertex.digest;
+  if (request.dockerfileText !== undefined) return { name, text: request.dockerfileText, definition };
   if (files !== undefined) {
     const text =
       (await readText(lookups, files, name)) ??
       (posix.basename(name) === DEFAULT_NAME ? await readText(lookups, files, lowerCased(name)) : undefined);
-    if (text !== undefined) return { name, text };
+    if (text !== undefined) return { name, text, definition };
   }
   throw new EngineError('invalid', `failed to read dockerfile: open ${name}: no such file or directory`);
+}
+
+function definitionOf(directory: string, fileName: string): Edge {
+  const followPaths = [fileName, `${fileName}${IGNORE_FILE}`];
+  if (posix.basename(fileName) === DEFAULT_NAME) followPaths.push(lowerCased(fileName));
+  const source = { type: 'local', name: directory, include: [], exclude: [], followPaths } as const;
+  return edge(source, `[internal] load build definition from ${fileName}`);
 }
 
 function lowerCased(path: string): string {
@@ -147,8 +148,7 @@ function lowerCased(path: string): string {
 }
 
 async function readText(lookups: Lookups, files: Edge, path: string): Promise<string | undefined> {
-  const maxBytes = path.endsWith(IGNORE_FILE) ? MAX_IGNORE_BYTES : MAX_DOCKERFILE_BYTES;
-  const bytes = await lookups.readFile(files, path, { maxBytes });
+  const bytes = await lookups.readFile(files, path, { maxBytes: MAX_DOCKERFILE_BYTES });
   return bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8');
 }
 

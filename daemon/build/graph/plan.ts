@@ -1,6 +1,7 @@
 // What a Dockerfile is planned with and what comes of it.
 import type { HistoryEntry, ImageConfig } from '../../images/documents/image-config.ts';
 import type { ContextChoice, PlannedStep } from '../build-request.ts';
+import type { LintWarning } from '../dockerfile/lint/lint-warning.ts';
 import type { BuildPlatform, Edge } from './operation.ts';
 
 /** The files that COPY and ADD without --from take. */
@@ -47,6 +48,8 @@ export interface PlanLookups {
     readonly platform: BuildPlatform;
     readonly name: string;
   }): Promise<ResolvedImage>;
+  /** The config of an image that is in the store; undefined: it is not, or for another platform. Nothing is fetched. */
+  knownImage(asked: { readonly reference: string; readonly platform: BuildPlatform }): ImageConfig | undefined;
   /** An image in an OCI layout of the client: its config. */
   resolveLayout(asked: {
     readonly name: string;
@@ -80,6 +83,8 @@ export interface BuildPlan {
   readonly epoch: number | undefined;
   readonly platform: BuildPlatform;
   readonly steps: readonly PlannedStep[];
+  /** Of docker's build checks, in the order in which docker finds them. */
+  readonly warnings: readonly LintWarning[];
   /** --build-arg names that nothing has declared, as they were given. */
   readonly unusedArgs: readonly string[];
 }

@@ -22,14 +22,9 @@ export function globalArgs(
   args: readonly ArgInstruction[],
   { options, targetStage, words }: { options: PlanOptions; targetStage: string; words: WordOptions },
 ): Map<string, string> {
-  const { buildPlatform, targetPlatform = buildPlatform, buildArgs } = options;
+  const { buildArgs } = options;
   const values = new Map<string, string>();
-  const predefined = [
-    ...platformArgs('BUILD', buildPlatform),
-    ...platformArgs('TARGET', targetPlatform),
-    ['TARGETSTAGE', targetStage || 'default'],
-  ] as const;
-  for (const [name, value] of predefined) values.set(name, buildArgs.get(name) ?? value);
+  for (const [name, value] of predefinedArgs(options, targetStage)) values.set(name, buildArgs.get(name) ?? value);
   for (const { args: declared, lines } of args) {
     for (const { name, value: initial } of declared) {
       const value =
@@ -39,6 +34,25 @@ export function globalArgs(
     }
   }
   return values;
+}
+
+/** What FROM and an ARG without a value can see though nobody has declared it. */
+export function predefinedArgs(
+  { buildPlatform, targetPlatform = buildPlatform }: Pick<PlanOptions, 'buildPlatform' | 'targetPlatform'>,
+  targetStage: string,
+): [string, string][] {
+  return [
+    ...platformArgs('BUILD', buildPlatform),
+    ...platformArgs('TARGET', targetPlatform),
+    ['TARGETSTAGE', targetStage || 'default'],
+  ];
+}
+
+/** The name of the stage that is built; empty when it has none. */
+export function targetStageOf(instructions: readonly Instruction[], target: string): string {
+  if (target !== '') return target;
+  const last = instructions.findLast(({ kind }) => kind === 'FROM');
+  return last?.kind === 'FROM' ? (last.name ?? '') : '';
 }
 
 function platformArgs(prefix: 'BUILD' | 'TARGET', platform: BuildPlatform): [string, string][] {

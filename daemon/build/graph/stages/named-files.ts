@@ -4,16 +4,14 @@ import { parseRemote, withoutCredentials } from '../../sources/remote.ts';
 import type { DraftEdge } from '../draft.ts';
 import { gitSource } from '../instructions/remote-files.ts';
 import type { PlanContext } from '../instructions/step-context.ts';
-import type { BuildPlatform, Edge, LocalSource, SourceOperation } from '../operation.ts';
+import type { BuildPlatform, LocalSource, SourceOperation } from '../operation.ts';
 import { followed } from '../paths.ts';
 import type { PlanLookups } from '../plan.ts';
+import { readPatterns } from '../read-patterns.ts';
 import { makeVertex } from '../vertex.ts';
-import { parseIgnoreFile } from './ignore-file.ts';
 import { canonicalName, imageBase, platformOf } from './image-base.ts';
 import type { FoundBase, Stage } from './stage.ts';
 import { SCRATCH } from './stage-list.ts';
-
-const MAX_IGNORE_BYTES = 1024 * 1024;
 
 export interface NamedRequest {
   readonly name: string;
@@ -101,7 +99,5 @@ function remoteOperation(url: string): SourceOperation {
 async function ignoredIn(name: string, label: string, lookups: PlanLookups): Promise<readonly string[]> {
   const source: LocalSource = { type: 'local', name, include: [], exclude: [], followPaths: ['.dockerignore'] };
   const vertex = makeVertex({ operation: { kind: 'source', source }, inputs: [], name: `${label} load .dockerignore` });
-  const files: Edge = { vertex, output: 0 };
-  const bytes = await lookups.readFile(files, '.dockerignore', { maxBytes: MAX_IGNORE_BYTES });
-  return bytes === undefined ? [] : parseIgnoreFile(Buffer.from(bytes).toString('utf8'));
+  return (await readPatterns(lookups, { vertex, output: 0 }, '.dockerignore')) ?? [];
 }

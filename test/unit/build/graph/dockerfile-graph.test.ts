@@ -95,6 +95,31 @@ describe('variables', () => {
   });
 });
 
+describe('checks', () => {
+  it('are told with the plan, with what is known of the images', async () => {
+    const images = { 'docker.io/library/base:latest': { config: { Env: ['PATH=/bin', 'KNOWN=1'] } } };
+    const plan = await planText('FROM base\nENV a=$KNOWN b=$UNKNOWN\nCMD x', {}, lookupsOf(images));
+    expect(plan.warnings.map(({ rule, lines }) => [rule, lines.start])).toEqual([
+      ['UndefinedVar', 2],
+      ['JSONArgsRecommended', 3],
+    ]);
+  });
+
+  it('end the build where the file says so', async () => {
+    await expect(planText('# check=error=true\nFROM base\nCMD x')).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('lint violation found for rules: JSONArgsRecommended'),
+    });
+  });
+
+  it('see what the ignore file leaves out', async () => {
+    const plan = await planText('# check=experimental=CopyIgnoredFile\nFROM base\nCOPY a /a', {
+      context: { kind: 'local', name: 'context', exclude: ['a'] },
+    });
+    expect(plan.warnings.map(({ rule }) => rule)).toEqual(['CopyIgnoredFile']);
+  });
+});
+
 describe('steps', () => {
   it('transfers what is copied and no more', async () => {
     const plan = await planText('FROM base\nWORKDIR /w\nCOPY a b/c ./\nRUN --mount=type=bind,source=d,target=/d x');

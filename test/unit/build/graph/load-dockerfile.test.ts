@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ContextChoice } from '../../../../daemon/build/build-request.ts';
+import { answerCall } from '../../../../daemon/build/graph/answer-call.ts';
 import { loadDockerfile } from '../../../../daemon/build/graph/load-dockerfile.ts';
 import type { Edge } from '../../../../daemon/build/graph/operation.ts';
 import { amd64 } from './plan-fixture.ts';
@@ -124,5 +125,42 @@ describe('frontends', () => {
       code: 'not-implemented',
       message: expect.stringContaining('me/mine'),
     });
+  });
+});
+
+describe('what is asked of a Dockerfile', () => {
+  const text =
+    '# check=error=true\nFROM base AS one\nARG X=1\nRUN --mount=type=secret,id=s x\nFROM one AS two\nCMD echo $Y\n';
+  const ask = (call: 'check' | 'outline' | 'targets', dockerfile = text, target = '') => {
+    const { lookups } = filesOf({ Dockerfile: dockerfile });
+    const request = { ...plain, context: client, call, target, targetPlatform: undefined };
+    return answerCall(request, { ...lookups, knownImage: () => undefined });
+  };
+
+  it('is checked', async () => {
+    const { json, text: shown } = await ask('check');
+    expect(json).toMatchObject({
+      warnings: [{ ruleName: 'JSONArgsRecommended' }],
+      buildError: { message: expect.stringContaining('lint violation') },
+    });
+    expect(shown).toContain('WARNING: JSONArgsRecommended');
+  });
+
+  it('is checked though it does not parse', async () => {
+    const { json } = await ask('check', 'FROM x\nRUNN y\n');
+    expect(json).toMatchObject({ buildError: { message: expect.stringContaining('unknown instruction: RUNN') } });
+  });
+
+  it('has an outline and targets', async () => {
+    expect((await ask('outline')).json).toMatchObject({
+      name: 'two',
+      args: [{ name: 'X', value: '1' }],
+      secrets: [{ name: 's' }],
+    });
+    expect((await ask('targets')).json).toMatchObject({ targets: [{ name: 'one' }, { name: 'two', default: true }] });
+  });
+
+  it('shows the lines around what is wrong', async () => {
+    await expect(ask('outline', 'FROM x\nRUNN y\n')).rejects.toThrow(/Dockerfile:2\n-+\n/);
   });
 });

@@ -33,6 +33,10 @@ export function lookupsOf(
         config: { ...amd64, rootfs: { ...rootfs, diff_ids: [...rootfs.diff_ids] }, ...image },
       };
     },
+    knownImage: ({ reference }) => {
+      const image = known[reference];
+      return image === undefined ? undefined : { ...amd64, rootfs: { type: 'layers', diff_ids: [] }, ...image };
+    },
     resolveLayout: async () => ({ ...amd64, rootfs: { type: 'layers', diff_ids: [] } }),
     readFile: async (_files, path) => {
       asked.push(path);
