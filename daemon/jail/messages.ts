@@ -32,9 +32,9 @@ export type Job =
       unsynced?: boolean;
     }
   /**
-   * Changes files, in order: the place becomes a layer, `lowerFd` shows what is below it. That and the sources of copies stay open until the job ends.
+   * Changes files, in order: `upperFd` becomes a layer, `lowerFd` shows what is below it. They and the sources of copies stay open until the job ends.
    */
-  | { do: 'change-files'; place: Place; lowerFd?: number; changes: readonly FileChange[] }
+  | { do: 'change-files'; place: Place; upperFd: number; lowerFd?: number; changes: readonly FileChange[] }
   /** What a copy would take of the place: see Steps.checksum. */
   | { do: 'checksum'; place: Place; choice: SourceChoice }
   /** The files that a copy's sources name in the place, as far as they may be archives: see NamedSource. */
@@ -83,6 +83,8 @@ export type FileChange =
       change: 'copy';
       /** The root of where it comes from. */
       fromFd: number;
+      /** It is on the mount of `upperFd`, and nobody ever writes to its files: large ones may be linked. */
+      isLinkable?: boolean;
       destination: string;
       owner?: Owner;
       mode?: string;

@@ -55,11 +55,13 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
     case 'changes':
       return changes(job.lowerFd, ports);
     case 'size':
-      return withRoot(treeSize);
+      return withRoot((fd) => treeSize(fd, ports.scratches.notes));
     case 'usage':
       return withRoot(treeUsage);
     case 'sizes':
-      return job.directories.map((path) => sizeBelow(path, job.count === 'size' ? treeSize : treeUsage));
+      return job.directories.map((path) =>
+        sizeBelow(path, job.count === 'size' ? (fd) => treeSize(fd, ports.scratches.notes) : treeUsage),
+      );
     case 'make-mount-points':
       makeMountPoints(job.points);
       return undefined;

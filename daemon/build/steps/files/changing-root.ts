@@ -9,8 +9,13 @@ import type { CopyAction, FileAction, OwnerChoice } from '../../graph/operation.
 import type { DirectoryResult, Result } from '../step.ts';
 import { openArchive } from './archives.ts';
 import type { FileParts } from './file-parts.ts';
+import { openTogether } from './one-mount.ts';
 import { hasNames, numbersOf, type Owner, ownerOf } from './owners.ts';
 import { mountResult } from './result-files.ts';
+
+type CopyChange = Extract<FileChange, { change: 'copy' }>;
+/** A copy's source is opened when it is made; the caller of `apply` holds it as long. undefined: no files. */
+type WaitingChange = Exclude<FileChange, CopyChange> | (Omit<CopyChange, 'fromFd'> & { from: Result | undefined });
 
 const placeOf = (rootFd: number) => ({ kind: 'tree', rootFd, mounts: [] }) as const;
 
@@ -19,9 +24,7 @@ export class ChangingRoot implements Disposable {
   readonly #top: number | undefined;
   readonly #signal: AbortSignal;
   readonly #root: StepRoot;
-  #waiting: FileChange[] = [];
-  /** What the changes that wait read from. */
-  #sources: number[] = [];
+  #waiting: WaitingChange[] = [];
 
   /** `top`: what it stands on, held by the caller until it is sealed. */
   constructor(parts: FileParts, top: number | undefined, signal: AbortSignal) {
@@ -32,7 +35,6 @@ export class ChangingRoot implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#closeSources();
     this.#root[Symbol.dispose]();
   }
 
@@ -77,7 +79,7 @@ export class ChangingRoot implements Disposable {
     const all = { sources: ['/'], exclude: [], hasWildcards: false, allowsNoMatch: true, keepsParents: false };
     this.#waiting.push({
       change: 'copy',
-      fromFd: this.#source(from),
+      from,
       ...all,
       destination: '/',
       replacesLinks: false,
@@ -94,7 +96,7 @@ export class ChangingRoot implements Disposable {
     const { sources, exclude, hasWildcards, allowsNoMatch, keepsParents, destination, replacesLinks, mode } = action;
     this.#waiting.push({
       change: 'copy',
-      fromFd: this.#source(from),
+      from,
       ...{ sources, exclude, hasWildcards, allowsNoMatch, keepsParents, destination, replacesLinks },
       ...(mode === undefined ? {} : { mode }),
       ...rest,
@@ -156,29 +158,35 @@ export class ChangingRoot implements Disposable {
     }
   }
 
-  #source(from: Result | undefined): number {
-    const fd = mountResult(this.#parts.snapshots, from);
-    this.#sources.push(fd);
-    return fd;
-  }
-
   async #flush(): Promise<void> {
-    const changes = this.#waiting;
-    if (changes.length === 0) return;
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
     this.#waiting = [];
-    const lowerFd = this.#top === undefined ? undefined : this.#parts.snapshots.view(this.#top);
-    try {
-      const rootFd = holdTree(this.#root.dirs.upper);
-      const lower = lowerFd === undefined ? {} : { lowerFd };
-      const job = { do: 'change-files', place: placeOf(rootFd), ...lower, changes } as const;
-      await this.#parts.jail.run<'change-files'>(job, [rootFd], { signal: this.#signal });
-    } finally {
-      if (lowerFd !== undefined) closeFd(lowerFd);
-      this.#closeSources();
-    }
+    using fds = new DisposableStack();
+    const own = (fd: number): number => fds.adopt(fd, closeFd);
+    const lower = this.#top === undefined ? {} : { lowerFd: own(this.#parts.snapshots.view(this.#top)) };
+    const { upperFd, linkable } = this.#openUpper(waiting, own);
+    const changes = waiting.map((change): FileChange => {
+      if (change.change !== 'copy') return change;
+      const { from, ...copy } = change;
+      const known = from?.kind === 'directory' ? linkable.get(from.path) : undefined;
+      if (known !== undefined) return { ...copy, fromFd: known, isLinkable: true };
+      return { ...copy, fromFd: own(mountResult(this.#parts.snapshots, from)) };
+    });
+    const job = { do: 'change-files', place: { kind: 'home' }, upperFd, ...lower, changes } as const;
+    await this.#parts.jail.run<'change-files'>(job, [], { signal: this.#signal });
   }
 
-  #closeSources(): void {
-    for (const fd of this.#sources.splice(0)) closeFd(fd);
+  /** With the directories that are copied from, by their paths, as far as one mount has them all. */
+  #openUpper(waiting: readonly WaitingChange[], own: (fd: number) => number) {
+    const { upper } = this.#root.dirs;
+    const paths = waiting.flatMap((change) =>
+      change.change === 'copy' && change.from?.kind === 'directory' ? [change.from.path] : [],
+    );
+    const [first, ...others] = openTogether([upper, ...paths])?.map(own) ?? [own(holdTree(upper))];
+    return {
+      upperFd: first as number,
+      linkable: new Map(others.map((fd, index): [string, number] => [paths[index] as string, fd])),
+    };
   }
 }

@@ -1,6 +1,6 @@
 // An operation on files: what a vertex of a build's graph does to a tree, action by action.
-import { fchmodSync, writeSync } from 'node:fs';
-import { AT, O } from '../../../../native-bindings/constants.ts';
+import { writeSync } from 'node:fs';
+import { O } from '../../../../native-bindings/constants.ts';
 import {
   check,
   makeSymlinkIn,
@@ -24,11 +24,12 @@ import { failure, TwoDirectory } from './two-trees.ts';
 
 type Change<K extends FileChange['change']> = Extract<FileChange, { change: K }>;
 
-export function changeFiles({ lowerFd, changes }: Job & { do: 'change-files' }, scratches: Scratches): void {
-  const upper = check('openat', openIn(AT.FDCWD, '/', O.RDONLY | O.DIRECTORY), '/');
+export function changeFiles(job: Job & { do: 'change-files' }, scratches: Scratches): void {
+  const { upperFd, lowerFd, changes } = job;
+  const upper = openList(upperFd);
   let lower: number | undefined;
   try {
-    lower = lowerFd === undefined ? undefined : check('openat', openIn(lowerFd, '.', O.RDONLY | O.DIRECTORY), '/');
+    lower = lowerFd === undefined ? undefined : openList(lowerFd);
   } catch (error) {
     closeFd(upper);
     throw error;
@@ -44,15 +45,14 @@ export function changeFiles({ lowerFd, changes }: Job & { do: 'change-files' }, 
   }
 }
 
+function openList(fd: number): number {
+  return check('openat', openIn(fd, '.', O.RDONLY | O.DIRECTORY), '/');
+}
+
 function copy(root: TwoDirectory, change: Change<'copy'>, scratches: Scratches): void {
-  const { fromFd, owner, mode, ...request } = change;
-  const times = timesFor(change);
-  copyTree(
-    root,
-    fromFd,
-    { ...request, owner, mode: mode === undefined ? undefined : modeChange(mode), times },
-    scratches,
-  );
+  const { fromFd, owner, isLinkable = false, ...request } = change;
+  const mode = change.mode === undefined ? undefined : modeChange(change.mode);
+  copyTree(root, fromFd, { ...request, owner, mode, isLinkable, times: timesFor(change) }, scratches);
 }
 
 /** What has the name is replaced, links are followed. */
@@ -62,12 +62,11 @@ function makeFile(root: TwoDirectory, { path, data, mode, owner, ...change }: Ch
   const seen = held.look(name);
   if (seen?.kind === 'directory') throw new EngineError('invalid', `open ${path}: is a directory`);
   held.makeRoom(name);
-  const fd = openIn(held.fd, name, O.WRONLY | O.CREAT | O.EXCL, 0o600);
+  const fd = openIn(held.fd, name, O.WRONLY | O.CREAT | O.EXCL, mode & 0o777);
   if (fd < 0) throw failure('create', path, fd);
   try {
     for (let done = 0; done < data.length; ) done += writeSync(fd, data, done);
-    setOwner(fd, '', owner?.uid ?? 0, owner?.gid ?? 0);
-    fchmodSync(fd, mode & 0o777);
+    if (owner !== undefined) setOwner(fd, '', owner.uid, owner.gid);
     const times = timesFor(change);
     if (times !== undefined) setTimes(fd, times);
   } finally {
@@ -93,7 +92,7 @@ function makeLink(root: TwoDirectory, { path, target, owner, ...change }: Change
   held.makeRoom(name);
   const result = makeSymlinkIn(bytesOf(target), held.fd, name);
   if (result < 0) throw failure('symlink', path, result);
-  setOwner(held.fd, name, owner?.uid ?? 0, owner?.gid ?? 0);
+  if (owner !== undefined) setOwner(held.fd, name, owner.uid, owner.gid);
   const times = timesFor(change);
   if (times !== undefined) setTimesOf(held.fd, name, times);
   touch(held, change);

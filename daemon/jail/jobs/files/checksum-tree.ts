@@ -39,7 +39,7 @@ class Checksum {
   add({ parent, name, base, filter }: Match): void {
     check('statx', this.#stat.read(parent.fd, name ?? ''), base);
     if ((this.#stat.mode & S_IF.MT) !== S_IF.DIR) {
-      if (filter.isPlain || filter.judge(base, false) !== 'not') this.#leaf(parent.fd, name ?? '', `match ${base}`);
+      this.#leaf(parent.fd, name ?? '', `match ${base}`);
       return;
     }
     const fd = check('openat', openIn(parent.fd, name ?? '.', O.RDONLY | O.DIRECTORY), base);

@@ -45,7 +45,15 @@ export interface CopyRequest extends SourceChoice {
   readonly mode: ModeChange | undefined;
   readonly replacesLinks: boolean;
   readonly times: Times | undefined;
+  /** Nobody writes to the source's files, and they are on the same mount: large ones that stay what they are get another name. */
+  readonly isLinkable: boolean;
 }
+
+/**
+ * Smaller files are copied: of a name more is seen in a container (a program may refuse a file that has several, cron(8) does), and making one is
+ * not much cheaper than a small file.
+ */
+const LINKED_BYTES = 1024 * 1024;
 
 /** What a directory of the source is; its target is made when something needs it. */
 interface Level {
@@ -94,8 +102,8 @@ class Copier {
     this.#scratches.notes.shrinkTo(0);
     check('statx', this.#stat.read(parent.fd, name ?? ''), base);
     const isDirectory = (this.#stat.mode & S_IF.MT) === S_IF.DIR;
+    // A file that a source names is taken whatever is left out: BuildKit looks only at what is below a directory.
     if (!isDirectory) {
-      if (!filter.isPlain && filter.judge(base, false) === 'not') return;
       this.#copyLeafTo(parent.fd, name ?? '', base);
       return;
     }
@@ -195,7 +203,7 @@ class Copier {
     if (seen?.kind !== 'directory') {
       if (seen !== undefined && !this.#request.replacesLinks)
         throw new EngineError('invalid', `cannot copy to non-directory: ${displayName(parent.pathOf(name))}`);
-      const made = parent.makeDirectory(name, { mode: this.#modeOf(facts, true), owner: this.#ownerOf(facts) });
+      const made = parent.makeDirectory(name, { mode: this.#modeOf(facts, true), owner: this.#ownerOf(facts) }, true);
       copyXattrs(fd, made.fd);
       level.isDescribed = true;
       return made;
@@ -267,10 +275,23 @@ class Copier {
     try {
       check('statx', this.#stat.read(from, ''), name);
       if ((this.#stat.mode & S_IF.MT) !== S_IF.REG) return;
+      if (this.#mayLink() && this.#link(target, parentFd, name, as)) return;
       this.#fileFrom(from, target, as);
     } finally {
       closeFd(from);
     }
+  }
+
+  #mayLink(): boolean {
+    const { isLinkable, times, mode, owner } = this.#request;
+    const { sizeBytes, uid, gid } = this.#stat;
+    if (!isLinkable || sizeBytes < LINKED_BYTES || times !== undefined || mode !== undefined) return false;
+    return owner === undefined || (owner.uid === uid && owner.gid === gid);
+  }
+
+  #link(target: TwoDirectory, parentFd: number, name: string, as: string): boolean {
+    this.#makeRoom(target, as);
+    return linkIn(parentFd, name, target.fd, as) === 0;
   }
 
   /** The attributes of what is open were read last. Owner before mode and capabilities: changing the owner takes both away. */

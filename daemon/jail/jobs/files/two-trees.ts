@@ -34,6 +34,7 @@ export interface Owner {
 export interface NewDirectory {
   /** Permissions. */
   readonly mode: number;
+  /** undefined: root, and the group that a directory with the set-group-ID bit gives. */
   readonly owner: Owner | undefined;
   readonly times: Times | undefined;
 }
@@ -169,23 +170,28 @@ export class TwoDirectory implements Disposable {
     if (this.#isBelow(name)) check('mknodat', makeNodeIn(this.fd, name, S_IF.CHR, makeDevice(0, 0)), name);
   }
 
-  /** Makes a directory where nothing is; the caller closes it. It gets its times last, from who fills it. */
-  makeDirectory(name: string, { mode, owner }: Omit<NewDirectory, 'times'>): TwoDirectory {
+  /**
+   * Makes a directory where nothing is; the caller closes it. It gets its times last, from who fills it. `isExact`: it does not take the
+   * set-group-ID bit from this one.
+   */
+  makeDirectory(name: string, { mode, owner }: Omit<NewDirectory, 'times'>, isExact = false): TwoDirectory {
     this.makeRoom(name);
     const parent = this.fd;
-    const result = makeDirectoryIn(parent, name, 0o700);
+    const result = makeDirectoryIn(parent, name, isExact ? 0o700 : mode);
     if (result < 0) throw failure('mkdir', this.pathOf(name), result);
     const fd = check('openat', openIn(parent, name, OPEN_LIST), name);
     try {
-      setOwner(fd, '', owner?.uid ?? 0, owner?.gid ?? 0);
-      setMode(fd, mode);
+      if (owner !== undefined) setOwner(fd, '', owner.uid, owner.gid);
+      if (isExact) setMode(fd, mode);
       // A file, or what was removed before, may have the name below; that is not seen through a new directory.
       if (this.#isBelow(name)) fsetxattr(fd, OPAQUE_XATTR, Buffer.from('y'));
+      check('statx', stat.read(fd, ''), name);
     } catch (error) {
       closeFd(fd);
       throw error;
     }
-    return new TwoDirectory({ path: this.pathOf(name), parent: this, name, isFresh: (mode & S_ISGID) === 0 }, fd);
+    const isFresh = (stat.mode & S_ISGID) === 0;
+    return new TwoDirectory({ path: this.pathOf(name), parent: this, name, isFresh }, fd);
   }
 
   #isBelow(name: string): boolean {

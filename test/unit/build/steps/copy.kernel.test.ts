@@ -194,7 +194,10 @@ describe('sources', () => {
       'x',
     ]);
     expect(await names({ sources: ['/y'], exclude: ['**/*.txt', '!z/3.txt'] })).toEqual(['z', 'z/3.txt']);
-    expect(await names({ sources: ['/*.txt', '/c.md'], exclude: ['b*'] })).toEqual(['a.txt', 'c.md']);
+    expect(await names({ sources: ['/*.txt'], exclude: ['b*'] }), 'what is named itself is not').toEqual([
+      'a.txt',
+      'b.txt',
+    ]);
   });
 
   it.each([
@@ -266,6 +269,27 @@ describe('what a file is', () => {
       expect(readFileSync(at('large')).equals(readFileSync(join(context.path, 'large')))).toBe(true);
       expect(statSync(at('plain')).ino).not.toBe(statSync(join(context.path, 'plain')).ino);
     });
+  });
+
+  it('is shared with the context where it is large and stays what it is', async () => {
+    const other = fixture.layers((root) => writeFileSync(join(root, 'large'), Buffer.alloc(2 * 1024 * 1024)));
+    const ways = [
+      [context, {}, true],
+      [context, { owner: { user: '', group: '' } }, true],
+      [context, { owner: { user: '1', group: '' } }, false],
+      [context, { mode: '644' }, false],
+      [context, { timestamp: 5 }, false],
+      [other, {}, false],
+    ] as const;
+    for (const [from, options, isShared] of ways) {
+      using made = await fixture.copy(fixture.nothing, from, { sources: ['/large'], ...options });
+      const { ino, nlink } = fixture.within(made, (root) => statSync(join(root, 'large')));
+      expect(nlink > 1, JSON.stringify(options)).toBe(isShared);
+      expect(ino === statSync(join(context.path, 'large')).ino).toBe(isShared);
+      const layer = await fixture.storage.files.digest(made.top ?? 0);
+      expect(await fixture.storage.files.isWhole(layer), 'it counts as a whole').toBe(true);
+    }
+    other[Symbol.dispose]();
   });
 
   it('is made another: owner by number and name, mode, time', async () => {
