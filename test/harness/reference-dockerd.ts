@@ -1,6 +1,6 @@
-// A real dockerd beside the engine under test, in the same network namespace, without networks of its own.
+// A real dockerd beside the engine under test, in the same network namespace, without networks of its own unless it is to build.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { ApiClient } from './api-client.ts';
 import { dockerPath } from './clis.ts';
 import { eventually } from './eventually.ts';
@@ -12,18 +12,22 @@ export class ReferenceDockerd {
   readonly host = `unix://${this.dir}/d.sock`;
   private readonly child: ChildProcess;
 
-  private constructor(network: NetNamespace) {
+  private constructor(network: NetNamespace, options: { bridgeAddress?: string }) {
     const log = openSync(`${this.dir}/log`, 'a');
+    const bridge = ['--bridge', 'none', '--iptables=false', '--ip-forward=false'];
     const args = [
       ...['-H', this.host, '--data-root', `${this.dir}/data`, '--exec-root', `${this.dir}/exec`],
-      ...['--pidfile', `${this.dir}/pid`, '--bridge', 'none', '--iptables=false', '--ip-forward=false'],
+      ...['--pidfile', `${this.dir}/pid`, '--config-file', `${this.dir}/empty.json`],
+      ...(options.bridgeAddress === undefined ? bridge : [`--bip=${options.bridgeAddress}`]),
     ];
+    writeFileSync(`${this.dir}/empty.json`, '{}');
     const [file = '', ...before] = network.wrapper;
     this.child = spawn(file, [...before, 'dockerd', ...args], { stdio: ['ignore', log, log] });
   }
 
-  static async start(network: NetNamespace): Promise<ReferenceDockerd> {
-    const dockerd = new ReferenceDockerd(network);
+  /** `bridgeAddress`: of its bridge, with the prefix's length; by default it has none. */
+  static async start(network: NetNamespace, options: { bridgeAddress?: string } = {}): Promise<ReferenceDockerd> {
+    const dockerd = new ReferenceDockerd(network, options);
     const api = new ApiClient(`${dockerd.dir}/d.sock`);
     await eventually(
       'dockerd answers',

@@ -94,11 +94,27 @@ export interface ReadEntry {
   size: number;
   linkname: string;
   data: Buffer;
+  /** Its PAX records, a byte of the value a character. */
+  pax: Record<string, string>;
 }
 
 function text(block: Buffer, from: number, length: number): string {
   const end = block.indexOf(0, from);
   return block.subarray(from, end < 0 || end > from + length ? from + length : end).toString();
+}
+
+/** Values may hold any byte, line feeds too: each record says its length. */
+function readPax(data: Buffer): Record<string, string> {
+  const records: Record<string, string> = {};
+  let at = 0;
+  while (at < data.length) {
+    const length = Number.parseInt(data.toString('latin1', at, at + 20), 10);
+    if (!(length > 0)) break;
+    const [, key = '', value = ''] = /^\d+ ([^=]+)=([\s\S]*)\n$/.exec(data.toString('latin1', at, at + length)) ?? [];
+    records[key] = value;
+    at += length;
+  }
+  return records;
 }
 
 /** Reads ustar with PAX and GNU long names: enough for what the engine writes. */
@@ -118,9 +134,7 @@ export function readTar(bytes: Buffer): ReadEntry[] {
     const data = bytes.subarray(at + 512, at + 512 + size);
     at += 512 + Math.ceil(size / 512) * 512;
     if (flag === 'x') {
-      pax = Object.fromEntries(
-        [...data.toString().matchAll(/\d+ ([^=]+)=(.*)\n/g)].map((m) => [m[1] ?? '', m[2] ?? '']),
-      );
+      pax = readPax(data);
       continue;
     }
     if (flag === 'L') {
@@ -128,16 +142,18 @@ export function readTar(bytes: Buffer): ReadEntry[] {
       continue;
     }
     if (flag === 'g') continue;
-    const name = pax.path ?? longName ?? (prefix === '' ? plain : `${prefix}/${plain}`);
+    const utf8 = (value: string | undefined) => value && Buffer.from(value, 'latin1').toString();
+    const name = utf8(pax.path) ?? longName ?? (prefix === '' ? plain : `${prefix}/${plain}`);
     found.push({
       name,
       flag,
       mode: number(100, 8),
-      uid: number(108, 8),
-      gid: number(116, 8),
+      uid: Number(pax.uid ?? number(108, 8)),
+      gid: Number(pax.gid ?? number(116, 8)),
       size,
-      linkname: pax.linkpath ?? text(block, 157, 100),
+      linkname: utf8(pax.linkpath) ?? text(block, 157, 100),
       data,
+      pax,
     });
     pax = {};
     longName = undefined;
