@@ -1,5 +1,5 @@
 // A real dockerd beside the engine under test, in the same network namespace, without networks of its own unless it is to build.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { ApiClient } from './api-client.ts';
 import { dockerPath } from './clis.ts';
@@ -51,6 +51,10 @@ export class ReferenceDockerd {
     await eventually('dockerd ends', () => this.child.exitCode !== null || this.child.signalCode !== null, {
       timeoutMs: 30_000,
     });
+    // It leaves the namespace of a container on the host's network mounted.
+    for (const [, path = ''] of readFileSync('/proc/self/mountinfo', 'utf8').matchAll(/^\S+ \S+ \S+ \S+ (\S+)/gm)) {
+      if (path.startsWith(`${this.dir}/`)) execFileSync('umount', ['-l', path]);
+    }
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
   }
 }

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { cliEnv, cliPath } from '../clis.ts';
 import { type Body, run, type Served } from '../containers.ts';
+import type { NetNamespace } from '../net-namespace.ts';
 import { type CommandOptions, type CommandResult, runCommand } from '../run-command.ts';
 import type { TestDaemon } from '../test-daemon.ts';
 import { type BuildFiles, contextDir, contextTar } from './build-files.ts';
@@ -26,6 +27,8 @@ export interface BuildOptions {
 
 export interface BuildEngine extends Served {
   readonly isReference: boolean;
+  /** Where its steps that are on the host's network are, and it itself. */
+  readonly network: NetNamespace;
   /** Resolves for a failed build too. */
   tryBuild(files: BuildFiles, options?: BuildOptions): Promise<Built>;
   /** `tsdocker build ARGS DIR`, or what it is to be compared with. */
@@ -80,6 +83,10 @@ export class OwnBuilder implements BuildEngine {
     return this.daemon.api;
   }
 
+  get network() {
+    return this.daemon.network;
+  }
+
   async tryBuild(files: BuildFiles, options: BuildOptions = {}): Promise<Built> {
     return this.send(contextTar(files), queryOf(options));
   }
@@ -96,11 +103,7 @@ export class OwnBuilder implements BuildEngine {
     return readBuildStream(answer.text);
   }
 
-  async buildCommand(
-    files: BuildFiles,
-    args: readonly string[],
-    options: CommandOptions = {},
-  ): Promise<CommandResult> {
+  async buildCommand(files: BuildFiles, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const dir = await contextDir(files);
     try {
       const env = { ...cliEnv(this.daemon), ...options.env };

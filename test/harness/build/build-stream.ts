@@ -56,7 +56,9 @@ export function readBuildStream(text: string): Built {
     } else if (words.startsWith(' ---> Using cache')) {
       const last = steps.at(-1);
       if (isWorking && last !== undefined) last.isCached = true;
-    } else if (!/^ ---> |^Removing intermediate container |^Successfully (built|tagged) |^\[Warning\] |^\n$/.test(words)) {
+    } else if (
+      !/^ ---> |^Removing intermediate container |^Successfully (built|tagged) |^\[Warning\] |^\n$/.test(words)
+    ) {
       output += words;
     }
   }

@@ -31,7 +31,7 @@ export class ReferenceBuilder implements BuildEngine {
   readonly isReference = true;
   readonly api: ApiClient;
   private readonly dockerd: ReferenceDockerd;
-  private readonly network: NetNamespace;
+  readonly network: NetNamespace;
   private readonly isOwnNetwork: boolean;
   private count = 0;
 
@@ -74,11 +74,7 @@ export class ReferenceBuilder implements BuildEngine {
     return { id: '', ...told, error: told.error ?? result.stderr.slice(-500) };
   }
 
-  async buildCommand(
-    files: BuildFiles,
-    args: readonly string[],
-    options: CommandOptions = {},
-  ): Promise<CommandResult> {
+  async buildCommand(files: BuildFiles, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     const dir = await contextDir(files);
     try {
       // With -f relative to the context, as the API has it.

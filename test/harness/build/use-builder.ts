@@ -1,7 +1,7 @@
 // One builder per test file. TSD_BUILD_REFERENCE=1 puts a dockerd with BuildKit there, to see that the tests expect what docker does:
 // its commands (dockerd, docker with buildx) are those of PATH.
 import { afterAll, beforeAll, test } from 'vitest';
-import { type DaemonOptions } from '../test-daemon.ts';
+import type { DaemonOptions } from '../test-daemon.ts';
 import { useDaemon } from '../use-daemon.ts';
 import { type BuildEngine, OwnBuilder } from './build-engine.ts';
 import { ReferenceBuilder } from './reference-builder.ts';

@@ -2,8 +2,8 @@
 // image takes over from the one below it.
 import { describe, expect, test } from 'vitest';
 import { failureOf, imageOf, outputOf } from '../../harness/build/build-engine.ts';
-import { useBuilder } from '../../harness/build/use-builder.ts';
 import { imageConfig } from '../../harness/build/image-files.ts';
+import { useBuilder } from '../../harness/build/use-builder.ts';
 
 const fixture = useBuilder();
 

@@ -63,7 +63,7 @@ test('a container of the image is checked as its HEALTHCHECK says', async () => 
   }
 });
 
-test('WORKDIR is made, follows the one before it, and belongs to root whoever the USER is', async () => {
+test('WORKDIR is made, follows the one before it, and belongs to the USER', async () => {
   const dockerfile = `FROM busybox
 USER 7:8
 WORKDIR /a
@@ -74,7 +74,7 @@ WORKDIR /
 WORKDIR here/
 `;
   const { id, output } = await build(fixture.engine, { Dockerfile: dockerfile }, { noCache: true });
-  expect(output).toBe('/a/b/d\ndrwxr-xr-x\n0:0\n0:0\n');
+  expect(output).toBe('/a/b/d\ndrwxr-xr-x\n7:8\n7:8\n');
   expect((await imageConfig(fixture.engine, id)).WorkingDir).toBe('/here');
 });
 
@@ -97,7 +97,8 @@ RUN id -u; id -g
 
 test('VOLUME in both forms; what is written below it stays in the image and is what a new volume has', async () => {
   const { engine } = fixture;
-  const dockerfile = 'FROM busybox\nVOLUME /one two\nVOLUME ["/three", "/with space"]\nRUN mkdir /one && echo later >/one/file';
+  const dockerfile =
+    'FROM busybox\nVOLUME /one two\nVOLUME ["/three", "/with space"]\nRUN mkdir /one && echo later >/one/file';
   const image = await imageOf(engine, dockerfile);
   expect((await imageConfig(engine, image)).Volumes).toEqual({ '/one': {}, two: {}, '/three': {}, '/with space': {} });
   expect((await imageFiles(engine, image)).get('one/file')?.text).toBe('later\n');
@@ -149,7 +150,8 @@ RUN echo own >>/etc/hosts || true; hostname changed 2>/dev/null; mount | grep -c
 `;
   const image = await imageOf(engine, dockerfile, {}, { noCache: true });
   const found = listBelow(await imageFiles(engine, image)).filter((name) => !name.startsWith('bin/'));
-  expect(found).toEqual(['made/']);
+  // Directories for mounts that every container has may stay.
+  expect(found.filter((name) => !['dev/', 'proc/', 'sys/'].includes(name))).toEqual(['made/']);
 });
 
 test('a RUN knows the hosts that the client added, and the network it was given', async () => {

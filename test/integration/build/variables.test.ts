@@ -220,7 +220,10 @@ RUN echo "$HOME"
 ENV HOME=/own
 RUN echo "$HOME"
 `;
-  const files = { passwd: 'root:x:0:0:root:/root:/bin/sh\nsomeone:x:5:5::/home/someone:/bin/sh\n', group: 'root:x:0:\n' };
+  const files = {
+    passwd: 'root:x:0:0:root:/root:/bin/sh\nsomeone:x:5:5::/home/someone:/bin/sh\n',
+    group: 'root:x:0:\n',
+  };
   const { output } = await build(fixture.engine, { Dockerfile: dockerfile, ...files }, { noCache: true });
   expect(output.trim().split('\n')).toEqual([
     '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /root',
