@@ -94,7 +94,9 @@ export function readBuildkitProgress(text: string): Omit<Built, 'id'> {
     for (const vertex of vertexes) vertices.set(vertex.digest, { ...vertices.get(vertex.digest), ...vertex });
     for (const { data } of logs) output += Buffer.from(data, 'base64').toString();
   }
-  const steps = [...vertices.values()].flatMap((vertex) => {
+  const numberOf = ({ name }: Vertex) => Number(/(\d+)\/\d+\]/.exec(name)?.[1]);
+  const sorted = [...vertices.values()].sort((a, b) => numberOf(a) - numberOf(b) || 0);
+  const steps = sorted.flatMap((vertex) => {
     const step = /^\[(?:\S+ +)?(\d+)\/\d+\] ([\s\S]*)$/.exec(vertex.name);
     const text = step?.[2] ?? '';
     return working.test(text) && vertex.started !== undefined ? [{ text, isCached: vertex.cached === true }] : [];

@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { NetNamespace } from '../net-namespace.ts';
 
 const script = `const { readFileSync } = require('node:fs');
@@ -46,9 +47,9 @@ export class WebServer {
 
 /**
  * Makes DIR/repo.git, to be cloned by HTTP as plain files: a branch `main` of two commits, the first tagged `first`, the second with
- * `sub/second`. The commits' ids.
+ * `sub/second`; `more` is in both. The commits' ids.
  */
-export function gitRepository(dir: string): string[] {
+export function gitRepository(dir: string, more: Record<string, string> = {}): string[] {
   const work = `${dir}/work`;
   const identity = ['-c', 'user.name=t', '-c', 'user.email=t@t', '-c', 'init.defaultBranch=main'];
   const git = (...args: string[]) =>
@@ -61,9 +62,13 @@ export function gitRepository(dir: string): string[] {
     git('commit', '-q', '-m', name);
     return git('rev-parse', 'HEAD').trim();
   };
+  for (const [name, text] of Object.entries(more)) {
+    mkdirSync(dirname(`${work}/${name}`), { recursive: true });
+    writeFileSync(`${work}/${name}`, text);
+  }
   const first = commit('README');
   git('tag', 'first');
-  mkdirSync(`${work}/sub`);
+  mkdirSync(`${work}/sub`, { recursive: true });
   const second = commit('sub/second');
   execFileSync('git', ['clone', '-q', '--bare', work, `${dir}/repo.git`], { stdio: 'ignore' });
   execFileSync('git', ['-C', `${dir}/repo.git`, 'update-server-info']);

@@ -6,7 +6,7 @@ import { failureOf, imageOf } from '../../harness/build/build-engine.ts';
 import type { BuildFiles } from '../../harness/build/build-files.ts';
 import { imageFiles, listBelow } from '../../harness/build/image-files.ts';
 import { bzip2, xz } from '../../harness/build/packings.ts';
-import { useBuilder } from '../../harness/build/use-builder.ts';
+import { isReference, useBuilder } from '../../harness/build/use-builder.ts';
 import { gitRepository, WebServer } from '../../harness/build/web-server.ts';
 import { testNeeding } from '../../harness/needs.ts';
 import { tarOf } from '../../harness/tars.ts';
@@ -146,7 +146,8 @@ testNeeding('git')(
         expect.arrayContaining(['.git/', '.git/HEAD', 'README']),
       );
       expect(await list(`--checksum=${commits[0]} ${url}#first`)).toEqual(['README']);
-      await expect(list(`--checksum=${commits[1]} ${url}#first`)).rejects.toThrow(/checksum|commit/);
+      // dockerd 28.5 takes the commit that the checksum names.
+      if (!isReference) await expect(list(`--checksum=${commits[1]} ${url}#first`)).rejects.toThrow(/checksum|commit/);
       await expect(list(`${url}#none-such`)).rejects.toThrow(/none-such/);
     } finally {
       await server.stop();
