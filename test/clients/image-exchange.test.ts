@@ -1,14 +1,14 @@
 // Images of real packages and between engines: a Debian root file system through import, commit, push and pull; archives between this engine
 // and a dockerd, both ways; and what pulling looks like on a terminal.
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { cli, cliEnv, cliPath } from '../harness/clis.ts';
+import { debianNeeds, debianTar } from '../harness/debian-image.ts';
 import { DockerRegistry } from '../harness/docker-registry.ts';
 import { EvilRegistry, type Reply, when } from '../harness/evil-registry.ts';
 import { testNeeding } from '../harness/needs.ts';
-import { findCommand, projectRoot } from '../harness/paths.ts';
+import { findCommand } from '../harness/paths.ts';
 import { Pty } from '../harness/pty.ts';
 import { busyboxEntries, dockerArchive, rawImage, rawLayer } from '../harness/raw-image.ts';
 import { ReferenceDockerd } from '../harness/reference-dockerd.ts';
@@ -78,35 +78,12 @@ describe('with a real dockerd', () => {
   );
 });
 
-/** A Debian root file system, made once and kept; undefined where no mirror answers. */
-function debianTar(): string | undefined {
-  const kept = `${projectRoot}build/fixtures/debian.tar`;
-  if (existsSync(kept)) return kept;
-  const mirror = execFileSync(`${projectRoot}scripts/debian-mirror`, { encoding: 'utf8' }).trim();
-  mkdirSync(`${projectRoot}build/fixtures`, { recursive: true });
-  try {
-    const options = { stdio: 'ignore', timeout: 240_000 } as const;
-    execFileSync('debootstrap', ['--variant=minbase', 'bookworm', `${dir}/debian`, mirror], options);
-    execFileSync('tar', ['-C', `${dir}/debian`, '--one-file-system', '--xattrs', '-cf', `${kept}.part`, '.']);
-    renameSync(`${kept}.part`, kept);
-    return kept;
-  } catch {
-    return undefined;
-  } finally {
-    rmSync(`${dir}/debian`, { recursive: true, force: true });
-  }
-}
-
 describe('a Debian image', () => {
-  const hasMirror = existsSync(`${projectRoot}build/fixtures/debian.tar`) || process.env.DEBIAN_MIRROR !== undefined;
-  const testDebian = hasMirror
-    ? testNeeding('docker-registry')
-    : testNeeding('docker-registry', 'debootstrap', 'a Debian mirror');
+  const testDebian = testNeeding('docker-registry', ...debianNeeds());
   testDebian(
     'is imported, committed in layers, pushed, removed, pulled and run',
     async () => {
       const tar = debianTar();
-      if (tar === undefined) throw new Error('debootstrap found no packages');
       await ok('import', '-c', 'CMD ["bash"]', tar, 'debian:base');
       await ok(
         'run',

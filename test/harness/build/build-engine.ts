@@ -29,6 +29,7 @@ export interface BuildEngine extends Served {
   readonly isReference: boolean;
   /** Where its steps that are on the host's network are, and it itself. */
   readonly network: NetNamespace;
+  importTar(tar: Uint8Array, name: string): Promise<unknown>;
   /** Resolves for a failed build too. */
   tryBuild(files: BuildFiles, options?: BuildOptions): Promise<Built>;
   /** `tsdocker build ARGS DIR`, or what it is to be compared with. */
@@ -85,6 +86,10 @@ export class OwnBuilder implements BuildEngine {
 
   get network() {
     return this.daemon.network;
+  }
+
+  importTar(tar: Uint8Array, name: string): Promise<string> {
+    return this.daemon.importTar(tar, name);
   }
 
   async tryBuild(files: BuildFiles, options: BuildOptions = {}): Promise<Built> {

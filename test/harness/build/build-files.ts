@@ -1,5 +1,5 @@
 // A build's context as a test writes it down: paths to contents, as a tar for the API and as a directory for command lines.
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mustRun } from '../run-command.ts';
 import { type TarEntry, tarOf } from '../tars.ts';
 
@@ -21,4 +21,15 @@ export async function contextDir(files: BuildFiles): Promise<string> {
   const dir = mkdtempSync('/tmp/tsdt-context-');
   await mustRun('tar', ['-C', dir, '-xpf', '-'], { input: contextTar(files) });
   return dir;
+}
+
+/** All regular files below a directory, with their modes. */
+export function filesBelow(dir: string, prefix = ''): BuildFiles {
+  const files: BuildFiles = {};
+  for (const entry of readdirSync(dir, { withFileTypes: true, recursive: true })) {
+    if (!entry.isFile()) continue;
+    const path = `${entry.parentPath}/${entry.name}`;
+    files[prefix + path.slice(dir.length + 1)] = { data: readFileSync(path), mode: statSync(path).mode & 0o7777 };
+  }
+  return files;
 }

@@ -13,7 +13,6 @@ const applied: [string, Partial<ContainerConfig>][] = [
   ['ENV B=2 A="two words"', { Env: ['PATH=/bin', 'A=two words', 'B=2'] }],
   ['ENV B the rest of it', { Env: ['PATH=/bin', 'A=1', 'B=the rest of it'] }],
   [
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of a Dockerfile
     "ENV B=$A C=${A}x D='$A' E=\\$A F=${NO:-d} G=${A:+set}",
     { Env: ['PATH=/bin', 'A=1', 'B=1', 'C=1x', 'D=$A', 'E=$A', 'F=d', 'G=set'] },
   ],
