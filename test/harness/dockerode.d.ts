@@ -31,6 +31,10 @@ declare module 'dockerode' {
     getContainer(id: string): Container;
     listContainers(options?: Record<string, unknown>): Promise<{ Id: string; Names: string[] }[]>;
     listImages(): Promise<{ RepoTags: string[] }[]>;
+    buildImage(
+      context: NodeJS.ReadableStream | string | { context: string; src: string[] },
+      options?: Record<string, unknown>,
+    ): Promise<NodeJS.ReadableStream>;
     run(
       image: string,
       command: string[],
@@ -38,7 +42,16 @@ declare module 'dockerode' {
       options?: Record<string, unknown>,
     ): Promise<[{ StatusCode: number }, Container]>;
     getEvents(options?: Record<string, unknown>): Promise<NodeJS.ReadableStream>;
-    modem: { demuxStream(stream: Duplex, out: NodeJS.WritableStream, err: NodeJS.WritableStream): void };
+    modem: {
+      demuxStream(stream: Duplex, out: NodeJS.WritableStream, err: NodeJS.WritableStream): void;
+      followProgress(
+        stream: NodeJS.ReadableStream,
+        onFinished: (
+          error: Error | null,
+          messages: { stream?: string; aux?: { ID: string }; error?: string }[],
+        ) => void,
+      ): void;
+    };
   }
 
   // biome-ignore lint/style/noDefaultExport: that is how the package exports it

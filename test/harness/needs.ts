@@ -9,6 +9,7 @@ import { findCommand, projectRoot } from './paths.ts';
 const checks = {
   docker: () => findCommand('docker') !== undefined,
   'docker-compose': () => findCommand('docker-compose') !== undefined,
+  'docker with buildx': () => spawnSync('docker', ['buildx', 'version']).status === 0,
   skopeo: () => findCommand('skopeo') !== undefined,
   dockerd: () => findCommand('dockerd') !== undefined && findCommand('iptables') !== undefined,
   bzip2: () => findCommand('bzip2') !== undefined,

@@ -5,9 +5,10 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { answerClock } from '../harness/answer-clock.ts';
 import { create, run } from '../harness/containers.ts';
+import { escapingEntries } from '../harness/escaping-entries.ts';
 import { residentBytes } from '../harness/ledger.ts';
 import { usualMs } from '../harness/pace.ts';
-import { readTar, type TarEntry, tarOf } from '../harness/tars.ts';
+import { readTar, tarOf } from '../harness/tars.ts';
 import { Tripwire } from '../harness/tripwire.ts';
 import { useDaemon } from '../harness/use-daemon.ts';
 
@@ -24,99 +25,6 @@ afterEach(() => {
 });
 afterAll(() => wire.remove());
 
-const up = '../'.repeat(12);
-
-function attacks(tw: string): Record<string, TarEntry[]> {
-  const toHost = `${up}${tw.slice(1)}`;
-  return {
-    'parent in a name': [{ name: `${toHost}/new`, data: 'x' }],
-    'absolute with parents': [{ name: `/..${tw}/new`, data: 'x' }],
-    'parents inside a name': [{ name: `a/b/../../${toHost}/new`, data: 'x' }],
-    'the name ..': [{ name: '..', type: 'directory', mode: 0o777 }],
-    'the name .': [{ name: '.', type: 'directory', mode: 0o755 }],
-    'an empty name': [{ name: '', data: 'x' }],
-    'absolute symlink, then through it': [
-      { name: 'out', type: 'symlink', linkname: tw },
-      { name: 'out/new', data: 'x' },
-    ],
-    'relative symlink, then through it': [
-      { name: 'out', type: 'symlink', linkname: toHost },
-      { name: 'out/new', data: 'x' },
-    ],
-    'two hops': [
-      { name: 'inner/' },
-      { name: 'inner/up', type: 'symlink', linkname: '..' },
-      { name: 'inner/up/escape', type: 'symlink', linkname: toHost },
-      { name: 'escape/new', data: 'x' },
-    ],
-    'a directory becomes a symlink': [
-      { name: 'd/' },
-      { name: 'd', type: 'symlink', linkname: tw },
-      { name: 'd/SENTINEL', data: 'overwritten' },
-    ],
-    'a symlink becomes a directory': [
-      { name: 'd', type: 'symlink', linkname: `${tw}/dir` },
-      { name: 'd/', mode: 0o777 },
-      { name: 'd/file', data: 'overwritten' },
-    ],
-    'chmod through a symlink': [
-      { name: 'a', type: 'symlink', linkname: `${tw}/suid` },
-      { name: 'a', mode: 0o6777, data: '' },
-    ],
-    'hard link to the host, absolute': [
-      { name: 'h', type: 'link', linkname: `${tw}/SENTINEL` },
-      { name: 'h', data: 'overwritten' },
-    ],
-    'hard link to the host, relative': [
-      { name: 'h', type: 'link', linkname: `${toHost}/SENTINEL` },
-      { name: 'h', data: 'overwritten' },
-    ],
-    'hard link through a symlink': [
-      { name: 's', type: 'symlink', linkname: tw },
-      { name: 'h', type: 'link', linkname: 's/SENTINEL' },
-      { name: 'h', data: 'overwritten' },
-    ],
-    'hard link to a symlink, then write': [
-      { name: 's', type: 'symlink', linkname: `${tw}/SENTINEL` },
-      { name: 'h', type: 'link', linkname: 's' },
-      { name: 'h', data: 'overwritten' },
-    ],
-    'whiteout of the parent': [{ name: '.wh...', data: '' }],
-    'whiteout of the root': [{ name: '.wh..', data: '' }],
-    'whiteout of nothing': [{ name: '.wh.', data: '' }],
-    'whiteout below one': [{ name: '.wh.x/file', data: '' }],
-    'whiteout through a symlink': [
-      { name: 's', type: 'symlink', linkname: tw },
-      { name: 's/.wh.SENTINEL', data: '' },
-    ],
-    'opaque through a symlink': [
-      { name: 's', type: 'symlink', linkname: tw },
-      { name: 's/.wh..wh..opq', data: '' },
-    ],
-    'the PAX path is the one that counts': [{ name: 'harmless', pax: { path: `${toHost}/new` }, data: 'x' }],
-    'the PAX link path is the one that counts': [
-      { name: 's', type: 'symlink', linkname: 'harmless', pax: { linkpath: tw } },
-      { name: 's/new', data: 'x' },
-    ],
-    'a PAX size that differs': [{ name: 'f', data: 'abc', pax: { size: '99999999999' } }],
-    'overlay attributes': [
-      { name: 'd/', pax: { 'SCHILY.xattr.trusted.overlay.redirect': tw, 'SCHILY.xattr.trusted.overlay.opaque': 'y' } },
-      { name: 'e/', pax: { 'SCHILY.xattr.user.overlay.redirect': tw } },
-    ],
-    'a device of the host': [{ name: 'sda', type: 'block', major: 8, minor: 0, mode: 0o666 }],
-    'a whiteout device': [{ name: 'w', type: 'char', major: 0, minor: 0 }],
-    'five thousand characters': [{ name: 'x', pax: { path: 'n'.repeat(5000) }, data: 'x' }],
-    'four thousand levels': [{ name: 'x', pax: { path: `${'d/'.repeat(4000)}f` }, data: 'x' }],
-    'the same name four ways': [
-      { name: 'n', data: '1' },
-      { name: 'n/' },
-      { name: 'n', type: 'symlink', linkname: tw },
-      { name: 'n', data: '2' },
-    ],
-    'a control character in a name': [{ name: 'a\nb\x1b[31m', data: 'x' }],
-  };
-}
-
 async function tryImport(tar: Buffer, name: string): Promise<{ status: number; text: string; id: string | undefined }> {
   const { api } = fixture.daemon;
   const answer = await api.send('POST', `/images/create?fromSrc=-&repo=${name}`, { raw: tar, timeoutMs: 60_000 });
@@ -131,9 +39,9 @@ describe('import', () => {
     other.remove();
   });
 
-  test.each(Object.keys(attacks('/x')))('%s', async (name) => {
+  test.each(Object.keys(escapingEntries('/x')))('%s', async (name) => {
     const { daemon } = fixture;
-    const tar = tarOf(attacks(wire.dir)[name] ?? []);
+    const tar = tarOf(escapingEntries(wire.dir)[name] ?? []);
     const { id, text } = await tryImport(tar, 'hostile');
     wire.check();
     if (id !== undefined) {
@@ -161,10 +69,10 @@ describe('import', () => {
 });
 
 describe('put', () => {
-  test.each(Object.keys(attacks('/x')))('%s', async (name) => {
+  test.each(Object.keys(escapingEntries('/x')))('%s', async (name) => {
     const { daemon } = fixture;
     const id = await create(daemon, 'true');
-    const tar = tarOf(attacks(wire.dir)[name] ?? []);
+    const tar = tarOf(escapingEntries(wire.dir)[name] ?? []);
     const answer = await daemon.api.send('PUT', `/containers/${id}/archive?path=/tmp`, { raw: tar });
     expect([200, 400, 404, 413, 500], answer.text).toContain(answer.status);
     wire.check();

@@ -54,8 +54,11 @@ describe('a C program in two stages', () => {
       };
       const again = await build(engine, changed, online());
       expect(
-        again.steps.filter(({ isCached }) => !isCached).map(({ text }) => text.split(' ').slice(0, 2).join(' ')),
-      ).toEqual(['COPY Makefile', 'RUN make', 'COPY --from=build']);
+        again.steps
+          .filter(({ isCached }) => !isCached)
+          .map(({ text }) => text.slice(0, 10))
+          .sort(),
+      ).toEqual(['COPY --fro', 'COPY Makef', 'RUN make C']);
       expect(await outputOf(engine, again.id)).toBe('bye, world\n');
 
       const broken = await failureOf(engine, { ...project('c'), 'greet.c': 'int x' }, online());
