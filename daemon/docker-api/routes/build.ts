@@ -156,7 +156,7 @@ async function answer(
     if (outcome.unusedArgs.length > 0 && !query.q && isClassic)
       write({ stream: `[Warning] One or more build-args [${outcome.unusedArgs.join(' ')}] were not consumed\n` });
     if (outcome.imageId !== undefined) {
-      write({ aux: { ID: outcome.imageId } });
+      if (!isClassic || !query.q) write({ aux: { ID: outcome.imageId } });
       if (query.q) write({ stream: `${outcome.imageId}\n` });
       else if (isClassic)
         write({ stream: `Successfully built ${outcome.imageId.slice('sha256:'.length).slice(0, 12)}\n` });
