@@ -124,12 +124,14 @@ export class BuildSteps {
       }
       this.#writeWaiting(state);
       if (!state.isComplete && !isOver) return false;
-      if (!state.hasFailed && !/^from\b/i.test(step.text)) {
+      if (!state.hasFailed && !isFrom(step)) {
         if (state.isCached || !state.isStarted) this.#write(' ---> Using cache\n');
         else if (this.#saysRunning) this.#write(` ---> Removed intermediate container ${shortId(step.vertex ?? '')}\n`);
       }
     }
-    this.#write(` ---> ${shortId(this.#idAt(this.#at))}\n`);
+    const id = this.#idAt(this.#at);
+    // Nothing is there yet before the first FROM, nor behind FROM scratch.
+    if (id !== undefined) this.#write(` ---> ${shortId(id)}\n`);
     this.#at += 1;
     this.#isBegun = false;
     this.#saysRunning = false;
@@ -144,16 +146,21 @@ export class BuildSteps {
     state.leftOutBytes = 0;
   }
 
-  /** Of the files that the step stands on: its own or those of the last one that changed some. */
-  #idAt(index: number): string {
+  /** Of the files that the step stands on: its own or those of the last one of its stage that changed some; undefined: there are none. */
+  #idAt(index: number): string | undefined {
     for (let at = index; at >= 0; at--) {
-      const vertex = this.#steps[at]?.vertex;
-      if (vertex !== undefined) return vertex;
+      const step = this.#steps[at];
+      if (step?.vertex !== undefined) return step.vertex;
+      if (step !== undefined && isFrom(step)) return undefined;
     }
-    return '';
+    return undefined;
   }
 }
 
+function isFrom({ text }: PlannedStep): boolean {
+  return /^from\b/i.test(text);
+}
+
 function shortId(digest: string): string {
-  return digest.replace(/^sha256:/, '').slice(0, 12) || 'scratch';
+  return digest.replace(/^sha256:/, '').slice(0, 12);
 }

@@ -87,6 +87,21 @@ test('steps that nobody had to look at were there before', async () => {
   expect(text).not.toContain('Running in');
 });
 
+test('what stands on no files has no id', async () => {
+  const { text } = await build('', (_, plan) => {
+    plan([
+      { text: 'ARG A=b', vertex: undefined },
+      { text: 'FROM x', vertex: vertex('a') },
+      { text: 'FROM scratch', vertex: undefined },
+      { text: 'ENV a=b', vertex: undefined },
+    ]);
+    return { metadata: {}, unusedArgs: [] };
+  });
+  expect(text).toBe(
+    `Step 1/4 : ARG A=b\nStep 2/4 : FROM x\n ---> ${'a'.repeat(12)}\nStep 3/4 : FROM scratch\nStep 4/4 : ENV a=b\n`,
+  );
+});
+
 test('a step that fails has its exit code in the last line', async () => {
   const { lines, text } = await build('', ({ tell }, plan) => {
     plan([{ text: 'RUN exit 42', vertex: vertex('b') }]);
