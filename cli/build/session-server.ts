@@ -20,10 +20,10 @@ export interface SessionOffers {
   readonly agents: ReadonlyMap<string, string>;
 }
 
-export interface Session {
+/** Ends when it is disposed. */
+export interface Session extends Disposable {
   /** For `POST /build?session=`. */
   readonly id: string;
-  close(): void;
 }
 
 const MAX_MESSAGE_BYTES = 1024 * 1024;
@@ -52,7 +52,7 @@ export async function openSession(client: Pick<ApiClient, 'hijack'>, offers: Ses
   socket.on('error', () => undefined);
   if (rest.length > 0) socket.unshift(rest);
   server.emit('connection', socket);
-  return { id, close: () => socket.destroy() };
+  return { id, [Symbol.dispose]: () => void socket.destroy() };
 }
 
 /** Answers the calls of one session on the streams of a server. */

@@ -11,6 +11,8 @@ import { contextFiles } from '../../build/context-files.ts';
 import { type BuildContext, findContext, isUrl } from '../../build/find-context.ts';
 import { packContext } from '../../build/pack-context.ts';
 import { sendContext, sendNamedContext } from '../../build/send-context.ts';
+import { sessionOffers } from '../../build/session-offers.ts';
+import { openSession } from '../../build/session-server.ts';
 import { BuildFailed, type ProgressMode, progressModes, type ShownBuild, showBuild } from '../../build/show-build.ts';
 import { segment } from '../../client/api-client.ts';
 import { defineCommand, exactly } from '../../command.ts';
@@ -37,6 +39,8 @@ export const build = defineCommand({
     const context = await findContext(path, flags.file, readStdin);
     const contexts = await namedContexts(cli, flags.buildContext);
     const query = buildQuery(flags, { outputs, contexts, config: cli.config(), host: cli.client.host });
+    const offers = sessionOffers(flags.secret, flags.ssh, process.env);
+    using session = offers === undefined ? undefined : await openSession(cli.client, offers);
     const sent = await bodyOf(cli, context, flags.compress);
     const response = await cli.client.request('POST', '/build', {
       query: {
@@ -44,6 +48,7 @@ export const build = defineCommand({
         dockerfile: context.dockerfile || undefined,
         remote: context.kind === 'remote' ? context.url : undefined,
         context: sent.update,
+        session: session?.id,
       },
       headers: await allRegistryHeaders(cli),
       ...(sent.body === undefined ? {} : { body: sent.body }),

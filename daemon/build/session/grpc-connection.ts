@@ -100,6 +100,8 @@ class Call extends Duplex {
     this.#method = method;
     this.#stream = stream;
     this.#signal = signal;
+    // Whoever reads or writes is told; when nobody does any more, it is nobody's concern.
+    this.on('error', () => undefined);
     signal?.addEventListener('abort', this.#abort, { once: true });
     stream.on('response', (headers) => this.#head(headers));
     stream.on('trailers', (trailers) => this.#readStatus(trailers));

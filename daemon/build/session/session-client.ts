@@ -137,6 +137,8 @@ function agentOf(call: Duplex): Duplex {
   });
   pipeline(wrap, call, unwrap, () => undefined);
   const agent = Duplex.from({ readable: unwrap, writable: wrap });
+  // Whoever reads or writes is told; when nobody does any more, it is nobody's concern.
+  agent.on('error', () => undefined);
   agent.once('close', () => call.destroy());
   return agent;
 }
