@@ -117,7 +117,15 @@ function isOurs(pid: number): boolean {
 
 function fileTraces(place: EnginePlace): string[] {
   const found: string[] = [];
-  for (const path of ['data/containers', 'data/trash', 'run/containers', 'data/execs', 'run/execs', 'data/tmp']) {
+  for (const path of [
+    'data/containers',
+    'data/trash',
+    'run/containers',
+    'run/build',
+    'data/execs',
+    'run/execs',
+    'data/tmp',
+  ]) {
     for (const name of list(`${place.dir}/${path}`)) found.push(`file ${path}/${name}`);
   }
   for (const name of list(`${place.dir}/data/volumes`)) {

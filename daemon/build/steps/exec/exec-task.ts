@@ -70,6 +70,7 @@ export class ExecTask {
   }
 
   async run(log: StepRun['log'], signal: AbortSignal): Promise<ExitRecord | undefined> {
+    signal.throwIfAborted();
     const task = await this.#launch();
     const kill = () => {
       task.signal(SIGKILL);

@@ -83,8 +83,11 @@ export async function runStep(
     clearLater(undo.disposeAsync());
     return results;
   } catch (error) {
-    await undo.disposeAsync();
-    throw error;
+    await undo.disposeAsync().catch((undoError: unknown) => {
+      parts.log.warn({ err: undoError }, 'cannot undo a part of a step of a build: it is undone at the next start');
+    });
+    // What is given up fails in many ways, and they all mean the same.
+    throw signal.aborted && !(error instanceof ExecFailed) ? signal.reason : error;
   }
 }
 
