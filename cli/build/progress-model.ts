@@ -28,11 +28,17 @@ const keptLines = 200;
 export class BuildProgress {
   readonly vertices = new Map<string, VertexProgress>();
   readonly warnings: Extract<BuildEventLine, { kind: 'warning' }>[] = [];
+  /** Where what failed stands in the Dockerfile. */
+  excerpt = '';
 
-  /** Returns the vertex that it is about; undefined for a warning. */
+  /** Returns the vertex that it is about; undefined for what is none's progress. */
   take(event: BuildEventLine): VertexProgress | undefined {
     if (event.kind === 'warning') {
       this.warnings.push(event);
+      return undefined;
+    }
+    if (event.kind === 'source') {
+      this.excerpt = event.excerpt;
       return undefined;
     }
     const vertex = this.#vertex(event.kind === 'vertex' ? event.digest : event.vertex);

@@ -93,4 +93,5 @@ function tellFailure(cli: Cli, progress: BuildProgress): void {
   if (failed === undefined) return;
   const lines = lastLines(failed, errorLines);
   cli.err.line(['------', ` > ${failed.name}:`, ...lines, '------'].join('\n'));
+  cli.err.print(progress.excerpt);
 }

@@ -10,7 +10,8 @@ export class RawView {
   }
 
   show(event: BuildEventLine): void {
-    this.#to.line(JSON.stringify(solveStatus(event)));
+    // BuildKit tells it with the error.
+    if (event.kind !== 'source') this.#to.line(JSON.stringify(solveStatus(event)));
   }
 
   end(): void {
@@ -18,7 +19,7 @@ export class RawView {
   }
 }
 
-export function solveStatus(event: BuildEventLine): object {
+export function solveStatus(event: Exclude<BuildEventLine, { kind: 'source' }>): object {
   if (event.kind === 'vertex') {
     const { digest, inputs, name, startedMs, completedMs, isCached, error } = event;
     return {

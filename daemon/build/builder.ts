@@ -6,14 +6,15 @@ import { hostPlatform } from '../images/documents/platform.ts';
 import type { LayerFiles } from '../snapshots/layer-files.ts';
 import type { LayerStore } from '../snapshots/layer-store.ts';
 import type { Builder, BuildOutcome, BuildRequest, PlannedStep } from './build-request.ts';
+import { excerpt } from './dockerfile/dockerfile-error.ts';
 import { checkOutputs, exportBuild } from './exporters/export-build.ts';
 import { exportedChain } from './exporters/exported-chain.ts';
 import { keepFailed } from './exporters/keep-failed.ts';
 import { answerCall, type CallRequest } from './graph/answer-call.ts';
 import { warningEvent } from './graph/checks.ts';
 import { planBuild } from './graph/dockerfile-graph.ts';
-import { type DockerfileRequest, loadDockerfile } from './graph/load-dockerfile.ts';
-import type { Edge } from './graph/operation.ts';
+import { type DockerfileRequest, type LoadedDockerfile, loadDockerfile } from './graph/load-dockerfile.ts';
+import type { Edge, Vertex } from './graph/operation.ts';
 import type { BuildPlan } from './graph/plan.ts';
 import { BuildLookups, type LookupParts } from './plan-lookups.ts';
 import type { EngineBuildCache } from './solver/build-cache.ts';
@@ -49,10 +50,13 @@ export class EngineBuilder implements Builder {
       using lookups = new BuildLookups(this.#parts.lookups, solve, request);
       const { call } = request;
       if (call !== 'build') return { metadata: {}, unusedArgs: [], answer: await answerOf(request, call, lookups) };
-      const plan = await planOf(request, lookups);
+      const { plan, dockerfile } = await planOf(request, lookups);
       tellPlan(plan.steps);
       this.#digestEarly(solve, plan);
-      const result = plan.target === undefined ? undefined : await this.#evaluate(solve, plan.target);
+      const result =
+        plan.target === undefined
+          ? undefined
+          : await this.#evaluate(solve, plan.target, sourceTeller(request, dockerfile));
       const { outputs, tags, annotations } = request;
       const exported = await exportBuild(this.#parts.catalogue, solve, { outputs, tags, annotations, plan, result });
       return { ...exported, unusedArgs: plan.unusedArgs };
@@ -62,11 +66,12 @@ export class EngineBuilder implements Builder {
   }
 
   /** The root of a step that failed becomes an image when that was asked for. */
-  async #evaluate(solve: Solve, target: Edge): Promise<Result> {
+  async #evaluate(solve: Solve, target: Edge, tellSource: (failed: Vertex) => void): Promise<Result> {
     try {
       return await solve.evaluate(target);
     } catch (error) {
       const { failed } = solve;
+      if (failed !== undefined) tellSource(failed);
       if (!(error instanceof ExecFailed) || error.root === undefined) throw error;
       const { root } = error;
       // What stopped the other steps does not stop this.
@@ -104,7 +109,18 @@ function dockerfileRequest(request: BuildRequest): DockerfileRequest {
   return { context, dockerfile, ...text, buildArgs, buildPlatform: hostPlatform() };
 }
 
-async function planOf(request: BuildRequest, lookups: BuildLookups): Promise<BuildPlan> {
+/** Tells where a vertex that failed stands. */
+function sourceTeller({ tell }: BuildRequest, { name, dockerfile }: LoadedDockerfile): (failed: Vertex) => void {
+  return ({ digest, lines }) => {
+    if (lines === undefined) return;
+    tell({ kind: 'source', vertex: digest, fileName: name, lines, excerpt: excerpt(name, dockerfile.text, lines) });
+  };
+}
+
+async function planOf(
+  request: BuildRequest,
+  lookups: BuildLookups,
+): Promise<{ plan: BuildPlan; dockerfile: LoadedDockerfile }> {
   const { buildArgs, namedContexts, target, labels, exec, ignoresCache, ignoresCacheOf, tell } = request;
   const asked = dockerfileRequest(request);
   const loaded = await loadDockerfile(asked, lookups);
@@ -122,7 +138,7 @@ async function planOf(request: BuildRequest, lookups: BuildLookups): Promise<Bui
     lookups,
   );
   for (const warning of plan.warnings) tell(warningEvent(warning, loaded.definition));
-  return plan;
+  return { plan, dockerfile: loaded };
 }
 
 /** Refuses what is not there, before anything is done. */

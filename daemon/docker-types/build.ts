@@ -30,6 +30,14 @@ export type BuildEventLine =
       detail: readonly string[];
       url: string;
       lines?: readonly { start: number; end: number }[];
+    }
+  | {
+      /** Where the vertex that failed stands in the Dockerfile. */
+      kind: 'source';
+      vertex: string;
+      fileName: string;
+      lines: { start: number; end: number };
+      excerpt: string;
     };
 
 /** `id` of the lines with a BuildEventLine in `aux`. */

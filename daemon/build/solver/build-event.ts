@@ -40,6 +40,15 @@ export type BuildEvent =
       readonly detail: readonly string[];
       readonly url: string;
       readonly lines?: readonly { readonly start: number; readonly end: number }[];
+    }
+  | {
+      /** Where the vertex that failed stands in the Dockerfile. */
+      readonly kind: 'source';
+      readonly vertex: string;
+      readonly fileName: string;
+      readonly lines: { readonly start: number; readonly end: number };
+      /** Those lines and some around them, as BuildKit prints them. */
+      readonly excerpt: string;
     };
 
 /** Never throws, never waits. */

@@ -7,7 +7,7 @@ import { solveStatus } from '../../../../cli/build/show-raw.ts';
 import type { Output } from '../../../../cli/terminal/output.ts';
 import type { BuildEventLine } from '../../../../daemon/docker-types/build.ts';
 
-const vertex = (digest: string, rest: object): BuildEventLine => ({
+const vertex = (digest: string, rest: object): Exclude<BuildEventLine, { kind: 'source' }> => ({
   kind: 'vertex',
   digest,
   inputs: [],
@@ -15,7 +15,7 @@ const vertex = (digest: string, rest: object): BuildEventLine => ({
   isCached: false,
   ...rest,
 });
-const log = (digest: string, text: string | Buffer, atMs: number): BuildEventLine => ({
+const log = (digest: string, text: string | Buffer, atMs: number): Exclude<BuildEventLine, { kind: 'source' }> => ({
   kind: 'log',
   vertex: digest,
   stream: 'stdout',
@@ -23,7 +23,7 @@ const log = (digest: string, text: string | Buffer, atMs: number): BuildEventLin
   atMs,
 });
 
-const events: BuildEventLine[] = [
+const events: Exclude<BuildEventLine, { kind: 'source' }>[] = [
   vertex('a', { startedMs: 1000, completedMs: 1100 }),
   vertex('b', { isCached: true }),
   vertex('c', { name: 'RUN \u001b[31mmake all the very long words of it', startedMs: 1000 }),

@@ -182,15 +182,17 @@ test('files of an output land in a directory of this machine', async () => {
 
 test('a step that fails is the command’s exit code, its last words and its reason', async () => {
   const vertex = { kind: 'vertex', digest: 'a', inputs: [], name: '[2/2] RUN x', startedMs: 1, isCached: false };
+  const lines = { start: 2, end: 2 };
   answers(
     { id: 'tsdocker.build.event', aux: vertex },
     { id: 'tsdocker.build.event', aux: { kind: 'log', vertex: 'a', stream: 'stderr', bytes: 'd2h5Cg==', atMs: 2 } },
     { id: 'tsdocker.build.event', aux: { ...vertex, completedMs: 3, error: 'exit code: 42' } },
+    { id: 'tsdocker.build.event', aux: { kind: 'source', vertex: 'a', fileName: 'D', lines, excerpt: 'D:2\n' } },
     { error: 'exit code: 42', errorDetail: { code: 42, message: 'exit code: 42' } },
   );
   const { status, stderr } = await runCli(daemon, ['build', context]);
   expect(status).toBe(42);
-  expect(stderr).toContain('#1 ERROR: exit code: 42\n------\n > [2/2] RUN x:\nwhy\n------\n');
+  expect(stderr).toContain('#1 ERROR: exit code: 42\n------\n > [2/2] RUN x:\nwhy\n------\nD:2\n');
   expect(stderr.trimEnd()).toMatch(/ERROR: failed to build: failed to solve: exit code: 42$/);
 });
 
