@@ -236,6 +236,10 @@ class Lexer {
         const value = char === "'" ? this.#singleQuoted() : this.#doubleQuoted();
         text += value;
         words.addRaw(value);
+      } else if (char === '<' && this.#text[this.#at + 1] === '<') {
+        const arrows = this.#arrows();
+        text += arrows;
+        words.addRaw(arrows);
       } else {
         const plain = this.next();
         if (plain !== escapeChar) {
@@ -260,6 +264,15 @@ class Lexer {
 
   #checkGrowth(text: string): void {
     if (text.length > this.#text.length + growthLimit) throw new FormatError('the expanded text is too long');
+  }
+
+  /** `<<` and blanks behind it: they belong to the word of a heredoc. */
+  #arrows(): string {
+    const arrows = /<<[ \t]*/y;
+    arrows.lastIndex = this.#at;
+    const found = arrows.exec(this.#text)?.[0] ?? '';
+    this.#at += found.length;
+    return found;
   }
 
   #singleQuoted(): string {

@@ -13,9 +13,10 @@ export function heredocsOf(line: string): HeredocStart[] {
 
 /** Undefined for a word that is none. Throws a FormatError when what names it does not read as a word. */
 export function readHeredoc(word: string): HeredocStart | undefined {
-  const match = /^(\d*)<<(-?)([^<]+)$/.exec(word);
+  const match = /^(\d*)<<(-?)\s*([^<]*)$/.exec(word);
   if (match === null) return undefined;
   const [, descriptor = '', dash = '', rest = ''] = match;
+  if (rest === '') return undefined;
   const [name, ...more] = heredocWords(rest, 'taken');
   if (name === undefined || more.length > 0) return undefined;
   const [quoted, ...moreQuoted] = heredocWords(rest, 'kept');

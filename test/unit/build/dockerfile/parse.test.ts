@@ -199,6 +199,16 @@ describe('heredocs', () => {
     ]);
   });
 
+  test('may have blanks before their name, as in a shell', () => {
+    const run = only('RUN cat << A 3<<\t"B C" << -\n1\nA\n2\nB C\n3\n-', 'RUN');
+    expect(run.heredocs.map(({ name, content }) => [name, content])).toEqual([
+      ['A', '1\n'],
+      ['B C', '2\n'],
+      ['-', '3\n'],
+    ]);
+    expect(only('RUN << A\n1\nA', 'RUN').command).toEqual({ form: 'script', name: 'A', text: '1\n' });
+  });
+
   test('of COPY are files, in any order with sources', () => {
     const copy = only("COPY <<-a x <<'b' /dst/\n\t1$v\n\ta\n\t2\nb", 'COPY');
     expect(copy).toMatchObject({ sources: ['x'], destination: '/dst/' });
@@ -216,9 +226,13 @@ describe('heredocs', () => {
     'RUN ["<<a"]',
     'CMD <<a',
     'RUN echo $((1<<2))',
+    'RUN cat <<-  a',
+    'RUN cat <<',
+    'RUN cat <<< a',
+    'RUN cat << <a',
+    'RUN cat a<< b',
     'RUN echo "<<a"',
     'RUN echo \\<<a',
-    'RUN a << b',
     "RUN a '<<b",
   ])('are none in %j', (text) => {
     const { instructions } = parseDockerfile(`FROM x\n${text}\nENV a=1`);
