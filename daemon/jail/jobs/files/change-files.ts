@@ -13,7 +13,7 @@ import {
 } from '../../../../native-bindings/entries.ts';
 import { closeFd } from '../../../../native-bindings/files.ts';
 import { EngineError } from '../../../errors/engine-error.ts';
-import { hasWildcard } from '../../../protocols/ignore/path-pattern.ts';
+import { hasWildcard, parsePathPattern } from '../../../protocols/ignore/path-pattern.ts';
 import { displayName } from '../../../protocols/tar/tar-entry.ts';
 import { throwIfCancelled } from '../../cancellation.ts';
 import type { FileChange, Job } from '../../messages.ts';
@@ -99,18 +99,45 @@ function makeLink(root: TwoDirectory, { path, target, owner, ...change }: Change
 }
 
 function remove(root: TwoDirectory, { path, allowsMissing, hasWildcards }: Change<'remove'>): void {
-  if (hasWildcards && hasWildcard(path))
-    throw new EngineError('not-implemented', `remove ${path}: patterns are not there yet`);
   const parts = bytesOf(path).split('/').filter(Boolean);
-  const last = parts.pop();
-  if (last === undefined) throw new EngineError('invalid', 'remove: the path is empty');
-  const { directory, rest } = root.walk(parts.join('/'));
+  if (parts.length === 0) throw new EngineError('invalid', 'remove: the path is empty');
+  const first = hasWildcards ? parts.findIndex((part) => hasWildcard(textOf(part))) : -1;
+  const literal = first < 0 ? parts.slice(0, -1) : parts.slice(0, first);
+  const { directory, rest } = root.walk(literal.join('/'));
   using held = directory;
-  if (rest.length > 0 || held.look(last) === undefined) {
-    if (allowsMissing) return;
-    throw new EngineError('not-found', `remove ${path}: no such file or directory`);
+  if (first >= 0) {
+    if (rest.length === 0) removeMatching(held, parts.slice(first).map(patternOf));
+    return;
   }
-  held.remove(last);
+  const isGone = rest.length === 0 && removeOne(held, parts.at(-1) as string);
+  if (!isGone && !allowsMissing) throw new EngineError('not-found', `remove ${path}: no such file or directory`);
+}
+
+function removeOne(directory: TwoDirectory, name: string): boolean {
+  if (directory.look(name) === undefined) return false;
+  directory.remove(name);
+  return true;
+}
+
+interface Pattern {
+  matches(name: string): boolean;
+}
+
+function patternOf(part: string): Pattern {
+  const pattern = parsePathPattern(textOf(part));
+  return { matches: (name) => pattern.matches(textOf(name)) };
+}
+
+function removeMatching(directory: TwoDirectory, [first, ...others]: readonly Pattern[]): void {
+  for (const name of directory.names()) {
+    throwIfCancelled();
+    if (!first?.matches(name)) continue;
+    if (others.length === 0) removeOne(directory, name);
+    else if (directory.look(name)?.kind === 'directory') {
+      using below = directory.enter(name);
+      removeMatching(below, others);
+    }
+  }
 }
 
 /** The directory that a path's last part is in; it has to be there. `follows`: a link at the end leads on. */
@@ -135,6 +162,10 @@ function touch(directory: TwoDirectory, change: { timestamp?: number }): void {
 
 function timesFor({ timestamp }: { timestamp?: number }): Times | undefined {
   return timestamp === undefined ? undefined : timesOf(timestamp);
+}
+
+function textOf(bytes: string): string {
+  return Buffer.from(bytes, 'latin1').toString();
 }
 
 function bytesOf(text: string): string {

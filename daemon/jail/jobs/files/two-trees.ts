@@ -4,7 +4,7 @@
 // Directories are held, names are one component each: no link is ever followed by the kernel. Names are byte strings (latin1).
 import { fchmodSync } from 'node:fs';
 import { O, S_IF } from '../../../../native-bindings/constants.ts';
-import { unlinkEntry } from '../../../../native-bindings/directories.ts';
+import { nextNames, rewindDirectory, unlinkEntry } from '../../../../native-bindings/directories.ts';
 import {
   check,
   EntryStat,
@@ -49,6 +49,9 @@ export interface Seen {
 const MAX_LINKS = 40;
 const MAX_PATH_BYTES = 4095;
 const MAX_NAME_BYTES = 255;
+/** For patterns of what is to be removed. */
+const MAX_NAMES = 100_000;
+const NAMES_BYTES = 32 * 1024;
 const OPEN_LIST = O.RDONLY | O.DIRECTORY;
 const OPEN_HANDLE = O.PATH;
 /** What is made in such a directory has its group. */
@@ -133,6 +136,22 @@ export class TwoDirectory implements Disposable {
     if (isAbsent(result)) return undefined;
     if (result < 0) throw failure('stat', this.pathOf(name), result);
     return isWhiteout() ? undefined : { kind: kindOf(stat.mode), isUpper: false };
+  }
+
+  /** Of all that may be in it: see `look`. As they are now. */
+  names(): string[] {
+    const buffer = Buffer.allocUnsafe(NAMES_BYTES);
+    const names = new Set<string>();
+    for (const fd of [this.#upperFd, this.#lowerFd]) {
+      if (fd === undefined) continue;
+      rewindDirectory(fd);
+      for (let batch = nextNames(fd, buffer); batch !== undefined; batch = nextNames(fd, buffer)) {
+        for (const name of batch) names.add(name);
+        if (names.size > MAX_NAMES)
+          throw new EngineError('invalid', `read ${displayName(this.path)}: more than ${MAX_NAMES} names`);
+      }
+    }
+    return [...names].sort();
   }
 
   /** A directory in it, which is there. */
