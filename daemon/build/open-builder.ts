@@ -69,7 +69,7 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
       const { bavail, blocks, bsize } = statfsSync(path);
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     },
-    others: [new BuildCacheMounts(opened.cacheMounts), kept],
+    others: [new BuildCacheMounts(opened.cacheMounts), kept, sources.files],
     onError,
   });
   const lookups = { catalogue, registry, snapshots };

@@ -1,6 +1,6 @@
 // One file by HTTP (ADD of a URL): as BuildKit makes it, 0600 and of the time that the server says. What was fetched lately is kept and asked for
 // with the server's own words for it (RFC 9110, 13.1), so that a build whose files have not changed transfers nothing.
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { chmod, chown, utimes } from 'node:fs/promises';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
@@ -8,14 +8,21 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from '../../errors/engine-error.ts';
 import { openRemoteTar } from '../../images/make/remote-tar.ts';
+import type { BuildCacheEntry } from '../build-service.ts';
 import type { ContextStore } from '../contexts/context-store.ts';
 import type { HttpSource } from '../graph/operation.ts';
+import type { KeptForBuilds } from '../solver/build-cache.ts';
 import type { DirectoryResult, StepRun } from '../steps/step.ts';
 import { withoutCredentials } from './remote.ts';
 
 type HttpStepRun = Pick<StepRun, 'signal' | 'status'>;
 
 interface Kept {
+  readonly id: string;
+  readonly url: string;
+  readonly createdMs: number;
+  usedMs: number;
+  uses: number;
   readonly directory: DirectoryResult;
   readonly digest: string;
   readonly bytes: number;
@@ -28,7 +35,7 @@ const MAX_KEPT_BYTES = 1024 * 1024 * 1024;
 const TELL_MS = 100;
 
 /** Files that were fetched. They are kept while the daemon runs, the least recently used go first. */
-export class HttpFiles implements Disposable {
+export class HttpFiles implements KeptForBuilds, Disposable {
   readonly #contexts: ContextStore;
   readonly #kept = new Map<string, Kept>();
 
@@ -72,7 +79,33 @@ export class HttpFiles implements Disposable {
     this.#kept.clear();
   }
 
+  async list(): Promise<BuildCacheEntry[]> {
+    return [...this.#kept.values()].map((kept) => ({
+      id: kept.id,
+      parents: [],
+      kind: 'regular',
+      description: `http url ${kept.url}`,
+      // Who builds with one has a hold of its own.
+      isInUse: false,
+      isShared: false,
+      sizeBytes: kept.bytes,
+      createdMs: kept.createdMs,
+      lastUsedMs: kept.usedMs,
+      useCount: kept.uses,
+    }));
+  }
+
+  async remove(id: string): Promise<void> {
+    for (const [key, kept] of this.#kept) {
+      if (kept.id !== id) continue;
+      this.#kept.delete(key);
+      kept.directory[Symbol.dispose]();
+    }
+  }
+
   #use(key: string, kept: Kept): DirectoryResult {
+    kept.usedMs = Date.now();
+    kept.uses++;
     this.#kept.delete(key);
     this.#kept.set(key, kept);
     return kept.directory.again();
@@ -130,7 +163,18 @@ export class HttpFiles implements Disposable {
       status(id, bytes, bytes, true);
       return { identity: ['http', digest, name, source.mode, source.uid, source.gid, time.getTime()].join(':') };
     });
-    return { directory, digest, bytes, condition: conditionOf(headers) };
+    const now = Date.now();
+    return {
+      id: randomBytes(16).toString('hex'),
+      url: shown(source),
+      directory,
+      digest,
+      bytes,
+      condition: conditionOf(headers),
+      createdMs: now,
+      usedMs: now,
+      uses: 1,
+    };
   }
 }
 

@@ -15,11 +15,12 @@ export interface SourcesNeeds {
 
 export class Sources implements Pick<Steps, 'source'>, Disposable {
   readonly #needs: SourcesNeeds;
-  readonly #files: HttpFiles;
+  /** What was fetched and is kept. */
+  readonly files: HttpFiles;
 
   constructor(needs: SourcesNeeds) {
     this.#needs = needs;
-    this.#files = new HttpFiles(needs.contexts);
+    this.files = new HttpFiles(needs.contexts);
   }
 
   async source(run: StepRun): Promise<Result> {
@@ -34,7 +35,7 @@ export class Sources implements Pick<Steps, 'source'>, Disposable {
       case 'git':
         return checkOut(this.#needs.contexts, source, run);
       case 'http':
-        return this.#files.fetch(source, run);
+        return this.files.fetch(source, run);
       case 'oci-layout':
         throw new EngineError(
           'not-implemented',
@@ -45,7 +46,7 @@ export class Sources implements Pick<Steps, 'source'>, Disposable {
 
   /** Files that were fetched go. */
   [Symbol.dispose](): void {
-    this.#files[Symbol.dispose]();
+    this.files[Symbol.dispose]();
   }
 }
 

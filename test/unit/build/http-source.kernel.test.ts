@@ -86,6 +86,19 @@ test('what has not changed is not transferred again', async () => {
   expect(answers).toEqual([200, 304, 200]);
 });
 
+test('what is kept is listed, and can be taken away', async () => {
+  using directory = await fetch('/etag');
+  using _again = await fetch('/etag');
+  const [entry] = await files.list();
+  expect(entry).toMatchObject({ description: `http url ${base}/etag`, sizeBytes: 7, useCount: 2 });
+  await files.remove('none');
+  await files.remove(entry?.id ?? '');
+  expect(await files.list()).toEqual([]);
+  expect(readFileSync(join(directory.path, 'etag'), 'utf8')).toBe('content');
+  using _fresh = await fetch('/etag');
+  expect(answers).toEqual([200, 304, 200]);
+});
+
 test('a checksum is held against what came, and saves the question', async () => {
   await expect(fetch('/plain', { checksum: digestOf('other') })).rejects.toThrow(/digest mismatch/);
   await expect(fetch('/plain', { checksum: 'md5:0' })).rejects.toThrow(/no sha256 digest/);
