@@ -19,7 +19,7 @@ import { throwIfCancelled } from '../../cancellation.ts';
 import type { FileChange, Job } from '../../messages.ts';
 import type { Scratches } from '../scratch.ts';
 import { copyTree } from './copy-tree.ts';
-import { modeChange } from './mode-change.ts';
+import { modeChange, octalMode } from './mode-change.ts';
 import { failure, TwoDirectory } from './two-trees.ts';
 
 type Change<K extends FileChange['change']> = Extract<FileChange, { change: K }>;
@@ -52,7 +52,10 @@ function openList(fd: number): number {
 function copy(root: TwoDirectory, change: Change<'copy'>, scratches: Scratches): void {
   const { fromFd, owner, isLinkable = false, ...request } = change;
   const mode = change.mode === undefined ? undefined : modeChange(change.mode);
-  copyTree(root, fromFd, { ...request, owner, mode, isLinkable, times: timesFor(change) }, scratches);
+  // As in BuildKit: a number is the mode of directories on the way, too; words change what a source has, and they have none.
+  const parentsMode = (change.mode === undefined ? undefined : octalMode(change.mode)) ?? 0o755;
+  const made = { owner, mode, parentsMode, times: timesFor(change) };
+  copyTree(root, fromFd, { ...request, ...made, isLinkable }, scratches);
 }
 
 /** What has the name is replaced, links are followed. */

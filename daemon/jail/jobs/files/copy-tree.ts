@@ -43,6 +43,8 @@ export interface CopyRequest extends SourceChoice {
   readonly destination: string;
   readonly owner: Owner | undefined;
   readonly mode: ModeChange | undefined;
+  /** Of directories that are made on the way. */
+  readonly parentsMode: number;
   readonly replacesLinks: boolean;
   readonly times: Times | undefined;
   /** Nobody writes to the source's files, and they are on the same mount: large ones that stay what they are get another name. */
@@ -72,7 +74,6 @@ interface Facts {
 }
 
 const CREATE = O.WRONLY | O.CREAT | O.EXCL;
-const parentsMode = 0o755;
 
 /** `root`: where it goes. `sourceFd`: the root of where it comes from; stays open. */
 export function copyTree(root: TwoDirectory, sourceFd: number, request: CopyRequest, scratches: Scratches): void {
@@ -188,8 +189,8 @@ class Copier {
   }
 
   get #newDirectory() {
-    const { owner, times } = this.#request;
-    return { mode: parentsMode, owner, times };
+    const { owner, times, parentsMode: mode } = this.#request;
+    return { mode, owner, times };
   }
 
   #making(path: string): TwoDirectory {

@@ -8,12 +8,16 @@ const WHO = { u: 0o4700, g: 0o2070, o: 0o1007, a: 0o7777 } as const;
 /** Without a letter for whom, what the usual umask forbids is left alone. */
 const UMASK = 0o022;
 
+/** The mode that an octal number is; undefined: it is none. */
+export function octalMode(text: string): number | undefined {
+  const mode = /^[0-7]{1,12}$/.test(text) ? Number.parseInt(text, 8) : undefined;
+  return mode === undefined || mode > 0o7777 ? undefined : mode;
+}
+
 /** Throws 'invalid' for what is neither. */
 export function modeChange(text: string): ModeChange {
-  if (/^[0-7]{1,12}$/.test(text)) {
-    const wanted = Number.parseInt(text, 8);
-    if (wanted <= 0o7777) return () => wanted;
-  }
+  const wanted = octalMode(text);
+  if (wanted !== undefined) return () => wanted;
   if (text === '' || /^\d/.test(text)) throw refused(text);
   const clauses = text.split(',').map((clause) => clauseOf(clause, text));
   return (mode, isDirectory) => clauses.reduce((now, apply) => apply(now, isDirectory), mode & 0o7777);

@@ -347,6 +347,16 @@ describe('what a file is', () => {
     expect(fixture.layer(made).map((line) => line.split(' ')[0])).toEqual([directory, file]);
   });
 
+  it.each([
+    ['0640', 'd640'],
+    ['u=rwX,go=', 'd755'],
+  ])('gives directories on the way the mode %s where it is a number', async (mode, directory) => {
+    const from = fixture.context(files({ f: '' }));
+    using made = await fixture.copy(fixture.nothing, from, { sources: ['/f'], destination: '/a/b/', mode });
+    const modes = fixture.layer(made).map((line) => line.split(' ')[0]);
+    expect(modes.slice(0, 2)).toEqual([directory, directory]);
+  });
+
   it('is refused with a mode that is none', async () => {
     for (const mode of ['8', '99999', 'u', 'u=rwy', 'rwx', ''])
       await expect(fixture.copy(fixture.nothing, context, { mode }), mode).rejects.toMatchObject({ code: 'invalid' });
