@@ -1,11 +1,11 @@
 // Places that are made in a root because something is mounted there, and that go again when the step has ended: as long as they are as they were
 // made. With them go the copies that overlayfs made of the directories above, so that the layer says nothing of them.
 // Everything is found by descriptors that follow no link: the files are the step's.
-import { fstatSync, lstatSync, readdirSync, readlinkSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { fstatSync, lstatSync, readdirSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { AT, O, RESOLVE } from '../../../../native-bindings/constants.ts';
 import { isErrno } from '../../../../native-bindings/errno.ts';
-import { closeFd, openat2 } from '../../../../native-bindings/files.ts';
+import { closeFd, openat2, readlinkFd } from '../../../../native-bindings/files.ts';
 import { getxattr, listxattr } from '../../../../native-bindings/xattrs.ts';
 
 /** A directory as it was before: what a copy of it by overlayfs looks like. */
@@ -24,6 +24,8 @@ export interface MountStubs {
   readonly above: ReadonlyMap<string, Looks>;
 }
 
+/** As the kernel (path_resolution(7)). */
+const maxLinks = 40;
 const overlayAttribute = 'trusted.overlay.';
 
 /** Before anything is mounted in the root. undefined: all places are there. */
@@ -31,17 +33,9 @@ export function findMountStubs(rootFd: number, targets: readonly string[]): Moun
   const missing = new Set<string>();
   const above = new Map<string, Looks>();
   for (const target of targets) {
-    const names: string[] = [];
-    for (let path = target; ; path = dirname(path)) {
-      const found = resolved(rootFd, path);
-      if (found === undefined) {
-        names.unshift(basename(path));
-        continue;
-      }
-      for (let n = 1; n <= names.length; n++) missing.add(join(found, ...names.slice(0, n)));
-      if (names.length > 0) noteAbove(rootFd, found, above);
-      break;
-    }
+    const { found, names } = lookUp(rootFd, target);
+    for (let n = 1; n <= names.length; n++) missing.add(join(found, ...names.slice(0, n)));
+    if (names.length > 0) noteAbove(rootFd, found, above);
   }
   if (missing.size === 0) return undefined;
   return { missing: [...missing].sort((a, b) => depth(b) - depth(a)), above };
@@ -66,19 +60,41 @@ export function removeMountStubs(upper: string, { missing, above }: MountStubs):
   }
 }
 
-/** The path without links, or undefined where nothing is. */
-function resolved(rootFd: number, path: string): string | undefined {
+/** How far a path leads in the root, without links, and the names after that. A link that leads nowhere leads to what is made for it. */
+function lookUp(rootFd: number, path: string): { readonly found: string; readonly names: readonly string[] } {
+  const rest = namesOf(path);
+  let found = '/';
+  for (let links = 0; rest.length > 0; ) {
+    const name = rest.shift() as string;
+    const next = name === '..' ? dirname(found) : join(found, name);
+    const entry = entryAt(rootFd, next);
+    if (entry === undefined || links > maxLinks) return { found, names: namesOf(join('/', name, ...rest)) };
+    if (entry.link === undefined) {
+      found = next;
+      continue;
+    }
+    links++;
+    rest.unshift(...namesOf(entry.link));
+    if (entry.link.startsWith('/')) found = '/';
+  }
+  return { found, names: [] };
+}
+
+function namesOf(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+/** What lies at a path that has no links but perhaps the last; undefined: nothing, or a file is in the way: whoever mounts there tells. */
+function entryAt(rootFd: number, path: string): { readonly link: string | undefined } | undefined {
   let fd: number;
   try {
-    fd = openat2(rootFd, path, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
+    fd = openat2(rootFd, path, { flags: O.PATH | O.NOFOLLOW, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
   } catch (error) {
-    // A link that leads nowhere, or a file in the way: whoever mounts there tells.
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
     throw error;
   }
   try {
-    // Of a mount that is nowhere attached the kernel tells paths from its root on.
-    return readlinkSync(`/proc/self/fd/${fd}`);
+    return { link: fstatSync(fd).isSymbolicLink() ? readlinkFd(fd).toString('utf8') : undefined };
   } finally {
     closeFd(fd);
   }

@@ -202,6 +202,28 @@ describe('bind', () => {
     });
   });
 
+  it('takes what it made behind links that lead nowhere, and through strange roots', async () => {
+    using layers = await sources();
+    using base = await rig.layer((directory) => {
+      mkdirSync(join(directory, 'etc'));
+      symlinkSync('../run/systemd/resolve/stub-resolv.conf', join(directory, 'etc/resolv.conf'));
+      symlinkSync('/nowhere/at/all', join(directory, 'dangling'));
+      symlinkSync('loop', join(directory, 'loop'));
+      symlinkSync('../../../../../../root/x', join(directory, 'out'));
+    }, rig.base.top);
+    const told = { stdout: '', stderr: '', both: '' };
+    using result = await one(
+      rig.runOn(base, 'grep -c nameserver /etc/resolv.conf; ls /dangling/in; ls /root/x', {
+        inputs: [layers],
+        mounts: [bind('/dangling/in', { selector: 'src' }), bind('/out', { selector: 'src/deep' })],
+        told,
+      }),
+    );
+    expect(told.both).toMatch(/^[1-9]\d*\na\ndeep\nb\n$/);
+    expect(rig.ownFiles(result)).toEqual([]);
+    await expect(rig.runOn(base, 'true', { inputs: [layers], mounts: [bind('/loop/in')] })).rejects.toThrow(/ELOOP/);
+  });
+
   it('refuses places that no container may have, and more than can be', async () => {
     const run = (...targets: string[]) =>
       rig.run('true', { mounts: targets.map((target) => bind(target, { input: -1 })) });
