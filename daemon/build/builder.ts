@@ -58,7 +58,8 @@ export class EngineBuilder implements Builder {
           ? undefined
           : await this.#evaluate(solve, plan.target, sourceTeller(request, dockerfile));
       const { outputs, tags, annotations } = request;
-      const exported = await exportBuild(this.#parts.catalogue, solve, { outputs, tags, annotations, plan, result });
+      const options = { outputs, tags, annotations, tell, plan, result };
+      const exported = await exportBuild(this.#parts.catalogue, solve, options);
       return { ...exported, unusedArgs: plan.unusedArgs };
     } finally {
       this.#parts.cache.collectSoon();

@@ -11,13 +11,14 @@ import type { Result } from '../steps/step.ts';
 import { type BuiltImage, builtImage } from './built-image.ts';
 import { filesArchive } from './files-output.ts';
 import { checkAttributes, type ImageName, imageMetadata, storeImage, targetNames } from './image-output.ts';
+import { OutputProgress } from './output-progress.ts';
 
 export interface Exported {
   readonly imageId?: string;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-export interface ExportOptions extends Pick<BuildRequest, 'outputs' | 'tags' | 'annotations'> {
+export interface ExportOptions extends Pick<BuildRequest, 'outputs' | 'tags' | 'annotations' | 'tell'> {
   readonly plan: BuildPlan;
   /** Of the plan's target; undefined: no files at all. */
   readonly result: Result | undefined;
@@ -46,37 +47,82 @@ const knownAttributes: Readonly<Record<OutputChoice['type'], readonly string[]>>
 };
 
 export async function exportBuild(catalogue: Catalogue, solve: Solve, options: ExportOptions): Promise<Exported> {
-  const { outputs, tags, plan, result, annotations } = options;
   let exported: Exported = { metadata: {} };
-  let image: BuiltImage | undefined;
+  const images = new LazyImage(catalogue, solve, options);
   try {
-    for (const { type, attributes, sink } of outputs) {
-      if (type === 'local' || type === 'tar') {
-        await pour(await filesArchive(catalogue.parts, result), sink, solve.signal);
-        continue;
-      }
-      image ??= await builtImage(catalogue.parts, solve, plan, layersOf(result));
-      solve.signal.throwIfAborted();
-      const names = targetNames(namesOf(attributes, tags));
-      if (type === 'image') {
-        const imageId = storeImage(catalogue, image, names);
-        exported = { imageId, metadata: { ...exported.metadata, ...imageMetadata(imageId, names) } };
-      } else {
-        const archived = {
-          image,
-          names,
-          annotations,
-          isOciOnly: type === 'oci',
-          packs: attributes.compression === 'gzip',
+    for (const output of options.outputs) {
+      const progress = new OutputProgress(options.tell, output.type);
+      try {
+        exported = {
+          ...exported,
+          ...(await exportOne(catalogue, solve, { output, options, images, progress, exported })),
         };
-        const id = await pourImage(catalogue, archived, sink, solve.signal);
-        exported = { ...exported, metadata: { ...imageMetadata(id, names), ...exported.metadata } };
+        progress.end();
+      } catch (error) {
+        progress.end(error);
+        throw error;
       }
     }
     return exported;
   } finally {
-    image?.[Symbol.dispose]();
+    images[Symbol.dispose]();
   }
+}
+
+/** The image of all outputs that want one: made for the first. */
+class LazyImage implements Disposable {
+  readonly #make: () => Promise<BuiltImage>;
+  #image: BuiltImage | undefined;
+
+  constructor(catalogue: Catalogue, solve: Solve, { plan, result }: ExportOptions) {
+    this.#make = () => builtImage(catalogue.parts, solve, plan, layersOf(result));
+  }
+
+  async get(): Promise<BuiltImage> {
+    this.#image ??= await this.#make();
+    return this.#image;
+  }
+
+  [Symbol.dispose](): void {
+    this.#image?.[Symbol.dispose]();
+  }
+}
+
+interface OneExport {
+  readonly output: OutputChoice;
+  readonly options: ExportOptions;
+  readonly images: LazyImage;
+  readonly progress: OutputProgress;
+  /** By the outputs before. */
+  readonly exported: Exported;
+}
+
+async function exportOne(
+  catalogue: Catalogue,
+  solve: Solve,
+  { output, options, images, progress, exported }: OneExport,
+): Promise<Partial<Exported>> {
+  const { type, attributes, sink } = output;
+  const { tags, annotations, result } = options;
+  if (type === 'local' || type === 'tar') {
+    await progress.doing(type === 'tar' ? 'sending tarball' : 'copying files', async () =>
+      pour(await filesArchive(catalogue.parts, result), sink, solve.signal),
+    );
+    return {};
+  }
+  const image = await progress.doing('exporting layers', () => images.get());
+  solve.signal.throwIfAborted();
+  const names = targetNames(namesOf(attributes, tags));
+  if (type === 'image') {
+    const imageId = storeImage(catalogue, image, names);
+    await progress.doing(`writing image ${imageId}`, () => undefined);
+    for (const { repository, tag } of names) await progress.doing(`naming to ${repository}:${tag}`, () => undefined);
+    return { imageId, metadata: { ...exported.metadata, ...imageMetadata(imageId, names) } };
+  }
+  const packs = attributes.compression === 'gzip';
+  const archived = { image, names, annotations, isOciOnly: type === 'oci', packs };
+  const id = await progress.doing('sending tarball', () => pourImage(catalogue, archived, sink, solve.signal));
+  return { metadata: { ...imageMetadata(id, names), ...exported.metadata } };
 }
 
 /** "name=a,b" of the output goes before -t. */
