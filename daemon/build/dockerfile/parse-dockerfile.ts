@@ -29,8 +29,7 @@ export function parseAsFar(text: string): { dockerfile: Dockerfile; error?: Dock
     throw new DockerfileError(`the Dockerfile is larger than ${longestText} bytes`, { start: 1, end: 1 });
   }
   if (bare === '') throw new DockerfileError('the Dockerfile cannot be empty', { start: 1, end: 1 });
-  const { directives, all, warnings } = readLogicalLines(bare);
-  const statements = all.map((line) => readStatement(line, directives.escape));
+  const { directives, all: statements, warnings } = readLogicalLines(bare, readStatement);
   const dockerfile: Dockerfile = { directives, instructions: [], warnings, text: bare };
   try {
     let isInStage = false;
@@ -51,12 +50,12 @@ export function parseAsFar(text: string): { dockerfile: Dockerfile; error?: Dock
 
 /** A trigger of ONBUILD, with its heredocs; lines are counted within it. Throws a DockerfileError. */
 export function parseInstruction(text: string): Instruction {
-  const { directives, all } = readLogicalLines(text);
+  const { all } = readLogicalLines(text, readStatement);
   const [first, ...more] = all;
   if (first === undefined || more.length > 0) {
     throw new DockerfileError('onbuild trigger should be a single expression', { start: 1, end: 1 });
   }
-  return readInstruction(readStatement(first, directives.escape));
+  return readInstruction(first);
 }
 
 function readInstruction(statement: Statement): Instruction {

@@ -15,35 +15,40 @@ export interface LogicalLine {
   heredocs: Heredoc[];
 }
 
-export interface LogicalLines {
+export interface LogicalLines<T> {
   directives: Directives;
-  all: LogicalLine[];
+  all: T[];
   warnings: ParseWarning[];
 }
 
 /** Docker's: a line of the file with more bytes is refused. */
 const longestLine = 65535;
 
-/** Throws a DockerfileError. */
-export function readLogicalLines(text: string): LogicalLines {
-  return new LineReader(text).read();
+/** Called for each line before its heredocs are read, which are put into it then: what is wrong with the line itself is told first. */
+export type ReadLine<T> = (line: LogicalLine, escapeChar: EscapeChar) => T;
+
+/** Throws a DockerfileError; what `read` throws goes through. */
+export function readLogicalLines<T>(text: string, read: ReadLine<T>): LogicalLines<T> {
+  return new LineReader(text, read).read();
 }
 
-class LineReader {
+class LineReader<T> {
   readonly #lines: string[];
+  readonly #readLine: ReadLine<T>;
   readonly #directives = new DirectiveReader();
-  readonly #all: LogicalLine[] = [];
+  readonly #all: T[] = [];
   readonly #warnings: ParseWarning[] = [];
   /** Lines that have been taken. */
   #taken = 0;
 
-  constructor(text: string) {
+  constructor(text: string, readLine: ReadLine<T>) {
+    this.#readLine = readLine;
     this.#lines = text.split('\n');
     // A newline ends a line, so there is none behind the last.
     if (this.#lines.at(-1) === '') this.#lines.pop();
   }
 
-  read(): LogicalLines {
+  read(): LogicalLines<T> {
     let comments: string[] = [];
     for (;;) {
       const raw = this.#take();
@@ -84,11 +89,14 @@ class LineReader {
     return line;
   }
 
-  #instruction(first: string, comments: string[]): LogicalLine {
+  #instruction(first: string, comments: string[]): T {
     const start = this.#taken;
     const text = this.#continued(first);
-    const heredocs = this.#heredocs(text, start);
-    return { text, lines: { start, end: this.#taken }, comments, heredocs };
+    const line: LogicalLine = { text, lines: { start, end: this.#taken }, comments, heredocs: [] };
+    const result = this.#readLine(line, this.#directives.directives.escape);
+    line.heredocs.push(...this.#heredocs(text, start));
+    line.lines.end = this.#taken;
+    return result;
   }
 
   /** `first` and the lines that continue it. Their leading blanks stay, as docker keeps them. */

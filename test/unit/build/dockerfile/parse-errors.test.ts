@@ -155,6 +155,11 @@ describe('what a Dockerfile may not say', () => {
   });
 });
 
+test('the first error of the lines as such comes first, then that of the instructions', () => {
+  expect(errorOf('FROM a\nFOO\nENV x\nRUN <<a\n').message).toBe('ENV must have two arguments');
+  expect(errorOf('FROM a\nFOO\nRUN <<a\nENV x\n').message).toBe('unterminated heredoc');
+});
+
 describe('an excerpt', () => {
   test('marks all lines of the instruction, with two of the lines around', () => {
     const text = '# comment\nFROM scratch AS base\nRUUN echo hi \\\n  there\n\nCOPY a b\n';
