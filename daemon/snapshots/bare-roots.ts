@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { EngineError } from '../errors/engine-error.ts';
 import { ROOT_MODE } from './init-layers.ts';
 import { type LayerHold, type LayerStore, MAX_LAYERS } from './layer-store.ts';
+import { mountVolatile } from './overlay.ts';
 import type { SnapshotRoot } from './snapshot-root.ts';
 import type { Parent } from './snapshots.ts';
 
@@ -29,7 +30,6 @@ export class BareRoots {
     try {
       const directory = join(this.#root.containers, id);
       mkdirSync(directory, { mode: 0o700 });
-      mkdirSync(join(directory, 'work'), { mode: 0o700 });
       const upper = join(directory, 'upper');
       mkdirSync(upper);
       chmodSync(upper, ROOT_MODE);
@@ -58,6 +58,14 @@ export class BareRoots {
     const layers = this.#layers.chain(this.parentOf(id)).map(({ number }) => this.#layers.dirOf(number));
     this.#places ??= this.#makePlaces();
     return [...layers, this.#places];
+  }
+
+  /** undefined: it is none of these. What is written is synced by who makes something of the layer. */
+  mount(id: string): number | undefined {
+    const lower = this.lowerDirs(id);
+    if (lower === undefined) return undefined;
+    const aside = join(this.#root.containers, id);
+    return mountVolatile({ lower, upper: join(aside, 'upper'), aside });
   }
 
   forget(id: string): void {

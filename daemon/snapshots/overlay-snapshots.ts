@@ -131,7 +131,7 @@ export class OverlaySnapshots implements Snapshots {
     // Whoever comes first has it: an upper directory is never in two overlays that are both used.
     const ready = this.#ready.get(id);
     this.#ready.delete(id);
-    return ready ?? mountOverlay(this.dirs(id));
+    return ready ?? this.#bare.mount(id) ?? mountOverlay(this.dirs(id));
   }
 
   async commit(id: string): Promise<LayerHold> {

@@ -1,11 +1,12 @@
 // Detached mounts of layers: an overlay that exists only as an fd, visible in no directory (fsopen(2), fsmount(2)), or one directory alone.
-import { closeSync, openSync } from 'node:fs';
-import { dirname, relative } from 'node:path';
+import { closeSync, mkdtempSync, openSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { AT, O, OPEN_TREE } from '../../native-bindings/constants.ts';
 import { isErrno } from '../../native-bindings/errno.ts';
 import { closeFd } from '../../native-bindings/files.ts';
 import {
   fsconfigCreate,
+  fsconfigFlag,
   fsconfigString,
   fsmount,
   fsopen,
@@ -24,6 +25,8 @@ export interface OverlayDirs {
   /** Both or none: without them the mount cannot be written to. */
   upper?: string;
   work?: string;
+  /** See mountVolatile. */
+  isVolatile?: boolean;
 }
 
 /** The kernel's limit of one option's value (fsconfig(2)), and of all together for mount(2). */
@@ -70,6 +73,22 @@ export function mountOverlayByNames(dirs: OverlayDirs): number {
   }
 }
 
+/**
+ * An overlay for what is worth nothing before somebody else has synced it: fsync(2) in it does nothing, and its end does not sync the whole file
+ * system that `upper` is on, as the kernel does otherwise. A work directory of such a mount cannot be used again, so each has its own in `aside`.
+ */
+export function mountVolatile({
+  lower,
+  upper,
+  aside,
+}: {
+  lower: readonly string[];
+  upper: string;
+  aside: string;
+}): number {
+  return mountOverlay({ lower, upper, work: mkdtempSync(join(aside, 'work-')), isVolatile: true });
+}
+
 function lowerNames({ lower }: OverlayDirs): { base: string; names: string; isLong: boolean } {
   const base = dirname(lower[0] as string);
   const names = lower.map((path) => relative(base, path).replace(/[:\\]/g, '\\$&')).join(':');
@@ -100,6 +119,7 @@ function mountText(dirs: OverlayDirs, names: string): string {
     ...plainLayers.map(([key, value]) => `${key}=${value}`),
     `lowerdir=${names.replaceAll(',', '\\,')}`,
     ...writableOptions(dirs).map(([key, value]) => `${key}=${escaped(value)}`),
+    ...(dirs.isVolatile ? ['volatile'] : []),
   ].join(',');
 }
 
@@ -124,6 +144,7 @@ function mountWith(dirs: OverlayDirs, addLower: (context: number) => void): numb
       checkLength(value);
       fsconfigString(context, key, value);
     }
+    if (dirs.isVolatile) fsconfigFlag(context, 'volatile');
     fsconfigCreate(context);
     return fsmount(context);
   } finally {

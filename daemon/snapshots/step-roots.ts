@@ -8,7 +8,7 @@ import { holdTree } from '../jail/hold-tree.ts';
 import type { Trash } from '../jail/trash.ts';
 import { ROOT_MODE } from './init-layers.ts';
 import type { LayerStore } from './layer-store.ts';
-import { mountOverlay } from './overlay.ts';
+import { mountVolatile } from './overlay.ts';
 import type { SnapshotRoot } from './snapshot-root.ts';
 import type { Parent, StepRoot } from './snapshots.ts';
 
@@ -36,11 +36,10 @@ export class StepRoots {
     mkdirSync(aside, { mode: 0o700 });
     mkdirSync(dirs.upper);
     chmodSync(dirs.upper, ROOT_MODE);
-    if (lower.length > 0) mkdirSync(dirs.work, { mode: 0o700 });
     const held = holds.move();
     return {
       dirs,
-      mount: () => (lower.length === 0 ? holdTree(dirs.upper) : mountOverlay(dirs)),
+      mount: () => (lower.length === 0 ? holdTree(dirs.upper) : mountVolatile({ lower, upper: dirs.upper, aside })),
       seal: () => {
         using _over = held;
         if (held.disposed) throw new EngineError('system', 'seal a root: it is over');

@@ -9,7 +9,7 @@ import { mountSetattr } from '../../../../native-bindings/mount-api.ts';
 import { EngineError } from '../../../errors/engine-error.ts';
 import { holdTree } from '../../../jail/hold-tree.ts';
 import { copyAsLayer } from '../../../snapshots/layer-files.ts';
-import { mountOverlay } from '../../../snapshots/overlay.ts';
+import { mountVolatile } from '../../../snapshots/overlay.ts';
 import type { Parent, StepRoot } from '../../../snapshots/snapshots.ts';
 import type { ResolvedMount } from '../../../spec/mount.ts';
 import { checkTarget, cleanPath } from '../../../spec/mount-target.ts';
@@ -226,11 +226,13 @@ export class StepMounts {
 
   /** Writes are lost. */
   #overDirectory(path: string): number {
-    const [upper, work] = [this.#newDirectory('upper'), this.#newDirectory('work')];
+    const aside = this.#newDirectory('over');
+    const upper = join(aside, 'upper');
+    mkdirSync(upper);
     const { mode, uid, gid } = statSync(path);
     chownSync(upper, uid, gid);
     chmodSync(upper, mode & 0o7777);
-    return mountOverlay({ lower: [path], upper, work });
+    return mountVolatile({ lower: [path], upper, aside });
   }
 
   /** Beside the root's snapshot: it goes with it. */

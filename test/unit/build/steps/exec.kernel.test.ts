@@ -38,6 +38,10 @@ describe('a step', () => {
     expect(rig.ownFiles(layer)).toEqual([]);
   });
 
+  it('does not wait for the disk: what it writes is synced when something is made of it', async () => {
+    expect(await rig.output('grep -c "^overlay / overlay rw.*,volatile" /proc/mounts; sync')).toBe('1\n');
+  });
+
   it('stands on what the one before it wrote', async () => {
     const [first] = await rig.run('echo one > /tmp/a');
     using one = first as NonNullable<typeof first>;
