@@ -1,7 +1,7 @@
 // A Dockerfile becomes a graph: only what the target needs, every instruction with what holds where it stands.
 
 import { EngineError } from '../../errors/engine-error.ts';
-import type { ImageConfig } from '../../images/documents/image-config.ts';
+import { type ImageConfig, MAX_HISTORY } from '../../images/documents/image-config.ts';
 import { normalised } from '../../images/documents/platform.ts';
 import type { PlannedStep } from '../build-request.ts';
 import { DockerfileError } from '../dockerfile/dockerfile-error.ts';
@@ -25,7 +25,7 @@ import { globalArgs, isPredefinedArg, leadingArgs, targetStageOf } from './stage
 import { byFamiliarName } from './stages/named-context.ts';
 import { type Command, neededBy, type Stage } from './stages/stage.ts';
 import { StageList } from './stages/stage-list.ts';
-import { historyOf, type StageState } from './stages/stage-state.ts';
+import { type HistoryLink, historyOf, type StageState } from './stages/stage-state.ts';
 import { tidyConfig } from './tidy-config.ts';
 
 /** Characters that may be read and made for one Dockerfile: see WorkBudget. */
@@ -275,7 +275,9 @@ async function finish({
   if (state === undefined) throw new Error('the target was not planned');
   const graph = await context.graph.finish(pauses);
   const { options, epoch } = context;
-  const history = historyOf(state).map(({ entry, files }) => ({ entry, files: graph.edge(files) }));
+  const links = historyOf(state);
+  refuseExcess(target, state, links);
+  const history = links.map(({ entry, files }) => ({ entry, files: graph.edge(files) }));
   return {
     target: graph.edge(state.files),
     image: imageOf(
@@ -291,6 +293,14 @@ async function finish({
     warnings,
     unusedArgs: [...options.buildArgs.keys()].filter((name) => !declared.has(name) && !isPredefinedArg(name)),
   };
+}
+
+/** Before anything runs: an image that nobody could load again is none. */
+function refuseExcess({ lines }: Stage, { baseImage }: StageState, added: readonly HistoryLink[]): void {
+  const entries = (baseImage?.history?.length ?? 0) + added.length;
+  if (entries > MAX_HISTORY) {
+    throw new DockerfileError(`the image's history has ${entries} entries, more than ${MAX_HISTORY}`, lines);
+  }
 }
 
 function digestOf(graph: FinishedGraph, vertex: VertexDraft | undefined): string | undefined {

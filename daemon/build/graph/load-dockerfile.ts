@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { EngineError } from '../../errors/engine-error.ts';
 import type { ContextChoice } from '../build-request.ts';
 import { isArchive, TOLD_BYTES } from '../contexts/tell-apart.ts';
+import { DockerfileError } from '../dockerfile/dockerfile-error.ts';
 import type { Dockerfile } from '../dockerfile/instructions.ts';
 import { parseDockerfile } from '../dockerfile/parse-dockerfile.ts';
 import { parseRemote, withoutCredentials } from '../sources/remote.ts';
@@ -42,6 +43,7 @@ type Lookups = Pick<PlanLookups, 'readFile'>;
 export async function loadDockerfile(request: DockerfileRequest, lookups: Lookups): Promise<LoadedDockerfile> {
   const found = await findDockerfile(request, lookups);
   try {
+    refuseNul(found.text);
     const dockerfile = parseDockerfile(found.text);
     refuseOtherFrontends(dockerfile, request.buildArgs);
     const { name, context, definition } = found;
@@ -180,6 +182,14 @@ function unpacked(download: Edge, platform: BuildPlatform): Edge {
 
 function isTrue(text: string | undefined): boolean {
   return text !== undefined && /^(?:1|t|T|TRUE|true|True)$/.test(text);
+}
+
+/** Nothing that is made of a Dockerfile may hold one: arguments, variables, paths. */
+function refuseNul(text: string): void {
+  const at = text.indexOf('\0');
+  if (at < 0) return;
+  const line = text.slice(0, at).split('\n').length;
+  throw new DockerfileError('the Dockerfile holds a NUL character', { start: line, end: line });
 }
 
 /** docker/dockerfile of any version is what is built in; another frontend would be an image to run. */

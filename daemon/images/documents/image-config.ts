@@ -35,7 +35,8 @@ export interface ImageConfig {
 
 /** Bytes of one image config. */
 export const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
-const MAX_HISTORY = 10_000;
+/** Entries of one image's history. */
+export const MAX_HISTORY = 10_000;
 
 /**
  * Parses and checks a config. One that does not say for which platform it is is for the host's, as Docker has it. Throws EngineError

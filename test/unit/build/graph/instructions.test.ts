@@ -295,6 +295,13 @@ describe('what a stranger writes', () => {
     return ['FROM base AS s0', ...env, ...others].join('\n');
   };
 
+  it('makes no image that could not be loaded again', async () => {
+    const many = (line: string, count: number) => `FROM base\n${`${line}\n`.repeat(count)}`;
+    await expect(planText(many('ENV a=1', 10_001))).rejects.toThrow(
+      "the image's history has 10001 entries, more than 10000",
+    );
+  });
+
   it('may have many variables, or many stages', async () => {
     await expect(planText(chain(3000, 10))).resolves.toBeDefined();
     await expect(planText(chain(10, 3000))).resolves.toBeDefined();

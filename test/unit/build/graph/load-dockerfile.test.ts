@@ -67,6 +67,23 @@ describe('a directory of the client', () => {
     );
   });
 
+  it('shows of a long line only its beginning', async () => {
+    const text = `FROM x\nRUNN ${'y'.repeat(1_000_000)}\n`;
+    const error = await loadDockerfile({ ...plain, context: client }, filesOf({ Dockerfile: text }).lookups).catch(
+      String,
+    );
+    expect(error).toContain('dockerfile line greater than max allowed size of 65535');
+    expect(String(error).length).toBeLessThan(3000);
+  });
+
+  it('holds no NUL', async () => {
+    const loading = loadDockerfile(
+      { ...plain, context: client },
+      filesOf({ Dockerfile: 'FROM x\nENV a=\0\n' }).lookups,
+    );
+    await expect(loading).rejects.toMatchObject({ code: 'invalid', lines: { start: 2, end: 2 } });
+  });
+
   it('needs no file when the text is given', async () => {
     const { read, lookups } = filesOf({});
     const { dockerfile } = await loadDockerfile({ ...plain, context: client, dockerfileText: 'FROM given' }, lookups);
