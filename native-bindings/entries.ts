@@ -6,6 +6,7 @@ import { systemError, trySyscall } from './libc.ts';
 import type { SyscallName } from './syscall-numbers.ts';
 
 const STATX_BASIC = 0x7ff;
+const STATX_BTIME = 0x800;
 const STRUCT_BYTES = 256;
 const TIMES_BYTES = 32;
 
@@ -16,7 +17,7 @@ export class EntryStat {
   /** Of an entry; the empty name stands for what `fd` is itself. 0, or minus the error number. */
   read(fd: number, name: string): number {
     const flags = AT.SYMLINK_NOFOLLOW | AT.NO_AUTOMOUNT | (name === '' ? AT.EMPTY_PATH : 0);
-    return trySyscall('statx', fd, bytesOf(name), flags, STATX_BASIC, this.#bytes);
+    return trySyscall('statx', fd, bytesOf(name), flags, STATX_BASIC | STATX_BTIME, this.#bytes);
   }
 
   get nlink(): number {
@@ -57,6 +58,20 @@ export class EntryStat {
   /** Of the file system that it is on: one number. */
   get dev(): bigint {
     return (BigInt(this.#bytes.readUInt32LE(136)) << 32n) | BigInt(this.#bytes.readUInt32LE(140));
+  }
+
+  /** When it was made, since 1970; undefined: the file system does not say. */
+  get bornNs(): bigint | undefined {
+    return (this.#bytes.readUInt32LE(0) & STATX_BTIME) === 0 ? undefined : this.#timeAt(80);
+  }
+
+  /** When its content was changed. */
+  get changedNs(): bigint {
+    return this.#timeAt(112);
+  }
+
+  #timeAt(at: number): bigint {
+    return this.#bytes.readBigInt64LE(at) * 1_000_000_000n + BigInt(this.#bytes.readUInt32LE(at + 8));
   }
 
   /** When its content was changed, as `setTimes` takes it. */

@@ -4,6 +4,7 @@ import type { CancelFlag } from './cancellation.ts';
 import type { Place } from './enclosure.ts';
 import type { PathStat } from './file-facts.ts';
 import type { SourceChoice } from './jobs/files/choose-sources.ts';
+import type { KnownDigests } from './jobs/files/known-digests.ts';
 import type { Owner } from './jobs/files/two-trees.ts';
 import type { LinkTree } from './jobs/link-tree.ts';
 import type { UnpackOptions } from './jobs/unpack.ts';
@@ -35,8 +36,8 @@ export type Job =
    * Changes files, in order: `upperFd` becomes a layer, `lowerFd` shows what is below it. They and the sources of copies stay open until the job ends.
    */
   | { do: 'change-files'; place: Place; upperFd: number; lowerFd?: number; changes: readonly FileChange[] }
-  /** What a copy would take of the place: see Steps.checksum. */
-  | { do: 'checksum'; place: Place; choice: SourceChoice }
+  /** What a copy would take of the place: see Steps.checksum. `known`: nobody ever writes to its files. */
+  | { do: 'checksum'; place: Place; choice: SourceChoice; known?: KnownDigests }
   /** The files that a copy's sources name in the place, as far as they may be archives: see NamedSource. */
   | { do: 'name-sources'; place: Place; choice: SourceChoice }
   /** Brings the place's file system to the disk. */

@@ -49,7 +49,7 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
       changeFiles(job, ports.scratches);
       return undefined;
     case 'checksum':
-      return withRoot((fd) => checksumTree(fd, job.choice, ports.scratches));
+      return withRoot((fd) => checksumTree(fd, job, ports.scratches));
     case 'name-sources':
       return withRoot((fd) => nameSources(fd, job.choice, ports.scratches));
     case 'changes':

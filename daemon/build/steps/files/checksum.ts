@@ -1,6 +1,7 @@
 // Checksums of parts of results. What does not change is remembered: layers by their number, which no other layer of this process gets, directories by
 // what they say that they are.
 import { holdTree } from '../../../jail/hold-tree.ts';
+import { isNearlyFull, type KnownDigests, newKnownDigests } from '../../../jail/jobs/files/known-digests.ts';
 import type { Result, Selection } from '../step.ts';
 import type { FileParts } from './file-parts.ts';
 import { mountResult } from './result-files.ts';
@@ -12,6 +13,8 @@ export class Checksums {
   readonly #parts: Pick<FileParts, 'snapshots' | 'jail'>;
   /** Those that were asked for last at the end. */
   readonly #remembered = new Map<string, string>();
+  /** Of single files of directories. */
+  #files: KnownDigests | undefined;
 
   constructor(parts: Pick<FileParts, 'snapshots' | 'jail'>) {
     this.#parts = parts;
@@ -30,9 +33,16 @@ export class Checksums {
     using _held = input.again();
     const rootFd = input.kind === 'directory' ? holdTree(input.path) : mountResult(this.#parts.snapshots, input);
     const place = { kind: 'tree', rootFd, mounts: [] } as const;
-    const digest = await this.#parts.jail.run<'checksum'>({ do: 'checksum', place, choice }, [rootFd], { signal });
+    const files = input.kind === 'directory' ? { known: this.#knownDigests() } : {};
+    const job = { do: 'checksum', place, choice, ...files } as const;
+    const digest = await this.#parts.jail.run<'checksum'>(job, [rootFd], { signal });
     this.#remember(key, digest);
     return digest;
+  }
+
+  #knownDigests(): KnownDigests {
+    if (this.#files === undefined || isNearlyFull(this.#files)) this.#files = newKnownDigests();
+    return this.#files;
   }
 
   #remember(key: string, digest: string): void {

@@ -12,12 +12,20 @@ import { isKeptXattr } from '../entry-attributes.ts';
 import type { Scratches } from '../scratch.ts';
 import { NameSorter } from '../sorted-names.ts';
 import { type Match, matchSources, OPEN_SOURCE, type SourceChoice, walkTaken } from './choose-sources.ts';
+import { DigestTable, type KnownDigests } from './known-digests.ts';
 
 const BUFFER_BYTES = 512 * 1024;
 
+export interface ChecksumRequest {
+  readonly choice: SourceChoice;
+  /** Nobody ever writes to the files: what is known of them holds. */
+  readonly known?: KnownDigests;
+}
+
 /** "sha256:…". Throws 'not-found' as the copy would. */
-export function checksumTree(rootFd: number, choice: SourceChoice, scratches: Scratches): string {
-  const checksum = new Checksum(new NameSorter(scratches.names));
+export function checksumTree(rootFd: number, { choice, known }: ChecksumRequest, scratches: Scratches): string {
+  const table = known === undefined ? undefined : new DigestTable(known);
+  const checksum = new Checksum(new NameSorter(scratches.names), table);
   for (const match of matchSources(rootFd, choice, checksum.sorter)) checksum.add(match);
   return checksum.digest();
 }
@@ -28,8 +36,11 @@ class Checksum {
   readonly #stat = new EntryStat();
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 
-  constructor(sorter: NameSorter) {
+  readonly #known: DigestTable | undefined;
+
+  constructor(sorter: NameSorter, known: DigestTable | undefined) {
     this.sorter = sorter;
+    this.#known = known;
   }
 
   digest(): string {
@@ -107,24 +118,36 @@ class Checksum {
   }
 
   #file(parentFd: number, name: string, shown: string): void {
+    const known = this.#known?.get(this.#stat);
+    if (known !== undefined) {
+      this.#add(`${this.#facts('file', shown)} ${known.toString('hex')}\n`);
+      return;
+    }
     const fd = openIn(parentFd, name, OPEN_SOURCE);
     if (isAbsent(fd) || fd === -ERRNO.ELOOP) return;
     check('openat', fd, name);
     try {
       check('statx', this.#stat.read(fd, ''), name);
       if ((this.#stat.mode & S_IF.MT) !== S_IF.REG) return;
-      const content = createHash('sha256');
-      for (let left = this.#stat.sizeBytes; left > 0; ) {
-        throwIfCancelled();
-        const count = readSync(fd, this.#buffer, 0, Math.min(left, this.#buffer.length), null);
-        if (count === 0) break;
-        content.update(this.#buffer.subarray(0, count));
-        left -= count;
-      }
-      this.#add(`${this.#facts('file', shown)}${xattrsOf(fd)} ${content.digest('hex')}\n`);
+      const digest = this.#digestOf(fd);
+      this.#known?.set(this.#stat, digest);
+      this.#add(`${this.#facts('file', shown)} ${digest.toString('hex')}\n`);
     } finally {
       closeFd(fd);
     }
+  }
+
+  /** Of attributes and content; how many bytes it has was read last. */
+  #digestOf(fd: number): Buffer {
+    const hash = createHash('sha256').update(`${xattrsOf(fd)}\n`, 'latin1');
+    for (let left = this.#stat.sizeBytes; left > 0; ) {
+      throwIfCancelled();
+      const count = readSync(fd, this.#buffer, 0, Math.min(left, this.#buffer.length), null);
+      if (count === 0) break;
+      hash.update(this.#buffer.subarray(0, count));
+      left -= count;
+    }
+    return hash.digest();
   }
 
   #add(record: string): void {

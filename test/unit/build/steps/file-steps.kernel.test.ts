@@ -395,6 +395,27 @@ describe('a checksum', () => {
     await expect(fixture.checksum(fixture.nothing, { sources: ['/x'] })).rejects.toMatchObject({ code: 'not-found' });
   });
 
+  it('of a context reads only what is new in it', async () => {
+    const context = fill((directory) => {
+      for (let n = 0; n < 200; n++) put(directory, `many/${n}`, `${n}`);
+    });
+    const sum = (identity: string) => fixture.checksum({ ...context, identity }, {});
+    const inPlace = join(context.path, 'many/7');
+    utimesSync(inPlace, 1, 1);
+    const before = await sum('first');
+    writeFileSync(inPlace, '8');
+    utimesSync(inPlace, 1, 1);
+    expect(await sum('second'), 'against the rule: this file was not read again').toBe(before);
+    for (const text of ['9', '7']) {
+      rmSync(inPlace);
+      writeFileSync(inPlace, text);
+      utimesSync(inPlace, 1, 1);
+      expect((await sum(`with ${text}`)) === before).toBe(text === '7');
+    }
+    execFileSync('chmod', ['600', inPlace]);
+    expect(await sum('other mode')).not.toBe(before);
+  });
+
   it('is remembered by what a directory says that it is', async () => {
     const context = fill();
     const before = await fixture.checksum(context, {});
