@@ -40,11 +40,15 @@ function clauseOf(clause: string, text: string): ModeChange {
       const bits = bitsOf(what, mode, isDirectory) & mask;
       if (operator === '+') mode |= bits;
       else if (operator === '-') mode &= ~bits;
-      // Set-user-ID and set-group-ID of a directory stay unless they are named.
-      else mode = (mode & ~(letters === '' ? 0o7777 : who) & 0o7777) | bits | (isDirectory ? mode & 0o6000 & ~bits : 0);
+      else mode = (mode & ~cleared(what, letters === '' ? 0o7777 : who)) | bits;
     }
     return mode;
   };
+}
+
+/** As BuildKit has it, of directories too: `=` leaves the sticky bit, and set-user-ID and set-group-ID where it copies permissions. */
+function cleared(what: string, who: number): number {
+  return who & (/^[ugo]$/.test(what) ? 0o777 : 0o6777);
 }
 
 /** For all three kinds of users; the mask takes those that are meant. */
