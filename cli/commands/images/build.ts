@@ -58,7 +58,7 @@ export const build = defineCommand({
     );
     await tellResult(cli, flags, shown);
     if (outputs.some(({ attributes }) => attributes.push === 'true')) await pushAll(cli, flags.tag);
-    return 0;
+    return answerStatus(shown);
   },
 });
 
@@ -118,6 +118,14 @@ async function readStdin(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
+}
+
+/** A check that has found something ends with 1, as docker's. */
+function answerStatus({ result }: ShownBuild): number {
+  const json = result?.answer?.json;
+  if (typeof json !== 'object' || json === null) return 0;
+  const hasWarnings = 'warnings' in json && Array.isArray(json.warnings) && json.warnings.length > 0;
+  return hasWarnings || 'buildError' in json ? 1 : 0;
 }
 
 async function tellResult(cli: Cli, flags: Flags, { imageId, result }: ShownBuild): Promise<void> {
