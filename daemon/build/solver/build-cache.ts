@@ -4,7 +4,7 @@ import type { BuildCache, BuildCacheEntry, PruneCacheOptions } from '../build-se
 import { cacheFilter } from './cache-filters.ts';
 import type { CacheRecords } from './cache-records.ts';
 import { bytesToKeep, pruneOrder } from './prune-order.ts';
-import { type ResultEntriesParts, type ResultEntry, resultEntries } from './result-entries.ts';
+import { type ResultEntriesParts, resultEntries } from './result-entries.ts';
 
 /** Something that is kept for builds besides results. */
 export interface KeptForBuilds {
@@ -23,6 +23,17 @@ export interface BuildCacheParts extends ResultEntriesParts {
   readonly onError: (error: unknown) => void;
 }
 
+interface PruneRule {
+  readonly isWanted: (entry: BuildCacheEntry) => boolean;
+  readonly limits: Parameters<typeof bytesToKeep>[2];
+}
+
+interface KeptEntry {
+  readonly entry: BuildCacheEntry;
+  readonly remove: () => Promise<void>;
+}
+
+const COLLECT_AFTER_MS = 10_000;
 const DAY_MS = 24 * 3600 * 1000;
 const MEGABYTE = 1000 * 1000;
 /** What is easily made again: a client's directory, a checkout, a cache mount. */
@@ -32,89 +43,96 @@ const internal: ReadonlySet<string> = new Set(['internal', 'frontend']);
 export class EngineBuildCache implements BuildCache {
   readonly #parts: BuildCacheParts;
   #collecting: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(parts: BuildCacheParts) {
     this.#parts = parts;
   }
 
   async list(): Promise<BuildCacheEntry[]> {
-    const results = await resultEntries(this.#parts, this.#parts.records.all());
-    return [
-      ...results.map(({ record: _, ...entry }) => entry),
-      ...(await this.#otherEntries()).map(({ entry }) => entry),
-    ];
+    return (await this.#all()).map(({ entry }) => entry);
   }
 
   async prune(options: PruneCacheOptions): Promise<{ ids: string[]; bytes: number }> {
     const isMatch = cacheFilter(options.filters, Date.now());
     const isWanted = (entry: BuildCacheEntry) => isMatch(entry) && (options.all || !isInternal(entry));
-    return this.#prune(isWanted, options);
+    const gone = await this.#prune([{ isWanted, limits: options }]);
+    const bytes = gone.reduce((sum, entry) => sum + (entry.isShared ? 0 : entry.sizeBytes), 0);
+    return { ids: gone.map(({ id }) => id), bytes };
   }
 
-  /** After a build: down to the limit, by BuildKit's default rules. Never rejects. */
+  /** Some time after a build: down to the limit. Builds that follow each other closely share it. */
   collectSoon(): void {
-    this.#collecting ??= this.#collect()
-      .catch(this.#parts.onError)
-      .finally(() => {
-        this.#collecting = undefined;
-      });
+    if (this.#isClosed) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#collecting = this.#prune(defaultRules(this.#parts.disk().totalBytes, Date.now()))
+        .catch((error: unknown) => {
+          if (!this.#isClosed) this.#parts.onError(error);
+        })
+        .then(() => undefined);
+    }, COLLECT_AFTER_MS).unref();
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
     await this.#collecting;
   }
 
-  async #collect(): Promise<void> {
-    const { totalBytes } = this.#parts.disk();
-    const limits = { reservedBytes: totalBytes * 0.1, maxUsedBytes: totalBytes * 0.8, minFreeBytes: totalBytes * 0.2 };
-    const unusedFor = (ms: number) => (entry: BuildCacheEntry) =>
-      (entry.lastUsedMs ?? entry.createdMs) < Date.now() - ms;
-    const isOld = unusedFor(2 * DAY_MS);
-    const isVeryOld = unusedFor(60 * DAY_MS);
-    await this.#prune((entry) => passing.has(entry.kind) && isOld(entry), { reservedBytes: 512 * MEGABYTE });
-    await this.#prune((entry) => !isInternal(entry) && isVeryOld(entry), limits);
-    await this.#prune((entry) => !isInternal(entry), limits);
-    await this.#prune(() => true, limits);
-  }
-
-  async #prune(
-    isWanted: (entry: BuildCacheEntry) => boolean,
-    limits: Parameters<typeof bytesToKeep>[2],
-  ): Promise<{ ids: string[]; bytes: number }> {
-    const results = await resultEntries(this.#parts, this.#parts.records.all());
-    const others = await this.#otherEntries();
-    const entries: BuildCacheEntry[] = [...results, ...others.map(({ entry }) => entry)];
-    const removals = new Map<BuildCacheEntry, () => Promise<void> | void>();
-    for (const entry of results) removals.set(entry, () => this.#removeResult(entry));
-    for (const { entry, other } of others) removals.set(entry, () => other.remove(entry.id));
-    const usedBytes = entries.reduce((sum, entry) => sum + (entry.isShared ? 0 : entry.sizeBytes), 0);
-    const keptBytes = bytesToKeep(usedBytes, this.#parts.disk().freeBytes, limits);
-    const order = pruneOrder(entries, { isWanted, keptBytes });
-    const ids: string[] = [];
-    let bytes = 0;
-    for (const entry of order) {
-      await removals.get(entry)?.();
-      ids.push(entry.id);
-      bytes += entry.isShared ? 0 : entry.sizeBytes;
+  /** What went, in order. */
+  async #prune(rules: readonly PruneRule[]): Promise<BuildCacheEntry[]> {
+    let left = await this.#all();
+    const gone: BuildCacheEntry[] = [];
+    for (const { isWanted, limits } of rules) {
+      const entries = left.map(({ entry }) => entry);
+      const usedBytes = entries.reduce((sum, entry) => sum + (entry.isShared ? 0 : entry.sizeBytes), 0);
+      const keptBytes = bytesToKeep(usedBytes, this.#parts.disk().freeBytes, limits);
+      const order = new Set(pruneOrder(entries, { isWanted, keptBytes }));
+      const removals = new Map(left.map(({ entry, remove }) => [entry, remove]));
+      for (const entry of order) await removals.get(entry)?.();
+      left = left.filter(({ entry }) => !order.has(entry));
+      gone.push(...order);
     }
-    if (ids.length > 0) {
+    if (gone.length > 0) {
       this.#parts.records.write();
       this.#parts.collect();
     }
-    return { ids, bytes };
+    return gone;
   }
 
-  #removeResult({ record }: ResultEntry): void {
-    // A build may have begun to use it.
-    if (!record.isInUse) this.#parts.records.remove(record);
+  async #all(): Promise<KeptEntry[]> {
+    const { records, others } = this.#parts;
+    const results = await resultEntries(this.#parts, records.all());
+    const kept = results.map(({ record, ...entry }): KeptEntry => {
+      return {
+        entry,
+        remove: async () => {
+          // A build may have begun to use it.
+          if (!record.isInUse) records.remove(record);
+        },
+      };
+    });
+    for (const other of others)
+      for (const entry of await other.list()) kept.push({ entry, remove: () => other.remove(entry.id) });
+    return kept;
   }
+}
 
-  async #otherEntries(): Promise<{ readonly entry: BuildCacheEntry; readonly other: KeptForBuilds }[]> {
-    const lists = await Promise.all(
-      this.#parts.others.map(async (other) => (await other.list()).map((entry) => ({ entry, other }))),
-    );
-    return lists.flat();
-  }
+/** BuildKit's, as dockerd has them by default (builder-next/worker/gc.go). */
+function defaultRules(diskBytes: number, nowMs: number): PruneRule[] {
+  const limits = { reservedBytes: diskBytes * 0.1, maxUsedBytes: diskBytes * 0.8, minFreeBytes: diskBytes * 0.2 };
+  const isUnusedFor = (entry: BuildCacheEntry, ms: number) => (entry.lastUsedMs ?? entry.createdMs) < nowMs - ms;
+  return [
+    {
+      isWanted: (entry) => passing.has(entry.kind) && isUnusedFor(entry, 2 * DAY_MS),
+      limits: { reservedBytes: 512 * MEGABYTE },
+    },
+    { isWanted: (entry) => !isInternal(entry) && isUnusedFor(entry, 60 * DAY_MS), limits },
+    { isWanted: (entry) => !isInternal(entry), limits },
+    { isWanted: () => true, limits },
+  ];
 }
 
 function isInternal({ kind, isShared }: BuildCacheEntry): boolean {
