@@ -1,7 +1,7 @@
 // COPY: files of one tree into another, with all that belongs to them. What stands where, and what becomes of it, is BuildKit's (fsutil's copy):
 // a directory's contents go into the directory that is named, one that is there already keeps what it is, those below get what their sources are.
 import { fchmodSync } from 'node:fs';
-import { O, S_IF } from '../../../../native-bindings/constants.ts';
+import { O, S_IF, XATTR } from '../../../../native-bindings/constants.ts';
 import {
   check,
   EntryStat,
@@ -56,6 +56,7 @@ export interface CopyRequest extends SourceChoice {
  * not much cheaper than a small file.
  */
 const LINKED_BYTES = 1024 * 1024;
+const LINKED_XATTR = 'trusted.overlay.linked';
 
 /** What a directory of the source is; its target is made when something needs it. */
 interface Level {
@@ -276,7 +277,7 @@ class Copier {
     try {
       check('statx', this.#stat.read(from, ''), name);
       if ((this.#stat.mode & S_IF.MT) !== S_IF.REG) return;
-      if (this.#mayLink() && this.#link(target, parentFd, name, as)) return;
+      if (this.#mayLink() && markLinked(from) && this.#link(target, parentFd, name, as)) return;
       this.#fileFrom(from, target, as);
     } finally {
       closeFd(from);
@@ -341,6 +342,21 @@ class Copier {
     if (result === -ERRNO.EMLINK || isAbsent(result)) return false;
     check('linkat', result, name);
     return true;
+  }
+}
+
+/**
+ * Whether the file was in no layer before, which it is from now on. A second time it is copied: were it twice in an image, its two names would be seen
+ * as those of one file. The mark is one that overlayfs keeps to itself, and no archive or checksum has it.
+ */
+function markLinked(fd: number): boolean {
+  try {
+    fsetxattr(fd, LINKED_XATTR, Buffer.from('y'), XATTR.CREATE);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'EEXIST') || isCode(error, 'ENOTSUP') || isCode(error, 'EPERM') || isCode(error, 'ENOSPC'))
+      return false;
+    throw error;
   }
 }
 

@@ -271,25 +271,41 @@ describe('what a file is', () => {
     });
   });
 
-  it('is shared with the context where it is large and stays what it is', async () => {
-    const other = fixture.layers((root) => writeFileSync(join(root, 'large'), Buffer.alloc(2 * 1024 * 1024)));
+  it('is shared with the context where it is large and stays what it is, once', async () => {
+    const large = () => fixture.context((root) => writeFileSync(join(root, 'large'), Buffer.alloc(2 * 1024 * 1024)));
+    using other = fixture.layers((root) => writeFileSync(join(root, 'large'), Buffer.alloc(2 * 1024 * 1024)));
+    const again = large();
     const ways = [
-      [context, {}, true],
-      [context, { owner: { user: '', group: '' } }, true],
-      [context, { owner: { user: '1', group: '' } }, false],
-      [context, { mode: '644' }, false],
-      [context, { timestamp: 5 }, false],
+      [again, {}, true],
+      [again, {}, false],
+      [large(), { owner: { user: '', group: '' } }, true],
+      [large(), { owner: { user: '1', group: '' } }, false],
+      [large(), { mode: '600' }, false],
+      [large(), { timestamp: 5 }, false],
       [other, {}, false],
     ] as const;
+    const digests = new Set<string>();
     for (const [from, options, isShared] of ways) {
       using made = await fixture.copy(fixture.nothing, from, { sources: ['/large'], ...options });
-      const { ino, nlink } = fixture.within(made, (root) => statSync(join(root, 'large')));
-      expect(nlink > 1, JSON.stringify(options)).toBe(isShared);
-      expect(ino === statSync(join(context.path, 'large')).ino).toBe(isShared);
+      const { nlink } = fixture.within(made, (root) => statSync(join(root, 'large')));
+      expect(nlink, JSON.stringify(options)).toBe(isShared ? 2 : 1);
       const layer = await fixture.storage.files.digest(made.top ?? 0);
       expect(await fixture.storage.files.isWhole(layer), 'it counts as a whole').toBe(true);
+      if (from === again) digests.add(layer.diffId);
     }
-    other[Symbol.dispose]();
+    expect(digests.size, 'shared or not is the same layer').toBe(1);
+  });
+
+  it('is never one file under two names that were two', async () => {
+    const from = fixture.context((root) => writeFileSync(join(root, 'large'), Buffer.alloc(2 * 1024 * 1024)));
+    const one = { ...defaultCopy, sources: ['/large'], destination: '/one', output: -1 };
+    const two = { ...defaultCopy, sources: ['/large'], destination: '/two', input: 2 };
+    using made = await fixture.file([one, two], [fixture.nothing, from]);
+    using more = await fixture.copy(made, from, { destination: '/three' });
+    fixture.within(more, (root) => {
+      const inodes = ['one', 'two', 'three/large'].map((name) => statSync(join(root, name)).ino);
+      expect(new Set(inodes).size).toBe(3);
+    });
   });
 
   it('is made another: owner by number and name, mode, time', async () => {
