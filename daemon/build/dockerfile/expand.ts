@@ -1,9 +1,9 @@
 // Words of a Dockerfile: quotes, the escape character, `$name`, `${name}` and its modifiers, as BuildKit's lexer has them. Not a shell's: quotes are
 // taken away by one pass, and what a variable holds is split only where `words` are asked for.
 import { FormatError } from '../../protocols/format-error.ts';
-import { isSpace } from './characters.ts';
 import type { EscapeChar } from './instructions.ts';
 import { substitute, type Variable } from './substitution.ts';
+import { WordCollector } from './word-collector.ts';
 import { WorkBudget } from './work-budget.ts';
 
 export type Variables = ReadonlyMap<string, string>;
@@ -106,33 +106,6 @@ function tryWords(line: string, settings: Pick<Settings, 'quotes' | 'rawEscapes'
   }
 }
 
-/** Collects the words of a result; what a variable holds is split, what was quoted or escaped is not. */
-class Words {
-  readonly all: string[] = [];
-  #word = '';
-  #isInWord = false;
-
-  addChar(char: string): void {
-    if (!isSpace(char)) this.addRaw(char);
-    else if (this.#isInWord && this.#word !== '') {
-      this.all.push(this.#word);
-      this.#word = '';
-      this.#isInWord = false;
-    }
-  }
-
-  addRaw(text: string): void {
-    this.#word += text;
-    this.#isInWord = true;
-  }
-
-  end(): string[] {
-    if (this.#word !== '') this.all.push(this.#word);
-    this.#word = '';
-    return this.all;
-  }
-}
-
 class Lexer {
   readonly #text: string;
   readonly #variables: Variables;
@@ -220,7 +193,7 @@ class Lexer {
 
   #untilStop(stop: string): { text: string; words: string[] } {
     const { escape: escapeChar, quotes } = this.#settings;
-    const words = new Words();
+    const words = new WordCollector();
     let text = '';
     while (!this.isAtEnd) {
       const char = this.peek();
