@@ -42,7 +42,7 @@ export type Job =
   | { do: 'name-sources'; place: Place; choice: SourceChoice }
   /** Brings the place's file system to the disk. */
   | { do: 'sync'; place: Place }
-  | { do: 'pack-layer'; place: Place }
+  | { do: 'pack-layer'; place: Place; times?: PackTimes }
   /**
    * What 'pack-layer' would tell, without the archive, of a directory that overlayfs has written: what is in it that hides nothing is taken away
    * first. `lowerFd`: what the layer's parent shows; it stays open until the job ends.
@@ -62,7 +62,7 @@ export type Job =
   /** See update-tree.ts: `changes` are its lines, the input port has the archive. */
   | { do: 'update-tree'; place: Place; path: string; changesFd: number }
   | { do: 'stat'; place: Place; path: string }
-  | { do: 'export'; place: Place }
+  | { do: 'export'; place: Place; times?: PackTimes }
   /** An array of Change as JSON, to the output port. `lowerFd` stays open until it ends. */
   | { do: 'changes'; place: Place; lowerFd: number }
   | { do: 'size'; place: Place }
@@ -111,6 +111,12 @@ export interface NamedSource {
   readonly path: string;
   /** A plain file, or a link to one. */
   readonly isFile: boolean;
+}
+
+/** Times of entries in place of those of files: of all, or only of those that are later. */
+export interface PackTimes {
+  seconds: number;
+  isLimit: boolean;
 }
 
 /** Part of a file. `fd` stays the caller's, who keeps it open until the job is done. */

@@ -8,7 +8,7 @@ import type { ByteSource } from '../jail/decoding/decompress.ts';
 import { holdTree } from '../jail/hold-tree.ts';
 import type { Jail } from '../jail/jail.ts';
 import { readableOf } from '../jail/jail-streams.ts';
-import type { FileRange, PackResult, UnpackResult } from '../jail/messages.ts';
+import type { FileRange, PackResult, PackTimes, UnpackResult } from '../jail/messages.ts';
 import type { Layer } from './layer.ts';
 import type { LayerHold, LayerStore, StagedLayer } from './layer-store.ts';
 import { mountLayers } from './overlay.ts';
@@ -174,12 +174,12 @@ export class LayerFiles {
 }
 
 /** Copies a directory into another as a layer's archive would: from one worker straight to the other, the main thread sees none of the bytes. */
-export async function copyAsLayer(jail: Jail, from: string, to: string): Promise<PackResult> {
+export async function copyAsLayer(jail: Jail, from: string, to: string, times?: PackTimes): Promise<PackResult> {
   const { port1, port2 } = new MessageChannel();
   const cancel = new AbortController();
   const { signal } = cancel;
   const target = holdTree(to);
-  const packing = packInto(jail, from, port1, signal);
+  const packing = packInto(jail, from, port1, { signal, ...(times === undefined ? {} : { times }) });
   const job = { do: 'unpack-layer', place: placeOf(target), repack: false } as const;
   const unpacking = jail.run<'unpack-layer'>(job, [target], { inputPort: port2, signal });
   try {
@@ -196,11 +196,12 @@ async function packInto(
   jail: Jail,
   directory: string,
   outputPort: MessagePort,
-  signal?: AbortSignal,
+  { signal, times }: { readonly signal?: AbortSignal; readonly times?: PackTimes } = {},
 ): Promise<PackResult> {
   const fd = holdTree(directory);
   const options = signal === undefined ? { outputPort } : { outputPort, signal };
-  return jail.run<'pack-layer'>({ do: 'pack-layer', place: placeOf(fd) }, [fd], options);
+  const job = { do: 'pack-layer', place: placeOf(fd), ...(times === undefined ? {} : { times }) } as const;
+  return jail.run<'pack-layer'>(job, [fd], options);
 }
 
 function placeOf(rootFd: number) {

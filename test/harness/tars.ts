@@ -91,6 +91,8 @@ export interface ReadEntry {
   mode: number;
   uid: number;
   gid: number;
+  /** Seconds. */
+  mtime: number;
   size: number;
   linkname: string;
   data: Buffer;
@@ -150,6 +152,7 @@ export function readTar(bytes: Buffer): ReadEntry[] {
       mode: number(100, 8),
       uid: Number(pax.uid ?? number(108, 8)),
       gid: Number(pax.gid ?? number(116, 8)),
+      mtime: Number(pax.mtime ?? number(136, 12)),
       size,
       linkname: utf8(pax.linkpath) ?? text(block, 157, 100),
       data,

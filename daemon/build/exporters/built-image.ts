@@ -14,16 +14,22 @@ export interface BuiltImage extends Disposable {
   readonly topLayer: number | undefined;
 }
 
-/** `result`: of the plan's target, held by the caller; undefined: no files at all. */
+/**
+ * `result`: of the plan's target, held by the caller; undefined: no files at all. `rewritesTimes`: no file that was made is later than the build's
+ * SOURCE_DATE_EPOCH.
+ */
 export async function builtImage(
-  parts: Pick<ImageParts, 'layers' | 'files'>,
+  parts: Pick<ImageParts, 'layers' | 'files' | 'jail'>,
   solve: Solve,
   plan: BuildPlan,
   result: (Result & { kind: 'layers' }) | undefined,
+  { rewritesTimes = false } = {},
 ): Promise<BuiltImage> {
   const { layers, files } = parts;
   const top = result?.top;
-  const finished = await finishLayers(parts, top, plan.baseImage?.rootfs.diff_ids ?? [], solve.signal);
+  const base = plan.baseImage?.rootfs.diff_ids ?? [];
+  const latestSeconds = rewritesTimes ? plan.epoch : undefined;
+  const finished = await finishLayers(parts, top, { base, latestSeconds, signal: solve.signal });
   try {
     const facts = await historyFacts(solve, layers, plan, { top, diffIds: finished.diffIds });
     await files.syncAll();

@@ -30,6 +30,8 @@ export function checkOutputs({ outputs, tags }: Pick<BuildRequest, 'outputs' | '
     checkAttributes(type, attributes, knownAttributes[type]);
     if (type !== 'image' && sink === undefined)
       throw new EngineError('invalid', `output type=${type}: the client takes no archive`);
+    if (!/^(?:true|false)$/.test(attributes[REWRITE_TIMES] ?? 'false'))
+      throw new EngineError('invalid', `output type=${type}: ${REWRITE_TIMES} is neither true nor false`);
     const { compression = 'uncompressed' } = attributes;
     if (compression !== 'uncompressed' && compression !== 'gzip')
       throw new EngineError('not-implemented', `output type=${type}: compression ${compression} is not there`);
@@ -37,9 +39,10 @@ export function checkOutputs({ outputs, tags }: Pick<BuildRequest, 'outputs' | '
   }
 }
 
-const archiveAttributes = ['name', 'dest', 'tar', 'compression'];
+const REWRITE_TIMES = 'rewrite-timestamp';
+const archiveAttributes = ['name', 'dest', 'tar', 'compression', REWRITE_TIMES];
 const knownAttributes: Readonly<Record<OutputChoice['type'], readonly string[]>> = {
-  image: ['name'],
+  image: ['name', REWRITE_TIMES],
   local: ['dest'],
   tar: ['dest'],
   oci: archiveAttributes,
@@ -48,7 +51,7 @@ const knownAttributes: Readonly<Record<OutputChoice['type'], readonly string[]>>
 
 export async function exportBuild(catalogue: Catalogue, solve: Solve, options: ExportOptions): Promise<Exported> {
   let exported: Exported = { metadata: {} };
-  const images = new LazyImage(catalogue, solve, options);
+  const images = new LazyImages(catalogue, solve, options);
   try {
     for (const output of options.outputs) {
       const progress = new OutputProgress(options.tell, output.type);
@@ -69,29 +72,30 @@ export async function exportBuild(catalogue: Catalogue, solve: Solve, options: E
   }
 }
 
-/** The image of all outputs that want one: made for the first. */
-class LazyImage implements Disposable {
-  readonly #make: () => Promise<BuiltImage>;
-  #image: BuiltImage | undefined;
+/** The image of all outputs that want it so: made for the first. */
+class LazyImages implements Disposable {
+  readonly #make: (rewritesTimes: boolean) => Promise<BuiltImage>;
+  readonly #images = new Map<boolean, BuiltImage>();
 
   constructor(catalogue: Catalogue, solve: Solve, { plan, result }: ExportOptions) {
-    this.#make = () => builtImage(catalogue.parts, solve, plan, layersOf(result));
+    this.#make = (rewritesTimes) => builtImage(catalogue.parts, solve, plan, layersOf(result), { rewritesTimes });
   }
 
-  async get(): Promise<BuiltImage> {
-    this.#image ??= await this.#make();
-    return this.#image;
+  async get(rewritesTimes: boolean): Promise<BuiltImage> {
+    const image = this.#images.get(rewritesTimes) ?? (await this.#make(rewritesTimes));
+    this.#images.set(rewritesTimes, image);
+    return image;
   }
 
   [Symbol.dispose](): void {
-    this.#image?.[Symbol.dispose]();
+    for (const image of this.#images.values()) image[Symbol.dispose]();
   }
 }
 
 interface OneExport {
   readonly output: OutputChoice;
   readonly options: ExportOptions;
-  readonly images: LazyImage;
+  readonly images: LazyImages;
   readonly progress: OutputProgress;
   /** By the outputs before. */
   readonly exported: Exported;
@@ -106,11 +110,11 @@ async function exportOne(
   const { tags, annotations, result } = options;
   if (type === 'local' || type === 'tar') {
     await progress.doing(type === 'tar' ? 'sending tarball' : 'copying files', async () =>
-      pour(await filesArchive(catalogue.parts, result), sink, solve.signal),
+      pour(await filesArchive(catalogue.parts, result, options.plan.epoch), sink, solve.signal),
     );
     return {};
   }
-  const image = await progress.doing('exporting layers', () => images.get());
+  const image = await progress.doing('exporting layers', () => images.get(attributes[REWRITE_TIMES] === 'true'));
   solve.signal.throwIfAborted();
   const names = targetNames(namesOf(attributes, tags));
   if (type === 'image') {

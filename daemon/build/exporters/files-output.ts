@@ -5,14 +5,17 @@ import { holdTree } from '../../jail/hold-tree.ts';
 import { endOfArchive } from '../../protocols/tar/tar-header.ts';
 import type { Result } from '../steps/step.ts';
 
-/** The caller holds the result until the archive has been read; undefined: no files at all. */
+/** With SOURCE_DATE_EPOCH all files have that time. The caller holds the result until the archive has been read; undefined: no files at all. */
 export async function filesArchive(
   { jail, snapshots }: Pick<ImageParts, 'jail' | 'snapshots'>,
   result: Result | undefined,
+  epoch: number | undefined,
 ): Promise<Readable> {
   const rootFd = fdOf(snapshots, result);
   if (rootFd === undefined) return Readable.from([endOfArchive()]);
-  const { tar } = await jail.stream({ do: 'export', place: { kind: 'tree', rootFd, mounts: [] } }, [rootFd]);
+  const times = epoch === undefined ? {} : { times: { seconds: epoch, isLimit: false } };
+  const job = { do: 'export', place: { kind: 'tree', rootFd, mounts: [] }, ...times } as const;
+  const { tar } = await jail.stream(job, [rootFd]);
   return tar;
 }
 

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import type { ImageParts } from '../../images/image-parts.ts';
 import type { Layer } from '../../snapshots/layer.ts';
-import { chainId, type LayerHold } from '../../snapshots/layer-store.ts';
+import { copyAsLayer } from '../../snapshots/layer-files.ts';
+import { chainId, type LayerHold, type LayerStore } from '../../snapshots/layer-store.ts';
 
 /** Digest of an archive without entries. */
 export const EMPTY_LAYER = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
@@ -14,13 +15,21 @@ export interface FinishedLayers extends Disposable {
   readonly diffIds: readonly string[];
 }
 
-/** `base`: diff ids of the base image, whose layers stay as they are. The caller holds `top`. Nothing of it is on the disk yet: see `syncAll`. */
+export interface FinishOptions {
+  /** Diff ids of the base image, whose layers stay as they are. */
+  readonly base: readonly string[];
+  /** No file of other layers is later than this (seconds since 1970): they are copied. */
+  readonly latestSeconds?: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The caller holds `top`. Nothing of it is on the disk yet: see `syncAll`. */
 export async function finishLayers(
-  { layers, files }: Pick<ImageParts, 'layers' | 'files'>,
+  parts: Pick<ImageParts, 'layers' | 'files' | 'jail'>,
   top: number | undefined,
-  base: readonly string[],
-  signal: AbortSignal,
+  { base, latestSeconds, signal }: FinishOptions,
 ): Promise<FinishedLayers> {
+  const { layers, files } = parts;
   const chain = layers.chain(top).reverse();
   const isBase = base.every((diffId, index) => chain[index]?.diffId === diffId);
   const given = isBase ? chain.slice(0, base.length) : [];
@@ -30,20 +39,43 @@ export async function finishLayers(
   const diffIds = given.map(({ diffId }) => diffId);
   let chainKey = diffIds.reduce<string | undefined>(chainId, undefined);
   try {
-    for (const { number, diffId } of made) {
-      if (diffId === EMPTY_LAYER) continue;
-      chainKey = chainId(chainKey, diffId);
-      const known = layers.byKey(chainKey);
-      const isThere = known !== undefined && existsSync(layers.dirOf(known.number));
-      const next: LayerHold = isThere ? layers.hold(known.number) : layers.restack(number, below?.number);
+    for (const layer of made) {
+      if (layer.diffId === EMPTY_LAYER) continue;
+      signal.throwIfAborted();
+      const next =
+        latestSeconds === undefined
+          ? onTop(layers, layer, { below, chainKey: chainId(chainKey, layer.diffId) })
+          : await withTimes(parts, layer, below, latestSeconds);
       hold?.[Symbol.dispose]();
       hold = next;
       below = next.layer;
-      diffIds.push(diffId);
+      diffIds.push(below.diffId);
+      chainKey = chainId(chainKey, below.diffId);
     }
   } catch (error) {
     hold?.[Symbol.dispose]();
     throw error;
   }
   return { top: below?.number, diffIds, [Symbol.dispose]: () => hold?.[Symbol.dispose]() };
+}
+
+/** One that is there already is used instead. */
+function onTop(
+  layers: LayerStore,
+  { number }: Layer,
+  { below, chainKey }: { readonly below: Layer | undefined; readonly chainKey: string },
+): LayerHold {
+  const known = layers.byKey(chainKey);
+  if (known !== undefined && existsSync(layers.dirOf(known.number))) return layers.hold(known.number);
+  return layers.restack(number, below?.number);
+}
+
+function withTimes(
+  { layers, jail }: Pick<ImageParts, 'layers' | 'jail'>,
+  { number }: Layer,
+  below: Layer | undefined,
+  seconds: number,
+): Promise<LayerHold> {
+  const times = { seconds, isLimit: true };
+  return layers.make(below?.number, (directory) => copyAsLayer(jail, layers.dirOf(number), directory, times));
 }

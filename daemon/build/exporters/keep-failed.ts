@@ -14,7 +14,7 @@ export async function keepFailed(
 ): Promise<string | undefined> {
   const { operation, name } = vertex;
   if (operation.kind !== 'exec') return undefined;
-  using layers = await finishLayers(catalogue.parts, root.top, [], signal);
+  using layers = await finishLayers(catalogue.parts, root.top, { base: [], signal });
   await catalogue.parts.files.syncAll();
   const { os, architecture, variant } = operation.platform;
   const created = new Date().toISOString();

@@ -9,7 +9,7 @@ import { defaultTarLimits, TarReader, type TarSink } from '../../protocols/tar/t
 import { throwIfCancelled } from '../cancellation.ts';
 import { ChunkSender, cancelChunks, receiveChunks } from '../chunk-port.ts';
 import type { PathStat } from '../file-facts.ts';
-import type { FileRange, Job, PackResult, UnpackResult } from '../messages.ts';
+import type { FileRange, Job, PackResult, PackTimes, UnpackResult } from '../messages.ts';
 import { changeFiles } from './files/change-files.ts';
 import { checksumTree } from './files/checksum-tree.ts';
 import { nameSources } from './files/name-sources.ts';
@@ -86,7 +86,7 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
       withRoot(syncfs);
       return undefined;
     case 'pack-layer':
-      return packLayer(ports);
+      return packLayer(ports, job.times);
     case 'digest-layer':
       return withRoot((fd) => {
         removeNeedlessWhiteouts(fd, job.lowerFd);
@@ -95,7 +95,7 @@ export async function runJob(job: Job, ports: JobPorts): Promise<unknown> {
     case 'get':
       return get(job.path, ports);
     case 'export':
-      return exportRoot(ports);
+      return exportRoot(ports, job.times);
   }
 }
 
@@ -265,7 +265,7 @@ function unpackFile(
   return { sizeBytes: unpacker.sizeBytes, tarBytes: from.bytes, entries: reader.entries };
 }
 
-async function packLayer(ports: JobPorts): Promise<PackResult> {
+async function packLayer(ports: JobPorts, times?: PackTimes): Promise<PackResult> {
   const hash = createHash('sha256');
   let tarBytes = 0;
   const fd = openRoot();
@@ -274,7 +274,10 @@ async function packLayer(ports: JobPorts): Promise<PackResult> {
     await send(
       ports,
       (allocate) => {
-        packer = new Packer({ form: 'layer', allocate, scratches: ports.scratches });
+        packer = new Packer({
+          ...{ form: 'layer', allocate, scratches: ports.scratches },
+          ...(times === undefined ? {} : { times }),
+        });
         return layerChunks(packer, fd);
       },
       (chunk) => {
@@ -314,10 +317,10 @@ function* pathChunks(packer: Packer, path: HeldPath): Generator<Buffer> {
   yield* packer.end();
 }
 
-async function exportRoot(ports: JobPorts): Promise<void> {
+async function exportRoot(ports: JobPorts, times?: PackTimes): Promise<void> {
   const fd = openRoot();
   try {
-    await send(ports, (allocate) => layerChunks(copier(allocate, ports), fd));
+    await send(ports, (allocate) => layerChunks(copier(allocate, ports, times), fd));
   } finally {
     closeSync(fd);
   }
@@ -332,8 +335,8 @@ async function changes(lowerFd: number, ports: JobPorts): Promise<void> {
   }
 }
 
-function copier(allocate: (bytes: number) => Buffer, { scratches }: JobPorts): Packer {
-  return new Packer({ form: 'copy', allocate, scratches });
+function copier(allocate: (bytes: number) => Buffer, { scratches }: JobPorts, times?: PackTimes): Packer {
+  return new Packer({ form: 'copy', allocate, scratches, ...(times === undefined ? {} : { times }) });
 }
 
 /** Sends what is made as the receiver takes it. A receiver that has gone ends it quietly. */

@@ -7,6 +7,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { displayName, type EntryType, fromBytes, type TarEntry } from '../../protocols/tar/tar-entry.ts';
 import { encodeEntry, endOfArchive, paddingOf } from '../../protocols/tar/tar-header.ts';
 import { throwIfCancelled } from '../cancellation.ts';
+import type { PackTimes } from '../messages.ts';
 import { isKeptXattr } from './entry-attributes.ts';
 import { FirstNames } from './first-names.ts';
 import { mayBeMade, readToEnd } from './made-file.ts';
@@ -25,6 +26,7 @@ export interface PackOptions {
   /** Memory for a chunk; it is used until the next chunk is asked for. */
   allocate: (bytes: number) => Buffer;
   scratches: Scratches;
+  times?: PackTimes;
 }
 
 export const CHUNK_BYTES = 512 * 1024;
@@ -39,6 +41,7 @@ export class Packer {
   /** Of files with several: the one in this archive that others link to. */
   readonly #firstNames: FirstNames;
   readonly #sorter: NameSorter;
+  readonly #times: PackTimes | undefined;
   #out: Buffer;
   #used = 0;
   /** Bytes of all files. */
@@ -47,6 +50,7 @@ export class Packer {
   constructor(options: PackOptions) {
     this.#isLayer = options.form === 'layer';
     this.#allocate = options.allocate;
+    this.#times = options.times;
     this.#firstNames = new FirstNames(options.scratches.notes);
     this.#sorter = new NameSorter(options.scratches.names);
     this.#out = this.#allocate(CHUNK_BYTES);
@@ -202,7 +206,7 @@ export class Packer {
   }
 
   *#header(entry: TarEntry): Generator<Buffer> {
-    yield* this.#write(encodeEntry(entry));
+    yield* this.#write(encodeEntry(this.#times === undefined ? entry : withTime(entry, this.#times)));
   }
 
   *#write(bytes: Buffer): Generator<Buffer> {
@@ -220,6 +224,10 @@ export class Packer {
     this.#out = this.#allocate(CHUNK_BYTES);
     this.#used = 0;
   }
+}
+
+function withTime(entry: TarEntry, { seconds, isLimit }: PackTimes): TarEntry {
+  return isLimit && entry.mtimeSeconds <= seconds ? entry : { ...entry, mtimeSeconds: seconds };
 }
 
 function describe(path: string, type: EntryType, stats: Stats, xattrs = noXattrs): TarEntry {

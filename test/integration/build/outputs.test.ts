@@ -115,6 +115,23 @@ test('docker is an archive that load takes, beside an image in the store', async
   expect(await run(daemon, [], { Image: 'loaded:1', Cmd: ['cat', '/d/f'] })).toMatchObject({ stdout: 'kept\n' });
 });
 
+test('with SOURCE_DATE_EPOCH files are no later, where that is asked for, and the image is the same each time', async () => {
+  const lines = `FROM busybox
+RUN echo $(date) >/dev/null && touch -d @100 /old && echo new > /new
+`;
+  const epoch = { buildargs: '{"SOURCE_DATE_EPOCH":"1000000000"}', nocache: '1' };
+  const times = (bytes: Buffer) =>
+    new Map(readTar(bytes).map(({ name, mtime }) => [name.replace(/^\.\//, ''), mtime] as const));
+  const tar = await build(lines, [{ Type: 'tar' }], epoch);
+  expect([...new Set(times(tar.archive(0)).values())]).toEqual([1_000_000_000]);
+  const asked = [{ Type: 'image', Attrs: { 'rewrite-timestamp': 'true' } }];
+  const [first, second] = [await build(lines, asked, epoch), await build(lines, asked, epoch)];
+  expect(second.result?.imageId).toBe(first.result?.imageId);
+  const { daemon } = fixture;
+  const seen = await run(daemon, [], { Image: first.result?.imageId ?? '', Cmd: ['stat', '-c', '%Y', '/old', '/new'] });
+  expect(seen.stdout).toBe('100\n1000000000\n');
+});
+
 test('what an output cannot do is refused before anything runs', async () => {
   await expect(build(dockerfile, [{ Type: 'oci', Attrs: { compression: 'estargz' } }])).rejects.toThrow('estargz');
   await expect(build(dockerfile, [{ Type: 'image', Attrs: { push: 'true' } }])).rejects.toThrow('"push"');

@@ -36,7 +36,7 @@ test('are those of the base image and what was made, without what holds nothing'
   using first = adopt({ a: '1' }, base.top);
   using empty = adopt({}, first.layer.number);
   using last = adopt({ c: '3' }, empty.layer.number);
-  using finished = await finishLayers(fixture.catalogue.parts, last.layer.number, base.diffIds, signal);
+  using finished = await finishLayers(fixture.catalogue.parts, last.layer.number, { base: base.diffIds, signal });
   expect(finished.diffIds.slice(0, 1)).toEqual(base.diffIds);
   const { layers } = fixture.storage;
   expect(finished.diffIds.length).toBe(3);
@@ -49,16 +49,16 @@ test('are those of the base image and what was made, without what holds nothing'
 test('are the layers that are there already when these are equal', async () => {
   const base = await baseImage();
   using one = adopt({ same: 'x' }, base.top);
-  using first = await finishLayers(fixture.catalogue.parts, one.layer.number, base.diffIds, signal);
+  using first = await finishLayers(fixture.catalogue.parts, one.layer.number, { base: base.diffIds, signal });
   using other = adopt({ same: 'x' }, base.top);
   const path = join(fixture.storage.layers.dirOf(one.layer.number), 'same');
   const { atime, mtime } = statSync(path);
   utimesSync(join(fixture.storage.layers.dirOf(other.layer.number), 'same'), atime, mtime);
-  using second = await finishLayers(fixture.catalogue.parts, other.layer.number, base.diffIds, signal);
+  using second = await finishLayers(fixture.catalogue.parts, other.layer.number, { base: base.diffIds, signal });
   expect(second.top).toBe(first.top);
 });
 
 test('are none for an image without files', async () => {
-  using finished = await finishLayers(fixture.catalogue.parts, undefined, [], signal);
+  using finished = await finishLayers(fixture.catalogue.parts, undefined, { base: [], signal });
   expect(finished).toMatchObject({ top: undefined, diffIds: [] });
 });
