@@ -82,14 +82,19 @@ export class EngineBuilder implements Builder {
     }
   }
 
-  /** The digests of the image's layers are computed while later steps run. What fails of it fails again where it is needed. */
+  /**
+   * The digests of the image's layers are computed while later steps run, one after the other: a worker for each would cost more than most of them,
+   * and take the steps' processors. What fails of it fails again where it is needed.
+   */
   #digestEarly(solve: Solve, { target }: BuildPlan): void {
     const chain = exportedChain(target);
+    let last: Promise<unknown> = Promise.resolve();
     solve.onResults(({ digest }, results) => {
       if (!chain.has(digest)) return;
       for (const result of results) {
-        if (result.kind === 'layers' && result.top !== undefined)
-          this.#parts.files.digest(result.top, solve.signal).catch(() => undefined);
+        const top = result.kind === 'layers' ? result.top : undefined;
+        if (top === undefined) continue;
+        last = last.then(() => this.#parts.files.digest(top, solve.signal)).catch(() => undefined);
       }
     });
   }

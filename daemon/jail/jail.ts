@@ -60,7 +60,7 @@ export class Jail {
     try {
       waitSignal?.throwIfAborted();
       if (options.input !== undefined) memory = await this.memory.take(options.input, waitSignal, INPUT_BYTES);
-      const slot = await this.#workers.take(isStream, waitSignal);
+      const slot = await this.#workers.take(isStream, waitSignal, !isStream && options.inputPort === undefined);
       if (waitSignal?.aborted) {
         // While a worker was made for it: nobody would tell the job to end.
         this.#workers.giveBack(slot, isStream);

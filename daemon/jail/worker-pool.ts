@@ -10,6 +10,8 @@ const MAX_WORKERS = 6;
 const MAX_STREAMS = 4;
 const IDLE_MS = 5_000;
 const WAIT_MS = 60_000;
+/** Making a worker takes longer than most jobs do: a patient one waits this long for a worker that is there. */
+const PATIENCE_MS = 30;
 
 interface Waiting {
   isStream: boolean;
@@ -32,12 +34,15 @@ export class WorkerPool {
     this.#shares = shares;
   }
 
-  /** A worker, as soon as one is free; whoever has it gives it back. Throws 'unavailable' after a minute, and the signal's reason. */
-  async take(isStream: boolean, signal?: AbortSignal): Promise<Slot> {
+  /**
+   * A worker, as soon as one is free; whoever has it gives it back. `isPatient`: nobody has to wait for this job but who asks for it. Throws
+   * 'unavailable' after a minute, and the signal's reason.
+   */
+  async take(isStream: boolean, signal?: AbortSignal, isPatient = false): Promise<Slot> {
     if (this.#isClosed) throw stopping();
     if (!isStream || this.#streams < MAX_STREAMS) {
       const slot = this.#idle();
-      const mayStart = this.#slots.size + this.#starting.size < MAX_WORKERS;
+      const mayStart = this.#mayStart() && !(isPatient && this.#count > 0);
       // Counted before the worker is there: those that come meanwhile have to know.
       if (isStream && (slot !== undefined || mayStart)) this.#streams++;
       if (slot !== undefined) return this.#reserve(slot);
@@ -60,7 +65,11 @@ export class WorkerPool {
     this.#waiting.push(waiting);
     const abort = (): void => leave(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
-    return promise.finally(() => signal?.removeEventListener('abort', abort));
+    const impatient = isPatient ? setTimeout(() => this.#startForWaiting(), PATIENCE_MS) : undefined;
+    return promise.finally(() => {
+      signal?.removeEventListener('abort', abort);
+      clearTimeout(impatient);
+    });
   }
 
   /** Ends all workers, whatever they do. */
@@ -113,9 +122,18 @@ export class WorkerPool {
     return next;
   }
 
-  /** A worker was lost while others wait for one. */
+  /** With those on their way. */
+  get #count(): number {
+    return this.#slots.size + this.#starting.size;
+  }
+
+  #mayStart(): boolean {
+    return this.#count < MAX_WORKERS;
+  }
+
+  /** A worker was lost while others wait for one, or they have waited long enough. */
   #startForWaiting(): void {
-    if (this.#isClosed || this.#waiting.length === 0 || this.#slots.size + this.#starting.size >= MAX_WORKERS) return;
+    if (this.#isClosed || this.#waiting.length === 0 || !this.#mayStart()) return;
     const next = this.#nextWaiting();
     if (next !== undefined) this.#startFor(next.isStream).then(next.give, next.refuse);
   }
