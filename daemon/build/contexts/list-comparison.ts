@@ -61,8 +61,10 @@ export class ListComparison {
 
   /** The next line of the new list; returns it as it is to be stored. Throws FormatError for what is no entry, or not in its place. */
   add(line: string): string {
-    const entry = decodeContextEntry(line);
-    const stored = encodeContextEntry(entry);
+    // Most entries are as they were: the old list has that line, and it is whole.
+    const same = this.#next?.line === line ? this.#next : undefined;
+    const entry = same?.entry ?? decodeContextEntry(line);
+    const stored = same?.line ?? encodeContextEntry(entry);
     if (++this.#entries > MAX_ENTRIES) throw bad('it has too many entries');
     if (this.#last !== '' && compareContextPaths(this.#last, entry.path) >= 0)
       throw bad(`${JSON.stringify(entry.path.slice(0, 200))} is not in its order`);
