@@ -10,6 +10,9 @@ import type { SyscallName } from './syscall-numbers.ts';
 const VALUE_LIMIT = 65_536;
 const LIST_LIMIT = 65_536;
 
+/** Nearly all lists go in; most are empty, and what a call makes of a new buffer costs more than the call. */
+const listBuffer = Buffer.alloc(1024);
+
 function describe(target: Path | number, name: string, flags?: number): CallDescription {
   const shown = typeof target === 'number' ? `fd ${target}` : JSON.stringify(pathText(target));
   return {
@@ -35,7 +38,7 @@ function get(call: SyscallName, target: NativeArg, name: string, shown: Path | n
 }
 
 function list(call: SyscallName, target: NativeArg, shown: Path | number): string[] {
-  let names = Buffer.alloc(1024);
+  let names = listBuffer;
   let length = trySyscall(call, target, names, names.length);
   if (length === -ERRNO.ERANGE) {
     names = Buffer.alloc(LIST_LIMIT);
