@@ -43,8 +43,6 @@ export class Solve implements AsyncDisposable {
   readonly #told = new Set<unknown>();
   #failure: unknown;
   #failed: Vertex | undefined;
-  #total = 0;
-  #cached = 0;
   readonly #leave = (): void => this.#fail(this.#options.signal.reason);
 
   constructor(parts: Parts, options: SolveOptions) {
@@ -88,11 +86,6 @@ export class Solve implements AsyncDisposable {
     return this.#failed;
   }
 
-  /** How many vertices were looked at, and how many of these were there. */
-  get counts(): { readonly total: number; readonly cached: number } {
-    return { total: this.#total, cached: this.#cached };
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#options.signal.removeEventListener('abort', this.#leave);
     this.#controller.abort(this.#failure ?? new Error('the build is over'));
@@ -120,7 +113,6 @@ export class Solve implements AsyncDisposable {
     let key = this.#keys.get(vertex.digest);
     if (key === undefined) {
       this.#vertices.set(vertex.digest, vertex);
-      this.#total++;
       key = this.#telling(vertex, () => this.#findKey(vertex));
       this.#keys.set(vertex.digest, key);
     }
@@ -201,7 +193,6 @@ export class Solve implements AsyncDisposable {
     const found = await findKey(this.#parts, evaluation, vertex);
     for (const result of found.cached ?? []) this.#held.push(result);
     if (found.record !== undefined) {
-      this.#cached++;
       this.#note(vertex, found.record);
       this.#progress.completed(vertex, { isCached: true });
     } else if (found.cached !== undefined) {
