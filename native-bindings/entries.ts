@@ -9,6 +9,7 @@ const STATX_BASIC = 0x7ff;
 const STATX_BTIME = 0x800;
 const STRUCT_BYTES = 256;
 const TIMES_BYTES = 32;
+const ASCII = /^[\x01-\x7f]*$/;
 
 /** What statx(2) told last. */
 export class EntryStat {
@@ -153,6 +154,7 @@ function textOf(name: string): string {
   return Buffer.from(name, 'latin1').toString();
 }
 
-function bytesOf(name: string): Buffer {
-  return Buffer.from(`${name}\0`, 'latin1');
+/** As a call takes it: a buffer of its own only where text would become other bytes. */
+function bytesOf(name: string): string | Buffer {
+  return ASCII.test(name) ? name : Buffer.from(`${name}\0`, 'latin1');
 }
