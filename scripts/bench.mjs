@@ -12,13 +12,19 @@ import {
 } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { buildRowNames, buildRows } from './bench-build.mjs';
 import { imageRows } from './bench-images.mjs';
 import { networkRows } from './bench-network.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
-const rounds = Number(process.argv[2] ?? 15);
-if (process.argv.length > 3 || !Number.isInteger(rounds) || rounds < 1) {
-  console.error('bench: the one argument is how many rounds: scripts/bench [ROUNDS]');
+const [roundsWord = '15', ...asked] = process.argv.slice(2);
+const rounds = Number(roundsWord);
+/** 'build' is all of them. */
+const names = asked.flatMap((name) => (name === 'build' ? buildRowNames : [name]));
+if (!Number.isInteger(rounds) || rounds < 1 || names.some((name) => !buildRowNames.includes(name))) {
+  console.error(
+    `bench: scripts/bench [ROUNDS [NAME…]]: the names are build, or of its rows ${buildRowNames.join(', ')}`,
+  );
   process.exit(2);
 }
 const top = mkdtempSync('/tmp/tsd-bench-');
@@ -279,6 +285,12 @@ async function main() {
     );
     console.log(`${''.padEnd(58)}${'tsdocker'.padStart(12)}${'dockerd'.padStart(12)}${'ratio'.padStart(9)}`);
 
+    const builds = { engines, rounds, compare, timeMs, daemonPids, pssMiB, top, command };
+    if (names.length > 0) {
+      await buildRows(builds, names);
+      return;
+    }
+
     // Both have imported an image; then they rest.
     await sleep(15_000);
     await compare('memory of the idle daemon, PSS (dockerd: with containerd)', 'MiB', engines, 1, (engine) =>
@@ -305,6 +317,7 @@ async function main() {
     }
     await networkRows({ engines, rounds, call, compare, timeMs, cli, hasDocker: command('docker') !== undefined });
     await imageRows({ engines, rounds, compare, timeMs, cli, daemonPids, pssMiB, top, command });
+    await buildRows(builds, buildRowNames);
     for (const engine of engines) await run(engine, ['sleep', '1000'], 'bench-c');
     if (command('docker') !== undefined) {
       await compare('docker exec c true', 'ms', engines, rounds, (engine) =>
