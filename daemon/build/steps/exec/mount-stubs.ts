@@ -1,20 +1,22 @@
 // Places that are made in a root because something is mounted there, and that go again when the step has ended: as long as they are as they were
 // made. With them go the copies that overlayfs made of the directories above, so that the layer says nothing of them.
 // Everything is found by descriptors that follow no link: the files are the step's.
-import { fstatSync, lstatSync, readdirSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { fstatSync, lstatSync, rmdirSync, type Stats, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { AT, O, RESOLVE } from '../../../../native-bindings/constants.ts';
 import { isErrno } from '../../../../native-bindings/errno.ts';
 import { closeFd, openat2, readlinkFd } from '../../../../native-bindings/files.ts';
 import { getxattr, listxattr } from '../../../../native-bindings/xattrs.ts';
+import { EngineError } from '../../../errors/engine-error.ts';
 
 /** A directory as it was before: what a copy of it by overlayfs looks like. */
 interface Looks {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Names and values, but those of overlayfs. */
-  readonly attributes: string;
+  /** A digest of names and values, but those of overlayfs; undefined: there are too many to look at. */
+  readonly attributes: string | undefined;
 }
 
 export interface MountStubs {
@@ -26,9 +28,13 @@ export interface MountStubs {
 
 /** As the kernel (path_resolution(7)). */
 const maxLinks = 40;
+const maxPathBytes = 4095;
+/** Of a place: each of its directories is looked at and noted, on the main thread. Links can make a short path as deep as their targets are long. */
+export const maxPlaceDepth = 128;
+const maxAttributes = 64;
 const overlayAttribute = 'trusted.overlay.';
 
-/** Before anything is mounted in the root. undefined: all places are there. */
+/** Before anything is mounted in the root. undefined: all places are there. Throws 'invalid' for what is too long or too deep, once links are followed. */
 export function findMountStubs(rootFd: number, targets: readonly string[]): MountStubs | undefined {
   const missing = new Set<string>();
   const above = new Map<string, Looks>();
@@ -64,6 +70,7 @@ export function removeMountStubs(upper: string, { missing, above }: MountStubs):
 function lookUp(rootFd: number, path: string): { readonly found: string; readonly names: readonly string[] } {
   const rest = namesOf(path);
   let found = '/';
+  checkPlace(path, found, rest);
   for (let links = 0; rest.length > 0; ) {
     const name = rest.shift() as string;
     const next = name === '..' ? dirname(found) : join(found, name);
@@ -76,8 +83,24 @@ function lookUp(rootFd: number, path: string): { readonly found: string; readonl
     links++;
     rest.unshift(...namesOf(entry.link));
     if (entry.link.startsWith('/')) found = '/';
+    checkPlace(path, found, rest);
   }
   return { found, names: [] };
+}
+
+/** `path`: what was asked for; `rest`: names that are to be looked up from `found` on. */
+function checkPlace(path: string, found: string, rest: readonly string[]): void {
+  const parts = found === '/' ? rest.length : depth(found) - 1 + rest.length;
+  const bytes = rest.reduce((sum, name) => sum + 1 + Buffer.byteLength(name), Buffer.byteLength(found));
+  if (parts > maxPlaceDepth || bytes > maxPathBytes) throw tooLong(path);
+}
+
+function tooLong(path: string): EngineError {
+  const shown = JSON.stringify(path.slice(0, 200));
+  return new EngineError(
+    'invalid',
+    `mount on ${shown}: with its links it has more than ${maxPlaceDepth} parts, or a name or all of it is too long`,
+  );
 }
 
 function namesOf(path: string): string[] {
@@ -91,6 +114,7 @@ function entryAt(rootFd: number, path: string): { readonly link: string | undefi
     fd = openat2(rootFd, path, { flags: O.PATH | O.NOFOLLOW, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+    if (isErrno(error, 'ENAMETOOLONG')) throw tooLong(path);
     throw error;
   }
   try {
@@ -113,19 +137,27 @@ function noteAbove(rootFd: number, path: string, above: Map<string, Looks>): voi
 }
 
 function looksLike(place: string, { mode, uid, gid }: Stats, looks: Looks): boolean {
-  return mode === looks.mode && uid === looks.uid && gid === looks.gid && attributesOf(place) === looks.attributes;
+  if (mode !== looks.mode || uid !== looks.uid || gid !== looks.gid || looks.attributes === undefined) return false;
+  return attributesOf(place) === looks.attributes;
 }
 
 /** An opaque directory is more than a copy. */
-function attributesOf(place: string): string {
+function attributesOf(place: string): string | undefined {
   const names = listxattr(place).filter(
     (name) => !name.startsWith(overlayAttribute) || name === `${overlayAttribute}opaque`,
   );
-  return JSON.stringify(names.sort().map((name) => [name, getxattr(place, name)?.toString('base64')]));
+  if (names.length > maxAttributes) return undefined;
+  const values = names.sort().map((name) => [name, getxattr(place, name)?.toString('base64')]);
+  return createHash('sha256').update(JSON.stringify(values)).digest('hex');
 }
 
+/** The kernel tells whether it is empty: a list of what a step put into it may be of any length. */
 function removeEmpty(place: string): void {
-  if (readdirSync(place).length === 0) rmdirSync(place);
+  try {
+    rmdirSync(place);
+  } catch (error) {
+    if (!isErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+  }
 }
 
 /** Calls `work` with a path to what lies there, the last name not followed; not at all when nothing does. */

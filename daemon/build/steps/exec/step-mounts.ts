@@ -1,6 +1,6 @@
 // What is mounted into a step beside its root: opened before the launch as detached mounts, and let go of when the process has ended.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { AT, MOUNT_ATTR } from '../../../../native-bindings/constants.ts';
 import { isErrno } from '../../../../native-bindings/errno.ts';
@@ -18,12 +18,12 @@ import type { BindMount, CacheMount, ExecMount, SecretMount, SshMount, TmpfsMoun
 import { layersResult } from '../layers-result.ts';
 import type { LayersResult, Result, StepRun } from '../step.ts';
 import type { ExecParts } from './exec-parts.ts';
+import { maxPlaceDepth } from './mount-stubs.ts';
 import { openSecrets, secretOf } from './secrets.ts';
 import { openSshRelay, type SshRelay } from './ssh-relay.ts';
 
 /** Each is a descriptor of the daemon's and the launcher's. */
 const maxMounts = 128;
-const maxDepth = 128;
 
 /** Of a mount whose files become a result of the vertex. */
 export type MountOutput = { readonly output: number } & (
@@ -229,10 +229,16 @@ export class StepMounts {
     const aside = this.#newDirectory('over');
     const upper = join(aside, 'upper');
     mkdirSync(upper);
-    const { mode, uid, gid } = statSync(path);
-    chownSync(upper, uid, gid);
-    chmodSync(upper, mode & 0o7777);
-    return mountVolatile({ lower: [path], upper, aside });
+    // By its descriptor: a part of a checkout has a longer path than the kernel takes for a layer.
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      const { mode, uid, gid } = fstatSync(fd);
+      chownSync(upper, uid, gid);
+      chmodSync(upper, mode & 0o7777);
+      return mountVolatile({ lower: [`/proc/self/fd/${fd}`], upper, aside });
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** Beside the root's snapshot: it goes with it. */
@@ -286,8 +292,8 @@ export function plainMount(target: string): ResolvedMount {
 /** Clean. Throws 'invalid' for what no container may have there, and for what is too deep to be taken away again. */
 function targetOf(target: string): string {
   const clean = checkTarget(target, '');
-  if (clean.split('/').length > maxDepth)
-    throw new EngineError('invalid', `invalid mount path: '${clean}' has more than ${maxDepth} parts`);
+  if (clean.split('/').length > maxPlaceDepth)
+    throw new EngineError('invalid', `invalid mount path: '${clean}' has more than ${maxPlaceDepth} parts`);
   return clean;
 }
 

@@ -150,6 +150,19 @@ describe('bind', () => {
     expect(rig.ownFiles(layers)).not.toContain('/src/x');
   });
 
+  it('may be written to wherever it lies: a part of a checkout has a long path', async () => {
+    const directory = rig.directory(() => undefined);
+    const path = join(directory.path, ...Array.from({ length: 3 }, () => 'x'.repeat(120)));
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, 'c'), 'c\n');
+    const text = await rig.output('cat /m/c; echo x > /m/c; cat /m/c', {
+      inputs: [{ ...directory, path }],
+      mounts: [bind('/m', { isReadonly: false })],
+    });
+    expect(text).toBe('c\nx\n');
+    expect(readFileSync(join(path, 'c'), 'utf8')).toBe('c\n');
+  });
+
   it('makes results of those that have an output', async () => {
     using layers = await sources();
     const made = await rig.run('echo r > /r; echo x > /m/x; echo y > /n/y', {
