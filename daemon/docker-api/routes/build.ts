@@ -6,18 +6,19 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { BuildRequest, OutputChoice } from '../../build/build-request.ts';
 import { WaitingContexts } from '../../build/contexts/waiting-contexts.ts';
 import { ExecFailed } from '../../build/steps/exec-failed.ts';
-import { type BuildPruned, buildEventId, buildKeptId, buildOutputId, buildResultId } from '../../docker-types/build.ts';
+import { type BuildPruned, buildKeptId, buildOutputId, buildResultId } from '../../docker-types/build.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, sendEmpty, sendJson } from '../app.ts';
 import { clientHasLeft, errorText } from '../error-status.ts';
+import { BuildStream } from '../http/build-stream.ts';
 import { whenClientLeaves } from '../http/client-leaves.ts';
-import { ResponseStream } from '../http/response-stream.ts';
 import { receiveBuildInput } from '../request/build-body.ts';
 import { type BuildParameters, type BuildQuery, buildParameters, buildQuery } from '../request/build-parameters.ts';
 import { filters, flag, integer, text } from '../request/query.ts';
 import type { ApiServices } from '../services.ts';
+import { BuildEvents } from '../views/build-events.ts';
 import { BuildSteps } from '../views/build-steps.ts';
-import { eventLine, resultLine } from '../views/build-view.ts';
+import { resultLine } from '../views/build-view.ts';
 import { registerBuildContexts } from './build-contexts.ts';
 
 const tags = ['Build'];
@@ -28,7 +29,7 @@ interface BuildRouteParts {
   readonly services: ApiServices;
   readonly waiting: WaitingContexts;
   /** Builds that go on, by what their client calls them. */
-  readonly running: Map<string, AbortController>;
+  readonly running: Map<string, Set<AbortController>>;
 }
 
 export function registerBuild(app: App, services: ApiServices): void {
@@ -47,7 +48,8 @@ export function registerBuild(app: App, services: ApiServices): void {
     '/build/cancel',
     { schema: { summary: 'End a build', tags, querystring: Type.Object({ id: text('Its buildid') }) } },
     async (request, reply) => {
-      running.get(request.query.id ?? '')?.abort(new EngineError('conflict', 'the build was cancelled'));
+      for (const build of running.get(request.query.id ?? '') ?? [])
+        build.abort(new EngineError('conflict', 'the build was cancelled'));
       return sendEmpty(reply, 204);
     },
   );
@@ -100,14 +102,15 @@ async function serveBuild(
   });
   const { signal } = cancel;
   const { buildid: id } = query;
-  if (id) running.set(id, cancel);
+  const sameId = running.get(id ?? '') ?? new Set();
+  if (id) running.set(id, sameId.add(cancel));
   try {
     using input = await receiveBuildInput(services.build, waiting, request, query, parameters, signal);
     const { client, dockerfileText } = input;
     const alone = dockerfileText === undefined ? {} : { context: { kind: 'none' } as const, dockerfileText };
     await answer(services, reply, query, { ...parameters, ...alone, client, signal });
   } finally {
-    if (id) running.delete(id);
+    if (sameId.delete(cancel) && sameId.size === 0) running.delete(id ?? '');
   }
 }
 
@@ -117,25 +120,26 @@ async function answer(
   query: BuildQuery,
   request: Omit<BuildRequest, 'tell' | 'outputs'> & Pick<BuildParameters, 'outputs'>,
 ): Promise<void> {
-  let stream: ResponseStream | undefined;
-  const write = (line: object): void => {
-    stream ??= new ResponseStream(reply, 'application/json');
-    if (!stream.raw.destroyed) stream.raw.write(`${JSON.stringify(line)}\r\n`);
-  };
-  const steps = new BuildSteps((text) => {
-    if (!query.q) write({ stream: text });
+  const stream = new BuildStream(reply);
+  const write = (line: object): void => stream.write(line);
+  const steps = new BuildSteps({
+    get hasRoom() {
+      return stream.hasRoom;
+    },
+    write: (text) => {
+      if (!query.q) write({ stream: text });
+    },
   });
+  const events = new BuildEvents(stream);
   const isClassic = !query.events;
+  stream.onRoom(() => (isClassic ? steps.resume() : events.tellLeftOut()));
   const outputs = request.outputs.map((output, index): OutputChoice => {
     if (output.type === 'image') return output;
     if (isClassic)
       throw new EngineError('not-implemented', `outputs: ${output.type} needs a client that takes it: tsdocker build`);
     return {
       ...output,
-      sink: async (archive) => {
-        stream ??= new ResponseStream(reply, 'application/json');
-        await sendOutput(stream, index, archive);
-      },
+      sink: (archive) => sendOutput(stream.begin(), index, archive),
     };
   });
   try {
@@ -145,7 +149,7 @@ async function answer(
         outputs,
         tell: (event) => {
           if (isClassic) steps.take(event);
-          else write({ id: buildEventId, aux: eventLine(event) });
+          else events.take(event);
         },
       },
       (planned) => {
@@ -153,6 +157,7 @@ async function answer(
       },
     );
     if (isClassic) steps.end();
+    else events.tellLeftOut();
     if (outcome.unusedArgs.length > 0 && !query.q && isClassic)
       write({ stream: `[Warning] One or more build-args [${outcome.unusedArgs.join(' ')}] were not consumed\n` });
     if (outcome.imageId !== undefined) {
@@ -167,13 +172,14 @@ async function answer(
     else if (outcome.answer !== undefined) write({ stream: outcome.answer.text });
   } catch (error) {
     // What is wrong before anything was done is an answer of its own, as with docker.
-    if (stream === undefined) throw error;
+    if (!stream.isBegun) throw error;
     if (isClassic) steps.fail();
+    else events.tellLeftOut();
     if (error instanceof ExecFailed && error.keptImageId !== undefined)
       write({ id: buildKeptId, aux: { imageId: error.keptImageId } });
     write(failureLine(error, isClassic));
   }
-  (stream ?? new ResponseStream(reply, 'application/json')).end();
+  stream.end();
 }
 
 /** In the classic builder's words, which programs look for. */
@@ -193,7 +199,7 @@ function taggedName(name: string): string {
   return last.includes(':') || last.includes('@') ? name : `${name}:latest`;
 }
 
-async function sendOutput(stream: ResponseStream, output: number, archive: Readable): Promise<void> {
+async function sendOutput(stream: ReturnType<BuildStream['begin']>, output: number, archive: Readable): Promise<void> {
   const line = (data: string) => `${JSON.stringify({ id: buildOutputId, aux: { output, data } })}\r\n`;
   for await (const chunk of archive) {
     const bytes = chunk as Buffer;

@@ -1,11 +1,21 @@
 // A build as docker's classic stream tells it: step after step in the file's order, though stages run side by side. What a later step says is
-// kept until its turn.
+// kept until its turn, and what the client does not take until it does.
 import { StringDecoder } from 'node:string_decoder';
 import type { PlannedStep } from '../../build/build-request.ts';
 import type { BuildEvent } from '../../build/solver/build-event.ts';
+import { leftOutText } from './build-view.ts';
 
-/** Of one step's output that waits for its turn; what is more is left out, and told. */
+/** Of one step's output that waits; what is more is left out, and told. */
 const MAX_WAITING_BYTES = 1024 * 1024;
+/** Of all steps'. */
+const MAX_WAITING_TOGETHER = 16 * 1024 * 1024;
+
+/** Where the text of Docker's `stream` fields goes. */
+export interface StepsOut {
+  /** The client takes it; else what can be left out waits here. */
+  readonly hasRoom: boolean;
+  write(text: string): void;
+}
 
 type VertexEvent = Extract<BuildEvent, { kind: 'vertex' }>;
 
@@ -20,18 +30,18 @@ interface VertexState {
   leftOutBytes: number;
 }
 
-/** `write` gets the text of Docker's `stream` fields. */
 export class BuildSteps {
-  readonly #write: (text: string) => void;
+  readonly #out: StepsOut;
   readonly #vertices = new Map<string, VertexState>();
   #steps: readonly PlannedStep[] = [];
   /** The step that is told now. */
   #at = 0;
   #isBegun = false;
   #saysRunning = false;
+  #waitingBytes = 0;
 
-  constructor(write: (text: string) => void) {
-    this.#write = write;
+  constructor(out: StepsOut) {
+    this.#out = out;
   }
 
   plan(steps: readonly PlannedStep[]): void {
@@ -43,6 +53,11 @@ export class BuildSteps {
     if (event.kind === 'vertex') this.#takeVertex(event);
     else if (event.kind === 'log') this.#takeLog(event.vertex, Buffer.from(event.bytes));
     else return;
+    this.#advance(false);
+  }
+
+  /** The client takes something again. */
+  resume(): void {
     this.#advance(false);
   }
 
@@ -76,11 +91,17 @@ export class BuildSteps {
 
   #takeLog(vertex: string, bytes: Buffer): void {
     const state = this.#stateOf(vertex);
-    const room = Math.max(0, MAX_WAITING_BYTES - state.waitingBytes);
-    if (bytes.length > room) state.leftOutBytes += bytes.length - room;
-    if (room === 0) return;
-    state.waiting.push(bytes.subarray(0, room));
-    state.waitingBytes += Math.min(room, bytes.length);
+    // Behind a gap nothing can follow before the gap was told.
+    const room =
+      state.leftOutBytes > 0
+        ? 0
+        : Math.min(MAX_WAITING_BYTES - state.waitingBytes, MAX_WAITING_TOGETHER - this.#waitingBytes);
+    const kept = bytes.subarray(0, room);
+    state.leftOutBytes += bytes.length - kept.length;
+    if (kept.length === 0) return;
+    state.waiting.push(kept);
+    state.waitingBytes += kept.length;
+    this.#waitingBytes += kept.length;
   }
 
   #stateOf(digest: string): VertexState {
@@ -122,7 +143,8 @@ export class BuildSteps {
         this.#write(` ---> Running in ${shortId(step.vertex ?? '')}\n`);
         this.#saysRunning = true;
       }
-      this.#writeWaiting(state);
+      const isLast = state.isComplete || state.hasFailed || isOver;
+      this.#writeWaiting(state, isLast);
       if (!state.isComplete && !isOver) return false;
       if (!state.hasFailed && !isFrom(step)) {
         if (state.isCached || !state.isStarted) this.#write(' ---> Using cache\n');
@@ -138,12 +160,21 @@ export class BuildSteps {
     return true;
   }
 
-  #writeWaiting(state: VertexState): void {
-    if (state.waiting.length > 0) this.#write(state.decoder.write(Buffer.concat(state.waiting)));
-    if (state.leftOutBytes > 0) this.#write(`\n[${state.leftOutBytes} bytes of output were left out]\n`);
+  /** `isLast`: it cannot wait any longer. */
+  #writeWaiting(state: VertexState, isLast: boolean): void {
+    const { hasRoom } = this.#out;
+    if (!hasRoom && !isLast) return;
+    if (!hasRoom) state.leftOutBytes += state.waitingBytes;
+    else if (state.waiting.length > 0) this.#write(state.decoder.write(Buffer.concat(state.waiting)));
+    if (state.leftOutBytes > 0) this.#write(leftOutText(state.leftOutBytes));
+    this.#waitingBytes -= state.waitingBytes;
     state.waiting = [];
     state.waitingBytes = 0;
     state.leftOutBytes = 0;
+  }
+
+  #write(text: string): void {
+    this.#out.write(text);
   }
 
   /** Of the files that the step stands on: its own or those of the last one of its stage that changed some; undefined: there are none. */

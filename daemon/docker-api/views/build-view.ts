@@ -9,6 +9,11 @@ export function eventLine(event: BuildEvent): BuildEventLine {
   return event.kind === 'log' ? { ...event, bytes: Buffer.from(event.bytes).toString('base64') } : event;
 }
 
+/** In place of output that the client did not take in time. */
+export function leftOutText(bytes: number): string {
+  return `\n[${bytes} bytes of output were left out]\n`;
+}
+
 export function resultLine({ imageId, metadata, unusedArgs, answer }: BuildOutcome): BuildResultLine {
   return {
     ...(imageId === undefined ? {} : { imageId }),
