@@ -50,15 +50,14 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
   const contexts = new ContextStore({ path: join(path, 'contexts'), jail, trash });
   const kept = new KeptContexts({ path: join(path, 'contexts'), jail, trash });
   const sessions = new Sessions(kept);
-  const sources = new Sources({ catalogue, contexts });
+  const sources = new Sources(contexts);
   const opened = await openExecStep({ ...exec, trash, cacheMountsPath: join(path, 'cache-mounts') });
   const steps: Steps = {
     source: (run) => sources.source(run),
     exec: (run, inputs) => opened.step.exec(run, inputs),
     ...openFileSteps({ snapshots, layers, files, jail }),
   };
-  const topLayer = (imageId: string) => catalogue.topLayer(imageId);
-  const solver = new Solver({ steps, records, layers, topLayer }, STEPS_AT_ONCE);
+  const solver = new Solver({ steps, records, layers }, STEPS_AT_ONCE);
   const cache = new EngineBuildCache({
     records,
     layers,

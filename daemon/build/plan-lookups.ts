@@ -88,6 +88,7 @@ export class BuildLookups implements PlanLookups, Disposable {
           this.#progress.took(vertex, statusOf(begun, id, current, total, isComplete)),
       });
       this.#held.push(image);
+      this.#solve.addImage(image.imageId, image.topLayer);
       this.#progress.completed(vertex);
       const { imageId, config, digest } = image;
       const isWhole = digest === undefined || image.reference.includes('@');

@@ -36,6 +36,7 @@ export class Solve implements AsyncDisposable {
   readonly #keys = new Map<string, Promise<VertexKey>>();
   readonly #results = new Map<string, Promise<readonly Result[]>>();
   readonly #held: Result[] = [];
+  readonly #images = new Map<string, number | undefined>();
   readonly #records = new Map<string, CacheRecord>();
   readonly #pins: Disposable[] = [];
   readonly #listeners: ((vertex: Vertex, results: readonly Result[]) => void)[] = [];
@@ -57,6 +58,11 @@ export class Solve implements AsyncDisposable {
   /** Aborts with the build. */
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Before a vertex of it is evaluated. The caller holds the image as long as the build goes on; `top` is its highest layer. */
+  addImage(imageId: string, top: number | undefined): void {
+    this.#images.set(imageId, top);
   }
 
   /** The result belongs to the build, and is there until it is disposed. Rejects with what went wrong first, when all has stopped. */
@@ -187,6 +193,7 @@ export class Solve implements AsyncDisposable {
     const evaluation = {
       settings: this.#settings,
       signal,
+      images: this.#images,
       keyOf: (other: Vertex) => this.#keyOf(other),
       resultOf: (edge: Edge) => this.#resultOf(edge),
     };

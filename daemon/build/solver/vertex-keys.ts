@@ -26,14 +26,14 @@ export interface KeyParts {
   readonly steps: Pick<Steps, 'checksum'>;
   readonly records: CacheRecords;
   readonly layers: Pick<LayerStore, 'hold' | 'chain'>;
-  /** The highest layer of an image that is held. */
-  readonly topLayer: (imageId: string) => number | undefined;
 }
 
 /** The evaluation that asks. */
 export interface Evaluation {
   readonly settings: string;
   readonly signal: AbortSignal;
+  /** The highest layers of images that the build holds, by their ids: whoever removes one of them takes its row away. */
+  readonly images: ReadonlyMap<string, number | undefined>;
   keyOf(vertex: Vertex): Promise<VertexKey>;
   resultOf(edge: Edge): Promise<Result>;
 }
@@ -104,14 +104,17 @@ async function keyByContent(
 }
 
 async function sourceKey(
-  { layers, topLayer }: KeyParts,
+  { layers }: KeyParts,
   evaluation: Evaluation,
   vertex: Vertex,
   { source }: SourceOperation,
 ): Promise<VertexKey> {
   const nothing = { aliases: [], inputs: [] };
   if (source.type === 'image') {
-    const top = topLayer(source.imageId);
+    const { imageId, reference } = source;
+    const { images } = evaluation;
+    if (!images.has(imageId)) throw new TypeError(`key of ${reference}: the build does not hold image ${imageId}`);
+    const top = images.get(imageId);
     const identity = identityOfLayers(layers, top);
     return { ...nothing, key: identity, identity, isLasting: true, cached: [holdLayers(layers, top)] };
   }

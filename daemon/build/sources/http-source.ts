@@ -55,16 +55,18 @@ export class HttpFiles implements KeptForBuilds, Disposable {
       );
     const key = JSON.stringify([source.url, source.filename, source.mode, source.uid, source.gid]);
     const kept = this.#kept.get(key);
+    // It may be let go of while the server is asked.
+    using held = kept?.directory.again();
     // Who says what it is needs not ask.
-    if (kept !== undefined && kept.digest === source.checksum) return this.#use(key, kept);
+    if (kept !== undefined && held !== undefined && kept.digest === source.checksum) return this.#use(key, kept, held);
     const asked = kept?.condition;
     const remote = await openRemoteTar(url, run.signal, {
       ...(asked === undefined ? {} : { headers: asked, isRevalidated: true }),
     });
     try {
-      if (remote.stream.statusCode === 304 && kept !== undefined) {
+      if (remote.stream.statusCode === 304 && kept !== undefined && held !== undefined) {
         check(source, kept.digest);
-        return this.#use(key, kept);
+        return this.#use(key, kept, held);
       }
       const fresh = await this.#store(source, url, remote.stream, remote.sizeBytes ?? 0, run);
       this.#keep(key, fresh);
@@ -103,12 +105,14 @@ export class HttpFiles implements KeptForBuilds, Disposable {
     }
   }
 
-  #use(key: string, kept: Kept): DirectoryResult {
+  #use(key: string, kept: Kept, held: DirectoryResult): DirectoryResult {
     kept.usedMs = Date.now();
     kept.uses++;
-    this.#kept.delete(key);
-    this.#kept.set(key, kept);
-    return kept.directory.again();
+    if (this.#kept.get(key) === kept) {
+      this.#kept.delete(key);
+      this.#kept.set(key, kept);
+    }
+    return held.again();
   }
 
   #keep(key: string, fresh: Kept): void {

@@ -13,7 +13,7 @@ import type { BuildPlatform } from '../graph/operation.ts';
 import type { StepRun } from '../steps/step.ts';
 
 export interface ResolverNeeds {
-  readonly catalogue: Pick<Catalogue, 'resolve' | 'holdImage' | 'parts'>;
+  readonly catalogue: Pick<Catalogue, 'resolve' | 'holdImage' | 'topLayer' | 'parts'>;
   readonly registry: Pick<RegistryService, 'pull' | 'distribution'>;
 }
 
@@ -30,6 +30,8 @@ export interface ResolveOptions {
 /** Held until it is disposed: whatever happens to its names meanwhile. */
 export interface ResolvedImage extends Disposable {
   readonly imageId: string;
+  /** The highest of its layers; undefined: it has none. */
+  readonly topLayer: number | undefined;
   readonly config: ImageConfig;
   /** Canonical, for display: "docker.io/library/busybox:latest"; an id stays what it is. */
   readonly reference: string;
@@ -81,7 +83,14 @@ function held(
   const digest =
     name?.digest ??
     names.find(({ repository, digest }) => digest !== undefined && repository === name?.repository)?.digest;
-  return { imageId: image.id, config: image.config, reference, digest, [Symbol.dispose]: () => hold[Symbol.dispose]() };
+  return {
+    imageId: image.id,
+    topLayer: catalogue.topLayer(image.id),
+    config: image.config,
+    reference,
+    digest,
+    [Symbol.dispose]: () => hold[Symbol.dispose](),
+  };
 }
 
 /**

@@ -1,26 +1,19 @@
-// What a build starts from, by its kind: the step 'source' of the solver.
+// What a build starts from and does not hold as layers, by its kind: the step 'source' of the solver.
 import { EngineError } from '../../errors/engine-error.ts';
-import type { Catalogue } from '../../images/catalogue.ts';
 import type { ContextStore } from '../contexts/context-store.ts';
 import type { LocalSource } from '../graph/operation.ts';
 import type { DirectoryResult, Result, StepRun, Steps } from '../steps/step.ts';
 import { checkOut } from './git-source.ts';
 import { HttpFiles } from './http-source.ts';
-import { imageFiles } from './image-source.ts';
-
-export interface SourcesNeeds {
-  readonly catalogue: Pick<Catalogue, 'holdImage' | 'topLayer'>;
-  readonly contexts: ContextStore;
-}
 
 export class Sources implements Pick<Steps, 'source'>, Disposable {
-  readonly #needs: SourcesNeeds;
+  readonly #contexts: ContextStore;
   /** What was fetched and is kept. */
   readonly files: HttpFiles;
 
-  constructor(needs: SourcesNeeds) {
-    this.#needs = needs;
-    this.files = new HttpFiles(needs.contexts);
+  constructor(contexts: ContextStore) {
+    this.#contexts = contexts;
+    this.files = new HttpFiles(contexts);
   }
 
   async source(run: StepRun): Promise<Result> {
@@ -29,11 +22,11 @@ export class Sources implements Pick<Steps, 'source'>, Disposable {
     const { source } = operation;
     switch (source.type) {
       case 'image':
-        return imageFiles(this.#needs.catalogue, source);
+        throw new TypeError(`fetch ${source.reference}: an image's layers are here, and held by the build`);
       case 'local':
-        return localFiles(this.#needs.contexts, source, run);
+        return localFiles(this.#contexts, source, run);
       case 'git':
-        return checkOut(this.#needs.contexts, source, run);
+        return checkOut(this.#contexts, source, run);
       case 'http':
         return this.files.fetch(source, run);
       case 'oci-layout':

@@ -168,7 +168,7 @@ function serveHttp(request: http.IncomingMessage, response: http.ServerResponse)
 }
 
 async function checkOut(url: string, more: Partial<GitSource> = {}): Promise<DirectoryResult> {
-  using sources = new Sources({ contexts: fixture.store, catalogue: { holdImage: fail, topLayer: fail } });
+  using sources = new Sources(fixture.store);
   const source: GitSource = {
     type: 'git',
     url,
@@ -181,10 +181,6 @@ async function checkOut(url: string, more: Partial<GitSource> = {}): Promise<Dir
   const result = await sources.source(step.run(source));
   if (result.kind !== 'directory') throw new Error('no directory');
   return result;
-}
-
-function fail(): never {
-  throw new Error('not asked for');
 }
 
 const textOf = (directory: DirectoryResult, path: string): string => readFileSync(join(directory.path, path), 'utf8');

@@ -16,6 +16,7 @@ const modified = 'Tue, 14 Nov 2023 22:13:20 GMT';
 let server: http.Server;
 let base = '';
 let content = 'content';
+let onEtag: () => Promise<unknown> = async () => undefined;
 const answers: number[] = [];
 let step = new StepFixture();
 let files = new HttpFiles(fixture.store);
@@ -32,7 +33,8 @@ beforeAll(async () => {
     else if (path === '/moved') response.writeHead(302, { Location: '/named' }).end();
     else if (path === '/named')
       response.writeHead(200, { 'Content-Disposition': 'attachment; filename="../../x"' }).end(content);
-    else if (path === '/etag' && request.headers['if-none-match'] === etag) response.writeHead(304).end();
+    else if (path === '/etag' && request.headers['if-none-match'] === etag)
+      void onEtag().then(() => response.writeHead(304).end());
     else if (path === '/etag') response.writeHead(200, { ETag: etag, 'Last-Modified': modified }).end(content);
     else response.writeHead(200).end(content);
   });
@@ -46,6 +48,7 @@ afterEach(() => {
   step = new StepFixture();
   answers.length = 0;
   content = 'content';
+  onEtag = async () => undefined;
   expect(fixture.left).toEqual([]);
 });
 
@@ -96,6 +99,19 @@ test('what is kept is listed, and can be taken away', async () => {
   expect(await files.list()).toEqual([]);
   expect(readFileSync(join(directory.path, 'etag'), 'utf8')).toBe('content');
   using _fresh = await fetch('/etag');
+  expect(answers).toEqual([200, 304, 200]);
+});
+
+test('what is let go of while the server is asked serves who asked, and is fetched again', async () => {
+  using _first = await fetch('/etag');
+  onEtag = async () => {
+    for (const { id } of await files.list()) await files.remove(id);
+  };
+  using second = await fetch('/etag');
+  expect(readFileSync(join(second.path, 'etag'), 'utf8')).toBe('content');
+  expect(await files.list()).toEqual([]);
+  using third = await fetch('/etag');
+  expect(readFileSync(join(third.path, 'etag'), 'utf8')).toBe('content');
   expect(answers).toEqual([200, 304, 200]);
 });
 

@@ -1,7 +1,7 @@
 // Which image a reference means: with images that are here, and a registry that can be asked.
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { resolveImage } from '../../../daemon/build/sources/image-resolver.ts';
-import { imageFiles } from '../../../daemon/build/sources/image-source.ts';
+import { holdLayers } from '../../../daemon/build/steps/layers-result.ts';
 import { hostPlatform } from '../../../daemon/images/documents/platform.ts';
 import type { PullOptions } from '../../../daemon/images/registry-service.ts';
 import { noCredentials } from '../../../daemon/registry/registry-session.ts';
@@ -66,17 +66,16 @@ describe('an image that is here', () => {
   test('keeps its layers when its names go', async () => {
     await fixture.import([file('only', 'here')], 'only');
     const image = await resolve('only');
-    using files = imageFiles(fixture.catalogue, { type: 'image', reference: '', imageId: image.imageId });
-    image[Symbol.dispose]();
     await fixture.remove('only', { force: true, noPrune: false });
-    const again = files.again();
     fixture.catalogue.collect();
-    expect(fixture.storage.layers.has(again.top ?? -1)).toBe(true);
+    expect(() => fixture.catalogue.topLayer(image.imageId)).toThrow(/No such image/);
+    const files = holdLayers(fixture.storage.layers, image.topLayer);
+    image[Symbol.dispose]();
+    fixture.catalogue.collect();
+    expect(fixture.storage.layers.has(files.top ?? -1)).toBe(true);
     files[Symbol.dispose]();
-    again[Symbol.dispose]();
     fixture.catalogue.collect();
-    expect(fixture.storage.layers.has(again.top ?? -1)).toBe(false);
-    expect(() => files.again()).toThrow(/let go/);
+    expect(fixture.storage.layers.has(files.top ?? -1)).toBe(false);
   });
 });
 

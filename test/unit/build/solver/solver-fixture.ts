@@ -112,6 +112,7 @@ export class SolverFixture implements Disposable {
   /** What a client's directory holds: its checksum. */
   content = 'content';
   directoriesHeld = 0;
+  keepsFailed = false;
   #transfers = 0;
 
   constructor(atOnce = 4) {
@@ -129,7 +130,9 @@ export class SolverFixture implements Disposable {
     signal: AbortSignal = new AbortController().signal,
     tell = (event: BuildEvent) => void this.events.push(event),
   ): Solve {
-    return this.solver.open({ exec: noSettings, client: noClient, tell, signal, keepsFailed: false });
+    const solve = this.solver.open({ exec: noSettings, client: noClient, tell, signal, keepsFailed: this.keepsFailed });
+    solve.addImage('sha256:1', undefined);
+    return solve;
   }
 
   /** Evaluates in a build of its own; resolves to the names of what ran for it and the highest layer. */
@@ -157,7 +160,7 @@ export class SolverFixture implements Disposable {
 
   #openSolver(atOnce: number): Solver {
     const { layers, records } = this;
-    return new Solver({ steps: this.#steps(), records, layers, topLayer: () => undefined }, atOnce);
+    return new Solver({ steps: this.#steps(), records, layers }, atOnce);
   }
 
   #steps(): Steps {
