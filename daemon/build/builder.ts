@@ -139,7 +139,7 @@ async function planOf(
       buildPlatform: asked.buildPlatform,
       targetPlatform: request.platforms[0],
       isMultiPlatform: false,
-      networkMode: exec.networkMode,
+      network: exec.network.kind === 'none' || exec.network.kind === 'host' ? exec.network.kind : 'default',
     },
     lookups,
   );

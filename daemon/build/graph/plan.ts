@@ -2,7 +2,7 @@
 import type { HistoryEntry, ImageConfig } from '../../images/documents/image-config.ts';
 import type { ContextChoice, PlannedStep } from '../build-request.ts';
 import type { LintWarning } from '../dockerfile/lint/lint-warning.ts';
-import type { BuildPlatform, Edge } from './operation.ts';
+import type { BuildPlatform, Edge, ExecOperation } from './operation.ts';
 
 /** The files that COPY and ADD without --from take. */
 export type MainContext =
@@ -29,8 +29,8 @@ export interface PlanOptions {
   readonly isMultiPlatform: boolean;
   readonly ignoresCache: boolean;
   readonly ignoresCacheOf: readonly string[];
-  /** Of RUN without --network: "none" and "host" become part of the step, other modes are the engine's. */
-  readonly networkMode: string;
+  /** Of RUN without --network: "none" and "host" become part of the step; 'default' is what the engine has for the build. */
+  readonly network: ExecOperation['network'];
 }
 
 export interface ResolvedImage {

@@ -5,9 +5,11 @@ import type { ExecOperation, FileOperation, Operation } from '../graph/operation
 import type { ExecSettings, Selection } from '../steps/step.ts';
 
 /** What of an exec's surroundings its result can depend on: not its limits, and of names that it can look up not their addresses. */
-export function settingsKey({ extraHosts, networkMode, shmBytes, ulimits }: ExecSettings): string {
-  const hosts = extraHosts.map((host) => host.slice(0, Math.max(0, host.search(/[:=]/))));
-  return digest(['settings', hosts, networkMode, shmBytes, ulimits.map(({ name, soft, hard }) => [name, soft, hard])]);
+export function settingsKey({ extraHosts, network, shmBytes, rlimits }: ExecSettings): string {
+  const hosts = extraHosts.map(({ name }) => name);
+  const ref = 'ref' in network ? network.ref : '';
+  const limits = rlimits.map(({ name, soft, hard }) => [name, soft, hard]);
+  return digest(['settings', hosts, network.kind, ref, shmBytes, limits]);
 }
 
 /** `inputs`: what each is known as, a text that stands for its files. `settings`: see above; only an exec has them. */

@@ -1,6 +1,8 @@
 // What carries out a vertex: one function for each kind of operation, beside which the solver knows nothing of files, processes or networks.
 import type { Duplex } from 'node:stream';
 import type { LayerHold } from '../../snapshots/layer-store.ts';
+import type { ExtraHost, Rlimit, SecuritySpec } from '../../spec/container-spec.ts';
+import type { NetworkMode } from '../../spec/network-mode.ts';
 import type { Vertex } from '../graph/operation.ts';
 
 /**
@@ -34,17 +36,19 @@ export interface ExecSettings {
   readonly cpusetCpus: string;
   readonly cpusetMems: string;
   readonly shmBytes: number;
-  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
-  /** "name:address", also "host-gateway". */
-  readonly extraHosts: readonly string[];
-  /** Of RUN without --network: "default", "none", "host", or a network's name. */
-  readonly networkMode: string;
+  readonly rlimits: readonly Rlimit[];
+  readonly extraHosts: readonly ExtraHost[];
+  /** Of RUN without --network. */
+  readonly network: NetworkMode;
   readonly cgroupParent: string;
-  /** Docker's words of --security-opt. */
-  readonly securityOptions: readonly string[];
-  /** What its steps may ask for; undefined: none of it. The host's network needs no word when it is `networkMode`. */
+  readonly security: StepSecurity;
+  /** What its steps may ask for; undefined: none of it. The host's network needs no word when it is `network`. */
   readonly entitlements?: readonly Entitlement[];
 }
+
+/** How a step's posture differs from that of `run`; see SecuritySpec. */
+export interface StepSecurity
+  extends Pick<SecuritySpec, 'noNewPrivileges' | 'seccomp' | 'hasWritableCgroups' | 'hasOpenSystemPaths'> {}
 
 /** BuildKit's names (util/entitlements). */
 export type Entitlement = 'network.host' | 'security.insecure';

@@ -7,7 +7,10 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { hostPlatform, parsePlatform } from '../../images/documents/platform.ts';
 import { parseTarget } from '../../images/image-names.ts';
 import type { Credentials } from '../../registry/registry-session.ts';
+import { parseExtraHost } from '../../spec/docker/parse-names.ts';
+import { parseNetworkMode } from '../../spec/docker/parse-network-mode.ts';
 import { parseUlimits } from '../../spec/docker/parse-rights.ts';
+import { parseSecurityOptions } from '../../spec/docker/security-options.ts';
 import { flag, integer, list, text } from './query.ts';
 import { credentialsOf } from './registry-auth.ts';
 
@@ -110,14 +113,24 @@ function execSettings(query: BuildQuery): ExecSettings {
     cpusetCpus: query.cpusetcpus ?? '',
     cpusetMems: query.cpusetmems ?? '',
     shmBytes: shmsize,
-    ulimits: parseUlimits(jsonList('ulimits', query.ulimits).map(ulimitOf)),
-    extraHosts: query.extrahosts.flatMap(extraHostsOf),
-    networkMode: query.networkmode || 'default',
+    rlimits: parseUlimits(jsonList('ulimits', query.ulimits).map(ulimitOf)),
+    extraHosts: query.extrahosts.flatMap(extraHostsOf).map(parseExtraHost),
+    network: parseNetworkMode(query.networkmode ?? ''),
     cgroupParent: query.cgroupparent ?? '',
-    securityOptions: jsonList('securityopt', query.securityopt).map((value) => {
-      if (typeof value !== 'string') throw notReadable('securityopt');
-      return value;
-    }),
+    security: securityOf(jsonList('securityopt', query.securityopt)),
+  };
+}
+
+function securityOf(words: readonly unknown[]): ExecSettings['security'] {
+  const texts = words.map((word) => {
+    if (typeof word !== 'string') throw notReadable('securityopt');
+    return word;
+  });
+  const { noNewPrivileges, seccomp, writableCgroups, systemPathsUnconfined } = parseSecurityOptions(texts);
+  return {
+    ...{ noNewPrivileges, seccomp },
+    hasWritableCgroups: writableCgroups,
+    hasOpenSystemPaths: systemPathsUnconfined,
   };
 }
 

@@ -11,11 +11,16 @@ export const execSettings: ExecSettings = {
   cpusetCpus: '',
   cpusetMems: '',
   shmBytes: 0,
-  ulimits: [],
+  rlimits: [],
   extraHosts: [],
-  networkMode: 'default',
+  network: { kind: 'bridge' },
   cgroupParent: '',
-  securityOptions: [],
+  security: {
+    noNewPrivileges: false,
+    seccomp: { kind: 'default' },
+    hasWritableCgroups: false,
+    hasOpenSystemPaths: false,
+  },
 };
 
 export class StepFixture {

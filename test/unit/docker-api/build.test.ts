@@ -174,10 +174,13 @@ test('parameters are read', async () => {
     exec: {
       memoryBytes: 67108864,
       memorySwapBytes: -1,
-      networkMode: 'none',
-      ulimits: [{ name: 'nofile', soft: 10, hard: 20 }],
-      extraHosts: ['a:1.2.3.4', 'b:host-gateway'],
-      securityOptions: ['no-new-privileges'],
+      network: { kind: 'none' },
+      rlimits: [{ name: 'nofile', soft: 10, hard: 20 }],
+      extraHosts: [
+        { name: 'a', address: '1.2.3.4' },
+        { name: 'b', address: 'host-gateway' },
+      ],
+      security: { noNewPrivileges: true, seccomp: { kind: 'default' } },
     },
   });
 });
@@ -199,6 +202,7 @@ test('parameters that cannot be are refused, before anything is received', async
     ['outputs=[{"Type":"other"}]', 501],
     ['cachefrom=["type=gha"]', 501],
     ['call=x', 400],
+    ['securityopt=["what"]', 400],
   ] as const) {
     const { answer } = await build(query, () => done);
     expect([query, answer.statusCode]).toEqual([query, status]);

@@ -43,7 +43,7 @@ export function planRun(step: StepContext, instruction: RunInstruction, sources:
     workingDir: absolute(state.config.WorkingDir || '/'),
     user: state.config.User ?? '',
     hostname: step.hostname === '' ? DEFAULT_HOSTNAME : step.hostname,
-    network: networkOf(instruction, step.options.networkMode),
+    network: instruction.network === 'default' ? step.options.network : instruction.network,
     security: instruction.security,
     mounts: [root, ...(script === undefined ? [] : [script]), ...mounts],
     secretEnv,
@@ -173,11 +173,6 @@ function filesOf(
 
 function targetOf({ state }: StepContext, target: string): string {
   return joined(state.config.WorkingDir || '/', posix.normalize(target));
-}
-
-function networkOf({ network }: RunInstruction, mode: string): ExecOperation['network'] {
-  if (network !== 'default') return network;
-  return mode === 'none' || mode === 'host' ? mode : 'default';
 }
 
 const proxyNames = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'];

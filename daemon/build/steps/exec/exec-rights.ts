@@ -1,6 +1,5 @@
 // What a step may ask for beyond what every step has: BuildKit's entitlements, and the network that comes of two wishes. Pure.
 import { EngineError } from '../../../errors/engine-error.ts';
-import { parseNetworkMode } from '../../../spec/docker/parse-network-mode.ts';
 import type { NetworkMode } from '../../../spec/network-mode.ts';
 import type { ExecOperation } from '../../graph/operation.ts';
 import type { Entitlement, ExecSettings } from '../step.ts';
@@ -9,15 +8,15 @@ export type StepNetworkMode = Exclude<NetworkMode, { kind: 'container' }>;
 
 /** RUN --network before the build's own. Throws 'invalid' for another container's, and for the host's when it is not allowed. */
 export function networkOfStep(operation: Pick<ExecOperation, 'network'>, settings: ExecSettings): StepNetworkMode {
-  const asked = parseNetworkMode(operation.network === 'default' ? settings.networkMode : operation.network);
+  const asked: NetworkMode = operation.network === 'default' ? settings.network : { kind: operation.network };
   if (asked.kind === 'container') {
     throw new EngineError(
       'invalid',
-      `network mode ${JSON.stringify(settings.networkMode)}: a build cannot use another container's network`,
+      `network mode "container:${asked.ref}": a build cannot use another container's network`,
     );
   }
   // Whoever gives the whole build the host's network has allowed it.
-  if (asked.kind === 'host' && settings.networkMode !== 'host') checkAllowed('network.host', settings);
+  if (asked.kind === 'host' && settings.network.kind !== 'host') checkAllowed('network.host', settings);
   return asked;
 }
 

@@ -1,9 +1,6 @@
 // From an exec operation to the container's spec that the runtime makes processes of: the posture is that of `run`. Pure.
 
 import type { ContainerSpec, SecuritySpec } from '../../../spec/container-spec.ts';
-import { parseExtraHost } from '../../../spec/docker/parse-names.ts';
-import { parseUlimits } from '../../../spec/docker/parse-rights.ts';
-import { parseSecurityOptions } from '../../../spec/docker/security-options.ts';
 import type { HostDefaults } from '../../../spec/host-defaults.ts';
 import type { Limits } from '../../../spec/limits.ts';
 import type { ResolvedMount } from '../../../spec/mount.ts';
@@ -38,7 +35,7 @@ export function planExec(operation: ExecOperation, settings: ExecSettings, defau
       hasTerminal: false,
       stdin: 'none',
       hasInit: false,
-      rlimits: parseUlimits(settings.ulimits.map(({ name, soft, hard }) => ({ Name: name, Soft: soft, Hard: hard }))),
+      rlimits: settings.rlimits,
       oomScoreAdj: 0,
     },
     isRootReadonly: root?.type === 'bind' && root.isReadonly,
@@ -50,7 +47,7 @@ export function planExec(operation: ExecOperation, settings: ExecSettings, defau
     network: networkOfStep(operation, settings),
     isNetworkDisabled: false,
     dns: { servers: [], search: [], options: [] },
-    extraHosts: settings.extraHosts.map(parseExtraHost),
+    extraHosts: settings.extraHosts,
     links: [],
     ports: { published: [], exposed: [], publishesExposed: false },
     security: securityOf(operation, settings, defaults),
@@ -83,18 +80,14 @@ export function execEnvironment(
 }
 
 function securityOf({ security }: ExecOperation, settings: ExecSettings, defaults: HostDefaults): SecuritySpec {
-  const options = parseSecurityOptions(settings.securityOptions);
   const isPrivileged = security === 'insecure';
-  const isOpen = isPrivileged || options.systemPathsUnconfined;
+  const isOpen = isPrivileged || settings.security.hasOpenSystemPaths;
   return {
     isPrivileged,
     capabilities: { add: [], drop: [] },
-    noNewPrivileges: options.noNewPrivileges,
-    seccomp: options.seccomp,
     maskedPaths: isOpen ? [] : defaults.maskedPaths,
     readonlyPaths: isOpen ? [] : defaults.readonlyPaths,
-    hasWritableCgroups: options.writableCgroups,
-    hasOpenSystemPaths: options.systemPathsUnconfined,
+    ...settings.security,
   };
 }
 

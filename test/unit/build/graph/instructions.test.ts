@@ -88,7 +88,7 @@ describe('RUN', () => {
 
   it('has user, directory, network and security', async () => {
     const text = 'FROM base\nUSER app:staff\nWORKDIR /w\nRUN --network=host --security=insecure x\nRUN y';
-    const plan = await planText(text, { networkMode: 'none' });
+    const plan = await planText(text, { network: 'none' });
     expect(execOf(plan, ' x')).toMatchObject({
       user: 'app:staff',
       workingDir: '/w',

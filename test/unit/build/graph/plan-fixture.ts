@@ -58,7 +58,7 @@ export const plainOptions: PlanOptions = {
   isMultiPlatform: false,
   ignoresCache: false,
   ignoresCacheOf: [],
-  networkMode: 'default',
+  network: 'default',
 };
 
 export function planText(

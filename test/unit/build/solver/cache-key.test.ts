@@ -25,11 +25,11 @@ test('a definition is what is done and with what', () => {
 });
 
 test('of the surroundings the names of hosts count, and no limits; for files nothing does', () => {
-  const hosts = settingsKey({ ...noSettings, extraHosts: ['db:10.0.0.1'] });
+  const hosts = settingsKey({ ...noSettings, extraHosts: [{ name: 'db', address: '10.0.0.1' }] });
   expect(hosts).not.toBe(settings);
-  expect(settingsKey({ ...noSettings, extraHosts: ['db:10.0.0.2'] })).toBe(hosts);
+  expect(settingsKey({ ...noSettings, extraHosts: [{ name: 'db', address: '10.0.0.2' }] })).toBe(hosts);
   expect(settingsKey({ ...noSettings, memoryBytes: 1e9, cpuShares: 2, cgroupParent: '/x' })).toBe(settings);
-  expect(settingsKey({ ...noSettings, networkMode: 'host' })).not.toBe(settings);
+  expect(settingsKey({ ...noSettings, network: { kind: 'host' } })).not.toBe(settings);
   expect(definitionKey(file, hosts, ['a'])).toBe(definitionKey(file, settings, ['a']));
 });
 

@@ -27,11 +27,16 @@ export const noSettings: ExecSettings = {
   cpusetCpus: '',
   cpusetMems: '',
   shmBytes: 0,
-  ulimits: [],
+  rlimits: [],
   extraHosts: [],
-  networkMode: 'default',
+  network: { kind: 'bridge' },
   cgroupParent: '',
-  securityOptions: [],
+  security: {
+    noNewPrivileges: false,
+    seccomp: { kind: 'default' },
+    hasWritableCgroups: false,
+    hasOpenSystemPaths: false,
+  },
 };
 
 export const noClient: ClientServices = {

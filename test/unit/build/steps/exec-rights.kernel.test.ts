@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LayersResult } from '../../../../daemon/build/steps/step.ts';
 import { ip } from '../../../harness/own-network.ts';
-import { ExecRig, type StepOptions } from './exec-rig.ts';
+import { ExecRig, noSettings, type StepOptions } from './exec-rig.ts';
 
 let rig: ExecRig;
 beforeAll(async () => {
@@ -54,7 +54,7 @@ describe('the network', () => {
 
   it('none: loopback alone', async () => {
     expect(await rig.output('ip -o link | wc -l; ip -o link show lo | grep -c UP', { network: 'none' })).toBe('1\n1\n');
-    expect(await rig.output('ip -o link | wc -l', { settings: { networkMode: 'none' } })).toBe('1\n');
+    expect(await rig.output('ip -o link | wc -l', { settings: { network: { kind: 'none' } } })).toBe('1\n');
   });
 
   it('host: only when the build has it or may, and the files are copied then', async () => {
@@ -62,7 +62,9 @@ describe('the network', () => {
       code: 'forbidden',
       message: 'network.host is not allowed',
     });
-    using whole = await one('ip -o link | grep -q tsdocker0 && echo x > /x', { settings: { networkMode: 'host' } });
+    using whole = await one('ip -o link | grep -q tsdocker0 && echo x > /x', {
+      settings: { network: { kind: 'host' } },
+    });
     expect(rig.ownFiles(whole)).toEqual(['/x']);
     expect(isCopied(whole)).toBe(true);
     using step = await one('ip -o link | grep -q tsdocker0', {
@@ -70,22 +72,24 @@ describe('the network', () => {
       settings: { entitlements: ['network.host'] },
     });
     expect(isCopied(step)).toBe(true);
-    using other = await one('true', { settings: { networkMode: 'default' } });
+    using other = await one('true', { settings: { network: { kind: 'bridge' } } });
     expect(isCopied(other)).toBe(false);
   });
 
   it("a named one, and none that is not there or is a container's", async () => {
     const { Id } = await rig.networks.service.create({ Name: 'mine', IPAM: { Config: [{ Subnet: '10.77.0.0/24' }] } });
-    expect(await rig.output(`${address}; cat /etc/resolv.conf`, { settings: { networkMode: 'mine' } })).toMatch(
-      /^10\.77\.0\.\d+\nnameserver 127\.0\.0\.11\n/,
-    );
+    expect(
+      await rig.output(`${address}; cat /etc/resolv.conf`, { settings: { network: { kind: 'network', ref: 'mine' } } }),
+    ).toMatch(/^10\.77\.0\.\d+\nnameserver 127\.0\.0\.11\n/);
     await rig.step.settled();
     // No step keeps a network that somebody may want to remove.
     await rig.networks.service.remove(Id);
-    await expect(rig.run('true', { settings: { networkMode: 'nowhere' } })).rejects.toMatchObject({
-      code: 'not-found',
-    });
-    await expect(rig.run('true', { settings: { networkMode: 'container:x' } })).rejects.toMatchObject({
+    await expect(rig.run('true', { settings: { network: { kind: 'network', ref: 'nowhere' } } })).rejects.toMatchObject(
+      {
+        code: 'not-found',
+      },
+    );
+    await expect(rig.run('true', { settings: { network: { kind: 'container', ref: 'x' } } })).rejects.toMatchObject({
       code: 'invalid',
     });
   });
@@ -113,15 +117,20 @@ describe('rights', () => {
 
   it("security options are docker's", async () => {
     const seccomp = 'grep Seccomp: /proc/self/status';
-    using open = await one(seccomp, { settings: { securityOptions: ['seccomp=unconfined'] } });
-    expect(isCopied(open)).toBe(true);
-    expect(await rig.output(seccomp, { settings: { securityOptions: ['seccomp=unconfined'] } })).toBe('Seccomp:\t0\n');
-    expect(
-      await rig.output('grep NoNewPrivs /proc/self/status', { settings: { securityOptions: ['no-new-privileges'] } }),
-    ).toBe('NoNewPrivs:\t1\n');
-    await expect(rig.run('true', { settings: { securityOptions: ['what'] } })).rejects.toMatchObject({
-      code: 'invalid',
+    using open = await one(seccomp, {
+      settings: { security: { ...noSettings.security, seccomp: { kind: 'unconfined' } } },
     });
+    expect(isCopied(open)).toBe(true);
+    expect(
+      await rig.output(seccomp, {
+        settings: { security: { ...noSettings.security, seccomp: { kind: 'unconfined' } } },
+      }),
+    ).toBe('Seccomp:\t0\n');
+    expect(
+      await rig.output('grep NoNewPrivs /proc/self/status', {
+        settings: { security: { ...noSettings.security, noNewPrivileges: true } },
+      }),
+    ).toBe('NoNewPrivs:\t1\n');
   });
 
   it('limits are those of the control group', async () => {

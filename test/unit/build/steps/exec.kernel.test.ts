@@ -72,7 +72,12 @@ describe('a step', () => {
     );
     expect(
       await rig.output('tail -n 2 /etc/hosts 2>/dev/null || sed -n 3,4p /etc/hosts', {
-        settings: { extraHosts: ['one:10.1.2.3', 'gate:host-gateway'] },
+        settings: {
+          extraHosts: [
+            { name: 'one', address: '10.1.2.3' },
+            { name: 'gate', address: 'host-gateway' },
+          ],
+        },
       }),
     ).toMatch(/^10\.1\.2\.3\tone\n172\.\d+\.\d+\.1\tgate\n$/);
   });
@@ -102,7 +107,7 @@ describe('a step', () => {
 
   it('has limits', async () => {
     const text = await rig.output('ulimit -n; stat -f -c "%b %S" /dev/shm', {
-      settings: { ulimits: [{ name: 'nofile', soft: 100, hard: 200 }], shmBytes: 1024 * 1024 },
+      settings: { rlimits: [{ name: 'nofile', soft: 100, hard: 200 }], shmBytes: 1024 * 1024 },
     });
     expect(text).toBe('100\n256 4096\n');
   });

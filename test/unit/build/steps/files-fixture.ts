@@ -9,6 +9,7 @@ import { layersResult } from '../../../../daemon/build/steps/layers-result.ts';
 import type { DirectoryResult, LayersResult, Result, Selection, StepRun } from '../../../../daemon/build/steps/step.ts';
 import { openStorage, type Storage } from '../../../../daemon/open-storage.ts';
 import { Database } from '../../../../daemon/state/database.ts';
+import { noSettings } from './exec-rig.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 
@@ -78,25 +79,10 @@ export class FilesFixture {
 
   run(operation: Operation, signal: AbortSignal = new AbortController().signal): StepRun {
     const vertex: Vertex = { digest: 'sha256:0', operation, inputs: [], name: 'test', ignoresCache: false };
-    const none = {
-      memoryBytes: 0,
-      memorySwapBytes: 0,
-      cpuShares: 0,
-      cpuPeriodUs: 0,
-      cpuQuotaUs: 0,
-      cpusetCpus: '',
-      cpusetMems: '',
-      shmBytes: 0,
-      ulimits: [],
-      extraHosts: [],
-      networkMode: 'default',
-      cgroupParent: '',
-      securityOptions: [],
-    };
     return {
       vertex,
       signal,
-      exec: none,
+      exec: noSettings,
       client: {
         secret: async () => undefined,
         sshAgent: async () => undefined,
