@@ -27,6 +27,8 @@ export async function openAgentSocket(
     server.once('error', reject);
     server.listen(path, resolve);
   });
+  // One that cannot be accepted is only that one's matter.
+  server.on('error', () => undefined);
   chmodSync(path, 0o600);
   return {
     [Symbol.dispose]: () => {

@@ -9,7 +9,7 @@ import { EngineError } from '../../../errors/engine-error.ts';
 import type { SshMount } from '../../graph/operation.ts';
 import type { ClientServices } from '../step.ts';
 
-/** Of one step at one time: an agent has few callers. */
+/** Of one mount at one time: an agent has few callers. */
 const maxConnections = 64;
 
 export interface SshRelay {
@@ -33,6 +33,7 @@ export async function openSshRelay(
   first.destroy();
   const name = `ssh.${n}`;
   const connections = new Set<Socket>();
+  // Half open: one whose caller is gone keeps its place until the client has answered, so that the limit is one of questions too.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     connections.add(socket);
     socket.on('error', () => socket.destroy()).once('close', () => connections.delete(socket));
@@ -60,14 +61,14 @@ export async function openSshRelay(
   };
 }
 
-/** By a descriptor of the directory: the path of a socket has at most 107 bytes (unix(7)). */
+/** By a descriptor of the directory: the path of a socket has at most 107 bytes (unix(7)). A connection that cannot be accepted is only that one's matter. */
 async function listen(server: Server, directory: string, name: string): Promise<void> {
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(`/proc/self/fd/${fd}/${name}`, () => {
-        server.removeListener('error', reject);
+        server.removeListener('error', reject).on('error', () => undefined);
         resolve();
       });
     });
