@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { isErrno } from '../../../native-bindings/errno.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { decompressed } from '../../jail/decoding/decompress.ts';
@@ -363,18 +364,31 @@ async function compare(
   try {
     signal.throwIfAborted();
     for await (const piece of list.iterator({ destroyOnReturn: false })) {
-      for (const line of cutter.cut(piece as Buffer)) stored.write(comparison.add(line));
+      for (const line of cutter.cut(piece as Buffer)) {
+        const entry = comparison.add(line) ?? (await inTurns(() => comparison.add(line), signal));
+        stored.write(entry);
+      }
     }
     const last = cutter.end();
-    if (last !== '') stored.write(comparison.add(last));
+    if (last !== '') stored.write(await inTurns(() => comparison.add(last), signal));
+    const result = await inTurns(() => comparison.end(), signal);
+    stored.flush();
+    changes.flush();
+    return result;
   } catch (error) {
     signal.throwIfAborted();
     throw error;
   } finally {
     signal.removeEventListener('abort', stop);
   }
-  const result = comparison.end();
-  stored.flush();
-  changes.flush();
-  return result;
+}
+
+/** What `work` returns at last; whenever it returns undefined others have a turn before it goes on. */
+async function inTurns<T>(work: () => T | undefined, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    const made = work();
+    if (made !== undefined) return made;
+    await setImmediate();
+    signal.throwIfAborted();
+  }
 }

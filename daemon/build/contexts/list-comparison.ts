@@ -1,5 +1,5 @@
 // What has to be done, and sent, to make of one list of a directory the next: both lists come in the same order, so that one walk over both tells, in
-// memory that does not grow with them. Pure: lines in, lines out.
+// memory that does not grow with them. Pure: lines in, lines out; where much of the old list is gone its caller is told to let others have their turn.
 import {
   type ContextEntry,
   compareContextPaths,
@@ -11,6 +11,8 @@ import { FormatError } from '../../protocols/format-error.ts';
 
 const MAX_ENTRIES = 4_000_000;
 const BLOCK_BYTES = 4096;
+/** Of the old list, that are passed in one go. */
+const MAX_PASSED = 2000;
 
 export interface Comparison {
   /** Whether anything is to be done. */
@@ -46,6 +48,7 @@ export class ListComparison {
   /** Goes, with all that the old list has below it. */
   #goneDirectory: string | undefined;
   #entries = 0;
+  #passed = 0;
   #fileCount = 0;
   #files = 0;
   #bytes = 0;
@@ -59,17 +62,21 @@ export class ListComparison {
     this.#advance();
   }
 
-  /** The next line of the new list; returns it as it is to be stored. Throws FormatError for what is no entry, or not in its place. */
-  add(line: string): string {
+  /**
+   * The next line of the new list; returns it as it is to be stored. undefined: much of the old list comes before it, give the same line again, after
+   * a turn of others. Throws FormatError for what is no entry, or not in its place.
+   */
+  add(line: string): string | undefined {
     // Most entries are as they were: the old list has that line, and it is whole.
     const same = this.#next?.line === line ? this.#next : undefined;
     const entry = same?.entry ?? decodeContextEntry(line);
     const stored = same?.line ?? encodeContextEntry(entry);
-    if (++this.#entries > MAX_ENTRIES) throw bad('it has too many entries');
+    if (this.#entries >= MAX_ENTRIES) throw bad('it has too many entries');
     if (this.#last !== '' && compareContextPaths(this.#last, entry.path) >= 0)
       throw bad(`${JSON.stringify(entry.path.slice(0, 200))} is not in its order`);
+    if (!this.#passOld(entry.path)) return undefined;
+    this.#entries++;
     this.#last = entry.path;
-    this.#passOld(entry.path);
     this.#leave(entry.path);
     const parent = parentOf(entry.path);
     if (parent !== (this.#levels.at(-1)?.path ?? ''))
@@ -80,8 +87,9 @@ export class ListComparison {
     return stored;
   }
 
-  end(): Comparison {
-    this.#passOld(undefined);
+  /** undefined: as with `add`. */
+  end(): Comparison | undefined {
+    if (!this.#passOld(undefined)) return undefined;
     this.#leave(undefined);
     return {
       isChanged: this.#isChanged,
@@ -118,10 +126,15 @@ export class ListComparison {
     else this.#runs.push([index, 1]);
   }
 
-  /** What the old list has before `path` is gone. */
-  #passOld(path: string | undefined): void {
+  /** What the old list has before `path` is gone. False: there is more, but this has been enough for one go. */
+  #passOld(path: string | undefined): boolean {
     for (let old = this.#next; old !== undefined; old = this.#next) {
-      if (path !== undefined && compareContextPaths(old.entry.path, path) >= 0) return;
+      if (path !== undefined && compareContextPaths(old.entry.path, path) >= 0) return true;
+      if (this.#passed >= MAX_PASSED) {
+        this.#passed = 0;
+        return false;
+      }
+      this.#passed++;
       this.#advance();
       const gone = old.entry.path;
       if (this.#goneDirectory !== undefined && isBelow(gone, this.#goneDirectory)) continue;
@@ -130,6 +143,7 @@ export class ListComparison {
       this.#change(`-${JSON.stringify(gone)}`);
       if (old.entry.kind === 'directory') this.#goneDirectory = gone;
     }
+    return true;
   }
 
   /** Directories that the walk has left, when it comes to `path`. */

@@ -25,8 +25,15 @@ function listOf(...words: string[]): string[] {
 function compare(old: readonly string[], list: readonly string[]): Comparison & { changes: string[] } {
   const changes: string[] = [];
   const comparison = new ListComparison(old[Symbol.iterator](), (change) => changes.push(change));
-  for (const line of list) expect(comparison.add(line)).toBe(line);
-  return { ...comparison.end(), changes };
+  for (const line of list) expect(inTurns(() => comparison.add(line))).toBe(line);
+  return { ...inTurns(() => comparison.end()), changes };
+}
+
+function inTurns<T>(work: () => T | undefined): T {
+  for (;;) {
+    const made = work();
+    if (made !== undefined) return made;
+  }
 }
 
 /** As update-tree.ts does it, on a map. */
@@ -87,6 +94,32 @@ describe('changes', () => {
     const made = compare(old, listOf('l a b', 'd b', 'f b/x'));
     expect(shown(made.changes)).toEqual(['+a']);
     expect(made.files).toBe(0);
+  });
+
+  test('of much of it are passed bit by bit, however much of the new list comes between', () => {
+    const old = listOf(...Array.from({ length: 30_000 }, (_, n) => `f f${String(n).padStart(5, '0')} 1`));
+    const kept = old.filter((_, n) => n % 100 === 99 && n < 20_000);
+    let read = 0;
+    let most = 0;
+    const lines = old[Symbol.iterator]();
+    const next = (): IteratorResult<string> => {
+      read++;
+      return lines.next();
+    };
+    const changes: string[] = [];
+    const comparison = new ListComparison({ next }, (change) => changes.push(change));
+    const turn = <T>(work: () => T): T => {
+      const made = work();
+      most = Math.max(most, read);
+      if (made === undefined) read = 0;
+      return made;
+    };
+    for (const line of kept) expect(inTurns(() => turn(() => comparison.add(line)))).toBe(line);
+    inTurns(() => turn(() => comparison.end()));
+    expect(most).toBeLessThan(3000);
+    const isKept = new Set(kept);
+    const gone = old.filter((line) => !isKept.has(line)).map((line) => decodeContextEntry(line).path);
+    expect(shown(changes)).toEqual(gone.map((path) => `-${path}`));
   });
 
   test('any, held against what they make', () => {
