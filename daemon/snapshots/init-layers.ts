@@ -7,7 +7,8 @@ import { EngineError } from '../errors/engine-error.ts';
 import type { MountPoint } from '../jail/file-facts.ts';
 import type { Jail } from '../jail/jail.ts';
 import type { MountPointSpec } from '../jail/messages.ts';
-import { defaultInitKey, type LayerHold, type LayerStore } from './layer-store.ts';
+import { defaultInitKey } from './layer-keys.ts';
+import type { LayerHold, LayerStore } from './layer-store.ts';
 import { mountOverlay } from './overlay.ts';
 
 /**

@@ -71,33 +71,35 @@ export class LayerFiles {
     using hold = this.#layers.hold(number);
     const { directory, diffId } = hold.layer;
     if (diffId !== '') return hold.layer;
-    signal?.throwIfAborted();
     let digesting = this.#digesting.get(directory);
-    if (digesting === undefined) {
-      const cancel = new AbortController();
-      digesting = { work: this.#computeDigest(number, cancel.signal), cancel, waiters: 0 };
-      this.#digesting.set(directory, digesting);
-    }
+    // The job changes the files: one that was given up has to be at rest before the next one.
+    for (; digesting?.cancel.signal.aborted; digesting = this.#digesting.get(directory))
+      await unlessAborted(settled(digesting.work), signal);
+    signal?.throwIfAborted();
+    digesting ??= this.#beginDigest(number, directory);
     digesting.waiters++;
-    const { promise: left, reject } = Promise.withResolvers<never>();
-    const leave = (): void => reject(signal?.reason);
-    signal?.addEventListener('abort', leave, { once: true });
     try {
-      await Promise.race([digesting.work, left]);
+      await unlessAborted(digesting.work, signal);
     } finally {
-      signal?.removeEventListener('abort', leave);
-      if (--digesting.waiters === 0) {
-        if (this.#digesting.get(directory) === digesting) this.#digesting.delete(directory);
-        digesting.work.catch(() => undefined);
-        digesting.cancel.abort();
-      }
+      if (--digesting.waiters === 0) digesting.cancel.abort();
     }
     return hold.layer;
+  }
+
+  #beginDigest(number: number, directory: number): Digesting {
+    const cancel = new AbortController();
+    const work = this.#computeDigest(number, cancel.signal).finally(() => this.#digesting.delete(directory));
+    // All who wait for it may have left.
+    work.catch(() => undefined);
+    const digesting = { work, cancel, waiters: 0 };
+    this.#digesting.set(directory, digesting);
+    return digesting;
   }
 
   async #computeDigest(number: number, signal: AbortSignal): Promise<void> {
     using hold = this.#layers.hold(number);
     const { parent } = hold.layer;
+    using _reading = this.#layers.read(number);
     const below = this.#layers.chain(parent).map((layer) => this.#layers.dirOf(layer.number));
     const lowerFd = below.length === 0 ? undefined : mountLayers(below);
     try {
@@ -111,11 +113,10 @@ export class LayerFiles {
 
   /** Brings all adopted layers to the disk, and their rows: before an image refers to one of them. */
   async syncAll(): Promise<void> {
-    const numbers = this.#layers.unsynced();
-    const [first] = numbers;
-    if (first !== undefined) {
-      await this.sync(this.#layers.dirOf(first));
-      this.#layers.setSynced(numbers);
+    const unsynced = this.#layers.unsynced();
+    if (unsynced.length > 0) {
+      await this.sync(this.#layers.directory);
+      this.#layers.setSynced(unsynced);
     }
     this.#layers.writeRows();
   }
@@ -171,6 +172,26 @@ export class LayerFiles {
     const fd = holdTree(directory);
     return this.#jail.run<'size'>({ do: 'size', place: placeOf(fd) }, [fd]);
   }
+}
+
+/** Rejects with the signal's reason as soon as it is aborted. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  signal?.throwIfAborted();
+  const { promise: left, reject } = Promise.withResolvers<never>();
+  const leave = (): void => reject(signal?.reason);
+  signal?.addEventListener('abort', leave, { once: true });
+  try {
+    return await Promise.race([work, left]);
+  } finally {
+    signal?.removeEventListener('abort', leave);
+  }
+}
+
+function settled(work: Promise<unknown>): Promise<void> {
+  return work.then(
+    () => undefined,
+    () => undefined,
+  );
 }
 
 /** Copies a directory into another as a layer's archive would: from one worker straight to the other, the main thread sees none of the bytes. */

@@ -4,12 +4,16 @@ import { readFileSync } from 'node:fs';
 import type { Database, Row } from '../state/database.ts';
 import type { Layer } from './layer.ts';
 
+/** Rows are written together, a little later; whoever refers to one writes them at once. */
+const DELAY_MS = 500;
+
 const COLUMNS = 'number, kind, key, parent, diff_id, size_bytes, tar_bytes, directory, boot';
 
 export class LayerRows {
   readonly #db: Database;
   /** Not written yet, or not as they are now. */
   readonly #waiting = new Map<number, Layer>();
+  #timer: NodeJS.Timeout | undefined;
   /** Which boot of the host this is (random(4), boot_id). */
   readonly boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 
@@ -39,6 +43,13 @@ export class LayerRows {
   /** A new one, or one as it is now. */
   set(layer: Layer): void {
     this.#waiting.set(layer.number, layer);
+    this.#timer ??= setTimeout(() => {
+      try {
+        this.write();
+      } catch {
+        // A full disk, say. They wait still: whoever needs them is told.
+      }
+    }, DELAY_MS).unref();
   }
 
   /** One that was never written. */
@@ -49,20 +60,30 @@ export class LayerRows {
   /** `numbers`: what stands on a layer before it. */
   remove(numbers: readonly number[]): void {
     const written = numbers.filter((number) => this.#isWritten(number));
+    if (written.length > 0) {
+      this.#transaction(() => {
+        for (const number of written) this.#db.run('DELETE FROM layers WHERE number = ?', number);
+      });
+    }
     for (const number of numbers) this.#waiting.delete(number);
-    if (written.length === 0) return;
-    this.#db.transaction(() => {
-      for (const number of written) this.#db.run('DELETE FROM layers WHERE number = ?', number);
-    });
   }
 
-  /** Throws what the disk says; then they wait still. Not in a transaction, which could be rolled back. */
+  /** Throws what the disk says; then they wait still. */
   write(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#waiting.size === 0) return;
-    this.#db.transaction(() => {
+    this.#transaction(() => {
       for (const layer of [...this.#waiting.values()].sort((a, b) => a.number - b.number)) this.#writeOne(layer);
     });
     this.#waiting.clear();
+  }
+
+  /** In one of its own: were an outer one rolled back, what is in memory would be more than there is. */
+  #transaction(work: () => void): void {
+    if (this.#db.isInTransaction)
+      throw new TypeError('write rows of layers: a transaction is open, write them before it');
+    this.#db.transaction(work);
   }
 
   #writeOne(layer: Layer): void {

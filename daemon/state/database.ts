@@ -100,6 +100,10 @@ export class Database {
     return this.#prepare(sql).all(...params);
   }
 
+  get isInTransaction(): boolean {
+    return this.#depth > 0;
+  }
+
   /** Runs `work` in one transaction (synchronous: nothing may await inside). Inner transactions become part of the outer. */
   transaction<T>(work: () => T): T {
     if (this.#depth > 0) return work();

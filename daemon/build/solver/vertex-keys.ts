@@ -1,5 +1,6 @@
 // What vertices are known as, and what the cache has of them: by definition where that is enough, by the content of what is copied where not.
-import { chainId, type LayerStore } from '../../snapshots/layer-store.ts';
+import { chainId } from '../../snapshots/layer-keys.ts';
+import type { LayerStore } from '../../snapshots/layer-store.ts';
 import type { Edge, SourceOperation, Vertex } from '../graph/operation.ts';
 import { holdLayers } from '../steps/layers-result.ts';
 import type { LayersResult, Result, Selection, Steps } from '../steps/step.ts';
@@ -25,7 +26,7 @@ export interface VertexKey {
 export interface KeyParts {
   readonly steps: Pick<Steps, 'checksum'>;
   readonly records: CacheRecords;
-  readonly layers: Pick<LayerStore, 'hold' | 'chain'>;
+  readonly layers: Pick<LayerStore, 'hold' | 'read' | 'chain'>;
 }
 
 /** The evaluation that asks. */

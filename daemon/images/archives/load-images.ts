@@ -5,7 +5,7 @@ import { EngineError } from '../../errors/engine-error.ts';
 import { type ByteSource, decompressed } from '../../jail/decoding/decompress.ts';
 import { familiar } from '../../registry/reference.ts';
 import type { Layer } from '../../snapshots/layer.ts';
-import { chainId } from '../../snapshots/layer-store.ts';
+import { chainId } from '../../snapshots/layer-keys.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { type Damage, findDamage, repairLayer } from '../damaged-layers.ts';
 import type { LoadOptions } from '../image-service.ts';
@@ -136,16 +136,16 @@ async function publishAll(
 function record(catalogue: Catalogue, images: readonly PlannedImage[], options: LoadOptions): void {
   const { tables, content, layers } = catalogue.parts;
   const told: string[] = [];
+  for (const image of images) layers.makeDurable(topOf(catalogue, image));
   tables.transaction(() => {
     for (const image of images) {
       const parentId = parentOf(catalogue, image, images);
-      const top = image.layers.reduce<string | undefined>((key, { diffId }) => chainId(key, diffId), undefined);
       // Layers that came plain are kept in another form: then the manifest is of no use.
       const isWhole =
         image.manifest !== undefined && image.layers.every(({ blob }) => blob && content.has(blob.digest));
       if (isWhole) content.put(image.manifest?.bytes as Buffer);
       catalogue.addBytes(image.configBytes, {
-        topLayer: top === undefined ? undefined : layers.byKey(top)?.number,
+        topLayer: topOf(catalogue, image),
         ...(parentId === undefined ? {} : { parentId }),
         ...(isWhole && image.manifest !== undefined ? { manifest: image.manifest.descriptor } : {}),
       });
@@ -163,6 +163,11 @@ function record(catalogue: Catalogue, images: readonly PlannedImage[], options: 
   });
   for (const { id } of images) catalogue.parts.onEvent({ action: 'load', id, attributes: { name: id } });
   for (const stream of told) options.tell({ stream });
+}
+
+function topOf({ parts: { layers } }: Catalogue, image: PlannedImage): number | undefined {
+  const key = image.layers.reduce<string | undefined>((below, { diffId }) => chainId(below, diffId), undefined);
+  return key === undefined ? undefined : layers.byKey(key)?.number;
 }
 
 /** Only an image that is here, or comes along, and whose layers are the lowest of this one's can be its parent. */

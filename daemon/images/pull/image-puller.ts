@@ -240,7 +240,7 @@ export class ImagePuller {
 
   /** Image, manifests, names: together, so that nobody sees (or removes) an image without its name in between. */
   #record(reference: Reference, { fetched, top, manifest }: Resolved, image: PulledImage): boolean {
-    const { tables, content, blobs, onEvent } = this.#parts;
+    const { tables, content, blobs, layers, onEvent } = this.#parts;
     const { repository, tag } = reference;
     const id = manifest.config.digest;
     for (const { bytes } of new Set([fetched, top])) content.put(bytes);
@@ -248,6 +248,7 @@ export class ImagePuller {
       reference.digest === undefined
         ? tables.byTag(repository, tag ?? 'latest')
         : tables.byDigest(repository, reference.digest);
+    layers.makeDurable(image.topLayer);
     tables.transaction(() => {
       this.#catalogue.addBytes(image.config, { topLayer: image.topLayer, manifest: withoutBytes(fetched) });
       for (const layer of manifest.layers) if (content.has(layer.digest)) blobs.seenIn(layer.digest, repository);

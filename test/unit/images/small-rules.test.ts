@@ -8,7 +8,7 @@ import { untilSeconds } from '../../../daemon/images/list-images.ts';
 import { compressionOf } from '../../../daemon/jail/decoding/decompress.ts';
 import { goFileMode, rfc3339 } from '../../../daemon/jail/jobs/path-stat.ts';
 import { cleanComponents } from '../../../daemon/jail/jobs/path-walk.ts';
-import { chainId } from '../../../daemon/snapshots/layer-store.ts';
+import { chainId } from '../../../daemon/snapshots/layer-keys.ts';
 import { usualMs, workMs } from '../../harness/pace.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;

@@ -1,93 +1,15 @@
 // Layers that are there before their digest, their row and the disk: how they get those, and what is left of them after a kill and after a power cut.
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Jail } from '../../../daemon/jail/jail.ts';
-import { openStorage, type Storage } from '../../../daemon/open-storage.ts';
-import { chainId, type LayerHold, MAX_LAYERS } from '../../../daemon/snapshots/layer-store.ts';
+import { chainId } from '../../../daemon/snapshots/layer-keys.ts';
+import { type LayerHold, MAX_LAYERS } from '../../../daemon/snapshots/layer-store.ts';
 import type { Parent } from '../../../daemon/snapshots/snapshots.ts';
-import { Database } from '../../../daemon/state/database.ts';
 import { lgetxattr } from '../../../native-bindings/xattrs.ts';
+import { closeRigs, Rig } from './layer-rig.ts';
 
-const rigs: Rig[] = [];
-afterEach(async () => {
-  for (const rig of rigs.splice(0)) await rig.close();
-});
-
-class Rig {
-  readonly path = mkdtempSync(join(tmpdir(), 'tsdocker-adopted-'));
-  database: Database;
-  storage: Storage;
-
-  constructor() {
-    ({ database: this.database, storage: this.storage } = this.#open());
-    rigs.push(this);
-  }
-
-  #open() {
-    const database = Database.open(join(this.path, 'state.db'));
-    return { database, storage: openStorage({ dataRoot: this.path, database }) };
-  }
-
-  get layers() {
-    return this.storage.layers;
-  }
-
-  get files() {
-    return this.storage.files;
-  }
-
-  /** A layer that the overlay has written. */
-  made(parent: Parent, work: (root: string) => void): LayerHold {
-    using root = this.storage.snapshots.openRoot(parent);
-    const fd = root.mount();
-    try {
-      work(`/proc/self/fd/${fd}`);
-    } finally {
-      closeSync(fd);
-    }
-    return root.seal();
-  }
-
-  shows(top: number, path: string): string {
-    const fd = this.storage.snapshots.view(top);
-    try {
-      return readFileSync(`/proc/self/fd/${fd}/${path}`, 'utf8');
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  directories(): string[] {
-    return readdirSync(join(this.path, 'layers')).sort();
-  }
-
-  /** `isKilled`: what the daemon does at its end is not done. */
-  async reopen({ isKilled = false } = {}): Promise<void> {
-    const { layers } = this.storage;
-    if (isKilled) vi.spyOn(layers, 'close').mockImplementation(() => undefined);
-    await this.storage.close();
-    this.database.close();
-    ({ database: this.database, storage: this.storage } = this.#open());
-  }
-
-  async close(): Promise<void> {
-    await this.storage.close();
-    this.database.close();
-    rmSync(this.path, { recursive: true, force: true });
-  }
-}
+afterEach(closeRigs);
 
 describe('an adopted layer', () => {
   it('is there at once, and gets the chain id as its key when its digest is known', async () => {
@@ -242,7 +164,7 @@ describe('an adopted layer', () => {
     using base = rig.made(undefined, () => undefined);
     using other = rig.made(undefined, () => undefined);
     rig.layers.makeDurable(undefined);
-    expect(rig.layers.unsynced()).toEqual([base.layer.number, other.layer.number]);
+    expect(rig.layers.unsynced()).toEqual([base.layer, other.layer]);
     using top = rig.made(base.layer.number, () => undefined);
     rig.layers.makeDurable(top.layer.number);
     expect(rig.layers.unsynced()).toEqual([]);

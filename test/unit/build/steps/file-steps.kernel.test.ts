@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { FileAction } from '../../../../daemon/build/graph/operation.ts';
-import { chainId } from '../../../../daemon/snapshots/layer-store.ts';
+import { chainId } from '../../../../daemon/snapshots/layer-keys.ts';
 import { setxattr } from '../../../../native-bindings/xattrs.ts';
 import { defaultCopy, FilesFixture } from './files-fixture.ts';
 
