@@ -31,15 +31,17 @@ export async function findDamage(
   return damage;
 }
 
-/** Puts staged files in the place of a layer's. Throws 'conflict' where a running container uses what is left of them. */
+/** Puts staged files in the place of a layer's. Throws 'conflict' where a running container or a build uses what is left of them. */
 export async function repairLayer(parts: ImageParts, staged: StagedLayer, layer: Layer): Promise<LayerHold> {
   return parts.files.repair(staged, layer, (leftBytes) => {
-    const user = leftBytes === undefined ? undefined : runningUser(parts, layer);
-    if (user === undefined) return;
-    throw new EngineError(
-      'conflict',
-      `repair layer ${layer.diffId}: files of it are missing, and container ${user.slice(0, 12)} runs on the others: stop it first`,
-    );
+    if (leftBytes === undefined) return;
+    const missing = `repair layer ${layer.diffId}: files of it are missing, and`;
+    const now = parts.layers.get(layer.number);
+    const user = runningUser(parts, now);
+    if (user !== undefined)
+      throw new EngineError('conflict', `${missing} container ${user.slice(0, 12)} runs on the others: stop it first`);
+    if (parts.layers.isRead(now))
+      throw new EngineError('conflict', `${missing} a build reads the others: repeat it when that is over`);
   });
 }
 
@@ -50,7 +52,7 @@ async function isBlobWhole({ content }: ImageParts, { digest, size }: Descriptor
 
 function runningUser({ tables, layers, usersOf }: ImageParts, layer: Layer): string | undefined {
   for (const { id, topLayer } of tables.all()) {
-    if (!layers.chain(topLayer).includes(layer)) continue;
+    if (!layers.chain(topLayer).some(({ directory }) => directory === layer.directory)) continue;
     const user = usersOf(id).find(({ isRunning }) => isRunning);
     if (user !== undefined) return user.id;
   }

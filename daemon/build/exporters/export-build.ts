@@ -109,6 +109,7 @@ async function exportOne(
   const { type, attributes, sink } = output;
   const { tags, annotations, result } = options;
   if (type === 'local' || type === 'tar') {
+    using _reading = catalogue.parts.layers.read(result?.kind === 'layers' ? result.top : undefined);
     await progress.doing(type === 'tar' ? 'sending tarball' : 'copying files', async () =>
       pour(await filesArchive(catalogue.parts, result, options.plan.epoch), sink, solve.signal),
     );

@@ -1,5 +1,6 @@
 // Runs one vertex, for all builds that wait for it, and has what it made remembered.
 import type { Slots } from '../../images/pull/slots.ts';
+import type { LayerStore } from '../../snapshots/layer-store.ts';
 import type { Vertex } from '../graph/operation.ts';
 import { ExecFailed } from '../steps/exec-failed.ts';
 import type { ExecSettings, LayersResult, Result, StepRun, Steps } from '../steps/step.ts';
@@ -12,6 +13,7 @@ export interface RunParts {
   readonly steps: Steps;
   readonly records: CacheRecords;
   readonly slots: Slots;
+  readonly layers: Pick<LayerStore, 'hold' | 'read' | 'chain'>;
 }
 
 export interface VertexRun {
@@ -29,7 +31,7 @@ export interface RunSettings {
 }
 
 export async function runVertex(
-  { steps, records, slots }: RunParts,
+  { steps, records, slots, layers }: RunParts,
   { vertex, key: found, inputs, settings }: VertexRun,
   context: RunContext,
 ): Promise<readonly LayersResult[]> {
@@ -40,6 +42,8 @@ export async function runVertex(
   const held = inputs.map((input) => input.again());
   try {
     using _slot = await slots.take(context.signal);
+    using reading = new DisposableStack();
+    for (const input of held) if (input.kind === 'layers') reading.use(layers.read(input.top));
     context.tell({ kind: 'started', atMs: wallClockMs() });
     const outputs = await perform(steps, stepRun(vertex, settings, context), held);
     records.add({ key, identity, aliases, inputs: known, description: vertex.name, outputs });

@@ -1,8 +1,9 @@
 // What was lost or altered on the disk is there again after a load of the same image.
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { repairLayer } from '../../../daemon/images/damaged-layers.ts';
 import { dir, file } from '../jail/raw-tar.ts';
 import { contentOf, StoreFixture } from './store-fixture.ts';
 
@@ -90,6 +91,53 @@ test('a layer on which a container runs is not taken from below it: that is told
   );
   expect(readdirSync(join(lowest(), 'etc'))).toEqual(['one']);
   target.users.clear();
+  await load();
+  expect(readdirSync(join(lowest(), 'etc')).sort()).toEqual(['one', 'two']);
+});
+
+test('a layer that shares its files with one on which a container runs is not taken from below it', async () => {
+  const { layers: store } = target.storage;
+  const [top] = layers();
+  if (top === undefined) throw new Error('no layers');
+  using other = store.restack(top.number, undefined);
+  const running = target.catalogue.add(
+    { architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: [top.diffId] } },
+    { topLayer: other.layer.number },
+  );
+  rmSync(join(store.dirOf(top.number), 'etc/three'));
+  target.users.set(running, [{ id: 'd'.repeat(64), isRunning: true }]);
+  await expect(load()).rejects.toThrow(/container dddddddddddd runs on the others: stop it first/);
+  target.users.clear();
+  await load();
+  expect(readdirSync(join(store.dirOf(top.number), 'etc'))).toEqual(['three']);
+  await target.remove(running, { force: false, noPrune: false });
+});
+
+test('a layer whose row was written anew is known as that of a running container', async () => {
+  const lowestLayer = layers().at(-1);
+  if (lowestLayer === undefined) throw new Error('no layers');
+  rmSync(join(lowest(), 'etc/two'));
+  target.users.set(id, [{ id: 'e'.repeat(64), isRunning: true }]);
+  const directory = join(target.storage.staging, 'by-hand');
+  mkdirSync(directory);
+  using staged = {
+    directory,
+    staged: { diffId: lowestLayer.diffId, sizeBytes: 0 },
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
+  };
+  target.storage.layers.setTarBytes(lowestLayer.number, lowestLayer.tarBytes ?? 0);
+  await expect(repairLayer(target.catalogue.parts, staged, lowestLayer)).rejects.toThrow(/container eeeeeeeeeeee runs/);
+  target.users.clear();
+  await load();
+});
+
+test('a layer that a build reads is not taken from below it', async () => {
+  rmSync(join(lowest(), 'etc/two'));
+  const top = layers()[0]?.number;
+  const reading = target.storage.layers.read(top);
+  await expect(load()).rejects.toThrow(/files of it are missing, and a build reads the others/);
+  expect(readdirSync(join(lowest(), 'etc'))).toEqual(['one']);
+  reading[Symbol.dispose]();
   await load();
   expect(readdirSync(join(lowest(), 'etc')).sort()).toEqual(['one', 'two']);
 });

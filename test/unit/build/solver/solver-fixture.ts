@@ -78,6 +78,10 @@ export class FakeLayers {
 
   writeRows(): void {}
 
+  read(): Disposable {
+    return { [Symbol.dispose]: () => undefined };
+  }
+
   chain(top: number | undefined): Layer[] {
     const chain: Layer[] = [];
     for (let layer = this.#layers.get(top ?? 0); layer !== undefined; layer = this.#layers.get(layer.parent ?? 0))
