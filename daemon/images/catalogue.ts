@@ -4,6 +4,7 @@ import { collectContent } from '../content/collect-content.ts';
 import type { Descriptor } from '../content/digest.ts';
 import { EngineError } from '../errors/engine-error.ts';
 import { familiar, parseReference } from '../registry/reference.ts';
+import { isNameless } from '../snapshots/layer-keys.ts';
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig } from './documents/image-config.ts';
 import { parseTarget, shownReference } from './image-names.ts';
 import type { ImageParts } from './image-parts.ts';
@@ -125,7 +126,10 @@ export class Catalogue {
     return this.addBytes(Buffer.from(JSON.stringify(config)), options);
   }
 
-  /** Records an image whose layers are stored; their holds may go afterwards. `bytes` is its config as it came: their digest is its id. */
+  /**
+   * Records an image whose layers are stored; their holds may go afterwards. `bytes` is its config as it came: their digest is its id. Whoever has a
+   * transaction open has made the layers durable before it (LayerStore.makeDurable).
+   */
   addBytes(bytes: Uint8Array, options: AddOptions): string {
     const config = parseImageConfig(bytes);
     const { content, layers, tables, blobs } = this.parts;
@@ -135,7 +139,8 @@ export class Catalogue {
     const { repo, tag } = options.name ?? { repo: '', tag: '' };
     layers.makeDurable(options.topLayer);
     tables.transaction(() => {
-      tables.insert({ id, parentId: options.parentId, topLayer: options.topLayer, sizeBytes });
+      const isNew = tables.insert({ id, parentId: options.parentId, topLayer: options.topLayer, sizeBytes });
+      if (!isNew && layers.lostOf(this.topLayer(id)) !== undefined) tables.setTopLayer(id, options.topLayer);
       if (options.manifest !== undefined) blobs.addManifest(id, options.manifest);
       if (repo !== '') this.#writeTag(id, repo, tag);
     });
@@ -177,7 +182,7 @@ export class Catalogue {
     const gone = this.parts.layers.collect(tops);
     this.parts.blobs.dropUnused();
     collectContent(this.parts.content, this.parts.blobs.used());
-    return gone.filter(({ kind }) => kind === 'image').map(({ key }) => key);
+    return gone.filter((layer) => layer.kind === 'image' && !isNameless(layer)).map(({ key }) => key);
   }
 
   /** Full id, then name, then unique prefix of an id: Docker's order. */

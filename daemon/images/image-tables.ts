@@ -75,6 +75,11 @@ export class ImageTables {
     this.#db.run('DELETE FROM images WHERE id = ?', id);
   }
 
+  /** For an image whose own layers have lost their files. */
+  setTopLayer(id: string, topLayer: number | undefined): void {
+    this.#db.run('UPDATE images SET top_layer = ? WHERE id = ?', topLayer ?? null, id);
+  }
+
   setParent(id: string, parentId: string): void {
     this.#db.run('UPDATE images SET parent_id = ? WHERE id = ?', parentId, id);
   }

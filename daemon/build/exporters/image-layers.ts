@@ -1,9 +1,11 @@
 // The layers of a built image: with digests, without those that hold nothing, and on the disk.
 import { existsSync } from 'node:fs';
+import { EngineError } from '../../errors/engine-error.ts';
 import type { ImageParts } from '../../images/image-parts.ts';
 import type { Layer } from '../../snapshots/layer.ts';
 import { copyAsLayer } from '../../snapshots/layer-files.ts';
-import { chainId, type LayerHold, type LayerStore } from '../../snapshots/layer-store.ts';
+import { chainId } from '../../snapshots/layer-keys.ts';
+import type { LayerHold, LayerStore } from '../../snapshots/layer-store.ts';
 
 /** Digest of an archive without entries. */
 export const EMPTY_LAYER = 'sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef';
@@ -52,11 +54,22 @@ export async function finishLayers(
       diffIds.push(below.diffId);
       chainKey = chainId(chainKey, below.diffId);
     }
+    checkFiles(layers, below?.number);
   } catch (error) {
     hold?.[Symbol.dispose]();
     throw error;
   }
   return { top: below?.number, diffIds, [Symbol.dispose]: () => hold?.[Symbol.dispose]() };
+}
+
+/** What ran before may be remembered longer than the disk has kept it. */
+function checkFiles(layers: LayerStore, top: number | undefined): void {
+  const lost = layers.lostOf(top);
+  if (lost === undefined) return;
+  throw new EngineError(
+    'system',
+    `make image: the files of layer ${lost.diffId} are lost: pull the base image again, or build without the cache`,
+  );
 }
 
 /** One that is there already is used instead. */
@@ -70,12 +83,13 @@ function onTop(
   return layers.restack(number, below?.number);
 }
 
-function withTimes(
+async function withTimes(
   { layers, jail }: Pick<ImageParts, 'layers' | 'jail'>,
   { number }: Layer,
   below: Layer | undefined,
   seconds: number,
 ): Promise<LayerHold> {
   const times = { seconds, isLimit: true };
-  return layers.make(below?.number, (directory) => copyAsLayer(jail, layers.dirOf(number), directory, times));
+  using _reading = layers.read(number);
+  return await layers.make(below?.number, (directory) => copyAsLayer(jail, layers.dirOf(number), directory, times));
 }
