@@ -12,6 +12,16 @@ export function settingsKey({ extraHosts, network, shmBytes, rlimits }: ExecSett
   return digest(['settings', hosts, network.kind, ref, shmBytes, limits]);
 }
 
+/** All that a run of an exec gets of its build, its rights and limits among it: builds that differ in that share no run. In no cache's key. */
+export function runSettingsKey(settings: ExecSettings): string {
+  return digest(['run settings', settings]);
+}
+
+/** Under which builds share a run while it goes on. `settings`: of the build, see above. */
+export function runKey(key: string, settings: string, operation: Operation): string {
+  return operation.kind === 'exec' ? digest(['run', key, settings, operation.proxyEnv]) : key;
+}
+
 /** `inputs`: what each is known as, a text that stands for its files. `settings`: see above; only an exec has them. */
 export function definitionKey(operation: Operation, settings: string, inputs: readonly string[]): string {
   return digest(['definition', keyed(operation), operation.kind === 'exec' ? settings : '', inputs]);

@@ -4,7 +4,7 @@ import type { Edge, Vertex } from '../graph/operation.ts';
 import { ExecFailed } from '../steps/exec-failed.ts';
 import type { ClientServices, Result, Steps } from '../steps/step.ts';
 import type { BuildEventSink } from './build-event.ts';
-import { settingsKey } from './cache-key.ts';
+import { runKey, runSettingsKey, settingsKey } from './cache-key.ts';
 import type { CacheRecord } from './cache-records.ts';
 import { type RunParts, type RunSettings, runVertex, stepRun } from './run-vertex.ts';
 import type { RunMember, SharedRuns } from './shared-runs.ts';
@@ -31,6 +31,7 @@ export class Solve implements AsyncDisposable {
   readonly #options: SolveOptions;
   readonly #controller = new AbortController();
   readonly #settings: string;
+  readonly #runSettings: string;
   readonly #progress: VertexProgress;
   readonly #vertices = new Map<string, Vertex>();
   readonly #keys = new Map<string, Promise<VertexKey>>();
@@ -50,6 +51,7 @@ export class Solve implements AsyncDisposable {
     this.#parts = parts;
     this.#options = options;
     this.#settings = settingsKey(options.exec);
+    this.#runSettings = runSettingsKey(options.exec);
     this.#progress = new VertexProgress(options.tell);
     if (options.signal.aborted) this.#leave();
     else options.signal.addEventListener('abort', this.#leave, { once: true });
@@ -162,7 +164,8 @@ export class Solve implements AsyncDisposable {
     const inputs = await Promise.all(vertex.inputs.map((edge) => this.#resultOf(edge)));
     // Nobody else may be given what an earlier run has made.
     const name = vertex.ignoresCache ? `${key.key}:anew` : key.key;
-    const results = await this.#parts.runs.join(name, this.#member(vertex), (context) =>
+    const shared = runKey(name, this.#runSettings, operation);
+    const results = await this.#parts.runs.join(shared, this.#member(vertex), (context) =>
       runVertex(this.#parts, { vertex, key, inputs, settings: this.#options }, context),
     );
     for (const result of results) this.#held.push(result);

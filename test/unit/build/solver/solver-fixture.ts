@@ -138,8 +138,10 @@ export class SolverFixture implements Disposable {
   open(
     signal: AbortSignal = new AbortController().signal,
     tell = (event: BuildEvent) => void this.events.push(event),
+    exec: Partial<ExecSettings> = {},
   ): Solve {
-    const solve = this.solver.open({ exec: noSettings, client: noClient, tell, signal, keepsFailed: this.keepsFailed });
+    const settings = { exec: { ...noSettings, ...exec }, keepsFailed: this.keepsFailed };
+    const solve = this.solver.open({ ...settings, client: noClient, tell, signal });
     solve.addImage('sha256:1', undefined);
     return solve;
   }

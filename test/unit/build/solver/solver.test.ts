@@ -1,7 +1,8 @@
 // How graphs are evaluated: what runs, what the cache saves, who shares and who stops what.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Edge } from '../../../../daemon/build/graph/operation.ts';
-import { base, context, copy, run, SolverFixture, vertex } from './solver-fixture.ts';
+import type { ExecSettings } from '../../../../daemon/build/steps/step.ts';
+import { base, context, copy, noSettings, run, SolverFixture, vertex } from './solver-fixture.ts';
 
 let fixture: SolverFixture;
 beforeEach(() => {
@@ -163,6 +164,52 @@ describe('two builds', () => {
       ['early', 'late'],
       ['early', 'late'],
     ]);
+  });
+
+  test.each<[string, Partial<ExecSettings>]>([
+    ['memory', { memoryBytes: 1e9 }],
+    ['swap', { memorySwapBytes: 1e9 }],
+    ['processors', { cpusetCpus: '0' }],
+    ['a control group', { cgroupParent: '/other' }],
+    ['security options', { security: { ...noSettings.security, noNewPrivileges: true } }],
+    ['entitlements', { entitlements: ['security.insecure'] }],
+  ])('that differ in %s run a step each, which both have of the cache afterwards', async (_, exec) => {
+    const edge = run('a', base);
+    const { promise: both, resolve: go } = Promise.withResolvers<void>();
+    const given: ExecSettings[] = [];
+    fixture.behaviours.set('RUN a', async (step) => {
+      if (given.push(step.exec) === 2) go();
+      await both;
+    });
+    setTimeout(go, 200);
+    const build = async (settings: Partial<ExecSettings>): Promise<void> => {
+      await using solve = fixture.open(new AbortController().signal, () => undefined, settings);
+      await solve.evaluate(edge);
+    };
+    await Promise.all([build({}), build(exec)]);
+    expect(given).toHaveLength(2);
+    expect(given).toContainEqual({ ...noSettings, ...exec });
+    await build(exec);
+    await build({});
+    expect(given).toHaveLength(2);
+  });
+
+  test('that have other proxies run a step each', async () => {
+    const { vertex: plain } = run('a', base);
+    if (plain.operation.kind !== 'exec') throw new Error('no exec');
+    const proxied = vertex('RUN a', { ...plain.operation, proxyEnv: ['http_proxy=http://p'] }, [...plain.inputs]);
+    const { promise: both, resolve: go } = Promise.withResolvers<void>();
+    fixture.behaviours.set('RUN a', async () => {
+      if (fixture.ran.length === 2) go();
+      await both;
+    });
+    setTimeout(go, 200);
+    const builds = [{ vertex: plain, output: 0 }, proxied].map(async (edge) => {
+      await using solve = fixture.open();
+      await solve.evaluate(edge);
+    });
+    await Promise.all(builds);
+    expect(fixture.ran).toEqual(['RUN a', 'RUN a']);
   });
 
   test('give up their own wish only; the last one stops the step', async () => {
