@@ -1,10 +1,13 @@
 // A directory of a client by FileSync.DiffCopy: its entries come as a list, which is compared with what was kept of it, and only the files that changed
 // are asked for. They become an archive for the jail: no name that came from the client is opened here.
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { EngineError } from '../../errors/engine-error.ts';
-import { type ContextEntry, encodeContextEntry } from '../../protocols/context-list/context-entry.ts';
+import {
+  type ContextEntry,
+  compareContextPaths,
+  encodeContextEntry,
+} from '../../protocols/context-list/context-entry.ts';
 import type { ContextOffer } from '../../protocols/context-list/context-offer.ts';
 import {
   decodeFilePacket,
@@ -46,6 +49,8 @@ interface FileState {
 }
 
 const MAX_ENTRIES = 1_000_000;
+/** Of all files together, which are in memory until the last one has come. */
+const MAX_PATHS_BYTES = 64 * 1024 * 1024;
 /** Small files are asked for together. */
 const GROUP_FILES = 64;
 const GROUP_BYTES = 1024 * 1024;
@@ -152,7 +157,7 @@ async function receiveList(
 
 async function writeList(packets: AsyncGenerator<FilePacket>, list: PassThrough): Promise<SentFile[]> {
   const files: SentFile[] = [];
-  const sizes = new Map<string, number>();
+  let pathsBytes = 0;
   for (let id = 0; ; id++) {
     const next = await packets.next();
     if (next.done) throw cutOff();
@@ -162,15 +167,23 @@ async function writeList(packets: AsyncGenerator<FilePacket>, list: PassThrough)
     const { stat } = next.value;
     if (stat === undefined) return files;
     if (id >= MAX_ENTRIES) throw new EngineError('invalid', 'read directory of the client: it has too many entries');
-    const entry = entryOf(stat, sizes);
+    const entry = entryOf(stat, files);
     if (entry === undefined) continue;
-    if (entry.kind === 'file') files.push({ id, path: entry.path, sizeBytes: entry.sizeBytes });
+    if (entry.kind === 'file') {
+      pathsBytes += entry.path.length;
+      if (pathsBytes > MAX_PATHS_BYTES)
+        throw new EngineError(
+          'invalid',
+          `read directory of the client: the paths of its files have more than ${MAX_PATHS_BYTES} bytes`,
+        );
+      files.push({ id, path: entry.path, sizeBytes: entry.sizeBytes });
+    }
     if (!list.write(`${encodeContextEntry(entry)}\n`)) await drained(list);
   }
 }
 
-/** undefined: it is nothing that a build can have. */
-function entryOf(stat: FileStat, sizes: Map<string, number>): ContextEntry | undefined {
+/** `files`: those before it. undefined: it is nothing that a build can have. */
+function entryOf(stat: FileStat, files: readonly SentFile[]): ContextEntry | undefined {
   const { uid, gid, linkName } = stat;
   const path = toBytes(stat.path);
   const mode = permissionsOfGoMode(stat.mode);
@@ -182,14 +195,24 @@ function entryOf(stat: FileStat, sizes: Map<string, number>): ContextEntry | und
   if (kind === 'symlink') return { ...common, kind, target: toBytes(linkName) };
   if (kind !== 'file') return { ...common, kind };
   // Another name of a file comes without its size.
-  const sizeBytes = linkName === '' ? Number(stat.sizeBytes) : sizes.get(toBytes(linkName));
+  const sizeBytes = linkName === '' ? Number(stat.sizeBytes) : sizeOf(files, toBytes(linkName));
   if (sizeBytes === undefined)
     throw new EngineError(
       'invalid',
       `read directory of the client: ${stat.path.slice(0, 200)} links to what is not there`,
     );
-  sizes.set(path, sizeBytes);
   return { ...common, kind, sizeBytes, stamp: linkName === '' ? '' : 'link' };
+}
+
+/** They come in order: whoever reads the list refuses another one. */
+function sizeOf(files: readonly SentFile[], path: string): number | undefined {
+  let low = 0;
+  for (let high = files.length; low < high; ) {
+    const middle = (low + high) >>> 1;
+    if (compareContextPaths(files[middle]?.path ?? '', path) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return files[low]?.path === path ? files[low]?.sizeBytes : undefined;
 }
 
 async function receiveFiles(
@@ -299,10 +322,16 @@ async function write(archive: PassThrough, bytes: Buffer): Promise<void> {
   if (bytes.length > 0 && !archive.write(bytes)) await drained(archive);
 }
 
-async function drained(stream: PassThrough): Promise<void> {
-  if (stream.destroyed) throw stream.errored ?? cutOff();
-  await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
-  if (stream.destroyed) throw stream.errored ?? cutOff();
+function drained(stream: PassThrough): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      stream.off('drain', settle).off('close', settle);
+      if (stream.destroyed) reject(stream.errored ?? cutOff());
+      else resolve();
+    };
+    stream.on('drain', settle).on('close', settle);
+    if (stream.destroyed) settle();
+  });
 }
 
 /** Both say that they are done, so that the client's call ends well. */

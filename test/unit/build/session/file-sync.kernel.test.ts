@@ -3,7 +3,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { metadataOf } from '../../../../daemon/build/session/file-sync.ts';
 import type { DirectoryResult } from '../../../../daemon/build/steps/step.ts';
 import {
@@ -19,7 +19,10 @@ const contexts = new ContextFixture();
 let fixture = new SessionFixture(contexts);
 const wanted = { include: [], exclude: ['*.md'], followPaths: [] };
 
+const warned = vi.spyOn(process, 'emitWarning');
 afterEach(() => {
+  // Of listeners that nobody takes away.
+  expect(warned.mock.calls).toEqual([]);
   fixture.close();
   fixture = new SessionFixture(contexts);
   contexts.kept[Symbol.dispose]();
@@ -83,6 +86,23 @@ test('all of it, and then what changed', async () => {
   asked.length = 0;
   using _other = await sync('another');
   expect(asked).toHaveLength(6);
+});
+
+test('other names of files far apart', async () => {
+  const paths = ['a', 'a/b', 'a-b', 'b', 'c', 'c/d', 'c/e', 'c.d'];
+  const texts: SentTree = Object.fromEntries(
+    paths.map((path) => [path, path === 'a' || path === 'c' ? undefined : path]),
+  );
+  const files = paths.filter((path) => texts[path] !== undefined);
+  const links = files.map((path) => `x${path.replace('/', '+')}`);
+  const linked = Object.fromEntries(files.map((path, n) => [links[n] ?? '', path]));
+  const stats = statsOf({ ...texts, ...linked }).map(
+    (stat): FileStat =>
+      linked[stat.path] === undefined ? stat : { ...stat, linkName: linked[stat.path] ?? '', sizeBytes: 0n },
+  );
+  serve((stream) => sendTree(stream, texts, [], stats));
+  using directory = await sync('apart');
+  expect(read(directory.path)).toEqual({ ...texts, ...linked });
 });
 
 test('another name of a file is a file of its own', async () => {
@@ -153,6 +173,21 @@ describe('what a client sends that it should not', () => {
       for (const packet of packets) stream.write(frameMessage(encodeFilePacket(packet)));
     });
     await expect(sync('wrong')).rejects.toThrow(message);
+  });
+
+  test('paths without end', async () => {
+    const parts = Array.from({ length: 15 }, () => 'd'.repeat(250));
+    const above = parts.map((_, n) => stat(parts.slice(0, n + 1).join('/'), { mode: directory }));
+    serve((stream) => {
+      stream.on('error', () => undefined);
+      stream.respond({ ':status': 200 });
+      const send = (packet: FilePacket) => stream.write(frameMessage(encodeFilePacket(packet)));
+      for (const each of above) send(each);
+      for (let n = 0; n < 18_000; n++) send(stat(`${parts.join('/')}/${String(n).padStart(5, '0')}`));
+      send(last);
+      stream.end();
+    });
+    await expect(sync('paths')).rejects.toThrow(/the paths of its files/);
   });
 
   test('more bytes than it said are left out', async () => {
