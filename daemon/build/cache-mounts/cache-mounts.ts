@@ -99,6 +99,11 @@ export class CacheMounts {
     }
   }
 
+  /** Whether `take` would wait for those who have it. */
+  isTaken(request: CacheMountRequest): boolean {
+    return this.#find(keyOf(request), request.sharing) === 'wait';
+  }
+
   list(): SeenCacheMount[] {
     return [...this.#entries.values()].map(({ record, leases }) => ({ ...record, isInUse: leases.size > 0 }));
   }

@@ -2,7 +2,6 @@
 import type { Slots } from '../../images/pull/slots.ts';
 import type { LayerStore } from '../../snapshots/layer-store.ts';
 import type { Vertex } from '../graph/operation.ts';
-import { ExecFailed } from '../steps/exec-failed.ts';
 import type { ExecSettings, LayersResult, Result, StepRun, Steps } from '../steps/step.ts';
 import type { CacheRecords } from './cache-records.ts';
 import type { RunContext } from './shared-runs.ts';
@@ -41,20 +40,37 @@ export async function runVertex(
   if (there !== undefined) return records.use(there);
   const held = inputs.map((input) => input.again());
   try {
-    using _slot = await slots.take(context.signal);
+    using slot = await takeSlot(slots, context.signal);
     using reading = new DisposableStack();
     for (const input of held) if (input.kind === 'layers') reading.use(layers.read(input.top));
     context.tell({ kind: 'started', atMs: wallClockMs() });
-    const outputs = await perform(steps, stepRun(vertex, settings, context), held);
+    const { whileWaiting } = slot;
+    const outputs = await perform(steps, { ...stepRun(vertex, settings, context), whileWaiting }, held);
     records.add({ key, identity, aliases, inputs: known, description: vertex.name, outputs });
     return outputs;
-  } catch (error) {
-    // Nobody is there to take it.
-    if (context.signal.aborted && error instanceof ExecFailed) error.root?.[Symbol.dispose]();
-    throw error;
   } finally {
     for (const input of held) input[Symbol.dispose]();
   }
+}
+
+interface StepSlot extends Disposable {
+  readonly whileWaiting: NonNullable<StepRun['whileWaiting']>;
+}
+
+/** One that can be given back for a while. Who waits without it has nothing that those with one wait for: they all go on. */
+async function takeSlot(slots: Slots, signal: AbortSignal): Promise<StepSlot> {
+  let slot = await slots.take(signal);
+  return {
+    whileWaiting: async (work) => {
+      slot[Symbol.dispose]();
+      try {
+        return await work();
+      } finally {
+        slot = await slots.take(signal);
+      }
+    },
+    [Symbol.dispose]: () => slot[Symbol.dispose](),
+  };
 }
 
 async function perform(steps: Steps, run: StepRun, inputs: readonly Result[]): Promise<readonly LayersResult[]> {

@@ -1,5 +1,6 @@
 // Steps that several builds want at the same time and that run once: they go on while one of them is there. Who comes late is told all that was
 // told before, as far as it is kept. Who leaves gives up its own wish only; the last one waits for the end of what it has stopped.
+import { ExecFailed } from '../steps/exec-failed.ts';
 import type { ClientServices, LayersResult } from '../steps/step.ts';
 
 /** Of output that is kept for who comes late. */
@@ -27,6 +28,8 @@ export type RunEvent =
 export interface RunMember {
   readonly signal: AbortSignal;
   readonly client: ClientServices;
+  /** It wants the root of a step that fails, see ExecFailed. */
+  readonly keepsFailed: boolean;
   tell(event: RunEvent): void;
 }
 
@@ -49,7 +52,7 @@ interface Run {
 export class SharedRuns {
   readonly #runs = new Map<string, Run>();
 
-  /** Joins what runs under this key, or begins it. The results are the caller's own. Rejects with the signal's reason. */
+  /** Joins what runs under this key, or begins it. The results, and the root of a step that failed, are the caller's own. Rejects with the signal's reason. */
   async join(
     key: string,
     member: RunMember,
@@ -99,7 +102,9 @@ export class SharedRuns {
         run.controller.abort(error);
         await run.work.catch(() => undefined);
       }
-      throw error;
+      // Of the work, not what the member left for.
+      const isOfWork = error instanceof ExecFailed && error !== member.signal.reason;
+      throw isOfWork ? error.again({ keepsRoot: member.keepsFailed }) : error;
     } finally {
       run.members.delete(member);
       if (run.members.size === 0) release(run);
@@ -113,7 +118,9 @@ function release(run: Run): void {
     (results) => {
       for (const result of results) result[Symbol.dispose]();
     },
-    () => undefined,
+    (error: unknown) => {
+      if (error instanceof ExecFailed) error.root?.[Symbol.dispose]();
+    },
   );
 }
 

@@ -2,11 +2,11 @@
 // only when the cache has nothing under that key its inputs are evaluated and it runs. The first failure ends all of it.
 import type { Edge, Vertex } from '../graph/operation.ts';
 import { ExecFailed } from '../steps/exec-failed.ts';
-import type { ClientServices, Result, Steps } from '../steps/step.ts';
+import type { ClientServices, LayersResult, Result, Steps } from '../steps/step.ts';
 import type { BuildEventSink } from './build-event.ts';
 import { runKey, runSettingsKey, settingsKey } from './cache-key.ts';
 import type { CacheRecord } from './cache-records.ts';
-import { type RunParts, type RunSettings, runVertex, stepRun } from './run-vertex.ts';
+import { type RunParts, type RunSettings, runVertex, stepRun, type VertexRun } from './run-vertex.ts';
 import type { RunMember, SharedRuns } from './shared-runs.ts';
 import { findKey, type KeyParts, type VertexKey } from './vertex-keys.ts';
 import { VertexProgress } from './vertex-progress.ts';
@@ -144,7 +144,6 @@ export class Solve implements AsyncDisposable {
       this.signal.throwIfAborted();
       return await work();
     } catch (error) {
-      if (error instanceof ExecFailed && error.root !== undefined) this.#held.push(error.root);
       if (!this.#told.has(error) && !this.signal.aborted) {
         this.#told.add(error);
         this.#failed = vertex;
@@ -165,15 +164,27 @@ export class Solve implements AsyncDisposable {
     // Nobody else may be given what an earlier run has made.
     const name = vertex.ignoresCache ? `${key.key}:anew` : key.key;
     const shared = runKey(name, this.#runSettings, operation);
-    const results = await this.#parts.runs.join(shared, this.#member(vertex), (context) =>
-      runVertex(this.#parts, { vertex, key, inputs, settings: this.#options }, context),
-    );
+    const results = await this.#run(shared, { vertex, key, inputs, settings: this.#options });
     for (const result of results) this.#held.push(result);
     const record = this.#parts.records.lookup(key.key);
     if (record !== undefined) this.#note(vertex, record);
     this.#progress.completed(vertex);
     for (const listener of this.#listeners) listener(vertex, results);
     return results;
+  }
+
+  /** A root that a step has left behind is the build's, too. */
+  async #run(name: string, run: VertexRun): Promise<readonly LayersResult[]> {
+    try {
+      return await this.#parts.runs.join(name, this.#member(run.vertex), (context) =>
+        runVertex(this.#parts, run, context),
+      );
+    } catch (error) {
+      // Of another step's failure that step has seen to it.
+      if (error instanceof ExecFailed && error !== this.signal.reason && error.root !== undefined)
+        this.#held.push(error.root);
+      throw error;
+    }
   }
 
   /** A client's directory, a checkout, a download: this build's own. */
@@ -187,8 +198,8 @@ export class Solve implements AsyncDisposable {
   }
 
   #member(vertex: Vertex): RunMember {
-    const { client } = this.#options;
-    return { signal: this.signal, client, tell: (event) => this.#progress.took(vertex, event) };
+    const { client, keepsFailed } = this.#options;
+    return { signal: this.signal, client, keepsFailed, tell: (event) => this.#progress.took(vertex, event) };
   }
 
   async #findKey(vertex: Vertex): Promise<VertexKey> {

@@ -11,11 +11,19 @@ export class ExecFailed extends EngineError {
   /** The image that was made of it. */
   keptImageId: string | undefined;
 
+  readonly #why: string;
+
   /** `why`: instead of the exit code, in the message. */
   constructor(command: string, exitCode: number, root?: LayersResult, why = `exit code: ${exitCode}`) {
     super('system', `process ${JSON.stringify(command)} did not complete successfully: ${why}`);
     this.command = command;
     this.exitCode = exitCode;
     this.root = root;
+    this.#why = why;
+  }
+
+  /** The same for somebody else, who has a hold of its own on the root, or none. */
+  again({ keepsRoot }: { readonly keepsRoot: boolean }): ExecFailed {
+    return new ExecFailed(this.command, this.exitCode, keepsRoot ? this.root?.again() : undefined, this.#why);
   }
 }

@@ -79,6 +79,8 @@ export interface StepRun {
   readonly client: ClientServices;
   /** An ExecFailed comes with its root. */
   readonly keepsFailed?: boolean;
+  /** For `work` that only waits for other steps: so many run at once, and meanwhile this is none of them. */
+  readonly whileWaiting?: <T>(work: () => Promise<T>) => Promise<T>;
   /** Output of what runs. */
   log(stream: 'stdout' | 'stderr', bytes: Uint8Array): void;
   /** `id`: what is counted. `total` 0: not known. */

@@ -173,12 +173,17 @@ export class StepMounts {
   }
 
   async #lease(request: CacheMountRequest): Promise<CacheMountLease> {
-    const lease = await this.#parts.cacheMounts.take(request, this.#input.signal);
-    this.#release.push(() => {
-      this.hasLeak ||= lease.wasShared;
-      lease[Symbol.dispose]();
-    });
-    return lease;
+    const { cacheMounts } = this.#parts;
+    const { run, signal } = this.#input;
+    const take = async (): Promise<CacheMountLease> => {
+      const lease = await cacheMounts.take(request, signal);
+      this.#release.push(() => {
+        this.hasLeak ||= lease.wasShared;
+        lease[Symbol.dispose]();
+      });
+      return lease;
+    };
+    return cacheMounts.isTaken(request) && run.whileWaiting !== undefined ? run.whileWaiting(take) : take();
   }
 
   #cacheRequest({ id, sharing, mode, uid, gid, input: n, selector }: CacheMount): CacheMountRequest {

@@ -1,6 +1,8 @@
 // How graphs are evaluated: what runs, what the cache saves, who shares and who stops what.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Edge } from '../../../../daemon/build/graph/operation.ts';
+import { ExecFailed } from '../../../../daemon/build/steps/exec-failed.ts';
+import { holdLayers } from '../../../../daemon/build/steps/layers-result.ts';
 import type { ExecSettings } from '../../../../daemon/build/steps/step.ts';
 import { base, context, copy, noSettings, run, SolverFixture, vertex } from './solver-fixture.ts';
 
@@ -61,6 +63,28 @@ describe('a graph', () => {
     }
     await fixture.build(edge);
     expect(most).toBe(3);
+  });
+
+  test('gives the slot of a step that only waits to another', async () => {
+    using one = new SolverFixture(1);
+    const [a, b] = [run('a', base), run('b', base)];
+    const { promise: ran, resolve } = Promise.withResolvers<void>();
+    let running = 0;
+    one.behaviours.set('RUN a', async (step) => {
+      running++;
+      await step.whileWaiting?.(() => {
+        running--;
+        return ran;
+      });
+      expect(++running).toBe(1);
+    });
+    one.behaviours.set('RUN b', async () => {
+      expect(++running).toBe(1);
+      resolve();
+      await new Promise((next) => setTimeout(next, 5));
+      running--;
+    });
+    expect((await one.build(vertex('merge', { kind: 'merge' }, [a, b]))).ran).toEqual(['RUN a', 'RUN b', 'merge']);
   });
 });
 
@@ -237,5 +261,55 @@ describe('two builds', () => {
     await ended;
     fixture.behaviours.clear();
     expect((await fixture.build(edge)).ran).toEqual(['RUN a']);
+  });
+
+  test('have the root of a step that failed each for itself, if they want it', async () => {
+    const edge = run('b', run('a', base));
+    const { promise: going, resolve: go } = Promise.withResolvers<void>();
+    let root = 0;
+    fixture.behaviours.set('RUN a', async () => {
+      await going;
+      root = fixture.layers.make(undefined);
+      throw new ExecFailed('a', 7, holdLayers(fixture.layers, root));
+    });
+    fixture.keepsFailed = true;
+    const builds = [fixture.open(), fixture.open()];
+    fixture.keepsFailed = false;
+    builds.push(fixture.open());
+    const failures = builds.map((solve) => solve.evaluate(edge).catch((error: unknown) => error));
+    setTimeout(go, 5);
+    const errors = await Promise.all(failures);
+    expect(errors).toMatchObject([
+      { exitCode: 7, root: { top: root } },
+      { exitCode: 7, root: { top: root } },
+      { exitCode: 7, root: undefined },
+    ]);
+    await builds[0]?.[Symbol.asyncDispose]();
+    const [, second] = errors;
+    if (!(second instanceof ExecFailed)) throw new TypeError('no ExecFailed');
+    expect(fixture.layers.holds.get(root)).toBe(1);
+    second.root?.again()[Symbol.dispose]();
+    for (const solve of builds.slice(1)) await solve[Symbol.asyncDispose]();
+    expect(fixture.layers.holds.get(root)).toBeUndefined();
+  });
+
+  test('leave nothing of a step that fails while the last one goes, whenever that is', async () => {
+    for (let turns = 0; turns < 20; turns++) {
+      fixture.keepsFailed = true;
+      const leaver = new AbortController();
+      fixture.behaviours.set('RUN a', async () => {
+        const leaves = async (): Promise<void> => {
+          for (let turn = 0; turn < turns; turn++) await undefined;
+          leaver.abort(new Error('left'));
+        };
+        void leaves();
+        throw new ExecFailed('a', 7, holdLayers(fixture.layers, fixture.layers.make(undefined)));
+      });
+      {
+        await using solve = fixture.open(leaver.signal);
+        await expect(solve.evaluate(run('a', base))).rejects.toThrow();
+      }
+      expect([turns, ...fixture.layers.holds.keys()]).toEqual([turns]);
+    }
   });
 });

@@ -314,7 +314,17 @@ describe('cache', () => {
     });
     await begun;
     const waiting = new AbortController();
-    const second = rig.run('true', { mounts: [locked('/a', 'l1')], signal: waiting.signal });
+    // Whoever waits says so, and others run meanwhile.
+    const { promise: waits, resolve: say } = Promise.withResolvers<void>();
+    const second = rig.run('true', {
+      mounts: [locked('/a', 'l1')],
+      signal: waiting.signal,
+      whileWaiting: (work) => {
+        say();
+        return work();
+      },
+    });
+    await waits;
     waiting.abort(new Error('left'));
     await expect(second).rejects.toThrow('left');
     abort.abort(new Error('gone'));

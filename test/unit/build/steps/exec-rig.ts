@@ -99,6 +99,7 @@ export interface StepOptions
   readonly client?: Partial<ClientServices>;
   readonly signal?: AbortSignal;
   readonly keepsFailed?: boolean;
+  readonly whileWaiting?: StepRun['whileWaiting'];
   readonly told?: Told;
   readonly onLog?: (text: string) => void;
 }
@@ -225,6 +226,7 @@ export class ExecRig {
       exec: { ...noSettings, ...options.settings },
       client: { ...noClient, ...options.client },
       ...(options.keepsFailed === undefined ? {} : { keepsFailed: options.keepsFailed }),
+      ...(options.whileWaiting === undefined ? {} : { whileWaiting: options.whileWaiting }),
       log: (stream, bytes) => {
         const text = Buffer.from(bytes).toString('latin1');
         if (told !== undefined) {
