@@ -167,9 +167,10 @@ export class KeptContexts implements KeptForBuilds, Disposable {
     }));
   }
 
-  async remove(id: string): Promise<void> {
+  async remove(id: string): Promise<boolean> {
     const found = [...this.#current.values()].find(({ name, holds }) => name === id && holds === 0);
     if (found !== undefined) this.#forget(found);
+    return found !== undefined;
   }
 
   /** What waits for its files is dropped; what is kept stays for the next daemon. */

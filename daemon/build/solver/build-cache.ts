@@ -9,8 +9,8 @@ import { type ResultEntriesParts, resultEntries } from './result-entries.ts';
 /** Something that is kept for builds besides results. */
 export interface KeptForBuilds {
   list(): Promise<BuildCacheEntry[]>;
-  /** By the entry's id. What is in use by now, or has gone, stays as it is. */
-  remove(id: string): Promise<void>;
+  /** By the entry's id. What is in use by now, or has gone, stays as it is. Resolves to whether it went. */
+  remove(id: string): Promise<boolean>;
 }
 
 export interface BuildCacheParts extends ResultEntriesParts {
@@ -26,23 +26,26 @@ export interface BuildCacheParts extends ResultEntriesParts {
 interface PruneRule {
   readonly isWanted: (entry: BuildCacheEntry) => boolean;
   readonly limits: Parameters<typeof bytesToKeep>[2];
+  readonly keptCount?: number;
 }
 
 interface KeptEntry {
   readonly entry: BuildCacheEntry;
-  readonly remove: () => Promise<void>;
+  readonly remove: () => Promise<boolean>;
 }
 
 const COLLECT_AFTER_MS = 10_000;
 const DAY_MS = 24 * 3600 * 1000;
 const MEGABYTE = 1000 * 1000;
+/** Each is a row, a directory and some memory, even without files. */
+export const MAX_ENTRIES = 10_000;
 /** What is easily made again: a client's directory, a checkout, a cache mount. */
 const passing: ReadonlySet<string> = new Set(['source.local', 'source.git.checkout', 'exec.cachemount']);
 const internal: ReadonlySet<string> = new Set(['internal', 'frontend']);
 
 export class EngineBuildCache implements BuildCache {
   readonly #parts: BuildCacheParts;
-  #collecting: Promise<void> | undefined;
+  #collecting: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -67,11 +70,8 @@ export class EngineBuildCache implements BuildCache {
     if (this.#isClosed) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#collecting = this.#prune(defaultRules(this.#parts.disk().totalBytes, Date.now()))
-        .catch((error: unknown) => {
-          if (!this.#isClosed) this.#parts.onError(error);
-        })
-        .then(() => undefined);
+      // The one before may still go on.
+      this.#collecting = this.#collecting.then(() => this.#collect());
     }, COLLECT_AFTER_MS).unref();
   }
 
@@ -81,19 +81,29 @@ export class EngineBuildCache implements BuildCache {
     await this.#collecting;
   }
 
+  async #collect(): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      await this.#prune(defaultRules(this.#parts.disk().totalBytes, Date.now()));
+    } catch (error) {
+      if (!this.#isClosed) this.#parts.onError(error);
+    }
+  }
+
   /** What went, in order. */
   async #prune(rules: readonly PruneRule[]): Promise<BuildCacheEntry[]> {
     let left = await this.#all();
     const gone: BuildCacheEntry[] = [];
-    for (const { isWanted, limits } of rules) {
+    for (const { isWanted, limits, keptCount } of rules) {
       const entries = left.map(({ entry }) => entry);
       const usedBytes = entries.reduce((sum, entry) => sum + (entry.isShared ? 0 : entry.sizeBytes), 0);
       const keptBytes = bytesToKeep(usedBytes, this.#parts.disk().freeBytes, limits);
-      const order = new Set(pruneOrder(entries, { isWanted, keptBytes }));
       const removals = new Map(left.map(({ entry, remove }) => [entry, remove]));
-      for (const entry of order) await removals.get(entry)?.();
-      left = left.filter(({ entry }) => !order.has(entry));
-      gone.push(...order);
+      const removed = new Set<BuildCacheEntry>();
+      for (const entry of pruneOrder(entries, { isWanted, keptBytes, keptCount }))
+        if (await removals.get(entry)?.()) removed.add(entry);
+      left = left.filter(({ entry }) => !removed.has(entry));
+      gone.push(...removed);
     }
     if (gone.length > 0) {
       this.#parts.records.write();
@@ -109,8 +119,8 @@ export class EngineBuildCache implements BuildCache {
       return {
         entry,
         remove: async () => {
-          // A build may have begun to use it.
-          if (!record.isInUse) records.remove(record);
+          // A build may have begun to use it, and another prune may have been here.
+          return !record.isInUse && records.remove(record);
         },
       };
     });
@@ -120,7 +130,7 @@ export class EngineBuildCache implements BuildCache {
   }
 }
 
-/** BuildKit's, as dockerd has them by default (builder-next/worker/gc.go). */
+/** BuildKit's, as dockerd has them by default (builder-next/worker/gc.go), and one of our own: so many at the most. */
 function defaultRules(diskBytes: number, nowMs: number): PruneRule[] {
   const limits = { reservedBytes: diskBytes * 0.1, maxUsedBytes: diskBytes * 0.8, minFreeBytes: diskBytes * 0.2 };
   const isUnusedFor = (entry: BuildCacheEntry, ms: number) => (entry.lastUsedMs ?? entry.createdMs) < nowMs - ms;
@@ -132,6 +142,7 @@ function defaultRules(diskBytes: number, nowMs: number): PruneRule[] {
     { isWanted: (entry) => !isInternal(entry) && isUnusedFor(entry, 60 * DAY_MS), limits },
     { isWanted: (entry) => !isInternal(entry), limits },
     { isWanted: () => true, limits },
+    { isWanted: () => true, limits: {}, keptCount: MAX_ENTRIES },
   ];
 }
 

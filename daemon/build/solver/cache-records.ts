@@ -123,15 +123,18 @@ export class CacheRecords {
     this.#note(entry, 'new');
   }
 
-  remove({ key }: Pick<CacheRecord, 'key'>): void {
+  /** Whether it was there: another one under its key stays. */
+  remove(record: CacheRecord): boolean {
+    const { key } = record;
     const entry = this.#entries.get(key);
-    if (entry === undefined) return;
+    if (entry === undefined || entry !== record) return false;
     for (const each of [...entry.keys.keys()]) this.#unname(entry, each);
     this.#entries.delete(key);
     for (const held of entry.held) held[Symbol.dispose]();
     this.#changed.delete(key);
     this.#removed.add(key);
     this.#writeSoon();
+    return true;
   }
 
   all(): IterableIterator<CacheRecord> {

@@ -25,7 +25,7 @@ export class BuildCacheMounts implements KeptForBuilds {
     }));
   }
 
-  async remove(id: string): Promise<void> {
-    this.#mounts.prune(({ name }) => name === id);
+  async remove(id: string): Promise<boolean> {
+    return this.#mounts.prune(({ name }) => name === id).length > 0;
   }
 }

@@ -4,14 +4,16 @@ import type { BuildCacheEntry } from '../build-service.ts';
 export interface PruneChoice {
   /** May it go? */
   readonly isWanted: (entry: BuildCacheEntry) => boolean;
-  /** Bytes down to which entries go; undefined: all that are wanted. */
+  /** Bytes down to which entries go; undefined: whatever they have. Without any limit all go that are wanted. */
   readonly keptBytes: number | undefined;
+  /** How many entries may stay, at the most; undefined: any number. */
+  readonly keptCount?: number | undefined;
 }
 
 /** Entries that a build has stay, whatever is wanted. */
 export function pruneOrder(
   entries: readonly BuildCacheEntry[],
-  { isWanted, keptBytes }: PruneChoice,
+  { isWanted, keptBytes, keptCount }: PruneChoice,
 ): BuildCacheEntry[] {
   const byId = new Map(entries.map((entry) => [entry.id, entry]));
   const children = new Map<string, number>();
@@ -20,9 +22,11 @@ export function pruneOrder(
     !entry.isInUse && (children.get(entry.id) ?? 0) === 0 && isWanted(entry);
   const ready = entries.filter(isReady).sort(byAge);
   const order: BuildCacheEntry[] = [];
+  const hasLimit = keptBytes !== undefined || keptCount !== undefined;
   let bytes = entries.reduce((sum, entry) => sum + (entry.isShared ? 0 : entry.sizeBytes), 0);
   for (let next = ready.shift(); next !== undefined; next = ready.shift()) {
-    if (keptBytes !== undefined && bytes <= keptBytes) break;
+    const isEnough = bytes <= (keptBytes ?? Infinity) && entries.length - order.length <= (keptCount ?? Infinity);
+    if (hasLimit && isEnough) break;
     order.push(next);
     if (!next.isShared) bytes -= next.sizeBytes;
     for (const id of next.parents) {

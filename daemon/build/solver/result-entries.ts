@@ -9,7 +9,7 @@ export interface ResultEntry extends BuildCacheEntry {
 }
 
 export interface ResultEntriesParts {
-  readonly layers: Pick<LayerStore, 'chain'>;
+  readonly layers: Pick<LayerStore, 'chain' | 'hold'>;
   /** Bytes of one layer. */
   readonly sizeOf: (layer: Layer) => Promise<number>;
   /** The highest layers of all images. */
@@ -24,6 +24,9 @@ export async function resultEntries(
   for (const top of imageTops()) for (const { number } of layers.chain(top)) inImages.add(number);
   // Several may have the same files: a step that changed none stands on the one before it.
   const sorted = [...records].sort((a, b) => a.createdMs - b.createdMs);
+  // Others may remove records, and their layers, while sizes are counted.
+  using held = new DisposableStack();
+  for (const record of sorted) for (const top of topsOf(record)) held.use(layers.hold(top));
   const owners = ownersOf(sorted);
   const entries: ResultEntry[] = [];
   for (const record of sorted) {

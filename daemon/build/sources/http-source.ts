@@ -97,12 +97,13 @@ export class HttpFiles implements KeptForBuilds, Disposable {
     }));
   }
 
-  async remove(id: string): Promise<void> {
-    for (const [key, kept] of this.#kept) {
-      if (kept.id !== id) continue;
-      this.#kept.delete(key);
-      kept.directory[Symbol.dispose]();
-    }
+  async remove(id: string): Promise<boolean> {
+    const found = [...this.#kept].find(([, kept]) => kept.id === id);
+    if (found === undefined) return false;
+    const [key, { directory }] = found;
+    this.#kept.delete(key);
+    directory[Symbol.dispose]();
+    return true;
   }
 
   #use(key: string, kept: Kept, held: DirectoryResult): DirectoryResult {

@@ -29,6 +29,15 @@ describe('the order', () => {
     expect(order([entry('shared', 0, { isShared: true }), ...entries], 35)).toEqual(['shared', 'a']);
   });
 
+  test('ends where as few are left as may be, also of those that have no bytes', () => {
+    const entries = [entry('a', 1, { sizeBytes: 0 }), entry('b', 2, { parents: ['a'] }), entry('c', 3), entry('d', 4)];
+    const few = (keptCount: number, keptBytes?: number) =>
+      pruneOrder(entries, { isWanted: () => true, keptBytes, keptCount }).map(({ id }) => id);
+    expect(few(4)).toEqual([]);
+    expect(few(2)).toEqual(['b', 'a']);
+    expect(few(3, 10)).toEqual(['b', 'a', 'c']);
+  });
+
   test('leaves what a build has, and what is below it', () => {
     const entries = [entry('a', 1), entry('b', 2, { parents: ['a'], isInUse: true }), entry('c', 3)];
     expect(order(entries)).toEqual(['c']);
