@@ -1,6 +1,7 @@
 // Types of Go for plain JSON values: how fmt prints them, which fields a struct has when the JSON leaves them out, and their names in Go.
 // Types are written as in Go, apart from maps, which name only what they hold (keys are texts), and struct{}, which is `set`.
 import { formatDurationNs } from '../../daemon/protocols/units/go-duration.ts';
+import { withoutTrailing } from '../../daemon/protocols/without-trailing.ts';
 import { isFields, printAs } from './values.ts';
 
 interface Field {
@@ -163,5 +164,5 @@ function goTimeText(text: string): string {
   if (match === null) return text;
   const [, date, time, fraction = '', zone = ''] = match;
   const offset = zone === 'Z' ? '+0000' : zone.replace(':', '');
-  return `${date} ${time}${fraction.replace(/\.?0+$/, '')} ${offset} ${zone === 'Z' ? 'UTC' : offset}`;
+  return `${date} ${time}${withoutTrailing(withoutTrailing(fraction, '0'), '.')} ${offset} ${zone === 'Z' ? 'UTC' : offset}`;
 }

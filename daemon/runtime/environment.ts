@@ -36,9 +36,12 @@ export function commandCandidates(command: string, env: readonly string[]): stri
   if (command === '') return [];
   if (command.includes('/')) return [command];
   const path = env.find((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? '';
-  return path
-    .split(':')
-    .slice(0, MAX_PATH_ENTRIES)
-    .filter((directory) => directory.startsWith('/'))
-    .map((directory) => `${directory.replace(/\/+$/, '')}/${command}`);
+  return (
+    path
+      .split(':')
+      .slice(0, MAX_PATH_ENTRIES)
+      .filter((directory) => directory.startsWith('/'))
+      // An image's PATH is a stranger's: only from its first slash on is a run of them looked at.
+      .map((directory) => `${directory.replace(/(?<!\/)\/+$/, '')}/${command}`)
+  );
 }

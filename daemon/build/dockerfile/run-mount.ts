@@ -2,6 +2,7 @@
 import { FormatError } from '../../protocols/format-error.ts';
 import { cleanPath } from '../../protocols/ignore/clean-path.ts';
 import { parseSizeBytes } from '../../protocols/units/size.ts';
+import { withoutTrailing } from '../../protocols/without-trailing.ts';
 import { ArgumentError } from './parser/argument-error.ts';
 import { csvFields } from './parser/csv-fields.ts';
 import type { RunMount } from './run-mount-types.ts';
@@ -252,6 +253,6 @@ function given<K extends string>(values: Record<K, string | undefined>): { [P in
 }
 
 function baseName(path: string): string {
-  const bare = path.replace(/\/+$/, '');
+  const bare = withoutTrailing(path, '/');
   return bare.slice(bare.lastIndexOf('/') + 1) || (path === '' ? '.' : '/');
 }

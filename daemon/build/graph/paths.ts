@@ -1,9 +1,10 @@
 // Paths in an image, as Go's path package joins and cleans them. They are text here: nothing is looked up.
 import { posix } from 'node:path';
+import { withoutTrailing } from '../../protocols/without-trailing.ts';
 
 /** Absolute and cleaned; `..` ends at the root. */
 export function absolute(path: string): string {
-  const clean = posix.normalize(`/${path}`).replace(/\/+$/, '');
+  const clean = withoutTrailing(posix.normalize(`/${path}`), '/');
   return clean === '' ? '/' : clean;
 }
 

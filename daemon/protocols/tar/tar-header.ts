@@ -2,6 +2,7 @@
 // the bytes here, since it turns names into text and reads no devices of GNU archives. Encoding is fixed for ever: layer digests hang on it.
 import { Header } from 'tar/header';
 import { FormatError } from '../format-error.ts';
+import { withoutTrailing } from '../without-trailing.ts';
 import { encodePax, type PaxRecords, XATTR_PREFIX } from './pax.ts';
 import { BLOCK_BYTES, type EntryType, fromBytes, type TarEntry } from './tar-entry.ts';
 
@@ -80,7 +81,7 @@ export function encodeEntry(entry: TarEntry): Buffer {
   const body = encodePax(records);
   const pax = encodeBlock(
     {
-      path: `PaxHeaders.0/${(entry.path.replace(/\/+$/, '').split('/').pop() ?? '').slice(0, 80)}`,
+      path: `PaxHeaders.0/${(withoutTrailing(entry.path, '/').split('/').pop() ?? '').slice(0, 80)}`,
       linkPath: '',
       mode: 0o644,
       uid: 0,

@@ -36,7 +36,7 @@ function inParent(trace: CallTrace, directory: number, path: string, call: (pare
 
 /** As the launcher splits it: the last slash stays with the parent. */
 function parentOf(path: string): string {
-  const trimmed = path.replace(/\/+$/, '');
+  const trimmed = path.replace(/(?<!\/)\/+$/, '');
   return trimmed.slice(0, trimmed.lastIndexOf('/') + 1) || '.';
 }
 

@@ -1,6 +1,7 @@
 // The lines of a Dockerfile put together: continuations, comments and empty lines between them, heredocs behind them.
 
 import { FormatError } from '../../../protocols/format-error.ts';
+import { withoutTrailing } from '../../../protocols/without-trailing.ts';
 import { trimSpace, trimStart } from '../characters.ts';
 import { DirectiveReader } from '../directives.ts';
 import { DockerfileError } from '../dockerfile-error.ts';
@@ -148,7 +149,7 @@ class LineReader<T> {
 }
 
 function withoutReturn(line: string): string {
-  return line.replace(/\r+$/, '');
+  return withoutTrailing(line, '\r');
 }
 
 /** RUN, COPY and ADD, of ONBUILD too, unless the arguments are a JSON array. */
