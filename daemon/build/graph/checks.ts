@@ -9,6 +9,7 @@ import type { BaseConfig } from '../dockerfile/evaluation/stage-state.ts';
 import { lint } from '../dockerfile/lint/lint.ts';
 import type { LintWarning } from '../dockerfile/lint/lint-warning.ts';
 import { rules, ruleUrl } from '../dockerfile/lint/rules.ts';
+import { WorkBudget } from '../dockerfile/work-budget.ts';
 import type { BuildEvent } from '../solver/build-event.ts';
 import type { MainContext, PlanOptions } from './plan.ts';
 import { predefinedArgs } from './stages/global-args.ts';
@@ -36,8 +37,11 @@ function baseConfig(image: ImageConfig | undefined): BaseConfig | undefined {
   return { env: Env ?? [], onbuild: OnBuild ?? [], hasShell: (Shell ?? []).length > 0 };
 }
 
+/** Throws a FormatError when it has been asked for more work than a check is worth. */
 export function ignoreOf(context: MainContext): IgnoreMatcher | undefined {
-  return context.kind === 'local' && context.exclude.length > 0 ? new IgnoreMatcher(context.exclude) : undefined;
+  if (context.kind !== 'local' || context.exclude.length === 0) return undefined;
+  const budget = new WorkBudget();
+  return new IgnoreMatcher(context.exclude, (steps) => budget.spend(steps));
 }
 
 /** What a build is warned of. Throws 'invalid' where the file (`# check=error=true`) has warnings fail it. */

@@ -50,7 +50,11 @@ interface Level {
 export function linkTree({ from, to, exclude }: LinkTree): { leftOut: number } {
   using fds = new DisposableStack();
   const open = (path: string): number => fds.adopt(openPath(path), closeSync);
-  const walk = new LinkWalk(new IgnoreMatcher(exclude), open(from), to === undefined ? undefined : open(to));
+  const walk = new LinkWalk(
+    new IgnoreMatcher(exclude, throwIfCancelled),
+    open(from),
+    to === undefined ? undefined : open(to),
+  );
   fds.defer(() => walk.close());
   return { leftOut: walk.run() };
 }

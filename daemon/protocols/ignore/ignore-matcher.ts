@@ -8,8 +8,14 @@ export class IgnoreMatcher {
   /** Directories from the top down to the last one that was asked for: paths mostly come in order. */
   readonly #above: { path: string; seen: Seen }[] = [];
 
-  /** As `readIgnoreFile` gives them. Throws a FormatError for one that is none. */
-  constructor(patterns: readonly string[]) {
+  readonly #spend: Spend;
+
+  /**
+   * As `readIgnoreFile` gives them. Throws a FormatError for one that is none. `spend` is told before a path is held against a pattern what that
+   * may cost, and may throw: both can be a stranger's, and long.
+   */
+  constructor(patterns: readonly string[], spend: Spend = () => {}) {
+    this.#spend = spend;
     this.#patterns = patterns.filter((pattern) => pattern.trim() !== '').map(parsePattern);
   }
 
@@ -52,7 +58,9 @@ export class IgnoreMatcher {
     let decidedBy = -1;
     for (const [index, pattern] of this.#patterns.entries()) {
       if (above?.matched.has(index) !== true) {
-        if (pattern.isException !== isIgnored || !pattern.matches(path)) continue;
+        if (pattern.isException !== isIgnored) continue;
+        this.#spend(pattern.costOf(path));
+        if (!pattern.matches(path)) continue;
       }
       matched.add(index);
       isIgnored = !pattern.isException;
@@ -61,6 +69,9 @@ export class IgnoreMatcher {
     return { matched, isIgnored, decidedBy };
   }
 }
+
+/** Steps of comparing, at the most. */
+type Spend = (steps: number) => void;
 
 interface Seen {
   /** Patterns, by their place. */

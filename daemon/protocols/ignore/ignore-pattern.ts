@@ -10,6 +10,8 @@ export interface IgnorePattern {
   prefix: string;
   isExact: boolean;
   matches(path: string): boolean;
+  /** Steps that takes at the most. */
+  costOf(path: string): number;
 }
 
 /** `rest`: anything at all, at the end. `directories`: nothing, or anything that ends in a slash. */
@@ -35,18 +37,23 @@ export function parseIgnorePattern(text: string): IgnorePattern {
 function matcherOf(pattern: string): Omit<IgnorePattern, 'isException'> {
   const prefix = /^[^*?[\\]*/.exec(pattern)?.[0] ?? '';
   const rest = pattern.slice(prefix.length);
-  if (rest === '') return { prefix, isExact: true, matches: (path) => path === pattern };
+  if (rest === '') return { prefix, isExact: true, matches: (path) => path === pattern, costOf: lengthOf };
   // Patterns such as `**/name` and `name/**` are most of what people write.
   if (prefix === '' && /^\*\*[^*?[\\]*$/.test(rest)) {
     const suffix = pattern.slice(2);
     const name = suffix.startsWith('/') ? suffix.slice(1) : undefined;
-    return { prefix, isExact: false, matches: (path) => path.endsWith(suffix) || path === name };
+    return { prefix, isExact: false, matches: (path) => path.endsWith(suffix) || path === name, costOf: lengthOf };
   }
-  if (rest === '**') return { prefix, isExact: false, matches: (path) => path.startsWith(prefix) };
+  if (rest === '**') return { prefix, isExact: false, matches: (path) => path.startsWith(prefix), costOf: lengthOf };
   const tokens = ignoreTokens([...rest]);
   const matches = (path: string) =>
     path.startsWith(prefix) && new Match(tokens, [...path.slice(prefix.length)]).from(0, 0);
-  return { prefix, isExact: false, matches };
+  const costOf = (path: string) => (path.startsWith(prefix) ? rest.length * path.length : path.length);
+  return { prefix, isExact: false, matches, costOf };
+}
+
+function lengthOf(path: string): number {
+  return path.length;
 }
 
 function ignoreTokens(chars: readonly string[]): Token[] {

@@ -18,7 +18,11 @@ export class LintWarnings {
     this.#options = options;
   }
 
+  isOn(rule: RuleName): boolean {
+    return isWanted(rule, this.#options);
+  }
+
   add(rule: RuleName, lines: LineRange, detail: string): void {
-    if (isWanted(rule, this.#options)) this.all.push({ rule, detail, lines });
+    if (this.isOn(rule)) this.all.push({ rule, detail, lines });
   }
 }

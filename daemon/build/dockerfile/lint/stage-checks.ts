@@ -1,5 +1,6 @@
 // Checks of what instructions mean, with the variables that hold: an observer of the evaluation.
 
+import { FormatError } from '../../../protocols/format-error.ts';
 import { cleanPath } from '../../../protocols/ignore/clean-path.ts';
 import type { IgnoreMatcher } from '../../../protocols/ignore/ignore-matcher.ts';
 import type { Observer, Visit, VisitedArgument } from '../evaluation/evaluate.ts';
@@ -19,6 +20,7 @@ export class StageChecks implements Observer {
   readonly #warnings: LintWarnings;
   readonly #ignore: IgnoreMatcher | undefined;
   #comparisonsLeft = mostComparisons;
+  #isIgnoreBudgetSpent = false;
   /** Of each stage, the last of those that only count once. */
   readonly #once = new Map<StageState, Map<string, LineRange>>();
 
@@ -158,17 +160,35 @@ export class StageChecks implements Observer {
   }
 
   #sources(instruction: Extract<Instruction, { kind: 'COPY' | 'ADD' }>, words: string[], lines: LineRange): void {
+    if (this.#ignore === undefined || !this.#warnings.isOn('CopyIgnoredFile')) return;
     // The words are flags, then sources, then the destination.
     const sources = words.slice(words.length - 1 - instruction.sources.length, -1);
     for (const source of sources) {
       if (instruction.kind === 'ADD' && /^(https?|git|ssh):\/\/|^git@/.test(source)) continue;
       const path = cleanPath(`/${source}`).slice(1);
-      if (this.#ignore?.isIgnoredWhole(path) !== true) continue;
+      if (isNoPath(path) || !this.#isIgnoredWhole(this.#ignore, path)) continue;
       const verb = instruction.kind === 'ADD' ? 'Add' : 'Copy';
       const detail = `Attempting to ${verb} file ${JSON.stringify(source)} that is excluded by .dockerignore`;
       this.#warnings.add('CopyIgnoredFile', lines, detail);
     }
   }
+
+  /** Of a file that asks for too much work, the rest goes unchecked. */
+  #isIgnoredWhole(ignore: IgnoreMatcher, path: string): boolean {
+    if (this.#isIgnoreBudgetSpent) return false;
+    try {
+      return ignore.isIgnoredWhole(path);
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error;
+      this.#isIgnoreBudgetSpent = true;
+      return false;
+    }
+  }
+}
+
+/** Longer than any file's (path_resolution(7)). */
+function isNoPath(path: string): boolean {
+  return path.length > 4095 || path.split('/').some(({ length }) => length > 255);
 }
 
 const secretWord = /(?:_|^)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)/i;

@@ -44,7 +44,7 @@ export class Filter {
 
   constructor(exclude: IgnoreMatcher, pattern?: string) {
     this.#exclude = exclude;
-    this.#include = pattern === undefined ? undefined : new IgnoreMatcher([pattern]);
+    this.#include = pattern === undefined ? undefined : new IgnoreMatcher([pattern], throwIfCancelled);
     this.#prefix = pattern === undefined ? '' : splitAtWildcard(pattern).directory;
   }
 
@@ -68,7 +68,7 @@ const stat = new EntryStat();
 
 /** All matches of all sources, in order. Throws 'not-found' for a source without any. */
 export function* matchSources(rootFd: number, choice: SourceChoice, sorter: NameSorter): Generator<Match> {
-  const exclude = new IgnoreMatcher(choice.exclude);
+  const exclude = new IgnoreMatcher(choice.exclude, throwIfCancelled);
   for (const source of choice.sources) {
     const pivot = choice.keepsParents ? source.indexOf('/./') : -1;
     const base = choice.keepsParents ? source.slice(0, Math.max(pivot, 0)) || '/' : source;

@@ -117,6 +117,16 @@ describe('checks', () => {
       context: { kind: 'local', name: 'context', exclude: ['a'] },
     });
     expect(plan.warnings.map(({ rule }) => rule)).toEqual(['CopyIgnoredFile']);
+    // What would take minutes goes unchecked.
+    const part = `${'a'.repeat(200)}/`.repeat(19);
+    const exclude = Array.from({ length: 200 }, (_, i) => `${'**/*a'.repeat(400)}${i}`);
+    const large = await planText(
+      `# check=experimental=CopyIgnoredFile\nFROM base\n${`COPY ${part} /a\n`.repeat(20)}COPY b /`,
+      {
+        context: { kind: 'local', name: 'context', exclude: [...exclude, 'b'] },
+      },
+    );
+    expect(large.warnings).toEqual([]);
   });
 });
 

@@ -122,6 +122,20 @@ describe('an ignore file', () => {
   });
 });
 
+describe('what a path may cost', () => {
+  test('is told before, and who hears it may stop', () => {
+    const told: number[] = [];
+    const matcher = new IgnoreMatcher(['a/*b*c', 'other', '!a/x'], (steps) => told.push(steps));
+    expect(matcher.isIgnored('a/xxxx')).toBe(false);
+    // Of "a" and of the path itself; the exception cannot change anything.
+    expect(told).toEqual([1, 1, 4 * 6, 6]);
+    const stopped = new IgnoreMatcher(['a'], () => {
+      throw new Error('enough');
+    });
+    expect(() => stopped.isIgnored('b')).toThrow('enough');
+  });
+});
+
 describe('a directory may be left out whole', () => {
   test.each([
     ['a', 'a', true],
