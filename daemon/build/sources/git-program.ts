@@ -21,8 +21,14 @@ export class GitFailed extends Error {}
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 /** Files are to have the usual modes, whatever the daemon's umask is. */
 const START = 'umask 022; command -v git >/dev/null || exit 127; exec git "$@"';
-/** Unknown hosts are taken as they are, as BuildKit does; one that the host's administrator knows must have its key. */
-const SSH = 'ssh -F none -o BatchMode=yes -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=accept-new';
+/**
+ * Unknown hosts are taken as they are, as BuildKit does; one that the host's administrator knows must have its key. ssh asks the user database,
+ * not HOME, for the directory of its own files: without IdentityFile a stranger's URL is opened with root's keys. Those of an agent stay.
+ */
+export const SSH_COMMAND = [
+  'ssh -F none -o BatchMode=yes -o IdentityFile=none -o IdentitiesOnly=no -o ControlPath=none -o PKCS11Provider=none',
+  '-o UserKnownHostsFile=/dev/null -o UpdateHostKeys=no -o StrictHostKeyChecking=accept-new',
+].join(' ');
 /** Of what is read: names of refs, commits. */
 const MAX_OUTPUT_BYTES = 1024 * 1024;
 const MAX_WORDS = 4096;
@@ -95,7 +101,7 @@ function environment({ config = [], sshAgentPath }: GitRun): Record<string, stri
     GIT_TERMINAL_PROMPT: '0',
     // For submodules too: neither the host's files nor remote helpers, which are programs.
     GIT_ALLOW_PROTOCOL: 'http:https:git:ssh',
-    GIT_SSH_COMMAND: SSH,
+    GIT_SSH_COMMAND: SSH_COMMAND,
     GIT_CONFIG_COUNT: String(all.length),
   };
   all.forEach(([key, value], i) => {

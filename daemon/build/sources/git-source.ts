@@ -10,7 +10,7 @@ import type { ContextStore, Filled } from '../contexts/context-store.ts';
 import type { GitSource } from '../graph/operation.ts';
 import type { DirectoryResult, StepRun } from '../steps/step.ts';
 import { GitFailed, runGit } from './git-program.ts';
-import { checkRef, parseRemote, withoutCredentials } from './remote.ts';
+import { checkRef, parseRemote, splitCredentials, withoutCredentials } from './remote.ts';
 import { openAgentSocket } from './ssh-agent-socket.ts';
 
 type GitStepRun = Pick<StepRun, 'signal' | 'client' | 'log' | 'status'>;
@@ -22,13 +22,17 @@ export async function checkOut(contexts: ContextStore, source: GitSource, run: G
   const isRemote = parseRemote(source.url)?.kind === 'git';
   // A client's graph may name what no Dockerfile can.
   if (!isRemote || /[#?]/.test(source.url))
-    throw new EngineError('invalid', `git ${JSON.stringify(source.url.slice(0, 300))}: it is no URL of a repository`);
+    throw new EngineError(
+      'invalid',
+      `git ${JSON.stringify(withoutCredentials(source.url).slice(0, 300))}: it is no URL of a repository`,
+    );
   if (source.ref !== '') checkRef(source.ref);
   try {
     return await contexts.make(async (path, work) => {
       using agent = await agentFor(source.url, work, run);
       const config = await credentialConfig(source.url, run.client);
-      return new Checkout(source, run, { path, work, config, sshAgentPath: agent?.path }).fill();
+      const bare = { ...source, url: splitCredentials(source.url).url };
+      return new Checkout(bare, run, { path, work, config, sshAgentPath: agent?.path }).fill();
     });
   } catch (error) {
     if (!(error instanceof GitFailed)) throw error;
@@ -45,6 +49,7 @@ interface Place {
 }
 
 class Checkout {
+  /** Its URL is without credentials. */
   readonly #source: GitSource;
   readonly #run: GitStepRun;
   readonly #place: Place;
@@ -128,7 +133,6 @@ class Checkout {
 
   /** Nothing secret, and nothing that says when this was, is in the .git that stays. */
   async #tidy(): Promise<void> {
-    await this.#git(['config', '--', 'remote.origin.url', withoutCredentials(this.#source.url)]);
     await this.#git(['reflog', 'expire', '--all', '--expire=now']);
     await rm(join(this.#gitDirectory, 'FETCH_HEAD'), { force: true });
   }
@@ -201,12 +205,22 @@ async function credentialConfig(url: string, client: StepRun['client']): Promise
     text(await client.secret(`${id}.${host}`)) ?? text(await client.secret(id));
   const header = await first('GIT_AUTH_HEADER');
   const token = await first('GIT_AUTH_TOKEN');
-  const value =
-    header ?? (token === undefined ? undefined : `basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`);
+  const { url: bare, user, password } = splitCredentials(url);
+  const own = user === '' && password === '' ? undefined : basic(user, password);
+  const value = header ?? (token === undefined ? own : basic('x-access-token', token));
   if (value === undefined) return [];
-  // Of github.com the token counts for all repositories: submodules are likely to be there too.
-  const scope = host === 'github.com' ? `${origin}/` : url;
-  return [[`http.${scope}.extraHeader`, `Authorization: ${value}`]];
+  // Of github.com the token counts for all repositories: submodules are likely to be there too. So do the URL's own for those that are named
+  // relative to it.
+  const scope = host === 'github.com' || value === own ? `${origin}/` : bare;
+  return [
+    [`http.${scope}.extraHeader`, `Authorization: ${value}`],
+    // git would go on with the header at whatever host it is sent to.
+    ['http.followRedirects', 'false'],
+  ];
+}
+
+function basic(user: string, password: string): string {
+  return `basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 }
 
 function text(secret: Uint8Array | undefined): string | undefined {

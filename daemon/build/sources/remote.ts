@@ -62,7 +62,8 @@ function ofScp(text: string): GitRemote | undefined {
 }
 
 function checkCharacters(shown: string, url: string): void {
-  if (/[\u0000-\u0020\u007f]/.test(url)) throw bad(shown, 'it holds a blank or a control character');
+  // Of a backslash git and WHATWG's URL make different hosts, and a secret would be for the one and go to the other.
+  if (/[\u0000-\u0020\u007f\\]/.test(url)) throw bad(shown, 'it holds a blank, a backslash or a control character');
 }
 
 function git(shown: string, url: string, fragment: string, query: string, isLikePath: boolean): GitRemote {
@@ -138,9 +139,29 @@ export function checkRef(ref: string): void {
   if (isBad) throw new EngineError('invalid', `git ref ${JSON.stringify(ref.slice(0, 200))}: it cannot be one`);
 }
 
-/** For messages: without user and password of http. */
-export function withoutCredentials(url: string): string {
-  return url.replace(/^(https?:\/\/)[^/@]*@/i, '$1xxxxx@');
+/** For messages, wherever in them URLs stand: without user and password of http, and without a password of ssh. A password may hold an "@". */
+export function withoutCredentials(text: string): string {
+  return text.replace(/\b(https?:\/\/|ssh:\/\/[^\s/'":@]*:)[^\s/'"]*@/gi, '$1xxxxx@');
+}
+
+/** A URL that may stand in arguments, which everybody on the host can read, and in files: what of it is secret is for the environment. */
+export function splitCredentials(url: string): { url: string; user: string; password: string } {
+  const [, scheme = '', userInfo = ''] = /^(https?:\/\/|ssh:\/\/)([^/?#]*)@/i.exec(url) ?? [];
+  if (userInfo === '') return { url, user: '', password: '' };
+  const colon = userInfo.indexOf(':');
+  const user = colon < 0 ? userInfo : userInfo.slice(0, colon);
+  const password = colon < 0 ? '' : userInfo.slice(colon + 1);
+  const rest = url.slice(scheme.length + userInfo.length + 1);
+  const kept = /^ssh/i.test(scheme) && user !== '' ? `${user}@` : '';
+  return { url: `${scheme}${kept}${rest}`, user: percentDecoded(user), password: percentDecoded(password) };
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function decoded(shown: string, text: string): string {
@@ -152,5 +173,5 @@ function decoded(shown: string, text: string): string {
 }
 
 function bad(shown: string, why: string): EngineError {
-  return new EngineError('invalid', `remote ${JSON.stringify(withoutCredentials(shown.slice(0, 300)))}: ${why}`);
+  return new EngineError('invalid', `remote ${JSON.stringify(withoutCredentials(shown).slice(0, 300))}: ${why}`);
 }

@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { GitSource } from '../../../daemon/build/graph/operation.ts';
+import { SSH_COMMAND } from '../../../daemon/build/sources/git-program.ts';
 import { Sources } from '../../../daemon/build/sources/sources.ts';
 import type { DirectoryResult } from '../../../daemon/build/steps/step.ts';
 import { ContextFixture } from './context-fixture.ts';
@@ -25,7 +26,8 @@ const fixture = new ContextFixture();
 const served = join(fixture.path, 'served');
 let daemon: ChildProcess;
 let web: http.Server;
-let [gitUrl, webUrl] = ['', ''];
+let [gitUrl, webUrl, otherUrl] = ['', '', ''];
+const hosts = new Set<string | undefined>();
 const asked: (string | undefined)[] = [];
 const commits: Record<string, string> = {};
 let step = new StepFixture();
@@ -92,7 +94,9 @@ beforeAll(async () => {
   daemon = spawn('git', args, { stdio: 'ignore', detached: true });
   web = http.createServer(serveHttp);
   await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
-  webUrl = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
+  const { port: webPort } = web.address() as AddressInfo;
+  webUrl = `http://127.0.0.1:${webPort}`;
+  otherUrl = `http://localhost:${webPort}`;
   for (let i = 0; i < 100; i++) {
     try {
       git(served, 'ls-remote', `${gitUrl}/b.git`);
@@ -113,6 +117,7 @@ afterAll(async () => {
 afterEach(() => {
   step = new StepFixture();
   asked.length = 0;
+  hosts.clear();
   expect(fixture.left).toEqual([]);
 });
 
@@ -125,11 +130,20 @@ function freePort(): Promise<number> {
   });
 }
 
-/** git-http-backend(1), for who has the token; "/stalls" never answers. */
+/** git-http-backend(1), for who has the token; "/stalls" never answers, "/expired" knows no token, "/moved" is at another host. */
 function serveHttp(request: http.IncomingMessage, response: http.ServerResponse): void {
   asked.push(request.headers.authorization);
+  hosts.add(request.headers.host);
   const { pathname, search } = new URL(request.url ?? '/', 'http://x');
   if (pathname.startsWith('/stalls')) return;
+  if (pathname.startsWith('/moved/')) {
+    response.writeHead(302, { Location: `${otherUrl}${pathname.replace('/moved', '')}${search}` }).end();
+    return;
+  }
+  if (pathname.startsWith('/expired/')) {
+    response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end();
+    return;
+  }
   if (pathname.startsWith('/private/') && request.headers.authorization === undefined) {
     response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end();
     return;
@@ -264,6 +278,60 @@ describe('a commit is checked out', () => {
     using again = await checkOut(`${webUrl}/private/b.git`);
     expect(asked).toContain('bearer other');
     expect(again.identity).toBe(directory.identity);
+  });
+
+  test('by HTTP, with user and password of its URL', async () => {
+    using directory = await checkOut(`${webUrl.replace('//', '//us%40er:p%40s:s@')}/private/b.git`, {
+      ref: 'with-part',
+    });
+    expect(textOf(directory, 'deep/part/part')).toBe('of a submodule');
+    expect(asked).toContain(`basic ${Buffer.from('us@er:p@s:s').toString('base64')}`);
+  });
+
+  test('from where it has moved to', async () => {
+    using directory = await checkOut(`${webUrl}/moved/b.git`);
+    expect(textOf(directory, 'dir/a')).toBe('main');
+    expect([...hosts]).toEqual([webUrl, otherUrl].map((url) => new URL(url).host));
+  });
+});
+
+describe('credentials', () => {
+  test('go to no other host', async () => {
+    step.secrets.set('GIT_AUTH_TOKEN', 'secret');
+    await expect(checkOut(`${webUrl}/moved/b.git`)).rejects.toThrow(/302/);
+    step.secrets.clear();
+    await expect(checkOut(`${webUrl.replace('//', '//user:secret@')}/moved/b.git`)).rejects.toThrow(/302/);
+    expect([...hosts]).toEqual([new URL(webUrl).host]);
+  });
+
+  test.each(['hidden', 'hidden:hidden', 'user:@hidden', 'user:hid%64en'])(
+    'that do not count any more are in no word of git’s: %s',
+    async (userInfo) => {
+      const url = `${webUrl.replace('//', `//${userInfo}@`)}/expired/b.git`;
+      const error = await checkOut(url).catch(String);
+      expect(error).toMatch(/xxxxx@/);
+      expect(`${error}${step.said}`).not.toMatch(/hid(?:d|%64)en/);
+    },
+  );
+
+  test('are in no argument of a process', async () => {
+    const going = checkOut(`${webUrl.replace('//', '//user:hidden@')}/stalls/b.git`).catch(String);
+    while (asked.length === 0) await sleep(20);
+    const commands = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((pid) => spawnSync('cat', [`/proc/${pid}/cmdline`]).stdout.toString());
+    step.cancel.abort(new Error('stopped'));
+    expect(await going).toMatch(/stopped/);
+    expect(commands.some((line) => line.includes(`${webUrl}/stalls/b.git`))).toBe(true);
+    expect(commands.filter((line) => line.includes('user:hidden'))).toEqual([]);
+  });
+
+  test('of root are not ssh’s', () => {
+    const said = execFileSync('/bin/sh', ['-c', `${SSH_COMMAND} -G git@host.example`], { stdio: 'pipe' })
+      .toString()
+      .toLowerCase();
+    expect(said).toMatch(/^identityfile none$/m);
+    expect(said.split('\n').filter((line) => /~\/|\/root|\/\.ssh/.test(line))).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 // Which words mean a git repository, a file by HTTP, or neither; and that nothing of them can be an option of git's.
 import { describe, expect, test } from 'vitest';
-import { checkRef, parseRemote, withoutCredentials } from '../../../daemon/build/sources/remote.ts';
+import { checkRef, parseRemote, splitCredentials, withoutCredentials } from '../../../daemon/build/sources/remote.ts';
 
 const git = (url: string, more: object = {}) => ({
   kind: 'git',
@@ -67,6 +67,7 @@ describe('parseRemote', () => {
     [`${url}#%zz`, /not encoded/],
     ['ssh://-oProxyCommand=id/b.git', /cannot be|no URL/],
     ['git://host.example/a b', /blank/],
+    ['https://host.example\\@other.example/b.git', /backslash/],
     [`https://host.example/${'a'.repeat(20_000)}.git`, /too long/],
   ];
   test.each(refused)('%s is refused', (text, message) => {
@@ -77,6 +78,36 @@ describe('parseRemote', () => {
     expect(() => parseRemote('https://user:secret@host.example/b.git?ref=')).toThrow(/xxxxx@host/);
     expect(withoutCredentials('https://token@host.example/b')).toBe('https://xxxxx@host.example/b');
     expect(withoutCredentials('git@host.example:b')).toBe('git@host.example:b');
+    expect(() => parseRemote(`https://${'secret'.repeat(60)}@host.example/b.git?ref=`)).toThrow(/xxxxx@host/);
+  });
+
+  test.each([
+    [
+      "fatal: could not read Password for 'https://token@host.example': terminal prompts disabled",
+      "fatal: could not read Password for 'https://xxxxx@host.example': terminal prompts disabled",
+    ],
+    ['HTTP://a:p@ss@host.example/b, https://c@d.example/e', 'HTTP://xxxxx@host.example/b, https://xxxxx@d.example/e'],
+    ['fetch ssh://git:secret@host.example/b', 'fetch ssh://git:xxxxx@host.example/b'],
+    ['fetch ssh://git@host.example/b, see https://host.example/@me', undefined],
+  ])('nor in the middle of one: %s', (text, shown = text) => {
+    expect(withoutCredentials(text)).toBe(shown);
+  });
+
+  test('a URL is parted from its secrets', () => {
+    const bare = 'https://host.example/b.git';
+    expect(splitCredentials('https://a:p%40s@s@host.example/b.git')).toEqual({
+      url: bare,
+      user: 'a',
+      password: 'p@s@s',
+    });
+    expect(splitCredentials('https://to%zzken@host.example/b.git')).toEqual({
+      url: bare,
+      user: 'to%zzken',
+      password: '',
+    });
+    expect(splitCredentials('ssh://git:x@host.example/b').url).toBe('ssh://git@host.example/b');
+    for (const url of [bare, 'https://host.example/@a/b.git', 'git@host.example:b'])
+      expect(splitCredentials(url)).toEqual({ url, user: '', password: '' });
   });
 });
 
