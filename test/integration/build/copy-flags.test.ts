@@ -1,6 +1,6 @@
 // The flags of COPY and ADD: --chown, --chmod, --link, --parents, --exclude.
 import { describe, expect, test } from 'vitest';
-import { failureOf, imageOf } from '../../harness/build/build-engine.ts';
+import { build, failureOf, imageOf } from '../../harness/build/build-engine.ts';
 import type { BuildFiles } from '../../harness/build/build-files.ts';
 import { imageContent, imageFiles, listBelow } from '../../harness/build/image-files.ts';
 import { ownTest, useBuilder } from '../../harness/build/use-builder.ts';
@@ -132,5 +132,16 @@ describe('--link', () => {
     );
     expect(files.get('x')).toMatchObject({ owner: '5:6', mode: '600' });
     expect(files.get('y')?.text).toBe('s\n');
+  });
+
+  ownTest('is not built again when only what is below has changed', async () => {
+    const { engine } = fixture;
+    const dockerfile = (text: string) => `FROM busybox\nRUN echo ${text} >/x\nCOPY --link a.txt /link-cache/\n`;
+    await build(engine, { Dockerfile: dockerfile('first'), ...context });
+    const { steps } = await build(engine, { Dockerfile: dockerfile('second'), ...context });
+    expect(steps.map(({ text, isCached }) => [text.split(' ')[0], isCached])).toEqual([
+      ['RUN', false],
+      ['COPY', true],
+    ]);
   });
 });
