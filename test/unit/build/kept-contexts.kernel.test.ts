@@ -230,6 +230,7 @@ describe('what a client lies about', () => {
     body.write(rawTar(archive(base, offered)).subarray(0, 700));
     setTimeout(() => body.destroy(new Error('gone')), 50);
     await expect(taking).rejects.toThrow(/gone/);
+    expect(readdirSync(keptPath)).toEqual([]);
     expect((await send(base)).context[Symbol.dispose]()).toBeUndefined();
   });
 });
@@ -275,6 +276,7 @@ describe('what stays', () => {
     expect([await idOf('1'), await idOf('2'), await idOf('1'), await idOf('3')]).toEqual([1, 1, 0, 1]);
     expect(fixture.kept.diskBytes).toBe(2 * (4096 + 12_288));
     expect([await idOf('1'), await idOf('2')]).toEqual([0, 1]);
+    expect(readdirSync(keptPath)).toHaveLength(2);
     const entries = await fixture.kept.list();
     expect(entries).toMatchObject([
       { kind: 'source.local', isInUse: false, sizeBytes: 16_384 },
@@ -283,6 +285,7 @@ describe('what stays', () => {
     for (const { id } of entries) await fixture.kept.remove(id);
     await fixture.kept.remove('none');
     expect(await fixture.kept.list()).toEqual([]);
+    expect(readdirSync(keptPath)).toEqual([]);
     const { context, sent } = await send(tree, '1');
     expect(sent).toEqual(['a']);
     const [held] = await fixture.kept.list();
