@@ -5,7 +5,7 @@ import type { Dockerfile, Instruction } from './instructions.ts';
 import { ArgumentError } from './parser/argument-error.ts';
 import { FlagError } from './parser/instruction-flags.ts';
 import { instructionParsers } from './parser/instruction-parsers.ts';
-import { readLogicalLines } from './parser/logical-lines.ts';
+import { atOnce, type InPieces, linesInPieces } from './parser/logical-lines.ts';
 import { readStatement, type Statement } from './parser/statement.ts';
 import { withSuggestion } from './suggest.ts';
 
@@ -23,17 +23,28 @@ export function parseDockerfile(text: string): Dockerfile {
  * For the checks, which say what they find before the first error too: the instructions before it. Throws a DockerfileError when lines as such
  * cannot be read.
  */
-export function parseAsFar(text: string): { dockerfile: Dockerfile; error?: DockerfileError } {
+export function parseAsFar(text: string): Parsed {
+  return atOnce(parseInPieces(text));
+}
+
+export interface Parsed {
+  dockerfile: Dockerfile;
+  error?: DockerfileError;
+}
+
+/** parseAsFar, which for the longest text takes seconds. */
+export function* parseInPieces(text: string): InPieces<Parsed> {
   const bare = text.startsWith('\ufeff') ? text.slice(1) : text;
   if (bare.length > longestText) {
     throw new DockerfileError(`the Dockerfile is larger than ${longestText} bytes`, { start: 1, end: 1 });
   }
   if (bare === '') throw new DockerfileError('the Dockerfile cannot be empty', { start: 1, end: 1 });
-  const { directives, all: statements, warnings } = readLogicalLines(bare, readStatement);
+  const { directives, all: statements, warnings } = yield* linesInPieces(bare, readStatement);
   const dockerfile: Dockerfile = { directives, instructions: [], warnings, text: bare };
   try {
     let isInStage = false;
     for (const statement of statements) {
+      yield;
       const instruction = readInstruction(statement);
       const { kind, lines } = instruction;
       isInStage ||= kind === 'FROM';
@@ -50,7 +61,7 @@ export function parseAsFar(text: string): { dockerfile: Dockerfile; error?: Dock
 
 /** A trigger of ONBUILD, with its heredocs; lines are counted within it. Throws a DockerfileError. */
 export function parseInstruction(text: string): Instruction {
-  const { all } = readLogicalLines(text, readStatement);
+  const { all } = atOnce(linesInPieces(text, readStatement));
   const [first, ...more] = all;
   if (first === undefined || more.length > 0) {
     throw new DockerfileError('onbuild trigger should be a single expression', { start: 1, end: 1 });

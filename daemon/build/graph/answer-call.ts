@@ -2,15 +2,16 @@
 import { isEngineError } from '../../errors/engine-error.ts';
 import type { ImageConfig } from '../../images/documents/image-config.ts';
 import type { BuildCall, BuildOutcome } from '../build-request.ts';
-import { lint } from '../dockerfile/lint/lint.ts';
+import { lintInPieces } from '../dockerfile/lint/lint.ts';
 import { lintJson, lintText } from '../dockerfile/lint/lint-report.ts';
 import { outline, outlineText } from '../dockerfile/outline/outline.ts';
 import { targets, targetsText } from '../dockerfile/outline/targets.ts';
-import { parseDockerfile } from '../dockerfile/parse-dockerfile.ts';
+import { parseInPieces } from '../dockerfile/parse-dockerfile.ts';
 import { evaluateOptions, ignoreOf } from './checks.ts';
 import { withExcerpt } from './in-lines.ts';
 import { type DockerfileRequest, findDockerfile } from './load-dockerfile.ts';
 import type { BuildPlatform } from './operation.ts';
+import { Pauses } from './pauses.ts';
 import type { PlanLookups } from './plan.ts';
 import { targetStageOf } from './stages/global-args.ts';
 import { canonicalName } from './stages/image-base.ts';
@@ -35,12 +36,13 @@ export async function answerCall(request: CallRequest, lookups: Lookups): Promis
     }
     // An image that is not here is not fetched to be asked for its variables.
     const configOf = (base: string) => knownConfig(base, request, lookups);
-    const options = evaluateOptions(request, { targetStage: stageOf(text, target), configOf });
+    const options = evaluateOptions(request, { targetStage: await stageOf(text, target), configOf });
     if (call === 'outline') {
       const json = outline(text, options);
       return { json, text: outlineText(json) };
     }
-    const result = lint(text, { ...options, isAllStages: target === '', ignore: ignoreOf(context) });
+    const checks = lintInPieces(text, { ...options, isAllStages: target === '', ignore: ignoreOf(context) });
+    const result = await new Pauses().through(checks);
     return { json: lintJson(result, name, text), text: lintText(result, name, text) };
   } catch (error) {
     throw withExcerpt(error, name, text);
@@ -48,9 +50,10 @@ export async function answerCall(request: CallRequest, lookups: Lookups): Promis
 }
 
 /** A text that does not parse has none: what is wrong with it is told by who was asked. */
-function stageOf(text: string, target: string): string {
+async function stageOf(text: string, target: string): Promise<string> {
   try {
-    return targetStageOf(parseDockerfile(text).instructions, target);
+    const { dockerfile, error } = await new Pauses().through(parseInPieces(text));
+    return error === undefined ? targetStageOf(dockerfile.instructions, target) : target;
   } catch (error) {
     if (isEngineError(error, 'invalid')) return target;
     throw error;

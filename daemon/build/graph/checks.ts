@@ -6,7 +6,8 @@ import { IgnoreMatcher } from '../../protocols/ignore/ignore-matcher.ts';
 import { DockerfileError } from '../dockerfile/dockerfile-error.ts';
 import type { EvaluateOptions } from '../dockerfile/evaluation/evaluate.ts';
 import type { BaseConfig } from '../dockerfile/evaluation/stage-state.ts';
-import { lint } from '../dockerfile/lint/lint.ts';
+import type { Dockerfile } from '../dockerfile/instructions.ts';
+import { lintParsed } from '../dockerfile/lint/lint.ts';
 import type { LintWarning } from '../dockerfile/lint/lint-warning.ts';
 import { rules, ruleUrl } from '../dockerfile/lint/rules.ts';
 import { WorkBudget } from '../dockerfile/work-budget.ts';
@@ -46,11 +47,11 @@ export function ignoreOf(context: MainContext): IgnoreMatcher | undefined {
 
 /** What a build is warned of. Throws 'invalid' where the file (`# check=error=true`) has warnings fail it. */
 export function buildWarnings(
-  text: string,
+  dockerfile: Dockerfile,
   options: Omit<EvaluateOptions, 'isAllStages'>,
   context: MainContext,
 ): readonly LintWarning[] {
-  const { warnings, error } = lint(text, { ...options, isAllStages: false, ignore: ignoreOf(context) });
+  const { warnings, error } = lintParsed({ dockerfile }, { ...options, isAllStages: false, ignore: ignoreOf(context) });
   if (error === undefined) return warnings;
   throw error.lines === undefined
     ? new EngineError('invalid', error.message)

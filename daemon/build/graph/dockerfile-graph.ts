@@ -86,13 +86,13 @@ async function plan(dockerfile: Dockerfile, given: PlanOptions, lookups: PlanLoo
 
 /** Where the images are known; throws what docker's checks make of the file. */
 function warningsOf(
-  { text }: Dockerfile,
+  dockerfile: Dockerfile,
   { stages }: StageList,
   { options, targetStage }: { options: PlanOptions; targetStage: string },
 ): BuildPlan['warnings'] {
   const configs = new Map(stages.map(({ baseName, found }) => [baseName, found?.config]));
   const configOf = (base: string) => configs.get(base);
-  return buildWarnings(text, evaluateOptions(options, { targetStage, configOf }), options.context);
+  return buildWarnings(dockerfile, evaluateOptions(options, { targetStage, configOf }), options.context);
 }
 
 interface DraftStep {

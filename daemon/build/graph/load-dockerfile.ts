@@ -5,11 +5,12 @@ import type { ContextChoice } from '../build-request.ts';
 import { isArchive, TOLD_BYTES } from '../contexts/tell-apart.ts';
 import { DockerfileError } from '../dockerfile/dockerfile-error.ts';
 import type { Dockerfile } from '../dockerfile/instructions.ts';
-import { parseDockerfile } from '../dockerfile/parse-dockerfile.ts';
+import { parseInPieces } from '../dockerfile/parse-dockerfile.ts';
 import { parseRemote, withoutCredentials } from '../sources/remote.ts';
 import { withExcerpt } from './in-lines.ts';
 import { gitSource } from './instructions/remote-files.ts';
 import type { BuildPlatform, Edge, SourceOperation } from './operation.ts';
+import { Pauses } from './pauses.ts';
 import type { MainContext, PlanLookups } from './plan.ts';
 import { readPatterns } from './read-patterns.ts';
 import { makeVertex } from './vertex.ts';
@@ -44,7 +45,8 @@ export async function loadDockerfile(request: DockerfileRequest, lookups: Lookup
   const found = await findDockerfile(request, lookups);
   try {
     refuseNul(found.text);
-    const dockerfile = parseDockerfile(found.text);
+    const { dockerfile, error } = await new Pauses().through(parseInPieces(found.text));
+    if (error !== undefined) throw error;
     refuseOtherFrontends(dockerfile, request.buildArgs);
     const { name, context, definition } = found;
     return { dockerfile, name, context, definition };

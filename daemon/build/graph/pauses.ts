@@ -11,6 +11,16 @@ export class Pauses {
     return performance.now() - this.#since < WORK_MS ? undefined : this.#pause();
   }
 
+  /** `pieces` to their end. */
+  async through<T>(pieces: Iterator<undefined, T>): Promise<T> {
+    for (;;) {
+      const { done, value } = pieces.next();
+      if (done) return value;
+      const pause = this.due();
+      if (pause !== undefined) await pause;
+    }
+  }
+
   async #pause(): Promise<void> {
     await setImmediate();
     this.#since = performance.now();

@@ -7,7 +7,8 @@ import { type EvaluateOptions, evaluate } from '../evaluation/evaluate.ts';
 import { globalArguments } from '../evaluation/global-arguments.ts';
 import { expand } from '../expand.ts';
 import type { Dockerfile, LineRange } from '../instructions.ts';
-import { parseAsFar } from '../parse-dockerfile.ts';
+import { type Parsed, parseInPieces } from '../parse-dockerfile.ts';
+import { atOnce, type InPieces } from '../parser/logical-lines.ts';
 import { readStages } from '../stages.ts';
 import { WorkBudget } from '../work-budget.ts';
 import { type CheckOptions, readCheckOptions } from './check-options.ts';
@@ -29,9 +30,22 @@ export interface LintResult {
 
 /** Never throws for what the text says: that is its `error`. The build argument BUILDKIT_DOCKERFILE_CHECK goes before the file's directive. */
 export function lint(text: string, options: LintOptions): LintResult {
+  return atOnce(lintInPieces(text, options));
+}
+
+/** As lint. */
+export function* lintInPieces(text: string, options: LintOptions): InPieces<LintResult> {
+  try {
+    return lintParsed(yield* parseInPieces(text), options);
+  } catch (error) {
+    return { warnings: [], error: shownError(error) };
+  }
+}
+
+/** As lint. */
+export function lintParsed({ dockerfile, error }: Parsed, options: LintOptions): LintResult {
   let warnings: LintWarnings | undefined;
   try {
-    const { dockerfile, error } = parseAsFar(text);
     const given = options.buildArgs.get('BUILDKIT_DOCKERFILE_CHECK');
     const checks = readCheckOptions(given ?? dockerfile.directives.check?.text ?? '');
     warnings = new LintWarnings(checks);

@@ -24,13 +24,24 @@ export interface LogicalLines<T> {
 
 /** Docker's: a line of the file with more bytes is refused. */
 const longestLine = 65535;
+const mostInstructions = 200_000;
 
 /** Called for each line before its heredocs are read, which are put into it then: what is wrong with the line itself is told first. */
 export type ReadLine<T> = (line: LogicalLine, escapeChar: EscapeChar) => T;
 
+/** Where others may have their turn: after each line, since there may be millions. */
+export type InPieces<T> = Generator<undefined, T>;
+
 /** Throws a DockerfileError; what `read` throws goes through. */
-export function readLogicalLines<T>(text: string, read: ReadLine<T>): LogicalLines<T> {
+export function linesInPieces<T>(text: string, read: ReadLine<T>): InPieces<LogicalLines<T>> {
   return new LineReader(text, read).read();
+}
+
+export function atOnce<T>(pieces: InPieces<T>): T {
+  for (;;) {
+    const { done, value } = pieces.next();
+    if (done) return value;
+  }
 }
 
 class LineReader<T> {
@@ -49,15 +60,20 @@ class LineReader<T> {
     if (this.#lines.at(-1) === '') this.#lines.pop();
   }
 
-  read(): LogicalLines<T> {
+  *read(): InPieces<LogicalLines<T>> {
     let comments: string[] = [];
     for (;;) {
+      yield;
       const raw = this.#take();
       if (raw === undefined) break;
       const line = trimStart(withoutReturn(raw));
       this.#directives.read(line, this.#taken);
       if (line.startsWith('#')) comments = this.#withComment(comments, line);
       else if (line !== '') {
+        if (this.#all.length === mostInstructions) {
+          const lines = { start: this.#taken, end: this.#taken };
+          throw new DockerfileError(`there are more than ${mostInstructions} instructions`, lines);
+        }
         this.#all.push(this.#instruction(line, comments));
         comments = [];
       }

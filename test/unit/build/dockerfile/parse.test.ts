@@ -278,6 +278,7 @@ describe('a hostile file', () => {
 
   test('has a size', () => {
     expect(() => parseDockerfile('FROM a\n'.repeat(3_000_000))).toThrow(/larger than/);
+    expect(() => parseDockerfile(`FROM a\n${'RUN a\n'.repeat(200_000)}`)).toThrow(/more than 200000 instructions/);
   });
 });
 

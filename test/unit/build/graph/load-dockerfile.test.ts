@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { ContextChoice } from '../../../../daemon/build/build-request.ts';
 import { answerCall } from '../../../../daemon/build/graph/answer-call.ts';
@@ -50,6 +51,18 @@ describe('a directory of the client', () => {
     expect(own.context).toEqual({ kind: 'local', name: 'context', exclude: ['*.own'] });
     const common = await loadDockerfile({ ...plain, context: client }, filesOf(files).lookups);
     expect(common.context).toEqual({ kind: 'local', name: 'context', exclude: ['all', '!keep'] });
+  });
+
+  it('lets others have their turn while it reads a long one', async () => {
+    const { lookups } = filesOf({ Dockerfile: `${'#\n'.repeat(4_000_000)}FROM a` });
+    let isRead = false;
+    const loading = loadDockerfile({ ...plain, context: client }, lookups).finally(() => {
+      isRead = true;
+    });
+    let turns = 0;
+    for (; !isRead; turns++) await setImmediate();
+    expect(turns).toBeGreaterThan(5);
+    expect((await loading).dockerfile.instructions).toHaveLength(1);
   });
 
   it("says in docker's words that there is none", async () => {
