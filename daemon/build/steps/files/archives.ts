@@ -1,48 +1,72 @@
 // Which sources of ADD are archives, and their bytes. As with BuildKit the bytes are asked, of whatever packing: an archive is what begins with a
 // tar's header once it is unpacked.
-import { constants, createReadStream, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync, openSync, read } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
+import { promisify } from 'node:util';
 import { O, RESOLVE } from '../../../../native-bindings/constants.ts';
 import { isErrno } from '../../../../native-bindings/errno.ts';
 import { closeFd, openat2 } from '../../../../native-bindings/files.ts';
-import { type ByteSource, decompressed } from '../../../jail/decoding/decompress.ts';
+import { type ByteSource, compressionOf, decompressed } from '../../../jail/decoding/decompress.ts';
 import { FormatError } from '../../../protocols/format-error.ts';
 import { BLOCK_BYTES } from '../../../protocols/tar/tar-entry.ts';
 import { decodeHeader } from '../../../protocols/tar/tar-header.ts';
+
+const readFd = promisify(read);
 
 export interface Archive extends Disposable {
   readonly bytes: ByteSource;
 }
 
-/** undefined: it is none, or has gone. Only a plain file is opened, below `rootFd` whatever links there are. */
-export async function openArchive(rootFd: number, path: string): Promise<Archive | undefined> {
-  if (!(await isArchive(rootFd, path))) return undefined;
+/** undefined: it is none, or has gone, or the signal came. Only a plain file is opened, below `rootFd` whatever links there are. */
+export async function openArchive(rootFd: number, path: string, signal: AbortSignal): Promise<Archive | undefined> {
+  if (!(await isArchive(rootFd, path, signal))) return undefined;
   const opened = await openBytes(rootFd, path);
   if (opened === undefined) return undefined;
   return { bytes: opened, [Symbol.dispose]: () => opened.release() };
 }
 
-async function isArchive(rootFd: number, path: string): Promise<boolean> {
+async function isArchive(rootFd: number, path: string, signal: AbortSignal): Promise<boolean> {
+  // Most are none, and not packed either: their first bytes say so, and no stream is made.
+  const start = await firstBlock(rootFd, path);
+  if (compressionOf(start) === 'none') return isHeader(start);
   const source = await openBytes(rootFd, path);
   if (source === undefined) return false;
   try {
-    const start = await startOf(source);
-    if (start.length < BLOCK_BYTES || start.every((byte) => byte === 0)) return false;
-    decodeHeader(start);
-    return true;
-  } catch (error) {
-    if (error instanceof FormatError) return false;
-    throw error;
+    return isHeader(await startOf(source, signal));
   } finally {
     source.release();
   }
 }
 
+function isHeader(start: Buffer): boolean {
+  if (start.length < BLOCK_BYTES || start.every((byte) => byte === 0)) return false;
+  try {
+    decodeHeader(start);
+    return true;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
+}
+
+/** Empty: it is no file, or has gone. */
+async function firstBlock(rootFd: number, path: string): Promise<Buffer> {
+  const fd = openFile(rootFd, path);
+  if (fd === undefined) return Buffer.alloc(0);
+  try {
+    const { bytesRead, buffer } = await readFd(fd, Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** What a decoder refuses is no archive: it is copied as it is. */
-async function startOf(source: ByteSource): Promise<Buffer> {
+async function startOf(source: ByteSource, signal: AbortSignal): Promise<Buffer> {
   const parts: Buffer[] = [];
   let bytes = 0;
   try {
-    for await (const part of source.stream) {
+    for await (const part of addAbortSignal(signal, source.stream)) {
       parts.push(part as Buffer);
       bytes += (part as Buffer).length;
       if (bytes >= BLOCK_BYTES) break;

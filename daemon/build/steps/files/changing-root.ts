@@ -17,6 +17,9 @@ type CopyChange = Extract<FileChange, { change: 'copy' }>;
 /** A copy's source is opened when it is made; the caller of `apply` holds it as long. undefined: no files. */
 type WaitingChange = Exclude<FileChange, CopyChange> | (Omit<CopyChange, 'fromFd'> & { from: Result | undefined });
 
+/** Made by one job: an ADD of many files is as many copies. */
+const maxWaiting = 500;
+
 const placeOf = (rootFd: number) => ({ kind: 'tree', rootFd, mounts: [] }) as const;
 
 export class ChangingRoot implements Disposable {
@@ -116,8 +119,10 @@ export class ChangingRoot implements Disposable {
     }
     for (const { path, isFile } of named) {
       using archive = isFile ? await this.#archive(from, path) : undefined;
+      this.#signal.throwIfAborted();
       if (archive === undefined) {
         this.#copy({ ...action, sources: [path], hasWildcards: false, allowsNoMatch: false }, from, rest);
+        if (this.#waiting.length >= maxWaiting) await this.#flush();
         continue;
       }
       const directory = { change: 'make-directory', path: destination, mode: 0o755, makesParents: true } as const;
@@ -134,7 +139,7 @@ export class ChangingRoot implements Disposable {
   async #archive(from: Result, path: string) {
     const root = mountResult(this.#parts.snapshots, from);
     try {
-      return await openArchive(root, path);
+      return await openArchive(root, path, this.#signal);
     } finally {
       closeFd(root);
     }
@@ -166,12 +171,18 @@ export class ChangingRoot implements Disposable {
     const own = (fd: number): number => fds.adopt(fd, closeFd);
     const lower = this.#top === undefined ? {} : { lowerFd: own(this.#parts.snapshots.view(this.#top)) };
     const { upperFd, linkable } = this.#openUpper(waiting, own);
+    const mounts = new Map<Result | undefined, number>();
+    const mountOf = (from: Result | undefined): number => {
+      const fd = mounts.get(from) ?? own(mountResult(this.#parts.snapshots, from));
+      mounts.set(from, fd);
+      return fd;
+    };
     const changes = waiting.map((change): FileChange => {
       if (change.change !== 'copy') return change;
       const { from, ...copy } = change;
       const known = from?.kind === 'directory' ? linkable.get(from.path) : undefined;
       if (known !== undefined) return { ...copy, fromFd: known, isLinkable: true };
-      return { ...copy, fromFd: own(mountResult(this.#parts.snapshots, from)) };
+      return { ...copy, fromFd: mountOf(from) };
     });
     const job = { do: 'change-files', place: { kind: 'home' }, upperFd, ...lower, changes } as const;
     await this.#parts.jail.run<'change-files'>(job, [], { signal: this.#signal });
@@ -180,9 +191,10 @@ export class ChangingRoot implements Disposable {
   /** With the directories that are copied from, by their paths, as far as one mount has them all. */
   #openUpper(waiting: readonly WaitingChange[], own: (fd: number) => number) {
     const { upper } = this.#root.dirs;
-    const paths = waiting.flatMap((change) =>
+    const all = waiting.flatMap((change) =>
       change.change === 'copy' && change.from?.kind === 'directory' ? [change.from.path] : [],
     );
+    const paths = [...new Set(all)];
     const [first, ...others] = openTogether([upper, ...paths])?.map(own) ?? [own(holdTree(upper))];
     return {
       upperFd: first as number,

@@ -1,9 +1,12 @@
 // File operations as a whole: several actions, archives, checksums, merges; and that nothing is left of those that fail.
 import { execFileSync } from 'node:child_process';
-import {
+import fs, {
   chmodSync,
+  closeSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -12,9 +15,11 @@ import {
   symlinkSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import type { FileAction } from '../../../../daemon/build/graph/operation.ts';
 import { chainId } from '../../../../daemon/snapshots/layer-keys.ts';
 import { setxattr } from '../../../../native-bindings/xattrs.ts';
@@ -263,6 +268,60 @@ describe('ADD', () => {
       'f644 0:0 /real/sub/old',
       'f644 3:4 /real/text.tar',
     ]);
+  });
+
+  it('of many files that are no archives makes no stream of them, and few descriptors', async () => {
+    const many = fixture.context((directory) => {
+      for (let n = 0; n < 600; n++) put(directory, `many/${n}`, n % 2 === 0 ? 'x'.repeat(600) : 'x');
+    });
+    const run = vi.spyOn(fixture.storage.jail, 'run');
+    const { createReadStream } = fs;
+    fs.createReadStream = () => {
+      throw new Error('a stream was made');
+    };
+    syncBuiltinESMExports();
+    try {
+      const sources = ['/many/*'];
+      using made = await fixture.copy(fixture.nothing, many, { sources, destination: '/o/', unpacks: true });
+      expect(fixture.layer(made)).toHaveLength(601);
+    } finally {
+      fs.createReadStream = createReadStream;
+      syncBuiltinESMExports();
+    }
+    const jobs = run.mock.calls.flatMap(([job]) => (job.do === 'change-files' ? [job.changes] : []));
+    run.mockRestore();
+    expect(jobs.flat()).toHaveLength(600);
+    for (const changes of jobs) {
+      expect(changes.length).toBeLessThanOrEqual(500);
+      expect(new Set(changes.map((change) => 'fromFd' in change && change.fromFd)).size).toBe(1);
+    }
+  });
+
+  it('of files whose names have no end is told', async () => {
+    const long = fixture.context((directory) => {
+      const path = join(directory, 'd', ...Array.from({ length: 15 }, () => 'd'.repeat(250)));
+      mkdirSync(path, { recursive: true });
+      for (let n = 0; n < 2300; n++) writeFileSync(join(path, `${n}`), '');
+    });
+    const sources = [`/d/${Array.from({ length: 15 }, () => '*').join('/')}/*`];
+    await expect(fixture.copy(fixture.nothing, long, { sources, destination: '/o/', unpacks: true })).rejects.toThrow(
+      /whose paths have more than/,
+    );
+  });
+
+  it('ends when it is not wanted any more, however long what an archive begins with may be', async () => {
+    const endless = fixture.context((directory) => {
+      const fd = openSync(join(directory, 'a.zst'), 'w');
+      // Frames to be skipped, of holes (RFC 8878, 3.1.2).
+      const head = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff]);
+      for (let n = 0; n < 64; n++) writeSync(fd, head, 0, head.length, n * (head.length + 0xffffffff));
+      ftruncateSync(fd, 64 * (head.length + 0xffffffff));
+      closeSync(fd);
+    });
+    const cancel = new AbortController();
+    setTimeout(() => cancel.abort(new Error('stopped')), 100);
+    const action = { ...defaultCopy, sources: ['/a.zst'], destination: '/o/', unpacks: true };
+    await expect(fixture.file([action], [fixture.nothing, endless], cancel.signal)).rejects.toThrow('stopped');
   });
 
   it('keeps hostile archives inside', async () => {
