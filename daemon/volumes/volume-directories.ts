@@ -6,6 +6,7 @@ import {
   existsSync,
   fsyncSync,
   mkdirSync,
+  opendirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -73,8 +74,14 @@ export class VolumeDirectories {
     this.#trash.discard(this.copy(name));
   }
 
+  /** Looks no further than the first name: containers may have made any number of them. */
   isEmpty(name: string): boolean {
-    return readdirSync(this.data(name)).length === 0;
+    const directory = opendirSync(this.data(name));
+    try {
+      return directory.readSync() === null;
+    } finally {
+      directory.closeSync();
+    }
   }
 
   /** Names of the directories that are there. */
