@@ -126,7 +126,8 @@ test('a layer whose row was written anew is known as that of a running container
     [Symbol.dispose]: () => rmSync(directory, { recursive: true }),
   };
   target.storage.layers.setTarBytes(lowestLayer.number, lowestLayer.tarBytes ?? 0);
-  await expect(repairLayer(target.catalogue.parts, staged, lowestLayer)).rejects.toThrow(/container eeeeeeeeeeee runs/);
+  for (const known of [lowestLayer, { ...lowestLayer, directory: 0 }])
+    await expect(repairLayer(target.catalogue.parts, staged, known)).rejects.toThrow(/container eeeeeeeeeeee runs/);
   target.users.clear();
   await load();
 });

@@ -10,13 +10,13 @@ const MAX_REMEMBERED = 5000;
 const NOTHING = 'nothing';
 
 export class Checksums {
-  readonly #parts: Pick<FileParts, 'snapshots' | 'jail'>;
+  readonly #parts: Pick<FileParts, 'snapshots' | 'layers' | 'jail'>;
   /** Those that were asked for last at the end. */
   readonly #remembered = new Map<string, string>();
   /** Of single files of directories. */
   #files: KnownDigests | undefined;
 
-  constructor(parts: Pick<FileParts, 'snapshots' | 'jail'>) {
+  constructor(parts: Pick<FileParts, 'snapshots' | 'layers' | 'jail'>) {
     this.#parts = parts;
   }
 
@@ -31,6 +31,7 @@ export class Checksums {
       return known;
     }
     using _held = input.again();
+    using _reading = this.#parts.layers.read(input.kind === 'layers' ? input.top : undefined);
     const rootFd = input.kind === 'directory' ? holdTree(input.path) : mountResult(this.#parts.snapshots, input);
     const place = { kind: 'tree', rootFd, mounts: [] } as const;
     const files = input.kind === 'directory' ? { known: this.#knownDigests() } : {};

@@ -50,6 +50,8 @@ export class FakeLayers {
   readonly #db: Database;
   readonly #layers = new Map<number, Layer>();
   readonly holds = new Map<number, number>();
+  /** The highest layers of what is read now. */
+  readonly reads: (number | undefined)[] = [];
 
   constructor(db: Database) {
     this.#db = db;
@@ -78,8 +80,9 @@ export class FakeLayers {
 
   writeRows(): void {}
 
-  read(): Disposable {
-    return { [Symbol.dispose]: () => undefined };
+  read(top: number | undefined): Disposable {
+    this.reads.push(top);
+    return { [Symbol.dispose]: () => void this.reads.splice(this.reads.indexOf(top), 1) };
   }
 
   chain(top: number | undefined): Layer[] {

@@ -27,6 +27,20 @@ describe('a graph', () => {
     expect(ran.slice(3)).toEqual(['merge']);
   });
 
+  test('reads the layers of its inputs while a vertex runs, and no longer', async () => {
+    const a = run('a', base);
+    const b = run('b', a);
+    const reads: unknown[] = [];
+    fixture.behaviours.set(b.vertex.name, async () => void reads.push(...fixture.layers.reads));
+    await fixture.build(b);
+    expect(reads).toEqual([(await fixture.build(a)).top]);
+    fixture.behaviours.set('RUN c', async () => {
+      throw new Error('it fails');
+    });
+    await expect(fixture.build(run('c', b))).rejects.toThrow('it fails');
+    expect(fixture.layers.reads).toEqual([]);
+  });
+
   test('of ten thousand vertices in a row is evaluated', async () => {
     let edge: Edge = base;
     for (let n = 0; n < 10_000; n++) edge = run(String(n), edge);

@@ -440,6 +440,15 @@ describe('a checksum', () => {
       expect(await fixture.checksum(copied, { sources })).toBe(await fixture.checksum(context, { sources }));
   });
 
+  it('of layers keeps their files from giving way to others meanwhile', async () => {
+    using copied = await fixture.copy(fixture.nothing, fill(), {});
+    const { layers } = fixture.storage;
+    const summed = fixture.checksum(copied, {});
+    expect(layers.isRead(layers.get(copied.top ?? 0))).toBe(true);
+    await summed;
+    expect(layers.isRead(layers.get(copied.top ?? 0))).toBe(false);
+  });
+
   it('chooses as a copy does', async () => {
     const context = fill();
     const all = await fixture.checksum(context, { sources: ['/d'] });
