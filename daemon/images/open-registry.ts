@@ -19,6 +19,7 @@ export interface RegistrySideOptions extends Partial<RegistryOptions> {
 export interface RegistrySide {
   readonly registries: Registries;
   readonly service: RegistryService;
+  readonly layers: Pick<ImagePuller, 'pullLayers'>;
 }
 
 /** `makeRoom` deletes what was thrown away. Throws 'invalid' naming an option that cannot be. */
@@ -42,6 +43,7 @@ export function openRegistry(
   };
   return {
     registries,
+    layers: puller,
     service: {
       pull: async (pullOptions) => {
         try {

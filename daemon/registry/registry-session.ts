@@ -34,18 +34,26 @@ export interface FetchedBlob {
   readonly sizeBytes: number | undefined;
 }
 
-export interface RegistrySession extends Disposable {
-  /** With domain: "docker.io/library/busybox". */
-  readonly repository: string;
-
-  /** By tag or digest. Bounded in size; asked by digest, it has that digest. Throws 'not-found'. */
-  manifest(reference: string, signal?: AbortSignal): Promise<FetchedManifest>;
-  /** undefined: it is not there. */
-  headManifest(reference: string, signal?: AbortSignal): Promise<Descriptor | undefined>;
+/** Where blobs come from: a registry, or what looks like one. */
+export interface BlobSession extends Disposable {
   /** Somebody else than the registry itself is asked first. */
   readonly hasMirrors: boolean;
   /** From `offset` on where the registry can; `origin`: from nobody but itself. Throws 'not-found'. */
   blob(digest: string, options?: { offset?: number; origin?: boolean; signal?: AbortSignal }): Promise<FetchedBlob>;
+}
+
+/** What can be pulled from. */
+export interface PullSession extends BlobSession {
+  /** By tag or digest. Bounded in size; asked by digest, it has that digest. Throws 'not-found'. */
+  manifest(reference: string, signal?: AbortSignal): Promise<FetchedManifest>;
+}
+
+export interface RegistrySession extends PullSession {
+  /** With domain: "docker.io/library/busybox". */
+  readonly repository: string;
+
+  /** undefined: it is not there. */
+  headManifest(reference: string, signal?: AbortSignal): Promise<Descriptor | undefined>;
   /** Bytes; undefined: it is not there. Asks the origin, never a mirror. */
   headBlob(digest: string, signal?: AbortSignal): Promise<number | undefined>;
   tags(signal?: AbortSignal): Promise<string[]>;

@@ -19,14 +19,24 @@ export function readFile(
   maxBytes: number,
   { cuts = false } = {},
 ): Buffer {
-  const shown = JSON.stringify(path.slice(0, 300));
+  const fd = openFile(directory, path);
+  try {
+    return readAll(fd, shownPath(path), maxBytes, cuts);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** A descriptor of the regular file that `path` leads to in the directory; the caller closes it. Throws 'not-found' and 'invalid'. */
+export function openFile(directory: Pick<DirectoryResult, 'path'>, path: string): number {
+  const shown = shownPath(path);
   if (path.includes('\0')) throw new EngineError('invalid', `open ${shown}: its name holds a NUL`);
   const root = openSync(directory.path, constants.O_RDONLY | constants.O_DIRECTORY);
   let handle: number | undefined;
   try {
     handle = openat2(root, path, { flags: O.PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS });
     if (!fstatSync(handle).isFile()) throw new EngineError('invalid', `open ${shown}: it is not a regular file`);
-    return readAll(handle, shown, maxBytes, cuts);
+    return openSync(`/proc/self/fd/${handle}`, constants.O_RDONLY);
   } catch (error) {
     if (error instanceof EngineError) throw error;
     if (isErrno(error, 'ENOENT', 'ENOTDIR'))
@@ -40,21 +50,20 @@ export function readFile(
   }
 }
 
+function shownPath(path: string): string {
+  return JSON.stringify(path.slice(0, 300));
+}
+
 /** As many bytes as come, whatever the file's size says: it may be on a file system that tells none. */
-function readAll(handle: number, shown: string, maxBytes: number, cuts: boolean): Buffer {
-  const fd = openSync(`/proc/self/fd/${handle}`, constants.O_RDONLY);
-  try {
-    const parts: Buffer[] = [];
-    for (let bytes = 0; ; ) {
-      const part = Buffer.allocUnsafe(READ_BYTES);
-      const count = readSync(fd, part);
-      if (count === 0) return Buffer.concat(parts);
-      bytes += count;
-      if (bytes > maxBytes && cuts) return Buffer.concat([...parts, part]).subarray(0, maxBytes);
-      if (bytes > maxBytes) throw new EngineError('invalid', `read ${shown}: it has more than ${maxBytes} bytes`);
-      parts.push(part.subarray(0, count));
-    }
-  } finally {
-    closeSync(fd);
+function readAll(fd: number, shown: string, maxBytes: number, cuts: boolean): Buffer {
+  const parts: Buffer[] = [];
+  for (let bytes = 0; ; ) {
+    const part = Buffer.allocUnsafe(READ_BYTES);
+    const count = readSync(fd, part);
+    if (count === 0) return Buffer.concat(parts);
+    bytes += count;
+    if (bytes > maxBytes && cuts) return Buffer.concat([...parts, part]).subarray(0, maxBytes);
+    if (bytes > maxBytes) throw new EngineError('invalid', `read ${shown}: it has more than ${maxBytes} bytes`);
+    parts.push(part.subarray(0, count));
   }
 }

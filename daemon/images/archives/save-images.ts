@@ -7,7 +7,7 @@ import type { Descriptor } from '../../content/digest.ts';
 import { DigestCheck } from '../../content/digest-check.ts';
 import { OCI_INDEX } from '../../content/media-types.ts';
 import { EngineError } from '../../errors/engine-error.ts';
-import { encodeEntry, endOfArchive, paddingOf } from '../../protocols/tar/tar-header.ts';
+import { endOfArchive } from '../../protocols/tar/tar-header.ts';
 import { familiar, parseReference } from '../../registry/reference.ts';
 import type { Layer } from '../../snapshots/layer.ts';
 import type { Catalogue } from '../catalogue.ts';
@@ -16,6 +16,7 @@ import { type ImageManifest, makeManifest, recordedManifest } from '../image-man
 import { shownReference } from '../image-names.ts';
 import type { ImageRecord, SaveOptions } from '../image-service.ts';
 import { OCI_PLAIN_LAYER, packingOf } from '../layer-archives.ts';
+import { blob, blobPath, directory, file, json } from './layout-entries.ts';
 
 /** An image that need not be in the catalogue: its config is in the content store and held, and so are its layers. */
 export interface ArchivedImage {
@@ -186,19 +187,6 @@ function bytesOf({ parts }: Catalogue, { digest }: Descriptor, plain: Layer | un
   return check;
 }
 
-async function* blob({ digest, size }: Descriptor, bytes: Readable): AsyncGenerator<Buffer> {
-  yield header(blobPath(digest), size);
-  let sent = 0;
-  for await (const chunk of bytes) {
-    sent += (chunk as Buffer).length;
-    if (sent > size) break;
-    yield chunk as Buffer;
-  }
-  if (sent !== size)
-    throw new EngineError('system', `read ${digest}: it does not have the ${size} bytes that were recorded`);
-  yield Buffer.alloc(paddingOf(size));
-}
-
 function layoutIndex(saved: readonly Saved[]): object {
   const manifests = saved.flatMap(({ manifest, names, image: { config } }) => {
     const platform = {
@@ -239,35 +227,3 @@ function repositories(saved: readonly Saved[]): object {
   }
   return Object.fromEntries([...result].map(([name, tags]) => [name, Object.fromEntries(tags)]));
 }
-
-function blobPath(digest: string): string {
-  return `blobs/sha256/${digest.replace('sha256:', '')}`;
-}
-
-function json(name: string, value: object): Buffer {
-  return file(name, Buffer.from(JSON.stringify(value)));
-}
-
-function file(name: string, bytes: Buffer): Buffer {
-  return Buffer.concat([header(name, bytes.length), bytes, Buffer.alloc(paddingOf(bytes.length))]);
-}
-
-function header(path: string, sizeBytes: number): Buffer {
-  return encodeEntry({ ...entry, type: 'file', path, sizeBytes, mode: 0o644 });
-}
-
-function directory(path: string): Buffer {
-  return encodeEntry({ ...entry, type: 'directory', path, mode: 0o755 });
-}
-
-/** Nothing in it depends on when it is made: the same images, the same archive. */
-const entry = {
-  linkPath: '',
-  uid: 0,
-  gid: 0,
-  sizeBytes: 0,
-  mtimeSeconds: 0,
-  devMajor: 0,
-  devMinor: 0,
-  xattrs: new Map(),
-};

@@ -31,6 +31,8 @@ export interface ImageConfig {
   config?: ContainerConfig;
   history?: HistoryEntry[];
   rootfs: { type: 'layers'; diff_ids: string[] };
+  /** BuildKit's inline cache: base64 of JSON. Not checked: an image with a wrong one runs as well. */
+  'moby.buildkit.cache.v0'?: unknown;
 }
 
 /** Bytes of one image config. */

@@ -6,7 +6,7 @@ import { downloadBlob } from '../../registry/blob-download.ts';
 import { IncomingBlob } from '../../registry/incoming-blob.ts';
 import { pullError, registryError } from '../../registry/pull-words.ts';
 import { familiar, familiarName, isValidTag, parseReference, type Reference } from '../../registry/reference.ts';
-import type { FetchedManifest, Registries } from '../../registry/registry-session.ts';
+import type { BlobSession, FetchedManifest, Registries } from '../../registry/registry-session.ts';
 import { readWholeBlob } from '../../registry/whole-blob.ts';
 import type { Catalogue } from '../catalogue.ts';
 import { type ImageManifest, parseManifest } from '../documents/manifest.ts';
@@ -17,7 +17,7 @@ import type { PullOptions } from '../registry-service.ts';
 import { chooseManifest } from './choose-platform.ts';
 import { downloadLine, shortDigest } from './download-words.ts';
 import { type FlightContext, Flights, type Share } from './flights.ts';
-import { type PulledImage, pullImageContent } from './pulled-image.ts';
+import { type PulledImage, pullImageContent, pullLayers } from './pulled-image.ts';
 import { type PulledLayer, pullLayer } from './pulled-layer.ts';
 import { SessionLease } from './session-lease.ts';
 import { Slots } from './slots.ts';
@@ -30,6 +30,17 @@ export interface PullSettings {
 
 /** An index in an index in an index: more is no image but a maze. */
 const MAX_INDEX_DEPTH = 3;
+
+/** A layer that is named by what it is when it is packed, and when it is not. */
+export interface NamedLayer {
+  readonly blob: Descriptor;
+  readonly diffId: string;
+}
+
+/** Held until it is disposed. */
+export interface PulledLayers extends Disposable {
+  readonly topLayer: number | undefined;
+}
 
 interface Resolved {
   manifest: ImageManifest;
@@ -83,6 +94,33 @@ export class ImagePuller {
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       onProgress({ status: `WARNING: ${error.message}` });
+    }
+  }
+
+  /**
+   * Layers alone, each on the one before it, as somebody's document names them; those that are here are not fetched. The session is taken over; the
+   * result holds them. Throws EngineError.
+   */
+  async pullLayers(session: BlobSession, layers: readonly NamedLayer[], context: FlightContext): Promise<PulledLayers> {
+    const lease = new SessionLease(session);
+    using _user = lease.use();
+    const held: Disposable[] = [this.#parts.content.hold(layers.map(({ blob }) => blob.digest))];
+    const release = (): void => {
+      for (const hold of held.splice(0)) hold[Symbol.dispose]();
+    };
+    const work = {
+      parts: this.#parts,
+      layers: layers.map(({ blob }) => blob),
+      pullLayer: (blob: Descriptor, diffId: string, chain: string, one: FlightContext) =>
+        this.#layer(lease, blob, diffId, chain, one),
+    };
+    const diffIds = layers.map(({ diffId }) => diffId);
+    try {
+      const topLayer = await pullLayers(work, diffIds, new Map(), context, held);
+      return { topLayer, [Symbol.dispose]: release };
+    } catch (error) {
+      release();
+      throw registryError(error);
     }
   }
 
@@ -178,7 +216,7 @@ export class ImagePuller {
   }
 
   #layer(
-    lease: SessionLease,
+    lease: SessionLease<BlobSession>,
     blob: Descriptor,
     diffId: string,
     chain: string,
@@ -196,13 +234,18 @@ export class ImagePuller {
     );
   }
 
-  #blob(lease: SessionLease, blob: Descriptor, context: FlightContext, origin: boolean): Promise<Share<IncomingBlob>> {
+  #blob(
+    lease: SessionLease<BlobSession>,
+    blob: Descriptor,
+    context: FlightContext,
+    origin: boolean,
+  ): Promise<Share<IncomingBlob>> {
     return this.#blobs.join(blob.digest, (shared) => this.#startDownload(lease, blob, shared, origin), context);
   }
 
   /** Resolves when it is this blob's turn; the download goes on after that. */
   async #startDownload(
-    lease: SessionLease,
+    lease: SessionLease<BlobSession>,
     blob: Descriptor,
     context: FlightContext,
     origin: boolean,

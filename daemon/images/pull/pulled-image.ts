@@ -16,16 +16,21 @@ import { shortDigest } from './download-words.ts';
 import type { Closable, FlightContext, Share } from './flights.ts';
 import type { PulledLayer } from './pulled-layer.ts';
 
-export interface ImageWork {
+export interface LayersWork {
   readonly parts: ImageParts;
+  /** Lowest first. */
+  readonly layers: readonly Descriptor[];
+  /** Joins the pull of one layer. `chain` is the id of the layer with all below it. */
+  pullLayer(blob: Descriptor, diffId: string, chain: string, context: FlightContext): Promise<Share<PulledLayer>>;
+}
+
+export interface ImageWork extends Omit<LayersWork, 'layers'> {
   readonly manifest: ImageManifest;
   readonly fetched: FetchedManifest;
   /** A small blob, whole. */
   fetchBlob(blob: Descriptor, maxBytes: number, signal: AbortSignal, origin: boolean): Promise<Buffer>;
   /** What comes may be a mirror's: when it is wrong, the registry itself is asked. */
   readonly hasMirrors: boolean;
-  /** Joins the pull of one layer. `chain` is the id of the layer with all below it. */
-  pullLayer(blob: Descriptor, diffId: string, chain: string, context: FlightContext): Promise<Share<PulledLayer>>;
 }
 
 /** An image whose layers are stored and held. `config`: the bytes as they came. */
@@ -60,7 +65,8 @@ export async function pullImageContent(work: ImageWork, context: FlightContext):
     }
     const bytes = await readConfig(work, context.signal);
     const config = checkConfig(bytes, manifest);
-    const top = await pullLayers(work, config, damage, context, held);
+    const { layers } = manifest;
+    const top = await pullLayers({ ...work, layers }, config.rootfs.diff_ids, damage, context, held);
     return new PulledImage(bytes, top, held);
   } catch (error) {
     for (const hold of held) hold[Symbol.dispose]();
@@ -116,15 +122,15 @@ function checkConfig(bytes: Buffer, manifest: ImageManifest): ImageConfig {
   );
 }
 
-async function pullLayers(
-  work: ImageWork,
-  config: ImageConfig,
+/** Layers, of whoever has named them: those that are not here, each on the one before it. Resolves to the highest; all are held in `held`. */
+export async function pullLayers(
+  work: LayersWork,
+  diffIds: readonly string[],
   known: ReadonlyMap<string, Damage>,
   context: FlightContext,
   held: Disposable[],
 ): Promise<number | undefined> {
-  const { parts, manifest } = work;
-  const { diff_ids: diffIds } = config.rootfs;
+  const { parts, layers: blobs } = work;
   const chains: string[] = [];
   for (const diffId of diffIds) chains.push(chainId(chains.at(-1), diffId));
   const present: LayerHold[] = [];
@@ -140,10 +146,10 @@ async function pullLayers(
   const damage = new Map([...(await findDamage(parts, layers, { reads: false })), ...known]);
   const whole = present.findIndex(({ layer }) => damage.has(layer.key));
   if (whole >= 0) present.length = whole;
-  manifest.layers.forEach(({ digest }, i) => {
+  blobs.forEach(({ digest }, i) => {
     context.onProgress(noted(i < present.length ? 'Already exists' : 'Pulling fs layer', shortDigest(digest)));
   });
-  const missing = manifest.layers.slice(present.length);
+  const missing = blobs.slice(present.length);
   const { onProgress } = context;
   const shares = await all(
     context.signal,
@@ -167,7 +173,7 @@ async function sync(parts: ImageParts, shares: readonly Share<PulledLayer>[]): P
 }
 
 async function publish(
-  { parts }: ImageWork,
+  { parts }: Pick<LayersWork, 'parts'>,
   shares: readonly Share<PulledLayer>[],
   base: number | undefined,
   damage: ReadonlyMap<string, Damage>,

@@ -1,11 +1,11 @@
 // A session that outlives the client that opened it, while work that others have joined still needs it.
-import type { RegistrySession } from '../../registry/registry-session.ts';
+import type { BlobSession, RegistrySession } from '../../registry/registry-session.ts';
 
-export class SessionLease {
-  readonly session: RegistrySession;
+export class SessionLease<S extends BlobSession = RegistrySession> {
+  readonly session: S;
   #users = 0;
 
-  constructor(session: RegistrySession) {
+  constructor(session: S) {
     this.session = session;
   }
 

@@ -12,6 +12,7 @@ import { type ImageManifest, makeManifest, recordedManifest } from '../image-man
 import type { ImageRecord, PushOptions } from '../image-service.ts';
 import { LOCAL_FORM } from '../layer-archives.ts';
 import { noted } from '../progress.ts';
+import { atMost } from './at-most.ts';
 import { type LayerPush, pushLayer } from './push-layer.ts';
 
 /** Docker's max-concurrent-uploads. */
@@ -125,24 +126,4 @@ async function pushConfig(
 
 function shortId({ diffId }: Layer): string {
   return diffId.slice('sha256:'.length, 'sha256:'.length + 12);
-}
-
-/** In order, some at a time. The first failure is thrown when all that began have ended. */
-async function atMost<T, R>(count: number, items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const failures: unknown[] = [];
-  let next = 0;
-  const run = async (): Promise<void> => {
-    while (next < items.length && failures.length === 0) {
-      const i = next++;
-      try {
-        results[i] = await work(items[i] as T);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: count }, run));
-  if (failures.length > 0) throw failures[0];
-  return results;
 }

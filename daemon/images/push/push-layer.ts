@@ -20,10 +20,10 @@ const TELL_EVERY_MS = 100;
 
 /** Resolves to what the registry has by then. */
 export async function pushLayer(
-  { parts }: Catalogue,
+  { parts }: Pick<Catalogue, 'parts'>,
   session: RegistrySession,
   { layer, blob: given }: LayerPush,
-  { tell, signal }: PushOptions,
+  { tell, signal }: Pick<PushOptions, 'tell' | 'signal'>,
 ): Promise<Descriptor> {
   const { blobs, archives, content } = parts;
   const id = layer.diffId.slice('sha256:'.length, 'sha256:'.length + 12);
