@@ -234,7 +234,7 @@ async function build(
       paths: { runs: join(paths.execRoot, 'build'), staging: paths.staging, snapshots: paths.containers },
     },
     catalogue: images.catalogue,
-    registry: images.registry.service,
+    registry: images.registry,
     files: storage.files,
     trash: storage.trash,
     records: cacheRecords,

@@ -8,8 +8,10 @@ import { extract } from '../copy/extract.ts';
 import { CliError } from '../errors.ts';
 import { cut, parseCsvLine } from '../options/csv.ts';
 import { writeNewFile } from '../terminal/file-output.ts';
+import { keepOtherCaches } from './keep-other-caches.ts';
 
 export interface OutputSpec {
+  /** Docker's; 'cache': a --cache-to type=local. */
   readonly type: string;
   readonly attributes: Record<string, string>;
   /** Empty: this machine is not concerned; "-": standard output. */
@@ -73,10 +75,12 @@ export class BuildOutputs {
   async #write(spec: OutputSpec | undefined, input: Readable): Promise<void> {
     if (spec === undefined) throw new CliError('the daemon sent an output that was not asked for');
     const { type, destination } = spec;
-    if (type === 'local') {
+    if (type === 'local' || type === 'cache') {
       await mkdir(destination, { recursive: true });
+      const addOthers = type === 'cache' ? await keepOtherCaches(destination) : undefined;
       const keepOwners = false;
       await extract(readEntries(input), { plan: { directory: destination, rename: undefined }, keepOwners });
+      await addOthers?.();
     } else if (destination === '-') {
       for await (const chunk of input) await this.#cli.out.write(chunk as Buffer);
     } else await writeNewFile(destination, input);

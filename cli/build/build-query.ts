@@ -22,13 +22,14 @@ export function buildQuery(
   options: {
     outputs: readonly OutputSpec[];
     contexts: readonly NamedContext[];
+    caches: { readonly from: readonly string[]; readonly to: readonly string[] };
     config: ConfigFile;
     host: string;
   },
 ): Query {
   refuseAttestations(flags);
   for (const platform of flags.platform) checkPlatform(platform);
-  const { outputs, contexts, config, host } = options;
+  const { outputs, contexts, caches, config, host } = options;
   const json = (value: object): string => JSON.stringify(value);
   const some = (value: Record<string, unknown> | readonly unknown[]): string | undefined =>
     Object.keys(value).length === 0 ? undefined : json(value);
@@ -38,8 +39,8 @@ export function buildQuery(
     t: flags.tag,
     nocache: flags.noCache || undefined,
     nocachefilter: flags.noCacheFilter,
-    cachefrom: some(flags.cacheFrom),
-    cacheto: some(flags.cacheTo.map((text) => (text.includes('=') ? text : `type=registry,ref=${text}`))),
+    cachefrom: some(caches.from),
+    cacheto: some(caches.to),
     pull: flags.pull ? '1' : undefined,
     memory: flags.memory || undefined,
     memswap: flags.memorySwap || undefined,

@@ -5,6 +5,7 @@ import {
   type BuildKeptLine,
   type BuildOutputChunk,
   type BuildResultLine,
+  buildCacheId,
   buildEventId,
   buildKeptId,
   buildOutputId,
@@ -48,7 +49,7 @@ const errorLines = 20;
 export async function showBuild(
   cli: Cli,
   body: AsyncIterable<Buffer>,
-  options: { mode: ProgressMode; outputs: BuildOutputs },
+  options: { mode: ProgressMode; outputs: BuildOutputs; caches: BuildOutputs },
 ): Promise<ShownBuild> {
   const progress = new BuildProgress();
   const view = await openView(cli, options.mode, progress);
@@ -63,6 +64,7 @@ export async function showBuild(
         failure = { message: line.errorDetail?.message ?? line.error ?? '', code: code > 0 && code < 256 ? code : 1 };
       } else if (line.id === buildEventId) view?.show(line.aux as BuildEventLine);
       else if (line.id === buildOutputId) await options.outputs.take(line.aux as BuildOutputChunk);
+      else if (line.id === buildCacheId) await options.caches.take(line.aux as BuildOutputChunk);
       else if (line.id === buildKeptId) keptId = (line.aux as BuildKeptLine).imageId;
       else if (line.id === buildResultId) result = line.aux as BuildResultLine;
       else if (line.aux !== undefined) imageId = (line.aux as { ID?: string }).ID ?? imageId;

@@ -20,10 +20,20 @@ export type ContextChoice =
   /** Only a Dockerfile: COPY finds an empty directory. */
   | { readonly kind: 'none' };
 
-/** Of --cache-from and --cache-to: "type=registry,ref=…". */
-export interface CacheChoice {
-  readonly type: 'registry' | 'local' | 'inline' | 'image';
+/** Of --cache-from: "type=registry,ref=…". 'image': a name alone, which may be an image's that has a cache in it. */
+export interface CacheSourceChoice {
+  readonly type: 'registry' | 'local' | 'image';
   readonly attributes: Readonly<Record<string, string>>;
+  /** Of 'local': what the client calls the directory. */
+  readonly directory?: string;
+}
+
+/** Of --cache-to: "type=registry,ref=…". 'inline': in the image. */
+export interface CacheDestination {
+  readonly type: 'registry' | 'local' | 'inline';
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Of 'local': takes an OCI image layout as a tar. */
+  readonly sink?: (archive: Readable) => Promise<void>;
 }
 
 /** Of --output. Files for the client ('local', 'tar', 'oci', 'docker' without a name in the store) go to `sink` as one tar. */
@@ -56,8 +66,8 @@ export interface BuildRequest {
   readonly ignoresCacheOf: readonly string[];
   /** Images are looked for in the registry even when they are here. */
   readonly pulls: boolean;
-  readonly cacheFrom: readonly CacheChoice[];
-  readonly cacheTo: readonly CacheChoice[];
+  readonly cacheFrom: readonly CacheSourceChoice[];
+  readonly cacheTo: readonly CacheDestination[];
   readonly outputs: readonly OutputChoice[];
   readonly exec: ExecSettings;
   readonly client: ClientServices;

@@ -1,11 +1,14 @@
 // The builder: from a request to an image. Loads the Dockerfile, plans it, has the graph evaluated, and gives the result to the outputs. Whatever
 // fails, nothing is held afterwards.
 import { EngineError } from '../errors/engine-error.ts';
-import type { Catalogue } from '../images/catalogue.ts';
 import { hostPlatform } from '../images/documents/platform.ts';
 import type { LayerFiles } from '../snapshots/layer-files.ts';
 import type { LayerStore } from '../snapshots/layer-store.ts';
 import type { Builder, BuildOutcome, BuildRequest, PlannedStep } from './build-request.ts';
+import { checkCacheDestination, checkCacheSource } from './cache-transfer/cache-attributes.ts';
+import { exportCaches } from './cache-transfer/export-cache.ts';
+import { type CacheParts, ImportedCaches } from './cache-transfer/import-caches.ts';
+import { inlineCacheOf } from './cache-transfer/inline-records.ts';
 import { excerpt } from './dockerfile/dockerfile-error.ts';
 import { checkOutputs, exportBuild } from './exporters/export-build.ts';
 import { exportedChain } from './exporters/exported-chain.ts';
@@ -25,9 +28,8 @@ import { ExecFailed } from './steps/exec-failed.ts';
 import type { Result } from './steps/step.ts';
 import { tellIgnored } from './tell-ignored.ts';
 
-export interface BuilderParts {
+export interface BuilderParts extends CacheParts {
   readonly solver: Solver;
-  readonly catalogue: Catalogue;
   readonly lookups: LookupParts;
   readonly layers: LayerStore;
   readonly files: LayerFiles;
@@ -46,11 +48,13 @@ export class EngineBuilder implements Builder {
     tellIgnored(request);
     const { exec, client, tell, signal, keepsFailed } = request;
     try {
-      await using solve = this.#parts.solver.open({ exec, client, tell, signal, keepsFailed });
+      using imported = new ImportedCaches(this.#parts, request);
+      await using solve = this.#parts.solver.open({ exec, client, tell, signal, keepsFailed, imported });
       using lookups = new BuildLookups(this.#parts.lookups, solve, request);
       const { call } = request;
       if (call !== 'build') return { metadata: {}, unusedArgs: [], answer: await answerOf(request, call, lookups) };
       const { plan, dockerfile } = await planOf(request, lookups);
+      await imported.read(solve.signal);
       tellPlan(plan.steps);
       this.#digestEarly(solve, plan);
       const result =
@@ -58,8 +62,11 @@ export class EngineBuilder implements Builder {
           ? undefined
           : await this.#evaluate(solve, plan.target, sourceTeller(request, dockerfile));
       const { outputs, tags, annotations } = request;
-      const options = { outputs, tags, annotations, tell, plan, result };
+      const { target } = plan;
+      const inlineCache = inlineCacheOf(this.#parts, request, solve, target);
+      const options = { outputs, tags, annotations, tell, plan, result, inlineCache };
       const exported = await exportBuild(this.#parts.catalogue, solve, options);
+      await exportCaches(this.#parts, request, solve, target);
       return { ...exported, unusedArgs: plan.unusedArgs };
     } finally {
       this.#parts.cache.collectSoon();
@@ -149,7 +156,7 @@ async function planOf(
 
 /** Refuses what is not there, before anything is done. */
 function checkRequest(request: BuildRequest): void {
-  const { platforms, cacheTo } = request;
+  const { platforms, cacheFrom, cacheTo } = request;
   if (platforms.length > 1)
     throw new EngineError(
       'not-implemented',
@@ -159,8 +166,7 @@ function checkRequest(request: BuildRequest): void {
     if (platformSupport(platform) === 'none' && platform.os !== 'linux')
       throw new EngineError('invalid', `build: platform ${platform.os}/${platform.architecture} cannot be built here`);
   }
-  const [exported] = cacheTo;
-  if (exported !== undefined)
-    throw new EngineError('not-implemented', `build: --cache-to type=${exported.type} is not there yet`);
+  cacheFrom.forEach(checkCacheSource);
+  cacheTo.forEach(checkCacheDestination);
   checkOutputs(request);
 }

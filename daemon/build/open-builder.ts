@@ -3,7 +3,7 @@ import { statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Catalogue } from '../images/catalogue.ts';
-import type { RegistryService } from '../images/registry-service.ts';
+import type { RegistrySide } from '../images/open-registry.ts';
 import type { Trash } from '../jail/trash.ts';
 import type { LayerFiles } from '../snapshots/layer-files.ts';
 import type { BuildService } from './build-service.ts';
@@ -24,7 +24,7 @@ import type { Steps } from './steps/step.ts';
 export interface BuilderOptions {
   readonly exec: Omit<ExecParts, 'cacheMounts'>;
   readonly catalogue: Catalogue;
-  readonly registry: Pick<RegistryService, 'pull' | 'distribution'>;
+  readonly registry: RegistrySide;
   readonly files: LayerFiles;
   readonly trash: Trash;
   /** Opened before anything collects layers. */
@@ -71,8 +71,8 @@ export async function openBuilder(options: BuilderOptions): Promise<OpenedBuilde
     others: [new BuildCacheMounts(opened.cacheMounts), kept, sources.files],
     onError,
   });
-  const lookups = { catalogue, registry, snapshots };
-  const builder = new EngineBuilder({ solver, catalogue, lookups, layers, files, cache });
+  const lookups = { catalogue, registry: registry.service, snapshots };
+  const builder = new EngineBuilder({ solver, catalogue, registry, lookups, layers, files, cache });
   return {
     service: {
       build: (request, plan) => builder.build(request, plan),

@@ -9,9 +9,8 @@ import { readFile } from './contexts/read-file.ts';
 import type { Edge, Vertex } from './graph/operation.ts';
 import type { PlanLookups, ResolvedImage } from './graph/plan.ts';
 import { makeVertex } from './graph/vertex.ts';
-import type { RunEvent } from './solver/shared-runs.ts';
 import type { Solve } from './solver/solve.ts';
-import { VertexProgress, wallClockMs } from './solver/vertex-progress.ts';
+import { VertexProgress } from './solver/vertex-progress.ts';
 import { type ResolverNeeds, resolveImage } from './sources/image-resolver.ts';
 
 export interface LookupParts extends ResolverNeeds {
@@ -79,13 +78,11 @@ export class BuildLookups implements PlanLookups, Disposable {
     const vertex = lookupVertex(reference, key);
     const { signal } = this.#solve;
     const { pulls, auth } = this.#request;
-    const begun = new Map<string, number>();
     this.#progress.started(vertex);
     try {
       const image = await resolveImage(this.#parts, reference, {
         ...{ platform, pulls, auth, signal },
-        tell: (id, current, total, isComplete) =>
-          this.#progress.took(vertex, statusOf(begun, id, current, total, isComplete)),
+        tell: this.#progress.statusOf(vertex),
       });
       this.#held.push(image);
       this.#solve.addImage(image.imageId, image.topLayer);
@@ -118,17 +115,4 @@ function lookupVertex(reference: string, key: string): Vertex {
     inputs: [],
     name: `[internal] load metadata for ${reference}`,
   });
-}
-
-function statusOf(
-  begun: Map<string, number>,
-  id: string,
-  current: number,
-  total: number,
-  isComplete: boolean,
-): RunEvent {
-  const now = wallClockMs();
-  const startedMs = begun.get(id) ?? now;
-  begun.set(id, startedMs);
-  return { kind: 'status', id, current, total, startedMs, ...(isComplete ? { completedMs: now } : {}) };
 }

@@ -1,9 +1,9 @@
-// What of a request has no effect here is told, as vertices that failed and do not fail the build: as BuildKit tells of a cache that it cannot read.
+// What of a request has no effect here is told, as vertices that failed and do not fail the build.
 import type { BuildRequest } from './build-request.ts';
 import { makeVertex } from './graph/vertex.ts';
 import { VertexProgress } from './solver/vertex-progress.ts';
 
-export function tellIgnored({ cacheFrom, annotations, outputs, tell }: BuildRequest): void {
+export function tellIgnored({ annotations, outputs, tell }: BuildRequest): void {
   const progress = new VertexProgress(tell);
   const refuse = (name: string, error: string): void => {
     const source = { type: 'image', reference: name, imageId: '' } as const;
@@ -11,13 +11,6 @@ export function tellIgnored({ cacheFrom, annotations, outputs, tell }: BuildRequ
     progress.started(vertex);
     progress.completed(vertex, { error });
   };
-  for (const { type, attributes } of cacheFrom) {
-    const what = attributes.ref ?? attributes.src ?? type;
-    refuse(
-      `importing cache manifest from ${what}`,
-      `caches of type ${type} are not read by this engine yet: its own cache is`,
-    );
-  }
   if (annotations.size > 0 && outputs.some(({ type }) => type === 'image'))
     refuse('annotations', 'only outputs of type oci and docker have them: an image in the store has no manifest yet');
 }

@@ -44,6 +44,8 @@ export type BuildEventLine =
 export const buildEventId = 'tsdocker.build.event';
 /** `id` of the lines with a BuildOutputChunk in `aux`. */
 export const buildOutputId = 'tsdocker.build.output';
+/** `id` of the lines with a BuildOutputChunk of a --cache-to type=local in `aux`: `output` is its index in `cacheto`. */
+export const buildCacheId = 'tsdocker.build.cache';
 /** `id` of the line before the error of a step that was kept as it stood; a BuildKeptLine is its `aux`. */
 export const buildKeptId = 'tsdocker.build.kept';
 /** `id` of the last line of a build that succeeded: a BuildResultLine is its `aux`. */

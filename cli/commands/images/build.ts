@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { parseFlags } from '../../../daemon/protocols/flags/parse.ts';
+import { cacheDestinations, cacheSources } from '../../build/build-caches.ts';
 import { buildFlags } from '../../build/build-flags.ts';
 import { BuildOutputs, type OutputSpec, parseOutput } from '../../build/build-outputs.ts';
 import { buildQuery, type NamedContext } from '../../build/build-query.ts';
@@ -38,7 +39,9 @@ export const build = defineCommand({
     const outputs = outputsOf(flags);
     const context = await findContext(path, flags.file, readStdin);
     const contexts = await namedContexts(cli, flags.buildContext);
-    const query = buildQuery(flags, { outputs, contexts, config: cli.config(), host: cli.client.host });
+    const to = cacheDestinations(flags.cacheTo);
+    const caches = { from: await cacheSources(cli, flags.cacheFrom), to: to.values };
+    const query = buildQuery(flags, { outputs, contexts, caches, config: cli.config(), host: cli.client.host });
     const offers = sessionOffers(flags.secret, flags.ssh, process.env);
     using session = offers === undefined ? undefined : await openSession(cli.client, offers);
     const sent = await bodyOf(cli, context, flags.compress);
@@ -53,8 +56,9 @@ export const build = defineCommand({
       headers: await allRegistryHeaders(cli),
       ...(sent.body === undefined ? {} : { body: sent.body }),
     });
-    const shown = await showBuild(cli, response.body, { mode, outputs: new BuildOutputs(cli, outputs) }).catch(
-      (error: unknown) => lookAtFailure(cli, flags, error),
+    const taken = { outputs: new BuildOutputs(cli, outputs), caches: new BuildOutputs(cli, to.specs) };
+    const shown = await showBuild(cli, response.body, { mode, ...taken }).catch((error: unknown) =>
+      lookAtFailure(cli, flags, error),
     );
     await tellResult(cli, flags, shown);
     if (outputs.some(({ attributes }) => attributes.push === 'true')) await pushAll(cli, flags.tag);

@@ -14,6 +14,9 @@ export interface BuiltImage extends Disposable {
   readonly topLayer: number | undefined;
 }
 
+/** The value of a config's "moby.buildkit.cache.v0" for an image with these layers; undefined: there is nothing to say. */
+export type InlineCache = (diffIds: readonly string[]) => string | undefined;
+
 /**
  * `result`: of the plan's target, held by the caller; undefined: no files at all. `rewritesTimes`: no file that was made is later than the build's
  * SOURCE_DATE_EPOCH.
@@ -23,7 +26,10 @@ export async function builtImage(
   solve: Solve,
   plan: BuildPlan,
   result: (Result & { kind: 'layers' }) | undefined,
-  { rewritesTimes = false } = {},
+  {
+    rewritesTimes = false,
+    inlineCache,
+  }: { readonly rewritesTimes?: boolean; readonly inlineCache?: InlineCache | undefined } = {},
 ): Promise<BuiltImage> {
   const { layers, files } = parts;
   const top = result?.top;
@@ -33,7 +39,9 @@ export async function builtImage(
   try {
     const facts = await historyFacts(solve, layers, plan, { top, diffIds: finished.diffIds });
     await files.syncAll();
-    const config = finishImage({ image: facts.image, epoch: plan.epoch }, facts.layers);
+    const image = finishImage({ image: facts.image, epoch: plan.epoch }, facts.layers);
+    const cache = inlineCache?.(finished.diffIds);
+    const config = cache === undefined ? image : { ...image, 'moby.buildkit.cache.v0': cache };
     return { config, topLayer: finished.top, [Symbol.dispose]: () => finished[Symbol.dispose]() };
   } catch (error) {
     finished[Symbol.dispose]();

@@ -8,10 +8,10 @@ import type { BuildRequest, OutputChoice } from '../build-request.ts';
 import type { BuildPlan } from '../graph/plan.ts';
 import type { Solve } from '../solver/solve.ts';
 import type { Result } from '../steps/step.ts';
-import { type BuiltImage, builtImage } from './built-image.ts';
+import { type BuiltImage, builtImage, type InlineCache } from './built-image.ts';
 import { filesArchive } from './files-output.ts';
 import { checkAttributes, type ImageName, imageMetadata, storeImage, targetNames } from './image-output.ts';
-import { OutputProgress } from './output-progress.ts';
+import { OutputProgress, outputNames } from './output-progress.ts';
 
 export interface Exported {
   readonly imageId?: string;
@@ -22,6 +22,8 @@ export interface ExportOptions extends Pick<BuildRequest, 'outputs' | 'tags' | '
   readonly plan: BuildPlan;
   /** Of the plan's target; undefined: no files at all. */
   readonly result: Result | undefined;
+  /** For the image's config: its cache, when it has these layers; undefined: none was asked for. */
+  readonly inlineCache?: InlineCache | undefined;
 }
 
 /** Before anything is built. Throws for outputs that could not be made in the end. */
@@ -54,7 +56,7 @@ export async function exportBuild(catalogue: Catalogue, solve: Solve, options: E
   const images = new LazyImages(catalogue, solve, options);
   try {
     for (const output of options.outputs) {
-      const progress = new OutputProgress(options.tell, output.type);
+      const progress = new OutputProgress(options.tell, outputNames[output.type]);
       try {
         exported = {
           ...exported,
@@ -77,8 +79,9 @@ class LazyImages implements Disposable {
   readonly #make: (rewritesTimes: boolean) => Promise<BuiltImage>;
   readonly #images = new Map<boolean, BuiltImage>();
 
-  constructor(catalogue: Catalogue, solve: Solve, { plan, result }: ExportOptions) {
-    this.#make = (rewritesTimes) => builtImage(catalogue.parts, solve, plan, layersOf(result), { rewritesTimes });
+  constructor(catalogue: Catalogue, solve: Solve, { plan, result, inlineCache }: ExportOptions) {
+    this.#make = (rewritesTimes) =>
+      builtImage(catalogue.parts, solve, plan, layersOf(result), { rewritesTimes, inlineCache });
   }
 
   async get(rewritesTimes: boolean): Promise<BuiltImage> {

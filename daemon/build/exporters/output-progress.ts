@@ -4,7 +4,8 @@ import type { OutputChoice } from '../build-request.ts';
 import type { BuildEventSink } from '../solver/build-event.ts';
 import { wallClockMs } from '../solver/vertex-progress.ts';
 
-const names: Readonly<Record<OutputChoice['type'], string>> = {
+/** What making an output of a type is called. */
+export const outputNames: Readonly<Record<OutputChoice['type'], string>> = {
   image: 'exporting to image',
   local: 'exporting to client directory',
   tar: 'exporting to client tarball',
@@ -17,9 +18,9 @@ export class OutputProgress {
   readonly #vertex: { readonly digest: string; readonly inputs: readonly string[]; readonly name: string };
   readonly #startedMs = wallClockMs();
 
-  constructor(tell: BuildEventSink, type: OutputChoice['type']) {
+  constructor(tell: BuildEventSink, name: string) {
     this.#tell = tell;
-    this.#vertex = { digest: `sha256:${randomBytes(32).toString('hex')}`, inputs: [], name: names[type] };
+    this.#vertex = { digest: `sha256:${randomBytes(32).toString('hex')}`, inputs: [], name };
     tell({ kind: 'vertex', ...this.#vertex, startedMs: this.#startedMs, isCached: false });
   }
 

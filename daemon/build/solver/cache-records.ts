@@ -33,6 +33,8 @@ export interface NewRecord {
   readonly inputs: readonly string[];
   readonly description: string;
   readonly outputs: readonly LayersResult[];
+  /** Where it was made elsewhere: milliseconds since 1970. */
+  readonly createdMs?: number | undefined;
 }
 
 interface Entry extends CacheRecord {
@@ -99,12 +101,12 @@ export class CacheRecords {
   }
 
   /** Takes the place of the one that has the key. */
-  add({ key, identity, aliases, inputs, description, outputs }: NewRecord): CacheRecord {
+  add({ key, identity, aliases, inputs, description, outputs, createdMs }: NewRecord): CacheRecord {
     const before = this.#entries.get(key);
     const held = outputs.map((output) => output.again());
     const now = Date.now();
     const tops = held.map(({ top }) => top);
-    const used = { createdMs: now, usedMs: now, useCount: 1 };
+    const used = { createdMs: createdMs ?? now, usedMs: now, useCount: 1 };
     const entry = newEntry({ key, identity, description, outputs: tops, held, ...used });
     if (before !== undefined) this.remove(before);
     // What stands on other files cannot be found any more.
@@ -288,7 +290,7 @@ function newEntry(parts: Omit<Entry, 'keys' | 'users' | 'isInUse'>): Entry {
   };
 }
 
-/** What a vertex is known as whose record takes the place of another, or would if there were one. */
-export function newIdentity(key: string): string {
-  return `${key}@${randomBytes(8).toString('hex')}`;
+/** What a vertex is known as whose record takes the place of another, or would if there were one: of the form of a key. */
+export function newIdentity(): string {
+  return randomBytes(32).toString('hex');
 }

@@ -6,6 +6,8 @@ import type { ClientServices, LayersResult, Result, Steps } from '../steps/step.
 import type { BuildEventSink } from './build-event.ts';
 import { runKey, runSettingsKey, settingsKey } from './cache-key.ts';
 import type { CacheRecord } from './cache-records.ts';
+import { type ImportedCache, nothingImported } from './imported-cache.ts';
+import { ImportedResults } from './imported-results.ts';
 import { type RunParts, type RunSettings, runVertex, stepRun, type VertexRun } from './run-vertex.ts';
 import type { RunMember, SharedRuns } from './shared-runs.ts';
 import { findKey, type KeyParts, type VertexKey } from './vertex-keys.ts';
@@ -19,11 +21,19 @@ export interface SolveOptions extends RunSettings {
   readonly client: ClientServices;
   readonly tell: BuildEventSink;
   readonly signal: AbortSignal;
+  /** Caches from elsewhere. */
+  readonly imported?: ImportedCache;
 }
 
 interface Parts extends SolverParts, RunParts {
   readonly steps: Steps;
   readonly runs: SharedRuns;
+}
+
+export interface KnownVertex {
+  readonly key: VertexKey;
+  /** undefined: nothing of it is here. */
+  readonly record: CacheRecord | undefined;
 }
 
 export class Solve implements AsyncDisposable {
@@ -35,10 +45,12 @@ export class Solve implements AsyncDisposable {
   readonly #progress: VertexProgress;
   readonly #vertices = new Map<string, Vertex>();
   readonly #keys = new Map<string, Promise<VertexKey>>();
+  readonly #found = new Map<string, VertexKey>();
   readonly #results = new Map<string, Promise<readonly Result[]>>();
   readonly #held: Result[] = [];
   readonly #images = new Map<string, number | undefined>();
   readonly #records = new Map<string, CacheRecord>();
+  readonly #imported: ImportedResults;
   readonly #pins: Disposable[] = [];
   readonly #listeners: ((vertex: Vertex, results: readonly Result[]) => void)[] = [];
   /** Failures that were told as a vertex's own: they go up through all that need it. */
@@ -53,6 +65,15 @@ export class Solve implements AsyncDisposable {
     this.#settings = settingsKey(options.exec);
     this.#runSettings = runSettingsKey(options.exec);
     this.#progress = new VertexProgress(options.tell);
+    this.#imported = new ImportedResults({
+      records: parts.records,
+      progress: this.#progress,
+      tell: options.tell,
+      take: (vertex, record, result) => {
+        this.#held.push(result);
+        this.#note(vertex, record);
+      },
+    });
     if (options.signal.aborted) this.#leave();
     else options.signal.addEventListener('abort', this.#leave, { once: true });
   }
@@ -70,7 +91,9 @@ export class Solve implements AsyncDisposable {
   /** The result belongs to the build, and is there until it is disposed. Rejects with what went wrong first, when all has stopped. */
   async evaluate(edge: Edge): Promise<Result> {
     try {
-      return await this.#resultOf(edge);
+      const result = await this.#resultOf(edge);
+      this.#imported.keepAll();
+      return result;
     } catch (error) {
       this.#fail(error);
       await this.#rest();
@@ -87,6 +110,18 @@ export class Solve implements AsyncDisposable {
   async recordOf(vertex: Vertex): Promise<CacheRecord | undefined> {
     await this.#keyOf(vertex);
     return this.#records.get(vertex.digest);
+  }
+
+  /** What this build has come to know of vertices that a cache can have, by their digests. */
+  get known(): ReadonlyMap<string, KnownVertex> {
+    const known = new Map<string, KnownVertex>();
+    for (const [digest, key] of this.#found) known.set(digest, { key, record: this.#records.get(digest) });
+    return known;
+  }
+
+  /** What was found elsewhere and is not needed here comes all the same, as far as it is there: for who gives all of it away. */
+  async bringAll(): Promise<void> {
+    await this.#imported.bringAll(this.signal);
   }
 
   /** The vertex that ended the build. */
@@ -160,6 +195,8 @@ export class Solve implements AsyncDisposable {
     if (operation.kind === 'source' && operation.source.type !== 'image') return [await this.#fetch(vertex)];
     const key = await this.#keyOf(vertex);
     if (key.cached !== undefined) return key.cached;
+    const brought = await this.#bring(vertex);
+    if (brought !== undefined) return [brought];
     const inputs = await Promise.all(vertex.inputs.map((edge) => this.#resultOf(edge)));
     // Nobody else may be given what an earlier run has made.
     const name = vertex.ignoresCache ? `${key.key}:anew` : key.key;
@@ -187,6 +224,13 @@ export class Solve implements AsyncDisposable {
     }
   }
 
+  /** What a cache from elsewhere has made of it. undefined: it runs. */
+  async #bring(vertex: Vertex): Promise<Result | undefined> {
+    const result = await this.#imported.bring(vertex, this.signal);
+    if (result !== undefined) for (const listener of this.#listeners) listener(vertex, [result]);
+    return result;
+  }
+
   /** A client's directory, a checkout, a download: this build's own. */
   async #fetch(vertex: Vertex): Promise<Result> {
     this.#vertices.set(vertex.digest, vertex);
@@ -208,14 +252,18 @@ export class Solve implements AsyncDisposable {
       settings: this.#settings,
       signal,
       images: this.#images,
+      imported: this.#options.imported ?? nothingImported,
       keyOf: (other: Vertex) => this.#keyOf(other),
       resultOf: (edge: Edge) => this.#resultOf(edge),
     };
     const found = await findKey(this.#parts, evaluation, vertex);
+    if (vertex.operation.kind !== 'source' && found.isLasting) this.#found.set(vertex.digest, found);
     for (const result of found.cached ?? []) this.#held.push(result);
     if (found.record !== undefined) {
       this.#note(vertex, found.record);
       this.#progress.completed(vertex, { isCached: true });
+    } else if (found.imported !== undefined) {
+      this.#imported.add(vertex, found, found.imported);
     } else if (found.cached !== undefined) {
       this.#progress.started(vertex);
       this.#progress.completed(vertex);

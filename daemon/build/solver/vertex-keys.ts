@@ -6,6 +6,7 @@ import { holdLayers } from '../steps/layers-result.ts';
 import type { LayersResult, Result, Selection, Steps } from '../steps/step.ts';
 import { contentKey, contentSelections, definitionKey } from './cache-key.ts';
 import { type CacheRecord, type CacheRecords, newIdentity } from './cache-records.ts';
+import { hasOneOutput, type ImportedCache, type ImportedRecord, nothingImported } from './imported-cache.ts';
 
 export interface VertexKey {
   /** In keys of vertices above. */
@@ -21,6 +22,8 @@ export interface VertexKey {
   readonly record?: CacheRecord;
   /** What it is known to make; the caller's, to let go of. */
   readonly cached?: readonly LayersResult[];
+  /** Where a cache from elsewhere has it. */
+  readonly imported?: ImportedRecord;
 }
 
 export interface KeyParts {
@@ -35,6 +38,7 @@ export interface Evaluation {
   readonly signal: AbortSignal;
   /** The highest layers of images that the build holds, by their ids: whoever removes one of them takes its row away. */
   readonly images: ReadonlyMap<string, number | undefined>;
+  readonly imported: ImportedCache;
   keyOf(vertex: Vertex): Promise<VertexKey>;
   resultOf(edge: Edge): Promise<Result>;
 }
@@ -54,18 +58,27 @@ export async function findKey(parts: KeyParts, evaluation: Evaluation, vertex: V
   const identities = known.map(({ identity }) => identity);
   const definition = definitionKey(operation, evaluation.settings, identities);
   const byDefinition = isLasting && !ignoresCache ? records.lookup(definition) : undefined;
-  if (byDefinition !== undefined) return keyOfRecord(records, byDefinition, inputs);
+  if (byDefinition !== undefined) return keyOfRecord(records, byDefinition, { aliases: [definition], inputs });
+  const imports = !ignoresCache && hasOneOutput(operation) ? evaluation.imported : nothingImported;
   const selections = contentSelections(operation, vertex.inputs.length);
   const hasContent = selections.some((selection) => selection !== undefined);
+  const importedByDefinition = isLasting ? imports.lookup(definition) : undefined;
+  if (importedByDefinition !== undefined) {
+    const { identity } = importedByDefinition;
+    const own = hasContent ? { key: identity, aliases: [definition] } : { key: definition, aliases: [] };
+    return { ...own, identity, inputs, isLasting: true, imported: importedByDefinition };
+  }
   const key = hasContent ? await keyByContent(parts, evaluation, vertex, { identities, selections }) : definition;
   const aliases = hasContent && isLasting ? [definition] : [];
   const byContent = hasContent && !ignoresCache ? records.lookup(key) : undefined;
   if (byContent !== undefined) {
     for (const alias of aliases) records.alias(byContent, alias, inputs);
-    return keyOfRecord(records, byContent, inputs);
+    return keyOfRecord(records, byContent, { aliases, inputs });
   }
+  const imported = hasContent ? imports.lookup(key) : undefined;
+  if (imported !== undefined) return { identity: imported.identity, key, aliases, inputs, isLasting: true, imported };
   // Files are copied to the same result each time; a process may make another.
-  const identity = ignoresCache && operation.kind === 'exec' ? newIdentity(key) : key;
+  const identity = ignoresCache && operation.kind === 'exec' ? newIdentity() : key;
   return { identity, key, aliases, inputs, isLasting: isLasting || hasContent };
 }
 
@@ -79,7 +92,8 @@ async function knownInput(
   const { identity: first, isLasting } = await evaluation.keyOf(edge.vertex);
   const identity = edge.output === 0 ? first : `${first}#${edge.output}`;
   // Who needs it is told why it failed.
-  if (ignoresCache || !records.hasUses(identity)) evaluation.resultOf(edge).catch(() => undefined);
+  const isUsed = records.hasUses(identity) || evaluation.imported.hasUses(identity);
+  if (ignoresCache || !isUsed) evaluation.resultOf(edge).catch(() => undefined);
   return { identity, isLasting };
 }
 
@@ -124,9 +138,14 @@ async function sourceKey(
   return { ...nothing, key: identity, identity, isLasting: !identity.startsWith('local:') };
 }
 
-function keyOfRecord(records: CacheRecords, record: CacheRecord, inputs: readonly string[]): VertexKey {
+function keyOfRecord(
+  records: CacheRecords,
+  record: CacheRecord,
+  { aliases, inputs }: Pick<VertexKey, 'aliases' | 'inputs'>,
+): VertexKey {
   const { key, identity } = record;
-  return { key, identity, aliases: [], inputs, isLasting: true, record, cached: records.use(record) };
+  const others = aliases.filter((alias) => alias !== key);
+  return { key, identity, aliases: others, inputs, isLasting: true, record, cached: records.use(record) };
 }
 
 /** Whichever image has them. */

@@ -1,5 +1,6 @@
 // What one build tells of its vertices: each begins and ends at most once, whoever runs it and however often it is asked for.
 import type { Vertex } from '../graph/operation.ts';
+import type { StepRun } from '../steps/step.ts';
 import type { BuildEventSink } from './build-event.ts';
 import type { RunEvent } from './shared-runs.ts';
 
@@ -33,6 +34,17 @@ export class VertexProgress {
     for (const vertex of vertices) {
       if (this.#started.has(vertex.digest)) this.completed(vertex, { error: 'context canceled' });
     }
+  }
+
+  /** Counts what a vertex is at, as steps do it. */
+  statusOf(vertex: Vertex): StepRun['status'] {
+    const begun = new Map<string, number>();
+    return (id, current, total, isComplete) => {
+      const now = wallClockMs();
+      const startedMs = begun.get(id) ?? now;
+      begun.set(id, startedMs);
+      this.took(vertex, { kind: 'status', id, current, total, startedMs, ...(isComplete ? { completedMs: now } : {}) });
+    };
   }
 
   took(vertex: Vertex, event: RunEvent): void {

@@ -128,8 +128,8 @@ async function byDigest({ registry }: ResolverNeeds, name: Reference, credential
   return { ...name, digest: descriptor.digest };
 }
 
-/** Of the lines of a pull those about single layers: each counts its download, and its extraction. */
-function progressTeller(tell: StepRun['status']): (message: ProgressMessage) => void {
+/** Of the lines of a pull those about single layers are told: each counts its download, and its extraction. */
+export function progressTeller(tell: StepRun['status']): (message: ProgressMessage) => void {
   const totals = new Map<string, number>();
   const done = (what: string): void => {
     const total = totals.get(what) ?? 0;

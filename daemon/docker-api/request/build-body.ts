@@ -33,6 +33,10 @@ export async function receiveBuildInput(
       if (choice.kind === 'client' && session === undefined)
         directories.set(choice.name, takeNamed(waiting, choice.name));
     }
+    for (const { directory } of parameters.cacheFrom) {
+      if (directory !== undefined && session === undefined && !directories.has(directory))
+        directories.set(directory, takeNamed(waiting, directory));
+    }
     const received = await receive(build, request, query, signal);
     if (received?.kind === 'directory') directories.set('context', received.directory);
     return {

@@ -1,7 +1,13 @@
 // What POST /build is given, Docker's parameters and ours, as the builder's own request.
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Static, Type } from '@sinclair/typebox';
-import type { BuildCall, BuildRequest, CacheChoice, ContextChoice } from '../../build/build-request.ts';
+import type {
+  BuildCall,
+  BuildRequest,
+  CacheDestination,
+  CacheSourceChoice,
+  ContextChoice,
+} from '../../build/build-request.ts';
 import type { ExecSettings } from '../../build/steps/step.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { hostPlatform, parsePlatform } from '../../images/documents/platform.ts';
@@ -60,7 +66,11 @@ export const buildQuery = Type.Object({
 export type BuildQuery = Static<typeof buildQuery>;
 
 /** All of a request but what its body, its client and its stream bring. */
-export type BuildParameters = Omit<BuildRequest, 'client' | 'signal' | 'tell' | 'outputs' | 'dockerfileText'> & {
+export type BuildParameters = Omit<
+  BuildRequest,
+  'client' | 'signal' | 'tell' | 'outputs' | 'cacheTo' | 'dockerfileText'
+> & {
+  readonly cacheTo: readonly Omit<CacheDestination, 'sink'>[];
   readonly outputs: readonly {
     readonly type: BuildRequest['outputs'][number]['type'];
     readonly attributes: Record<string, string>;
@@ -91,8 +101,8 @@ export function buildParameters(query: BuildQuery, headers: IncomingHttpHeaders)
     ignoresCache: query.nocache,
     ignoresCacheOf: query.nocachefilter.flatMap((names) => names.split(',')).filter((name) => name !== ''),
     pulls: query.pull !== undefined && !/^(?:|0|no|false|none)$/i.test(query.pull),
-    cacheFrom: jsonList('cachefrom', query.cachefrom).map((value) => cacheChoice('cachefrom', value)),
-    cacheTo: jsonList('cacheto', query.cacheto).map((value) => cacheChoice('cacheto', value)),
+    cacheFrom: jsonList('cachefrom', query.cachefrom).map(cacheSource),
+    cacheTo: jsonList('cacheto', query.cacheto).map(cacheDestination),
     outputs: outputsOf(query.outputs),
     exec: execSettings(query),
     auth: (host) => registries(host),
@@ -183,19 +193,36 @@ function namedContext(name: string, value: string): ContextChoice {
   throw new EngineError('invalid', `build context ${name}: "${value.slice(0, 200)}" is no image, URL or directory`);
 }
 
-function cacheChoice(parameter: string, value: unknown): CacheChoice {
+/** A name alone is an image's; "local:name" as the `src` of a local one is a directory that was sent. */
+function cacheSource(value: unknown): CacheSourceChoice {
+  if (typeof value === 'string' && value !== '' && !value.includes('='))
+    return { type: 'image', attributes: { ref: value } };
+  const { type, attributes } = cacheAttributes('cachefrom', value);
+  if (type === 'registry') return { type, attributes };
+  if (type === 'local') {
+    const { src = '' } = attributes;
+    return { type, attributes, ...(src.startsWith('local:') ? { directory: src.slice('local:'.length) } : {}) };
+  }
+  throw new EngineError('not-implemented', `cachefrom: a cache of type ${type} is not there`);
+}
+
+function cacheDestination(value: unknown): Omit<CacheDestination, 'sink'> {
+  const { type, attributes } = cacheAttributes('cacheto', value);
+  if (type === 'registry' || type === 'local' || type === 'inline') return { type, attributes };
+  throw new EngineError('not-implemented', `cacheto: a cache of type ${type} is not there`);
+}
+
+/** "type=registry,ref=a:b" */
+function cacheAttributes(parameter: string, value: unknown): { type: string; attributes: Record<string, string> } {
   if (typeof value !== 'string') throw notReadable(parameter);
-  if (!value.includes('=')) return { type: 'image', attributes: { ref: value } };
-  const attributes: Record<string, string> = {};
+  const attributes: Record<string, string> = Object.create(null);
   for (const field of value.split(',')) {
     const equals = field.indexOf('=');
     if (equals <= 0) throw new EngineError('invalid', `${parameter}: "${field}" is not key=value`);
-    attributes[field.slice(0, equals).trim()] = field.slice(equals + 1);
+    attributes[field.slice(0, equals).trim().toLowerCase()] = field.slice(equals + 1);
   }
   const { type = 'registry', ...rest } = attributes;
-  if (type !== 'registry' && type !== 'local' && type !== 'inline')
-    throw new EngineError('not-implemented', `${parameter}: a cache of type ${type} is not there`);
-  return { type, attributes: rest };
+  return { type: type.slice(0, 100), attributes: rest };
 }
 
 function outputsOf(value: string | undefined): BuildParameters['outputs'] {

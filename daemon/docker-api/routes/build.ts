@@ -3,10 +3,10 @@
 import type { Readable } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { BuildRequest, OutputChoice } from '../../build/build-request.ts';
+import type { BuildRequest, CacheDestination, OutputChoice } from '../../build/build-request.ts';
 import { WaitingContexts } from '../../build/contexts/waiting-contexts.ts';
 import { ExecFailed } from '../../build/steps/exec-failed.ts';
-import { type BuildPruned, buildKeptId, buildOutputId, buildResultId } from '../../docker-types/build.ts';
+import { type BuildPruned, buildCacheId, buildKeptId, buildOutputId, buildResultId } from '../../docker-types/build.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { type App, sendEmpty, sendJson } from '../app.ts';
 import { clientHasLeft, errorText } from '../error-status.ts';
@@ -118,7 +118,7 @@ async function answer(
   services: ApiServices,
   reply: FastifyReply,
   query: BuildQuery,
-  request: Omit<BuildRequest, 'tell' | 'outputs'> & Pick<BuildParameters, 'outputs'>,
+  request: Omit<BuildRequest, 'tell' | 'outputs' | 'cacheTo'> & Pick<BuildParameters, 'outputs' | 'cacheTo'>,
 ): Promise<void> {
   const stream = new BuildStream(reply);
   const write = (line: object): void => stream.write(line);
@@ -133,20 +133,25 @@ async function answer(
   const events = new BuildEvents(stream);
   const isClassic = !query.events;
   stream.onRoom(() => (isClassic ? steps.resume() : events.tellLeftOut()));
+  const sinkOf = (id: string, index: number) => (archive: Readable) => sendOutput(stream.begin(), id, index, archive);
+  const cacheTo = request.cacheTo.map((cache, index): CacheDestination => {
+    if (cache.type !== 'local') return cache;
+    if (isClassic)
+      throw new EngineError('not-implemented', 'cacheto: local needs a client that takes it: tsdocker build');
+    return { ...cache, sink: sinkOf(buildCacheId, index) };
+  });
   const outputs = request.outputs.map((output, index): OutputChoice => {
     if (output.type === 'image') return output;
     if (isClassic)
       throw new EngineError('not-implemented', `outputs: ${output.type} needs a client that takes it: tsdocker build`);
-    return {
-      ...output,
-      sink: (archive) => sendOutput(stream.begin(), index, archive),
-    };
+    return { ...output, sink: sinkOf(buildOutputId, index) };
   });
   try {
     const outcome = await services.build.build(
       {
         ...request,
         outputs,
+        cacheTo,
         tell: (event) => {
           if (isClassic) steps.take(event);
           else events.take(event);
@@ -199,8 +204,13 @@ function taggedName(name: string): string {
   return last.includes(':') || last.includes('@') ? name : `${name}:latest`;
 }
 
-async function sendOutput(stream: ReturnType<BuildStream['begin']>, output: number, archive: Readable): Promise<void> {
-  const line = (data: string) => `${JSON.stringify({ id: buildOutputId, aux: { output, data } })}\r\n`;
+async function sendOutput(
+  stream: ReturnType<BuildStream['begin']>,
+  id: string,
+  output: number,
+  archive: Readable,
+): Promise<void> {
+  const line = (data: string) => `${JSON.stringify({ id, aux: { output, data } })}\r\n`;
   for await (const chunk of archive) {
     const bytes = chunk as Buffer;
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {

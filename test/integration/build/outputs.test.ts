@@ -135,7 +135,7 @@ RUN echo $(date) >/dev/null && touch -d @100 /old && echo new > /new
 test('what an output cannot do is refused before anything runs', async () => {
   await expect(build(dockerfile, [{ Type: 'oci', Attrs: { compression: 'estargz' } }])).rejects.toThrow('estargz');
   await expect(build(dockerfile, [{ Type: 'image', Attrs: { push: 'true' } }])).rejects.toThrow('"push"');
-  await expect(build(dockerfile, [{ Type: 'image' }], { cacheto: '["type=registry,ref=a"]' })).rejects.toThrow(
-    '--cache-to type=registry',
+  await expect(build(dockerfile, [{ Type: 'image' }], { cacheto: '["type=registry,ref=a,x=y"]' })).rejects.toThrow(
+    '--cache-to type=registry: the attribute "x"',
   );
 });

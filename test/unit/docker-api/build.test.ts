@@ -201,6 +201,11 @@ test('parameters that cannot be are refused, before anything is received', async
     ['outputs=[{"Type":"tar"}]', 501],
     ['outputs=[{"Type":"other"}]', 501],
     ['cachefrom=["type=gha"]', 501],
+    ['cachefrom=["type=inline"]', 501],
+    ['cachefrom=["type=local,src=local:gone"]', 404],
+    ['cachefrom=["=a"]', 400],
+    ['cacheto=["type=gha"]', 501],
+    ['cacheto=["type=local"]', 501],
     ['call=x', 400],
     ['securityopt=["what"]', 400],
   ] as const) {

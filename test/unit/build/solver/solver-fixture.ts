@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Edge, FileAction, Operation, Vertex } from '../../../../daemon/build/graph/operation.ts';
 import type { BuildEvent } from '../../../../daemon/build/solver/build-event.ts';
 import { CacheRecords } from '../../../../daemon/build/solver/cache-records.ts';
+import { type ImportedCache, nothingImported } from '../../../../daemon/build/solver/imported-cache.ts';
 import type { Solve } from '../../../../daemon/build/solver/solve.ts';
 import { Solver } from '../../../../daemon/build/solver/solver.ts';
 import { holdLayers } from '../../../../daemon/build/steps/layers-result.ts';
@@ -125,6 +126,7 @@ export class SolverFixture implements Disposable {
   content = 'content';
   directoriesHeld = 0;
   keepsFailed = false;
+  imported: ImportedCache = nothingImported;
   #transfers = 0;
 
   constructor(atOnce = 4) {
@@ -144,7 +146,7 @@ export class SolverFixture implements Disposable {
     exec: Partial<ExecSettings> = {},
   ): Solve {
     const settings = { exec: { ...noSettings, ...exec }, keepsFailed: this.keepsFailed };
-    const solve = this.solver.open({ ...settings, client: noClient, tell, signal });
+    const solve = this.solver.open({ ...settings, client: noClient, tell, signal, imported: this.imported });
     solve.addImage('sha256:1', undefined);
     return solve;
   }
