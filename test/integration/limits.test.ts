@@ -182,11 +182,13 @@ describe('processor, processes, shared memory', () => {
     const counted = await run(daemon, ['probe', 'fork', '100'], host({ PidsLimit: 20 }));
     expect(counted.stdout).toMatch(/forks=1\d EAGAIN/);
     const bomb = await runDetached(daemon, 'b() { b | b & }; b; sleep 1000', host({ PidsLimit: 60 }));
-    await eventually('the bomb fills its limit', () => Number(cgroupFile(bomb, 'pids.current')) > 40);
+    // Shells that cannot fork end, and there may be few of them again at any moment: the kernel counts how often the limit held.
+    await eventually('the bomb meets its limit', () => /^max [1-9]/m.test(cgroupFile(bomb, 'pids.events')));
     const before = Date.now();
     expect((await daemon.api.send('GET', '/_ping')).status).toBe(200);
     await daemon.api.delete(`/containers/${bomb}?force=1`);
-    expect(Date.now() - before).toBeLessThan(3000);
+    // A stop would wait ten seconds for the shells, which do not hear of it.
+    expect(Date.now() - before).toBeLessThan(9000);
     expect(await daemon.leftovers()).toEqual([]);
   });
 
