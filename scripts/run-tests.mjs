@@ -147,7 +147,7 @@ async function main() {
     await fuzzedDecoder();
     await sanitizedLauncher();
   }
-  const limits = { unit: 900, integration: 1500, clients: 900, hostile: 1200, fault: 1500, fresh: 1800 };
+  const limits = { unit: 900, integration: 2100, clients: 900, hostile: 1200, fault: 1800, fresh: 1800 };
   for (const kind of kinds) {
     if (!wants(kind)) continue;
     if (!isBuilt && kind !== 'unit') count(`tests: ${kind}: not run, the build failed`, false);
