@@ -1,5 +1,7 @@
 // The engine's one SQLite database: opening, migrating, transactions, prepared statements. Knows nothing of what the tables mean.
 // WAL with synchronous=FULL: a commit that returned survives a power cut. What to do about one that is lost or damaged: open-state.ts.
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { EngineError } from '../errors/engine-error.ts';
 import { type Migration, migrations } from './migrations.ts';
@@ -44,7 +46,7 @@ export class Database {
     this.level = list.length;
     this.isNew = this.get('SELECT 1 FROM sqlite_schema LIMIT 1') === undefined;
     this.#migrate(path, list);
-    this.#reserveSpace();
+    this.#reserveSpace(path);
   }
 
   /**
@@ -153,12 +155,21 @@ export class Database {
    * On a full disk stop and rm have to work: what they write must find its place. So the log is brought to the size at which it is
    * used again from its beginning, and the database gets free pages; both keep their blocks.
    */
-  #reserveSpace(): void {
+  #reserveSpace(path: string): void {
     this.#db.exec(`PRAGMA wal_autocheckpoint = ${checkpointPages}`);
+    const free = Number(this.get('PRAGMA freelist_count')?.freelist_count ?? 0);
+    // Rows that came since have taken some of the free pages: enough is left, and the file need not grow for the rest.
+    const pages = free >= checkpointPages + 16 ? Math.min(free - 2, checkpointPages + 64) : checkpointPages + 64;
     try {
+      // What is in the log and cannot be brought into the file would keep the log from being used again.
+      if (pages > free && !hasRoom(path, (pages - free) * pageBytes)) {
+        this.isFull = true;
+        this.#db.exec('PRAGMA wal_checkpoint(RESTART)');
+        return;
+      }
       this.#db.exec(`
         CREATE TABLE IF NOT EXISTS reserve (bytes BLOB) STRICT;
-        INSERT INTO reserve VALUES (zeroblob(${(checkpointPages + 64) * pageBytes}));
+        INSERT INTO reserve VALUES (zeroblob(${pages * (pageBytes - 4)}));
         DELETE FROM reserve;
         PRAGMA wal_checkpoint(RESTART);
       `);
@@ -221,4 +232,10 @@ function openError(path: string, error: unknown): EngineError {
 export function isUniqueViolation(error: unknown): boolean {
   if (!(error instanceof Error) || !('errcode' in error)) return false;
   return error.errcode === sqlite.unique || error.errcode === sqlite.primaryKey;
+}
+
+function hasRoom(path: string, bytes: number): boolean {
+  if (path === ':memory:') return true;
+  const { bavail, bsize } = statfsSync(dirname(path));
+  return bavail * bsize >= bytes;
 }
