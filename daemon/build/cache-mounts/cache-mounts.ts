@@ -194,7 +194,10 @@ export class CacheMounts {
     for (const waiter of this.#waiting) if (waiter.key === entry.record.key) waiter.wake();
     if (this.#entries.get(entry.record.name) !== entry || entry.leases.size > 0) return;
     const counting: Promise<void> = this.#count(entry)
-      .catch(this.#options.onError)
+      .catch((error: unknown) => {
+        // It may have been removed meanwhile.
+        if (this.#entries.get(entry.record.name) === entry) this.#options.onError(error);
+      })
       .finally(() => this.#counting.delete(counting));
     this.#counting.add(counting);
   }
