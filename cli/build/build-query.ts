@@ -28,6 +28,7 @@ export function buildQuery(
   },
 ): Query {
   refuseAttestations(flags);
+  if (!flags.rm) throw new CliError('--rm=false: there are no intermediate containers to keep; see --keep-failed');
   for (const platform of flags.platform) checkPlatform(platform);
   const { outputs, contexts, caches, config, host } = options;
   const json = (value: object): string => JSON.stringify(value);

@@ -8,7 +8,7 @@ import type {
   CacheSourceChoice,
   ContextChoice,
 } from '../../build/build-request.ts';
-import type { ExecSettings } from '../../build/steps/step.ts';
+import type { Entitlement, ExecSettings } from '../../build/steps/step.ts';
 import { EngineError } from '../../errors/engine-error.ts';
 import { hostPlatform, parsePlatform } from '../../images/documents/platform.ts';
 import { parseTarget } from '../../images/image-names.ts';
@@ -128,7 +128,13 @@ function execSettings(query: BuildQuery): ExecSettings {
     network: parseNetworkMode(query.networkmode ?? ''),
     cgroupParent: query.cgroupparent ?? '',
     security: securityOf(jsonList('securityopt', query.securityopt)),
+    entitlements: query.allow.map(entitlementOf),
   };
+}
+
+function entitlementOf(name: string): Entitlement {
+  if (name === 'network.host' || name === 'security.insecure') return name;
+  throw new EngineError('invalid', `allow: "${name}" is none of network.host, security.insecure`);
 }
 
 function securityOf(words: readonly unknown[]): ExecSettings['security'] {

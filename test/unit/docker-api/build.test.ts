@@ -144,6 +144,7 @@ test('parameters are read', async () => {
     platform: 'linux/arm64/v8',
     contexts: '{"base":"docker-image://y","src":"https://h/x.git","d":"local:d"}',
     session: 's',
+    allow: 'network.host',
     securityopt: '["no-new-privileges"]',
     extrahosts: 'a:1.2.3.4,b:host-gateway',
   });
@@ -175,6 +176,7 @@ test('parameters are read', async () => {
       memoryBytes: 67108864,
       memorySwapBytes: -1,
       network: { kind: 'none' },
+      entitlements: ['network.host'],
       rlimits: [{ name: 'nofile', soft: 10, hard: 20 }],
       extraHosts: [
         { name: 'a', address: '1.2.3.4' },
@@ -207,6 +209,7 @@ test('parameters that cannot be are refused, before anything is received', async
     ['cacheto=["type=gha"]', 501],
     ['cacheto=["type=local"]', 501],
     ['call=x', 400],
+    ['allow=all', 400],
     ['securityopt=["what"]', 400],
   ] as const) {
     const { answer } = await build(query, () => done);

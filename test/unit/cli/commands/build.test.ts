@@ -206,6 +206,7 @@ test('what is not there, or not given, is said before anything is sent', async (
   for (const [args, message] of [
     [['build', '--sbom', 'true', context], /attestations .* not there yet/],
     [['build', '--progress', 'x', context], /invalid progress mode x/],
+    [['build', '--rm=false', context], /no intermediate containers to keep/],
     [['build', '-o', 'type=local', context], /dest is required for local output/],
     [['build', join(context, 'nothing')], /unable to prepare context: path ".*" not found/],
     [['build'], /requires 1 argument/],
